@@ -1,0 +1,65 @@
+"""The names of medspark's tables and of the columns they share, each written once."""
+
+from typing import Final
+
+# Tables of a store
+RECORDS: Final = "records"
+QUARANTINE: Final = "quarantine"
+CASES: Final = "cases"
+ATTRITION: Final = "attrition"
+TENSORS: Final = "tensors"
+PREDICTIONS: Final = "predictions"
+SCORES: Final = "scores"
+REJECTED: Final = "rejected"
+
+# Where a row came from
+SOURCE_FILE: Final = "_source_file"
+SOURCE_LINE: Final = "_source_line"
+ROW_DIGEST: Final = "_row_digest"
+
+# quarantine
+SOURCE: Final = "source"
+FILE: Final = "file"
+LINE: Final = "line"
+RAW: Final = "raw"
+RULE: Final = "rule"
+REASON: Final = "reason"
+DIGEST: Final = "row_digest"
+QUARANTINE_COLUMNS: Final = (SOURCE, FILE, LINE, RAW, RULE, REASON, DIGEST)
+
+# cases and tensors; the label's name is the Medical Event Data Standard's
+CASE_ID: Final = "case_id"
+SUBJECT_ID: Final = "subject_id"
+PREDICTION_TIME: Final = "prediction_time"
+SPLIT: Final = "split"
+FOLD: Final = "fold"
+LABEL: Final = "boolean_value"
+CASE_COLUMNS: Final = (CASE_ID, SUBJECT_ID, PREDICTION_TIME, SPLIT, FOLD, LABEL)
+
+TRAIN: Final = "train"
+VALID: Final = "valid"
+TEST: Final = "test"
+
+# scores and rejected
+RUN_ID: Final = "run_id"
+BUNDLE_ID: Final = "bundle_id"
+PROBABILITY: Final = "probability"
+RISK_BAND: Final = "risk_band"
+SCORED_AT: Final = "scored_at"
+LOGIT: Final = "logit"
+SCORE_COLUMNS: Final = (
+    RUN_ID,
+    BUNDLE_ID,
+    CASE_ID,
+    SUBJECT_ID,
+    PREDICTION_TIME,
+    PROBABILITY,
+    RISK_BAND,
+    SCORED_AT,
+)
+REJECTED_COLUMNS: Final = (RUN_ID, CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
+
+
+def quoted(name: str) -> str:
+    """`name` as Spark SQL reads it whatever letters it has: quoted("a-b") gives "`a-b`"."""
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,60 @@
+"""Every error medspark raises on purpose, and the exit code it ends a command with.
+
+    MedsparkError              1
+    ├── TaskError              2   the task file or the arguments are wrong
+    ├── InputError             3   the input breaks its contract
+    │   └── AccountingError    3   rows in do not equal rows out and rows set aside
+    ├── BundleError            3   a bundle is damaged, incomplete or from another version
+    └── GateError              4   a quality gate refused
+
+No message carries a patient's value: it names columns, files, lines, rules and counts.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MedsparkError(Exception):
+    """An expected failure with a message for people."""
+
+    exit_code = 1
+
+
+class TaskError(MedsparkError):
+    """The task file or the command's arguments are wrong; `problems` has all of them, one sentence each."""
+
+    exit_code = 2
+
+    def __init__(self, where: str, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        count = len(self.problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{where}: {count} problem{'s' if count != 1 else ''}\n{lines}")
+
+
+class InputError(MedsparkError):
+    """The input breaks the contract that the task states for it."""
+
+    exit_code = 3
+
+
+class AccountingError(InputError):
+    """Rows in do not equal rows out and rows set aside."""
+
+
+class BundleError(MedsparkError):
+    """A bundle is damaged, incomplete or written by a version this one can't read."""
+
+    exit_code = 3
+
+
+class GateError(MedsparkError):
+    """A quality gate refused the result."""
+
+    exit_code = 4
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt `word`: did_you_mean("ag", ["age"]) gives " Did you mean 'age'?", else ""."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,110 @@
+"""Spark SQL expressions in a task file: what they read, and whether they stay inside the row.
+
+An expression is parsed, checked and written anew from its tree, so what Spark gets is exactly what was checked.
+Only functions of one row that are deterministic are allowed: none can reach the JVM, a file, the session or
+another table. No Spark here.
+"""
+
+from collections.abc import Iterable
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import TokenType
+
+from medspark.errors import did_you_mean
+
+FUNCTIONS = frozenset(
+    """
+    abs add_months array array_contains array_distinct array_max array_min array_size bround cast ceil ceiling
+    char_length coalesce concat concat_ws contains date_add date_diff date_format date_sub date_trunc datediff
+    day dayofmonth dayofweek dayofyear element_at endswith exp filter floor greatest hour if ifnull in initcap
+    instr int isnan isnotnull isnull last_day least left len length ln locate log log10 log1p log2 lower lpad
+    ltrim make_date minute mod month months_between named_struct nanvl not nullif nvl nvl2 pmod position pow
+    power quarter regexp_extract regexp_like regexp_replace replace reverse right rint rlike round rpad rtrim
+    second shiftleft shiftright sign size split sqrt startswith substr substring substring_index timestampdiff
+    to_date to_timestamp translate trim trunc try_add try_cast try_divide try_element_at try_multiply
+    try_subtract try_to_timestamp unix_timestamp upper weekday weekofyear when width_bucket year
+    """.split()
+)
+
+_TREE = (
+    exp.Binary,
+    exp.Unary,
+    exp.Column,
+    exp.Identifier,
+    exp.Literal,
+    exp.Boolean,
+    exp.Null,
+    exp.Paren,
+    exp.In,
+    exp.Between,
+    exp.Case,
+    exp.If,
+    exp.Cast,
+    exp.DataType,
+    exp.DataTypeParam,
+    exp.Tuple,
+    exp.Interval,
+    exp.Var,
+    exp.Alias,
+    exp.Func,
+)
+_NEVER = (exp.Query, exp.Window, exp.AggFunc, exp.Lambda, exp.Command, exp.Star, exp.Dot)
+_CLOCK = (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentUser, exp.CurrentDatetime)
+_CALL_WORDS = frozenset({"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "interval"})
+
+
+def columns_of(expression: str) -> list[str]:
+    """The columns that an expression reads, once each: columns_of("a > 1 or b < a") gives ["a", "b"]."""
+    return list(dict.fromkeys(column.name for column in _parse(expression).find_all(exp.Column)))
+
+
+def spark_sql(expression: str) -> str:
+    """The expression as Spark gets it, written from the checked tree."""
+    return _parse(expression).sql(dialect="spark", comments=False)
+
+
+def problems_of(expression: str, known: Iterable[str]) -> list[str]:
+    """Everything wrong with an expression that may read the columns `known`; empty when it is fine."""
+    try:
+        tree = _parse(expression)
+        text = tree.sql(dialect="spark", comments=False)
+    except SqlglotError as error:
+        reason = str(error).splitlines()[0].removesuffix(".")
+        return [f"expected a Spark SQL expression, received {expression!r}: {reason}"]
+    names = list(known)
+    problems = [
+        f"{expression!r} reads {column!r}, which is no column.{did_you_mean(column, names)}"
+        for column in columns_of(expression)
+        if column not in names
+    ]
+    for node in tree.walk():
+        if isinstance(node, _NEVER) or not isinstance(node, _TREE):
+            problems.append(f"{expression!r} is more than an expression over one row: {type(node).__name__}")
+            break
+        if isinstance(node, _CLOCK):
+            problems.append(f"{expression!r} depends on when it runs: {node.sql(dialect='spark')}")
+        if isinstance(node, exp.Column) and node.table:
+            problems.append(f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column")
+    problems += [
+        f"{expression!r} calls {name}(), which is not allowed here.{did_you_mean(name, FUNCTIONS)}"
+        for name in _calls(text)
+        if name not in FUNCTIONS
+    ]
+    return problems
+
+
+def _parse(expression: str) -> exp.Expression:
+    tree = sqlglot.parse_one(expression, read="spark")
+    assert isinstance(tree, exp.Expression)
+    return tree
+
+
+def _calls(text: str) -> list[str]:
+    """The names that stand before an opening bracket, as Spark will read them."""
+    tokens = sqlglot.tokenize(text, read="spark")
+    pairs = zip(tokens, tokens[1:], strict=False)
+    names = [word.text.lower() for word, after in pairs if after.token_type == TokenType.L_PAREN]
+    words = [name for name in names if name and (name[0].isalpha() or name[0] == "_")]
+    return [name for name in dict.fromkeys(words) if name not in _CALL_WORDS]
