@@ -48,7 +48,9 @@ def check_task(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
     """The task and every problem in `raw`; the task is None where too little was right to build one."""
     task, problems = _build(raw)
     if task is not None:
-        problems += [problem for rule in RULES for problem in rule(task)]
+        unread = [repr(name) for name in set(raw["columns"]) - set(task.columns)]  # reported already
+        found = [problem for rule in RULES for problem in rule(task)]
+        problems += [text for text in found if not any(name in text for name in unread)]
     return task, problems
 
 
@@ -62,8 +64,10 @@ def _build(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
             details = error.errors()
             problems += [text for text in map(_sentence, details) if text not in problems]
             raw = _without(raw, [detail["loc"] for detail in details if detail["type"] != "missing"])
-            if all(detail["type"] == "missing" for detail in details):
+            absent = [detail["loc"] for detail in details if detail["type"] == "missing"]
+            if absent and not all(loc in (("task",), ("title",)) for loc in absent):
                 break
+            raw = {**raw, **{str(loc[0]): "absent" for loc in absent}}
     return None, problems
 
 

@@ -1,0 +1,1 @@
+"""Raw tables to typed records: every row becomes a record, a quarantined row or a counted duplicate."""

@@ -1,0 +1,35 @@
+"""Diagnosis codes in one spelling. ICD-9-CM and ICD-10-CM as their official guidelines write them."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+_ICD9 = r"^(?:[0-9]{3}|V[0-9]{2}|E[0-9]{3})(?:\.[0-9]{1,2})?$"
+_ICD9_UNDOTTED = r"^(E[0-9]{3}|[0-9V][0-9]{2})([0-9]{1,2})$"
+_ICD10 = r"^[A-Z][0-9][0-9A-Z](?:\.[0-9A-Z]{1,4})?$"
+_ICD10_UNDOTTED = r"^([A-Z][0-9][0-9A-Z])([0-9A-Z]{1,4})$"
+
+
+def normalise_icd9(text: Column) -> Column:
+    """ICD-9-CM with its dot and leading zeros, upper case; null where it is no such code.
+
+    "25083" and "250.83" give "250.83", "8" gives "008", "v4581" gives "V45.81", "e8859" gives "E885.9".
+    """
+    dotted = F.regexp_replace(F.upper(text), _ICD9_UNDOTTED, "$1.$2")
+    tens = F.regexp_replace(dotted, r"^([0-9])(?![0-9])", "0$1")
+    hundreds = F.regexp_replace(tens, r"^([0-9]{2})(?![0-9])", "0$1")
+    return _matching(hundreds, _ICD9)
+
+
+def normalise_icd10(text: Column) -> Column:
+    """ICD-10-CM with its dot, upper case; null where it is no such code: "e119" gives "E11.9"."""
+    return _matching(F.regexp_replace(F.upper(text), _ICD10_UNDOTTED, "$1.$2"), _ICD10)
+
+
+def _matching(code: Column, pattern: str) -> Column:
+    """The code where it matches, else null, with the code computed once: a match is never empty."""
+    return F.element_at(F.regexp_extract_all(code, F.lit(pattern), F.lit(0)), 1)
+
+
+def category(code: Column) -> Column:
+    """A code's category, the part before its dot: "250.83" gives "250", "E885.9" gives "E885"."""
+    return F.substring_index(code, ".", 1)

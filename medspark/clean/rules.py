@@ -1,0 +1,27 @@
+"""The names of cleaning rules, and what one rule is. No Spark here."""
+
+from typing import Final
+
+BAD_FIELDS: Final = "record: fields"
+BAD_QUOTE: Final = "record: quote"
+BAD_ENCODING: Final = "record: encoding"
+BAD_JSON: Final = "record: json"
+UNKNOWN_KEY: Final = "record: unknown key"
+REPEATED_KEY: Final = "record: repeated key"
+DUPLICATE: Final = "duplicate"
+
+RECORD_REASONS: Final = {
+    BAD_FIELDS: "expected one field for each column",
+    BAD_QUOTE: "expected every quote to be closed within the record",
+    BAD_ENCODING: "expected text in the source's encoding",
+    BAD_JSON: "expected one JSON object",
+    UNKNOWN_KEY: "expected only keys that are columns of the task, spelt alike",
+    REPEATED_KEY: "expected each key once",
+    DUPLICATE: "the same case, written more than once; another copy was kept",
+}
+"""What each rule of a whole record expects. A reason never holds a patient's value."""
+
+
+def column_rule(column: str, rule: str) -> str:
+    """The name of a column's rule: column_rule("age", "range") gives "age: range"."""
+    return f"{column}: {rule}"

@@ -1,0 +1,309 @@
+"""Raw tables of files: which files there are, whether their columns are the task's, and their raw records.
+
+Formats with lines become one row a record with its text (`RAW`), read by Spark's splittable line reader where a
+record is a line and by one task a file where it is not. Parquet and ORC keep their types.
+"""
+
+import bz2
+import csv
+import gzip
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from medspark.clean.rules import BAD_ENCODING
+from medspark.clean.split_records import split_csv, split_json
+from medspark.columns import LINE, RAW, SOURCE_FILE, quoted
+from medspark.errors import InputError, did_you_mean
+from medspark.tables import list_files
+from medspark.task import TableSource
+
+BLOCK = "_block"
+POSITION = "_position"
+RECORD_RULE = "_record_rule"
+REPAIRED = "_repaired"
+_MARKERS = ("_SUCCESS", "_metadata", "_common_metadata", "_started_", "_committed_")
+
+
+class FileSurvey(NamedTuple):
+    """What one look at a file found."""
+
+    file: str
+    header: str | None
+    lines: int
+    blank: int
+    fingerprint: int
+
+
+class Survey(NamedTuple):
+    """What one pass over the source found, before any of it is parsed."""
+
+    files: list[FileSurvey]
+    rows: int
+    blank: int
+    fingerprint: str
+    splits: list[tuple[str, int, int, int]]
+    """file, start of the block, the first line's position in the scan, the lines of the file before it"""
+
+
+def source_files(spark: SparkSession, path: str) -> list[str]:
+    """The files of a source, sorted.
+
+    Raises:
+        InputError: there are none, or some that Spark would pass over without a word.
+    """
+    found = list_files(spark, path)
+    root = path.rstrip("/").split("*", 1)[0]
+    hidden = [file for file in found if _is_hidden(file, root)]
+    if hidden:
+        raise InputError(
+            f"{path}: Spark passes over names that start with _ or . without a word: {', '.join(hidden)}. "
+            "Rename them, or move them out of the source."
+        )
+    visible = [file for file in found if not _is_marker(file)]
+    if not visible:
+        raise InputError(f"{path}: expected at least one file, received none. Check the path and ${{...}} in it.")
+    return visible
+
+
+def _is_marker(file: str) -> bool:
+    name = file.rsplit("/", 1)[-1]
+    return name.startswith(_MARKERS) or name.endswith(".crc")
+
+
+def _is_hidden(file: str, root: str) -> bool:
+    below = file.split(root.split(":", 1)[-1], 1)[-1] if root.split(":", 1)[-1] in file else file.rsplit("/", 1)[-1]
+    return not _is_marker(file) and any(part.startswith(("_", ".")) for part in below.split("/") if part)
+
+
+# ---------------------------------------------------------------- lines
+
+
+def read_lines(spark: SparkSession, files: list[str], encoding: str) -> DataFrame:
+    """One row a line: file, block, position in the scan, and text in `RAW`; invalid text breaks a record rule.
+
+    The position rises along a file's blocks in the order Spark scans them, and is the same for each scan of the
+    same files, so that line numbers can be told from one small table of the blocks' first positions.
+    """
+    text = F.col("value") if encoding == "utf-8" else F.decode(F.col("value").cast("binary"), encoding)
+    return spark.read.text(files).select(
+        F.col("_metadata.file_path").alias(SOURCE_FILE),
+        F.col("_metadata.file_block_start").alias(BLOCK),
+        F.monotonically_increasing_id().alias(POSITION),
+        F.when(~F.is_valid_utf8("value"), BAD_ENCODING).alias(RECORD_RULE)
+        if encoding == "utf-8"
+        else F.lit(None).cast("string").alias(RECORD_RULE),
+        text.alias(RAW),
+    )
+
+
+def survey_lines(lines: DataFrame, header: bool) -> Survey:
+    """Count the lines of each file, blank ones apart, and find its header and fingerprint, in one pass."""
+    first = F.struct(F.col(POSITION), F.col(RAW))
+    found = (
+        lines.groupBy(SOURCE_FILE, BLOCK)
+        .agg(
+            F.min(POSITION).alias("first_position"),
+            F.min(first)[RAW].alias("first_line"),
+            F.count(F.lit(1)).alias("lines"),
+            F.count_if(is_blank(F.col(RAW))).alias("blank"),
+            F.sum(F.xxhash64(RAW).cast("decimal(20,0)")).cast("string").alias("hashes"),
+        )
+        .orderBy(SOURCE_FILE, BLOCK)
+        .collect()
+    )
+    files: dict[str, FileSurvey] = {}
+    splits = []
+    for row in found:
+        seen = files.get(row[SOURCE_FILE], FileSurvey(row[SOURCE_FILE], None, 0, 0, 0))
+        splits.append((row[SOURCE_FILE], row[BLOCK], row["first_position"], seen.lines))
+        files[row[SOURCE_FILE]] = FileSurvey(
+            row[SOURCE_FILE],
+            row["first_line"] if header and row[BLOCK] == 0 else seen.header,
+            seen.lines + row["lines"],
+            seen.blank + row["blank"],
+            seen.fingerprint + int(row["hashes"]),
+        )
+    return _whole(list(files.values()), splits, header)
+
+
+def _whole(files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool) -> Survey:
+    headers = len(files) if header else 0
+    return Survey(
+        files=files,
+        rows=sum(file.lines - file.blank for file in files) - headers,
+        blank=sum(file.blank for file in files),
+        fingerprint=f"{sum(file.fingerprint for file in files) % 2**64:016x}",
+        splits=splits,
+    )
+
+
+def is_blank(text: Column) -> Column:
+    return F.length(F.trim(text)) == 0
+
+
+def number_lines(spark: SparkSession, lines: DataFrame, survey: Survey, header: bool) -> DataFrame:
+    """The records among the lines: each with its line number from 1, headers and blank lines left out."""
+    schema = f"{SOURCE_FILE} string, {BLOCK} bigint, _first bigint, _before bigint"
+    splits = spark.createDataFrame(survey.splits, schema)
+    line = (F.col(POSITION) - F.col("_first") + F.col("_before") + 1).alias(LINE)
+    numbered = lines.join(F.broadcast(splits), on=[SOURCE_FILE, BLOCK], how="left").select(
+        SOURCE_FILE, line, RAW, RECORD_RULE
+    )
+    return numbered.where((F.col(LINE) > (1 if header else 0)) & ~is_blank(F.col(RAW)))
+
+
+# ---------------------------------------------------------------- whole files
+
+
+def read_whole_files(spark: SparkSession, files: list[str], source: TableSource) -> DataFrame:
+    """As `read_lines`, for records that may run over several lines: one task cuts one file into its records."""
+    content = spark.read.format("binaryFile").load(files).select("path", "content")
+    cut = partial(_cut_batches, "json" if source.format == "json" else "csv", source.encoding)
+    schema = f"{SOURCE_FILE} string, {BLOCK} bigint, {POSITION} bigint, {RECORD_RULE} string, {RAW} string"
+    return content.mapInArrow(cut, schema)
+
+
+def _cut_batches(kind: str, encoding: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    split = split_json if kind == "json" else split_csv
+    for batch in batches:
+        for path, content in zip(batch["path"].to_pylist(), batch["content"].to_pylist(), strict=True):
+            text, problem = _decode(_inflate(path, content), encoding)
+            rows = [(line - 1, rule or problem, raw) for line, raw, rule in split(text)]
+            for at in range(0, len(rows), 10_000):
+                part = rows[at : at + 10_000]
+                positions, rules, raws = zip(*part, strict=True)
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        pa.array([path] * len(part), pa.string()),
+                        pa.array([0] * len(part), pa.int64()),
+                        pa.array(positions, pa.int64()),
+                        pa.array(rules, pa.string()),
+                        pa.array(raws, pa.string()),
+                    ],
+                    names=[SOURCE_FILE, BLOCK, POSITION, RECORD_RULE, RAW],
+                )
+
+
+def _inflate(path: str, content: bytes) -> bytes:
+    if path.endswith(".gz"):
+        return gzip.decompress(content)
+    return bz2.decompress(content) if path.endswith(".bz2") else content
+
+
+def _decode(content: bytes, encoding: str) -> tuple[str, str | None]:
+    """The text, and a record rule where some of it is not in the encoding: then no record of the file is trusted."""
+    try:
+        return content.decode("utf-8-sig" if encoding == "utf-8" else encoding), None
+    except UnicodeDecodeError:
+        return content.decode("utf-8", errors="replace"), BAD_ENCODING
+
+
+# ---------------------------------------------------------------- columns
+
+
+def check_header(survey: Survey, expected: list[str], optional: set[str], delimiter: str) -> list[str]:
+    """The columns that the files have, in their order, which is the task's.
+
+    `optional` columns, those of the outcome when scoring, may be absent.
+
+    Raises:
+        InputError: naming every column that is missing, unknown, out of order or repeated, file by file.
+    """
+    problems: list[str] = []
+    headers = set()
+    for file in survey.files:
+        names = next(csv.reader([file.header or ""], delimiter=delimiter), [])
+        headers.add(tuple(names))
+        problems += [f"{file.file}: {text}" for text in compare_columns(names, expected, optional)]
+    if len(headers) > 1 and not problems:
+        problems.append("some files have the outcome's columns and some do not")
+    if problems:
+        raise InputError("the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems))
+    return list(next(iter(headers)))
+
+
+def compare_columns(
+    names: list[str], expected: list[str], optional: set[str], ordered: bool = True
+) -> list[str]:
+    """Every difference between a header and the columns expected, one sentence each."""
+    problems = []
+    unknown = [name for name in names if name not in expected]
+    for name in expected:
+        if name not in names and name not in optional:
+            problems.append(f"column {name!r} is missing.{did_you_mean(name, unknown)}")
+    for name in unknown:
+        problems.append(f"column {name!r} is not in the task.{did_you_mean(name, expected)}")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    problems += [f"column {name!r} is there {names.count(name)} times" for name in repeated]
+    in_order = [name for name in expected if name in names]
+    if ordered and not problems and names != in_order:
+        at = next(i for i, (a, b) in enumerate(zip(names, in_order, strict=True)) if a != b)
+        problems.append(f"column {at + 1}: expected {in_order[at]!r}, received {names[at]!r}: reordered columns")
+    return problems
+
+
+def check_json_keys(records: DataFrame, expected: list[str], optional: set[str]) -> list[str]:
+    """The columns that at least one record has as a key.
+
+    Raises:
+        InputError: naming the columns that no record has; a key that some records lack is a missing value there.
+    """
+    keys = F.json_object_keys(RAW)
+    found = records.agg(
+        *(F.count_if(F.array_contains(keys, name)).alias(f"n{at}") for at, name in enumerate(expected)),
+        F.first(keys, ignorenulls=True).alias("example"),
+        F.count(F.lit(1)).alias("rows"),
+    ).collect()[0]
+    present = [name for at, name in enumerate(expected) if found[f"n{at}"] or not found["rows"]]
+    absent = [name for name in expected if name not in present and name not in optional]
+    if absent:
+        unknown = [key for key in found["example"] or [] if key not in expected]
+        raise InputError(
+            "the source's columns are not the task's\n"
+            + "\n".join(f"  - no record has the key {name!r}.{did_you_mean(name, unknown)}" for name in absent)
+        )
+    return present
+
+
+# ---------------------------------------------------------------- Parquet and ORC
+
+
+def read_typed(
+    spark: SparkSession, files: list[str], file_format: str, expected: list[str], optional: set[str]
+) -> tuple[DataFrame, Survey]:
+    """Parquet or ORC files with their own types, after a look at the columns of each.
+
+    Raises:
+        InputError: a file cannot be read, has other columns than the task, or other types than its neighbours.
+    """
+    reader = spark.read.option("mergeSchema", "false")
+    with ThreadPoolExecutor(8) as pool:
+        schemas = dict(zip(files, pool.map(lambda file: reader.format(file_format).load(file).dtypes, files), strict=True))
+    problems = []
+    for file, dtypes in schemas.items():
+        names = [name for name, _ in dtypes]
+        problems += [f"{file}: {p}" for p in compare_columns(names, expected, optional, ordered=False)]
+        first = dict(schemas[files[0]])
+        problems += [
+            f"{file}: column {name!r} is {dtype} here and {first[name]} in {files[0]}"
+            for name, dtype in dtypes
+            if first.get(name, dtype) != dtype
+        ]
+    if problems:
+        raise InputError("the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems))
+    names = [name for name, _ in schemas[files[0]]]
+    frame = reader.format(file_format).load(files)
+    counts = (
+        frame.select(F.col("_metadata.file_path").alias("file"), F.xxhash64(*map(quoted, names)).alias("hash"))
+        .groupBy("file")
+        .agg(F.count(F.lit(1)).alias("rows"), F.sum(F.col("hash").cast("decimal(20,0)")).cast("string").alias("sum"))
+        .collect()
+    )
+    found = [FileSurvey(row["file"], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
+    return frame, _whole(found, [], header=False)

@@ -1,0 +1,79 @@
+"""The only place that builds a SparkSession, with the settings that keep Spark from losing data quietly."""
+
+import os
+import shutil
+import subprocess
+from importlib.resources import files
+from typing import Final
+
+from pyspark.sql import SparkSession
+
+from medspark.errors import MedsparkError
+
+SETTINGS: Final = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    # A directory named pid=00123 keeps its zeros
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    # windows-1252 is not among the character sets that Spark 4 decodes by default
+    "spark.sql.legacy.javaCharsets": "true",
+    "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
+    # A task of a write that runs twice at once would publish twice
+    "spark.speculation": "false",
+}
+"""Always set: a run without one of these can differ from the run that made the bundle."""
+
+DEFAULTS: Final = {
+    "spark.ui.enabled": "false",
+    "spark.driver.memory": "4g",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
+    # A task that failed is tried again, as on a cluster; plain local[*] would try once
+    "spark.master": "local[*,4]",
+}
+"""Set unless spark-submit or its properties file says otherwise."""
+
+
+def start_session(name: str) -> SparkSession:
+    """The session of this process, made by spark-submit's settings where it launched us, else on `local[*]`.
+
+    Raises:
+        MedsparkError: Java is missing or too old.
+    """
+    launched = "PYSPARK_GATEWAY_PORT" in os.environ
+    builder = SparkSession.builder.appName(name)
+    for key, value in SETTINGS.items():
+        builder = builder.config(key, value)
+    if not launched:
+        require_java()
+        log4j = files("medspark.spark") / "log4j2.properties"
+        builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile=file:{log4j}")
+        for key, value in DEFAULTS.items():
+            builder = builder.config(key, os.environ.get(_variable(key), value))
+    return builder.getOrCreate()
+
+
+def _variable(key: str) -> str:
+    """The environment variable that overrides a default: spark.driver.memory is MEDSPARK_DRIVER_MEMORY."""
+    return "MEDSPARK_" + key.removeprefix("spark.").replace(".", "_").upper()
+
+
+def require_java() -> None:
+    """Check for Java 17 or newer before Spark fails with a stack trace.
+
+    Raises:
+        MedsparkError: it is missing or older.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = os.path.join(home, "bin", "java") if home else shutil.which("java")
+    hint = "Install a JRE, such as Debian's openjdk-17-jre-headless, or set JAVA_HOME."
+    if java is None or not os.path.exists(java):
+        raise MedsparkError(f"medspark needs Java 17 or newer to run Spark, and finds none. {hint}")
+    text = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = text.split('"')[1] if '"' in text else "0"
+    if int(version.split(".")[0]) < 17:
+        raise MedsparkError(f"medspark needs Java 17 or newer to run Spark, and finds {version}. {hint}")

@@ -1,0 +1,130 @@
+"""The only reader and writer of medspark's tables.
+
+A table of a store is a directory of versions beside a file CURRENT that names the one in force:
+
+    STORE/scores/CURRENT                 "20261123T060000Z-1f3a"
+    STORE/scores/20261123T060000Z-1f3a/  Parquet
+    STORE/scores/20261122T060000Z-77b0/  the version before, kept for readers that are still in it
+
+A version is written whole before CURRENT is replaced, by one rename: a reader sees the old rows or the new ones.
+Everything goes through Hadoop's file system, so a store may lie on any that Spark can write to.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from medspark.errors import InputError
+
+CURRENT = "CURRENT"
+KEPT_VERSIONS = 2
+
+
+def write_version(frame: DataFrame, store: str, table: str, version: str) -> str:
+    """Write a version of a table, without showing it yet, and return its path."""
+    path = f"{store}/{table}/{version}"
+    frame.write.mode("overwrite").option("compression", "zstd").parquet(path)
+    return path
+
+
+def publish(spark: SparkSession, store: str, tables: Iterable[str], version: str) -> None:
+    """Make `version` the current one of each table, then delete versions older than the one before it."""
+    for table in tables:
+        before = current_version(spark, store, table)
+        write_text(spark, f"{store}/{table}/{CURRENT}", version)
+        keep = {version, before, CURRENT}
+        for path in list_paths(spark, f"{store}/{table}"):
+            if path.rsplit("/", 1)[-1] not in keep:
+                delete(spark, path)
+
+
+def current_version(spark: SparkSession, store: str, table: str) -> str | None:
+    path = f"{store}/{table}/{CURRENT}"
+    return read_text(spark, path).strip() if exists(spark, path) else None
+
+
+def table_path(spark: SparkSession, store: str, table: str) -> str:
+    """The path of a table's current version.
+
+    Raises:
+        InputError: the store has no such table.
+    """
+    version = current_version(spark, store, table)
+    if version is None:
+        raise InputError(f"{store} has no table {table!r} yet. Run the stage that writes it first.")
+    return f"{store}/{table}/{version}"
+
+
+def read_table(spark: SparkSession, store: str, table: str) -> DataFrame:
+    """The current version of a table.
+
+    Raises:
+        InputError: the store has no such table.
+    """
+    return spark.read.parquet(table_path(spark, store, table))
+
+
+# ---------------------------------------------------------------- Hadoop's file system
+
+
+def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any, Any]:
+    """The JVM's gateway, the file system that `path` is on, and the path as Hadoop's type."""
+    jvm: Any = spark.sparkContext._jvm
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    return jvm, hadoop_path.getFileSystem(configuration), hadoop_path
+
+
+def exists(spark: SparkSession, path: str) -> bool:
+    _, system, hadoop_path = _file_system(spark, path)
+    return bool(system.exists(hadoop_path))
+
+
+def delete(spark: SparkSession, path: str) -> None:
+    _, system, hadoop_path = _file_system(spark, path)
+    system.delete(hadoop_path, True)
+
+
+def list_paths(spark: SparkSession, path: str) -> list[str]:
+    """The full paths directly below a directory, hidden ones too; of a file, itself; of a pattern, its matches."""
+    jvm, system, hadoop_path = _file_system(spark, path)
+    matches = system.globStatus(hadoop_path)
+    found = [status.getPath() for status in matches] if matches is not None else []
+    return sorted(status.getPath().toString() for item in found for status in system.listStatus(item))
+
+
+def list_files(spark: SparkSession, path: str) -> list[str]:
+    """Every file at or below a path or pattern, hidden ones too, sorted."""
+    jvm, system, hadoop_path = _file_system(spark, path)
+    matches = system.globStatus(hadoop_path)
+    files = []
+    for match in matches if matches is not None else []:
+        walk = system.listFiles(match.getPath(), True)
+        while walk.hasNext():
+            files.append(walk.next().getPath().toString())
+    return sorted(files)
+
+
+def read_text(spark: SparkSession, path: str) -> str:
+    jvm, system, hadoop_path = _file_system(spark, path)
+    stream = system.open(hadoop_path)
+    try:
+        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode("utf-8")
+    finally:
+        stream.close()
+
+
+def write_text(spark: SparkSession, path: str, text: str) -> None:
+    """Replace a small file in one step: written aside, then renamed over the old one."""
+    jvm, system, aside = _file_system(spark, path + ".new")
+    stream = system.create(aside, True)
+    stream.write(bytearray(text.encode("utf-8")))
+    stream.close()
+    context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
+        aside.toUri() if aside.toUri().getScheme() else system.getUri(), system.getConf()
+    )
+    overwrite = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
+    options = spark.sparkContext._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)  # type: ignore[union-attr]
+    options[0] = overwrite
+    context.rename(aside, jvm.org.apache.hadoop.fs.Path(path), options)
