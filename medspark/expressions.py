@@ -15,17 +15,123 @@ from sqlglot.tokens import TokenType
 from medspark.errors import did_you_mean
 
 FUNCTIONS = frozenset(
-    """
-    abs add_months array array_contains array_distinct array_max array_min array_size bround cast ceil ceiling
-    char_length coalesce concat concat_ws contains date_add date_diff date_format date_sub date_trunc datediff
-    day dayofmonth dayofweek dayofyear element_at endswith exp filter floor greatest hour if ifnull in initcap
-    instr int isnan isnotnull isnull last_day least left len length ln locate log log10 log1p log2 lower lpad
-    ltrim make_date minute mod month months_between named_struct nanvl not nullif nvl nvl2 pmod position pow
-    power quarter regexp_extract regexp_like regexp_replace replace reverse right rint rlike round rpad rtrim
-    second shiftleft shiftright sign size split sqrt startswith substr substring substring_index timestampdiff
-    to_date to_timestamp translate trim trunc try_add try_cast try_divide try_element_at try_multiply
-    try_subtract try_to_timestamp unix_timestamp upper weekday weekofyear when width_bucket year
-    """.split()
+    [
+        "abs",
+        "add_months",
+        "array",
+        "array_contains",
+        "array_distinct",
+        "array_max",
+        "array_min",
+        "array_size",
+        "bround",
+        "cast",
+        "ceil",
+        "ceiling",
+        "char_length",
+        "coalesce",
+        "concat",
+        "concat_ws",
+        "contains",
+        "date_add",
+        "date_diff",
+        "date_format",
+        "date_sub",
+        "date_trunc",
+        "datediff",
+        "day",
+        "dayofmonth",
+        "dayofweek",
+        "dayofyear",
+        "element_at",
+        "endswith",
+        "exp",
+        "filter",
+        "floor",
+        "greatest",
+        "hour",
+        "if",
+        "ifnull",
+        "in",
+        "initcap",
+        "instr",
+        "int",
+        "isnan",
+        "isnotnull",
+        "isnull",
+        "last_day",
+        "least",
+        "left",
+        "len",
+        "length",
+        "ln",
+        "locate",
+        "log",
+        "log10",
+        "log1p",
+        "log2",
+        "lower",
+        "lpad",
+        "ltrim",
+        "make_date",
+        "minute",
+        "mod",
+        "month",
+        "months_between",
+        "named_struct",
+        "nanvl",
+        "not",
+        "nullif",
+        "nvl",
+        "nvl2",
+        "pmod",
+        "position",
+        "pow",
+        "power",
+        "quarter",
+        "regexp_extract",
+        "regexp_like",
+        "regexp_replace",
+        "replace",
+        "reverse",
+        "right",
+        "rint",
+        "rlike",
+        "round",
+        "rpad",
+        "rtrim",
+        "second",
+        "shiftleft",
+        "shiftright",
+        "sign",
+        "size",
+        "split",
+        "sqrt",
+        "startswith",
+        "substr",
+        "substring",
+        "substring_index",
+        "timestampdiff",
+        "to_date",
+        "to_timestamp",
+        "translate",
+        "trim",
+        "trunc",
+        "try_add",
+        "try_cast",
+        "try_divide",
+        "try_element_at",
+        "try_multiply",
+        "try_subtract",
+        "try_to_timestamp",
+        "unix_timestamp",
+        "upper",
+        "weekday",
+        "weekofyear",
+        "when",
+        "width_bucket",
+        "year",
+    ]
 )
 
 _TREE = (
@@ -52,7 +158,9 @@ _TREE = (
 )
 _NEVER = (exp.Query, exp.Window, exp.AggFunc, exp.Lambda, exp.Command, exp.Star, exp.Dot)
 _CLOCK = (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentUser, exp.CurrentDatetime)
-_CALL_WORDS = frozenset({"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "interval"})
+_CALL_WORDS = frozenset(
+    {"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "interval"}
+)
 
 
 def columns_of(expression: str) -> list[str]:
@@ -86,7 +194,9 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
         if isinstance(node, _CLOCK):
             problems.append(f"{expression!r} depends on when it runs: {node.sql(dialect='spark')}")
         if isinstance(node, exp.Column) and node.table:
-            problems.append(f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column")
+            problems.append(
+                f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column"
+            )
     problems += [
         f"{expression!r} calls {name}(), which is not allowed here.{did_you_mean(name, FUNCTIONS)}"
         for name in _calls(text)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from importlib.resources import files
 from typing import Final
 
@@ -50,6 +51,7 @@ def start_session(name: str) -> SparkSession:
         builder = builder.config(key, value)
     if not launched:
         require_java()
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, not the first on PATH
         log4j = files("medspark.spark") / "log4j2.properties"
         builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile=file:{log4j}")
         for key, value in DEFAULTS.items():

@@ -129,13 +129,7 @@ class DateColumn(ColumnBase):
 
 
 Column = Annotated[
-    NumberColumn
-    | IntervalColumn
-    | BooleanColumn
-    | CategoryColumn
-    | TextColumn
-    | CodeColumn
-    | DateColumn,
+    NumberColumn | IntervalColumn | BooleanColumn | CategoryColumn | TextColumn | CodeColumn | DateColumn,
     Field(discriminator="type"),
 ]
 
@@ -389,7 +383,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     unset = sorted({name for name in _variables(raw) if name not in os.environ})
     if unset:
         raise TaskError(
-            str(path), [f"${{{name}}} is not set in the environment. Set it: export {name}=..." for name in unset]
+            str(path),
+            [f"${{{name}}} is not set in the environment. Set it: export {name}=..." for name in unset],
         )
     filled = _fill(raw)
     assert isinstance(filled, dict)

@@ -107,9 +107,11 @@ def _sentence(detail: ErrorDetails) -> str:
         case "literal_error":
             expected = detail.get("ctx", {})["expected"]
             allowed = [word.strip("'") for word in str(expected).replace(" or ", ", ").split(", ")]
-            return f"{where}: expected {expected}, received {received!r}.{did_you_mean(str(received), allowed)}"
+            return (
+                f"{where}: expected {expected}, received {received!r}.{did_you_mean(str(received), allowed)}"
+            )
         case "value_error":
-            return f"{where or 'task'}: {str(detail['ctx']['error'])}"
+            return f"{where or 'task'}: {detail['ctx']['error']!s}"
         case _:
             return f"{where}: {detail['msg'].replace('Input should be', 'expected')}, received {received!r}"
 
@@ -193,7 +195,11 @@ def duplicates_read_columns(task: Task) -> Iterator[str]:
 def columns_are_sound(task: Task) -> Iterator[str]:
     for name, column in task.columns.items():
         where = f"columns.{name}"
-        if isinstance(column, CategoryColumn) and column.lookup is not None and column.lookup not in task.lookups:
+        if (
+            isinstance(column, CategoryColumn)
+            and column.lookup is not None
+            and column.lookup not in task.lookups
+        ):
             yield f"{where}.lookup: no look-up {column.lookup!r}.{did_you_mean(column.lookup, task.lookups)}"
         if isinstance(column, NumberColumn):
             yield from _number_is_sound(where, column, task)
@@ -302,7 +308,10 @@ def bands_are_sound(task: Task) -> Iterator[str]:
 
 
 def exclusions_have_names(task: Task) -> Iterator[str]:
-    for kind, names in (("exclude", [e.name for e in task.exclude]), ("checks", [c.name for c in task.checks])):
+    for kind, names in (
+        ("exclude", [e.name for e in task.exclude]),
+        ("checks", [c.name for c in task.checks]),
+    ):
         for name in {name for name in names if names.count(name) > 1}:
             yield f"{kind}: two entries are named {name!r}; counts need one name each"
 

@@ -72,7 +72,9 @@ class Cleaned(NamedTuple):
         self.kept.unpersist()
 
 
-def clean(spark: SparkSession, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None) -> Cleaned:
+def clean(
+    spark: SparkSession, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None
+) -> Cleaned:
     """Read and judge every row of the task's source.
 
     Args:
@@ -238,7 +240,12 @@ def judge(rows: DataFrame, names: list[str], task: Task) -> DataFrame:
         if set(columns_of(item.expression)) <= set(names)
     ]
     checks = [
-        Violation(check.name, check.name, F.coalesce(~F.expr(spark_sql(check.expect)), F.lit(False)), check.otherwise)
+        Violation(
+            check.name,
+            check.name,
+            F.coalesce(~F.expr(spark_sql(check.expect)), F.lit(False)),
+            check.otherwise,
+        )
         for check in task.checks
         if set(columns_of(check.expect)) <= set(names)
     ]

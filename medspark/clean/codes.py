@@ -27,7 +27,7 @@ def normalise_icd10(text: Column) -> Column:
 
 def _matching(code: Column, pattern: str) -> Column:
     """The code where it matches, else null, with the code computed once: a match is never empty."""
-    return F.element_at(F.regexp_extract_all(code, F.lit(pattern), F.lit(0)), 1)
+    return F.get(F.regexp_extract_all(code, F.lit(pattern), F.lit(0)), 0)
 
 
 def category(code: Column) -> Column:

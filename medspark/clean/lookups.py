@@ -55,5 +55,7 @@ def _pairs(rows: list[list[str]], key: int, value: int) -> Iterator[tuple[str, s
         if not any(cell.strip() for cell in row):
             return
         if len(row) <= max(key, value):
-            raise InputError(f"expected at least {max(key, value) + 1} fields in each row, received {len(row)}")
+            raise InputError(
+                f"expected at least {max(key, value) + 1} fields in each row, received {len(row)}"
+            )
         yield row[key].strip(), row[value].strip()

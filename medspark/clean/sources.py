@@ -67,7 +67,9 @@ def source_files(spark: SparkSession, path: str) -> list[str]:
         )
     visible = [file for file in found if not _is_marker(file)]
     if not visible:
-        raise InputError(f"{path}: expected at least one file, received none. Check the path and ${{...}} in it.")
+        raise InputError(
+            f"{path}: expected at least one file, received none. Check the path and ${{...}} in it."
+        )
     return visible
 
 
@@ -77,7 +79,11 @@ def _is_marker(file: str) -> bool:
 
 
 def _is_hidden(file: str, root: str) -> bool:
-    below = file.split(root.split(":", 1)[-1], 1)[-1] if root.split(":", 1)[-1] in file else file.rsplit("/", 1)[-1]
+    below = (
+        file.split(root.split(":", 1)[-1], 1)[-1]
+        if root.split(":", 1)[-1] in file
+        else file.rsplit("/", 1)[-1]
+    )
     return not _is_marker(file) and any(part.startswith(("_", ".")) for part in below.split("/") if part)
 
 
@@ -224,7 +230,9 @@ def check_header(survey: Survey, expected: list[str], optional: set[str], delimi
     if len(headers) > 1 and not problems:
         problems.append("some files have the outcome's columns and some do not")
     if problems:
-        raise InputError("the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems))
+        raise InputError(
+            "the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems)
+        )
     return list(next(iter(headers)))
 
 
@@ -244,7 +252,9 @@ def compare_columns(
     in_order = [name for name in expected if name in names]
     if ordered and not problems and names != in_order:
         at = next(i for i, (a, b) in enumerate(zip(names, in_order, strict=True)) if a != b)
-        problems.append(f"column {at + 1}: expected {in_order[at]!r}, received {names[at]!r}: reordered columns")
+        problems.append(
+            f"column {at + 1}: expected {in_order[at]!r}, received {names[at]!r}: reordered columns"
+        )
     return problems
 
 
@@ -266,7 +276,9 @@ def check_json_keys(records: DataFrame, expected: list[str], optional: set[str])
         unknown = [key for key in found["example"] or [] if key not in expected]
         raise InputError(
             "the source's columns are not the task's\n"
-            + "\n".join(f"  - no record has the key {name!r}.{did_you_mean(name, unknown)}" for name in absent)
+            + "\n".join(
+                f"  - no record has the key {name!r}.{did_you_mean(name, unknown)}" for name in absent
+            )
         )
     return present
 
@@ -284,7 +296,11 @@ def read_typed(
     """
     reader = spark.read.option("mergeSchema", "false")
     with ThreadPoolExecutor(8) as pool:
-        schemas = dict(zip(files, pool.map(lambda file: reader.format(file_format).load(file).dtypes, files), strict=True))
+        schemas = dict(
+            zip(
+                files, pool.map(lambda file: reader.format(file_format).load(file).dtypes, files), strict=True
+            )
+        )
     problems = []
     for file, dtypes in schemas.items():
         names = [name for name, _ in dtypes]
@@ -296,13 +312,20 @@ def read_typed(
             if first.get(name, dtype) != dtype
         ]
     if problems:
-        raise InputError("the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems))
+        raise InputError(
+            "the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems)
+        )
     names = [name for name, _ in schemas[files[0]]]
     frame = reader.format(file_format).load(files)
     counts = (
-        frame.select(F.col("_metadata.file_path").alias("file"), F.xxhash64(*map(quoted, names)).alias("hash"))
+        frame.select(
+            F.col("_metadata.file_path").alias("file"), F.xxhash64(*map(quoted, names)).alias("hash")
+        )
         .groupBy("file")
-        .agg(F.count(F.lit(1)).alias("rows"), F.sum(F.col("hash").cast("decimal(20,0)")).cast("string").alias("sum"))
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.sum(F.col("hash").cast("decimal(20,0)")).cast("string").alias("sum"),
+        )
         .collect()
     )
     found = [FileSurvey(row["file"], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]

@@ -35,7 +35,13 @@ NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 DECIMAL = r"^[+-]?[0-9]+(?:\.([0-9]*))?$"
 INTERVAL = r"^[\[(]\s*(-?[0-9]+(?:\.[0-9]+)?)\s*-\s*(-?[0-9]+(?:\.[0-9]+)?)\s*[\])]$"
 OPEN_INTERVAL = r"^[<>]=?\s*(-?[0-9]+(?:\.[0-9]+)?)$"
-SPARK_TYPES = {"long": "bigint", "integer": "int", "interval": "double", "category": "string", "code": "string"}
+SPARK_TYPES = {
+    "long": "bigint",
+    "integer": "int",
+    "interval": "double",
+    "category": "string",
+    "code": "string",
+}
 _WHOLE_DTYPES = frozenset({"tinyint", "smallint", "int", "bigint"})
 _ZONE_LETTERS = frozenset("XxZzVO")
 
@@ -147,7 +153,9 @@ def read_all(frame: DataFrame, readings: list[Reading]) -> DataFrame:
     for depth in range(max((len(reading.chain()) for reading in readings), default=0)):
         deep = [reading for reading in readings if depth < len(reading.chain())]
         added = [
-            reading.chain()[depth](F.col(current[reading.name])).alias(reading.at(depth).strip("`").replace("``", "`"))
+            reading.chain()[depth](F.col(current[reading.name])).alias(
+                reading.at(depth).strip("`").replace("``", "`")
+            )
             for reading in deep
         ]
         frame = frame.select("*", *added)
@@ -208,7 +216,11 @@ def _only(name: str, dtype: str, declared: str, allowed: set[str] | frozenset[st
 
 def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
     target = spark_type(spec)
-    expected = {"long": "a whole number", "integer": "a whole number of at most 32 bits", "double": "a number"}
+    expected = {
+        "long": "a whole number",
+        "integer": "a whole number of at most 32 bits",
+        "double": "a number",
+    }
     says = expected.get(spec.type, f"a number with at most {spec.scale} decimals")
     if dtype == "string":
         parse = {"double": _double, "decimal": partial(_decimal, spec.scale, target)}
@@ -221,7 +233,9 @@ def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
     _only(name, dtype, spec.type, allowed)
     if spec.type == "decimal" and dtype.startswith("decimal"):
         return Step("type", says, lambda v: F.when(v.try_cast(target).cast(dtype) == v, v.try_cast(target)))
-    return Step("type", says, lambda v: _finite(v.try_cast(target)) if target == "double" else v.try_cast(target))
+    return Step(
+        "type", says, lambda v: _finite(v.try_cast(target)) if target == "double" else v.try_cast(target)
+    )
 
 
 def _whole(target: str, text: Column) -> Column:
@@ -267,7 +281,9 @@ def _levels(name: str, spec: CategoryColumn, dtype: str, task: Task) -> list[Ste
         return [Step("lookup", f"a code of {spec.lookup}", lambda v: F.when(v.isin(codes), v.cast("string")))]
     if spec.levels is not None:
         levels = list(spec.levels)
-        return [Step("level", f"one of {', '.join(levels)}", lambda v: F.when(v.isin(levels), v.cast("string")))]
+        return [
+            Step("level", f"one of {', '.join(levels)}", lambda v: F.when(v.isin(levels), v.cast("string")))
+        ]
     return [] if dtype == "string" else [Step("type", "a level", lambda value: value.cast("string"))]
 
 
@@ -288,7 +304,9 @@ def _units(units: Units | None) -> list[Step]:
     names = list(units.to_unit)
 
     def convert(value: Column) -> Column:
-        converted = F.when(unit == names[0], value * units.to_unit[names[0]].factor + units.to_unit[names[0]].offset)
+        converted = F.when(
+            unit == names[0], value * units.to_unit[names[0]].factor + units.to_unit[names[0]].offset
+        )
         for name in names[1:]:
             scale = units.to_unit[name]
             converted = converted.when(unit == name, value * scale.factor + scale.offset)

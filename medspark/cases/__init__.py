@@ -1,0 +1,1 @@
+"""Records to cases: who is eligible, what happened to them, which split they are in."""

@@ -1,0 +1,44 @@
+"""Encode a frame of cases in Spark: the encoder's Arrow function over every partition."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from medspark.columns import CASE_ID, LABEL, SPLIT, SUBJECT_ID, quoted
+from medspark.encode.encoder import encode_batches
+from medspark.encode.statistics import NUMERIC, Statistics, from_json, to_json
+
+KEYS = (CASE_ID, SUBJECT_ID, SPLIT, LABEL)
+
+
+def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
+    """Cases to tensors: their keys and label, then one array column for each network input."""
+    features = dict.fromkeys(
+        [f.column for f in (*statistics.numeric, *statistics.categorical)]
+        + [column for bag in statistics.codes for column in bag.columns]
+    )
+    types = dict(cases.dtypes)
+    inputs = [
+        f"{name} array<{'float' if name == NUMERIC else 'int'}>" for name in map(str, statistics.widths())
+    ]
+    schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *(_field(text) for text in inputs)])
+    text = to_json(statistics)
+
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return encode_batches(batches, from_json(text), KEYS)
+
+    columns = [*KEYS, *(name for name in features if name not in KEYS)]
+    return cases.select(*map(quoted, columns)).mapInArrow(apply, schema)
+
+
+def _field(text: str) -> str:
+    name, kind = text.rsplit(" ", 1)
+    return f"{quoted(name)} {kind}"
+
+
+def in_training_order(tensors: DataFrame, files: int) -> DataFrame:
+    """Shuffled by a hash of the case, the same way for the same cases: one shuffle, and training reads in file order."""
+    place = F.xxhash64(CASE_ID)
+    return tensors.repartition(files, place).sortWithinPartitions(SPLIT, place)

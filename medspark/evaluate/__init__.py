@@ -1,0 +1,1 @@
+"""How good the risks are: metrics with intervals, calibration, subgroups, the report. No Spark."""

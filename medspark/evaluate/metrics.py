@@ -1,0 +1,253 @@
+"""Discrimination and calibration of risks, with patient-level intervals: pure functions on numpy arrays.
+
+Everywhere `label` is (n,) of 0 and 1 and `probability` is (n,) within 0 and 1; anything else is an
+InputError. Training, the report and monitoring share these functions.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medspark.errors import InputError
+from medspark.evaluate.calibration import Floats, logit, sigmoid
+from medspark.evaluate.ranked import METRICS, group_outcomes, grouped_metrics, slope, tie_groups
+
+SMALL: Final = 11
+"""Counts of 1 to 10 patients are not published (the cell size suppression policy of CMS)."""
+POINTS: Final = 200
+RISK_BINS: Final = 40
+CHUNK_CELLS: Final = 4_000_000
+EXACT_CASES: Final = 50_000
+"""Above this many cases the intervals (never the values) round risks to a thousandth of a logit."""
+
+
+def performance(
+    label: NDArray[Any], probability: NDArray[Any], weight: NDArray[Any] | None = None
+) -> dict[str, float | None]:
+    """The six METRICS; None where one does not exist, as the AUROC of cases with one outcome.
+
+    auroc: ties count half; auprc: average precision, without interpolation; brier and log_loss: means,
+    log_loss with risks moved a hair inside 0 and 1, all as scikit-learn has them. Calibration as in Van
+    Calster et al. 2019 (BMC Medicine 17:230): slope is the coefficient of logit(risk) in an unpenalised
+    logistic regression of the outcome (ideal 1; below 1, risks too extreme); intercept is
+    calibration-in-the-large, the intercept of that regression with the slope fixed at 1 (ideal 0; below 0,
+    risks too high on average).
+
+    >>> performance(np.array([0, 1]), np.array([0.2, 0.9]))["auroc"]
+    1.0
+    """
+    y, p = _checked(label, probability)
+    weights = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    if weights.shape != y.shape or not np.isfinite(weights).all() or (weights < 0).any():
+        raise InputError(f"metrics: expected a weight of at least 0 for each of {len(y)} cases, received others")
+    if not weights.any():
+        return dict.fromkeys(METRICS)
+    order, starts = tie_groups(p)
+    positive, negative = group_outcomes(weights[order][None], y[order], starts)
+    values = grouped_metrics(p[order][starts], positive, negative)
+    return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in values.items()}
+
+
+def intervals(
+    label: NDArray[Any], probability: NDArray[Any], subject: NDArray[Any], resamples: int, seed: int
+) -> dict[str, tuple[float, float] | None]:
+    """95 % percentile intervals of the METRICS from a bootstrap of patients, all cases of a patient together.
+
+    A resample draws as many patients as there are, with replacement: an integer weight for each patient.
+    None where more than one resample in ten has no value (one outcome only, or outcomes separated by the
+    risk).
+    """
+    y, p = _checked(label, probability)
+    if len(subject) != len(y):
+        raise InputError(f"metrics: expected a subject for each of {len(y)} cases, received {len(subject)}")
+    if not len(y):
+        return dict.fromkeys(METRICS)
+    if len(p) > EXACT_CASES:
+        p = sigmoid(np.round(logit(p), 3))
+    order, starts = tie_groups(p)
+    y, p = y[order], p[order][starts]
+    subjects = np.unique(np.asarray(subject), return_inverse=True)[1][order]
+    fit = slope(logit(p), *group_outcomes(np.ones((1, len(y))), y, starts))[0]
+    start = fit if np.isfinite(fit).all() else None
+    parts = [
+        grouped_metrics(p, *group_outcomes(weights, y, starts), start=start)
+        for weights in _resampled_weights(subjects, resamples, seed)
+    ]
+    return {name: _interval(np.concatenate([part[name] for part in parts])) for name in METRICS}
+
+
+def _resampled_weights(subjects: NDArray[np.intp], resamples: int, seed: int) -> Iterator[Floats]:
+    """Weights (b, n) of the cases, in pieces that fit in memory."""
+    count = int(subjects.max()) + 1
+    rng = np.random.default_rng(seed)
+    chunk = max(1, CHUNK_CELLS // len(subjects))
+    for done in range(0, resamples, chunk):
+        size = min(chunk, resamples - done)
+        draws = (np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(size))
+        yield np.stack([drawn[subjects] for drawn in draws]).astype(np.float64)
+
+
+def _interval(values: Floats) -> tuple[float, float] | None:
+    defined = values[np.isfinite(values)]
+    if len(defined) < 0.9 * len(values):
+        return None
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _checked(label: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np.bool_], Floats]:
+    y, p = np.asarray(label), np.asarray(probability, dtype=np.float64)
+    if y.shape != p.shape or y.ndim != 1:
+        raise InputError(f"metrics: expected one risk for each label, received {p.shape} for {y.shape}")
+    if not np.isin(y, (0, 1)).all():
+        raise InputError("metrics: expected labels of 0 and 1, received others")
+    outside = int((~((p >= 0) & (p <= 1))).sum())
+    if outside:
+        raise InputError(f"metrics: expected risks within 0 and 1, received {outside} of {len(p)} outside or NaN")
+    return y.astype(bool), p
+
+
+# ---------------------------------------------------------------- curves
+
+
+def curves(label: NDArray[Any], probability: NDArray[Any]) -> dict[str, Any]:
+    """What the report draws, as JSON: at most 200 points a curve.
+
+    roc: fpr, tpr; precision_recall: recall, precision (both empty unless both outcomes are there);
+    calibration: one dict per tenth of the risks (`n`, `predicted` mean risk, `observed` share, `low`, `high`
+    its 95 % Wilson interval), tenths joined until each holds 11 cases of each outcome, so that no small cell
+    shows; histogram: `edges` and counts of `negative` and `positive` cases, None for a count of 1 to 10.
+    """
+    y, p = _checked(label, probability)
+    return {
+        **_ranking_curves(y, p),
+        "calibration": _calibration_bins(y, p),
+        "histogram": _histogram(y, p),
+    }
+
+
+def _ranking_curves(y: NDArray[np.bool_], p: Floats) -> dict[str, dict[str, list[float]]]:
+    if y.all() or not y.any():
+        return {"roc": {"fpr": [], "tpr": []}, "precision_recall": {"recall": [], "precision": []}}
+    order, starts = tie_groups(p)
+    positive, negative = group_outcomes(np.ones((1, len(y))), y[order], starts)
+    tp, fp = np.cumsum(positive[0]), np.cumsum(negative[0])
+    tpr, fpr = np.append(0.0, tp / tp[-1]), np.append(0.0, fp / fp[-1])
+    recall, precision = tpr[1:][tp > 0], (tp / (tp + fp))[tp > 0]
+    roc, pr = _thin(tpr + fpr), _thin(recall)
+    return {
+        "roc": {"fpr": _rounded(fpr[roc]), "tpr": _rounded(tpr[roc])},
+        "precision_recall": {"recall": _rounded(recall[pr]), "precision": _rounded(precision[pr])},
+    }
+
+
+def _thin(length: Floats) -> NDArray[np.intp]:
+    """At most POINTS indices, evenly spaced by the curve's length so far (rising), both ends kept."""
+    wanted = np.linspace(length[0], length[-1], POINTS)
+    return np.unique(np.append(np.searchsorted(length, wanted)[:-1], len(length) - 1))
+
+
+def _rounded(values: Floats) -> list[float]:
+    return [round(float(value), 6) for value in values]
+
+
+def _calibration_bins(y: NDArray[np.bool_], p: Floats) -> list[dict[str, Any]]:
+    order = np.argsort(p, kind="stable")
+    y, p = y[order], p[order]
+    if not len(p):
+        return []
+    cuts = np.unique(np.searchsorted(p, np.quantile(p, np.arange(0.1, 1, 0.1)), side="right"))
+    pieces = _joined([part for part in np.split(np.arange(len(p)), cuts) if len(part)], y)
+    return [_calibration_bin(y[piece], p[piece]) for piece in pieces]
+
+
+def _joined(pieces: list[NDArray[np.intp]], y: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Neighbours joined until each piece holds SMALL cases of each outcome; none if all together do not."""
+    joined: list[NDArray[np.intp]] = []
+    for piece in pieces:
+        if joined and not _large(y[joined[-1]]):
+            joined[-1] = np.append(joined[-1], piece)
+        else:
+            joined.append(piece)
+    if len(joined) > 1 and not _large(y[joined[-1]]):
+        joined[-2:] = [np.append(joined[-2], joined[-1])]
+    return [piece for piece in joined if _large(y[piece])]
+
+
+def _large(y: NDArray[np.bool_]) -> bool:
+    return bool(min(y.sum(), (~y).sum()) >= SMALL)
+
+
+def _calibration_bin(y: NDArray[np.bool_], p: Floats) -> dict[str, Any]:
+    low, high = wilson(int(y.sum()), len(y))
+    return {
+        "n": len(y),
+        "predicted": float(p.mean()),
+        "observed": float(y.mean()),
+        "low": low,
+        "high": high,
+    }
+
+
+def wilson(positives: int, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson 1927); within 0 and 1 for every n > 0."""
+    z = 1.959963984540054
+    share, scale = positives / n, 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / scale
+    half = z / scale * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _histogram(y: NDArray[np.bool_], p: Floats) -> dict[str, list[Any]]:
+    top = float(np.ceil(p.max(initial=0.05) * 20) / 20)
+    edges = np.linspace(0.0, top, RISK_BINS + 1)
+    counts = {name: np.histogram(p[chosen], edges)[0] for name, chosen in (("negative", ~y), ("positive", y))}
+    hidden = {name: [None if 0 < n < SMALL else int(n) for n in values] for name, values in counts.items()}
+    return {"edges": _rounded(edges), **hidden}
+
+
+def at_thresholds(label: NDArray[Any], probability: NDArray[Any], bands: Mapping[str, float]) -> list[dict[str, Any]]:
+    """What flagging every case at or above a band's start does, and how often each band came true.
+
+    One dict per band, from the lowest, beginning with the band `low` below all of them: `band`, `from`,
+    `to`, `n`, `positives` and `observed` (their share) within the band; `flagged`, `flagged_share`,
+    `sensitivity`, `specificity`, `ppv`, `npv` and the counts `tp`, `fp`, `fn`, `tn` of flagging at its
+    start. A share of nobody is None, and no band at all gives no dict. Counts are exact: `evaluate` hides
+    the small ones.
+    """
+    y, p = _checked(label, probability)
+    starts = sorted([("low", 0.0), *bands.items()], key=lambda band: band[1]) if bands else []
+    ends = [start for _, start in starts[1:]] + [np.inf]
+    return [_band(y, p, name, start, end) for (name, start), end in zip(starts, ends, strict=False)]
+
+
+def _band(y: NDArray[np.bool_], p: Floats, name: str, start: float, end: float) -> dict[str, Any]:
+    flagged = p >= start
+    within = flagged & (p < end)
+    tp, fp = int((flagged & y).sum()), int((flagged & ~y).sum())
+    fn, tn = int(y.sum()) - tp, int((~y).sum()) - fp
+    positives, n = int((within & y).sum()), int(within.sum())
+    return {
+        "band": name,
+        "from": start,
+        "to": min(end, 1.0),
+        "n": n,
+        "positives": positives,
+        "observed": _share(positives, n),
+        "flagged": tp + fp,
+        "flagged_share": _share(tp + fp, len(y)),
+        "sensitivity": _share(tp, tp + fn),
+        "specificity": _share(tn, tn + fp),
+        "ppv": _share(tp, tp + fp),
+        "npv": _share(tn, tn + fn),
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "tn": tn,
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,76 @@
+"""How the report writes numbers and tables: one function per kind of number, "–" where there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from medspark.evaluate.evaluation import HIDDEN
+from medspark.evaluate.metrics import SMALL
+
+NONE: Final = "–"
+SPACE: Final = "\u00a0"
+NAMES: Final = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+}
+Cell = str | Markup
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page; the first cell of a row is its header, `numeric` the columns set to the right."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: Sequence[Sequence[Cell]]
+    numeric: frozenset[int] = frozenset()
+
+
+def table(caption: str, head: str, rows: Sequence[Sequence[Cell]], numeric: str = "") -> Table:
+    """A Table with its column names and its numeric columns written as text: "Band|Cases", "1"."""
+    return Table(caption, tuple(head.split("|")), rows, frozenset(int(index) for index in numeric.split()))
+
+
+def count(value: int | str | None) -> str:
+    """1234 as "1,234"; 1 to 10 as "<11"; text, such as "<11" itself, with its thousands set apart."""
+    if value is None:
+        return NONE
+    if isinstance(value, int):
+        return HIDDEN if 0 < value < SMALL else f"{value:,}"
+    return f"~{int(value[1:]):,}" if value.startswith("~") else value
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.1139 as "11.4 %"."""
+    return NONE if value is None else f"{100 * value:.{digits}f}{SPACE}%"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """-0.0312 as "−0.031", with a true minus sign."""
+    return NONE if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(metric: dict[str, float | None] | None) -> str:
+    """The 95 % interval of a metric as "0.655 to 0.681"."""
+    if metric is None or metric["low"] is None:
+        return NONE
+    return f"{number(metric['low'])} to {number(metric['high'])}"
+
+
+def with_interval(metric: dict[str, float | None] | None) -> Cell:
+    """A metric over its interval, small."""
+    if metric is None or metric["value"] is None:
+        return NONE
+    return Markup("{}<small>{}</small>").format(number(metric["value"]), interval(metric))
+
+
+def words(name: str) -> str:
+    """A name of the code as a reader's: "gradient_boosting" as "Gradient boosting"."""
+    text = name.replace("_", " ").strip()
+    return NAMES.get(name, text[:1].upper() + text[1:])

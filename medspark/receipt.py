@@ -1,0 +1,74 @@
+"""What a run did, counted: `runs/RUN_ID.json`. No Spark here."""
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+PACKAGES: Final = (
+    "medspark",
+    "pyspark",
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "keras",
+    "tensorflow",
+    "ai-edge-litert",
+    "scikit-learn",
+)
+
+
+@dataclass
+class Receipt:
+    """One run of one command. `counts` and `seconds` have an entry for each stage."""
+
+    command: str
+    run_id: str
+    arguments: dict[str, Any]
+    started_at: str = field(default_factory=lambda: now())
+    versions: dict[str, str] = field(default_factory=lambda: package_versions())
+    inputs: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    bundle_id: str | None = None
+    error: str | None = None
+    exit_code: int | None = None
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds that the block takes to the stage's."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, default=str)
+
+
+def new_run_id() -> str:
+    """A run's name: its time in UTC and four random digits, so that names sort as runs did."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:4]}"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of Python and of the packages a result depends on, those that are installed."""
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

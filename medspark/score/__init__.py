@@ -1,0 +1,1 @@
+"""A bundle and a source to published scores."""

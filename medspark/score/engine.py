@@ -1,0 +1,102 @@
+"""Engines: the bundle's network as a function from tensors to logits. LiteRT, or TensorFlow where it cannot serve.
+
+A worker that LiteRT serves never imports TensorFlow. No Spark here.
+"""
+
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from medspark.errors import MedsparkError
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+Engine = Callable[[Arrays], npt.NDArray[np.float64]]
+"""From the network's inputs, each (n, width), to logits, (n,)."""
+EngineKind = Literal["litert", "tensorflow"]
+
+ROWS = 1024
+"""Rows of one call: every call has as many, the last one padded, so a row's logit never depends on its batch."""
+_KEPT = 2
+_cache: OrderedDict[str, Engine] = OrderedDict()
+
+
+def engine_for(kind: EngineKind, network: bytes, digest: str) -> Engine:
+    """The engine for a network, loaded once in each process; the last two are kept."""
+    key = f"{kind} {digest}"
+    if key not in _cache:
+        _cache[key] = litert_engine(network) if kind == "litert" else tensorflow_engine(network)
+        while len(_cache) > _KEPT:
+            _cache.popitem(last=False)
+    _cache.move_to_end(key)
+    return _cache[key]
+
+
+def litert_engine(network: bytes) -> Engine:
+    """An engine over LiteRT, on one thread: Spark runs a task for each core already."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MedsparkError("the LiteRT engine needs ai-edge-litert: install medspark[score] on the workers") from error
+    interpreter = Interpreter(model_content=network, num_threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
+    inputs = {_input_name(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
+    for detail in interpreter.get_input_details():
+        interpreter.resize_tensor_input(detail["index"], [ROWS, *detail["shape"][1:]])
+    interpreter.allocate_tensors()
+    output = interpreter.get_output_details()[0]["index"]
+
+    def call(tensors: Arrays) -> npt.NDArray[np.float32]:
+        for name, index in inputs.items():
+            interpreter.set_tensor(index, tensors[name])
+        interpreter.invoke()
+        logits: npt.NDArray[np.float32] = interpreter.get_tensor(output)
+        return logits
+
+    return _in_fixed_batches(call)
+
+
+def _input_name(name: str) -> str:
+    """The Keras input's name in LiteRT's: "serving_default_numeric:0" gives "numeric"."""
+    return name.removeprefix("serving_default_").rsplit(":", 1)[0]
+
+
+def tensorflow_engine(network: bytes) -> Engine:
+    """An engine over a .keras file, for a network that LiteRT cannot serve."""
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", threads)
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", threads)
+    try:
+        import keras
+        import tensorflow as tf
+    except ImportError as error:
+        raise MedsparkError("this bundle needs TensorFlow to score: install medspark[train] on the workers") from error
+    with tempfile.NamedTemporaryFile(suffix=".keras") as file:
+        file.write(network)
+        file.flush()
+        model = keras.saving.load_model(file.name, compile=False)
+    function = tf.function(lambda tensors: model(tensors, training=False))
+
+    def call(tensors: Arrays) -> npt.NDArray[np.float32]:
+        logits: npt.NDArray[np.float32] = function({k: tf.convert_to_tensor(v) for k, v in tensors.items()}).numpy()
+        return logits
+
+    return _in_fixed_batches(call)
+
+
+def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]]) -> Engine:
+    def predict(tensors: Arrays) -> npt.NDArray[np.float64]:
+        rows = len(next(iter(tensors.values())))
+        logits = np.empty(rows, np.float64)
+        for at in range(0, rows, ROWS):
+            part = {name: array[at : at + ROWS] for name, array in tensors.items()}
+            short = min(ROWS, rows - at)
+            if short < ROWS:
+                part = {name: np.pad(array, ((0, ROWS - short), (0, 0))) for name, array in part.items()}
+            logits[at : at + short] = call(part).reshape(-1)[:short]
+        return logits
+
+    return predict

@@ -1,0 +1,1 @@
+"""Settings that Spark is started with."""

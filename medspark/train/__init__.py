@@ -1,0 +1,1 @@
+"""Tensors to a bundle: the network, its baselines and its calibration."""

@@ -1,0 +1,125 @@
+"""Stream tensors from Parquet into `tf.data`: whole batches, a window of row groups at a time, in an order by seed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from medspark.columns import LABEL, SPLIT
+from medspark.encode.tensors import arrays
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+WINDOW_ROWS = 200_000
+"""Rows shuffled together: the memory that streaming takes, whatever the table's size."""
+
+
+def split_files(table: str, split: str) -> list[Path]:
+    """The Parquet files of one split of a tensors table on this machine's file system, in order."""
+    return sorted(Path(table.removeprefix("file:")).glob(f"{SPLIT}={split}/*.parquet"))
+
+
+def count_labelled(files: list[Path]) -> tuple[int, int]:
+    """Cases with a known outcome, and those of them that have it."""
+    labels = [pq.ParquetFile(file).read(columns=[LABEL])[LABEL] for file in files]
+    known = sum(len(column) - column.null_count for column in labels)
+    return known, sum(pc.sum(column).as_py() or 0 for column in labels)
+
+
+def windows(files: list[Path], widths: dict[str, int], rng: np.random.Generator | None) -> Iterator[tuple[Arrays, Any]]:
+    """Tensors and labels of some row groups at a time, labelled cases only; shuffled within and across by `rng`."""
+    groups = [(file, group) for file in files for group in range(pq.ParquetFile(file).num_row_groups)]
+    order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
+    held: list[tuple[Arrays, npt.NDArray[np.float32]]] = []
+    rows = 0
+    for at in order:
+        held.append(_read_group(*groups[at], widths))
+        rows += len(held[-1][1])
+        if rows >= WINDOW_ROWS:
+            yield _together(held, rng)
+            held, rows = [], 0
+    if rows:
+        yield _together(held, rng)
+
+
+def _read_group(file: Path, group: int, widths: dict[str, int]) -> tuple[Arrays, npt.NDArray[np.float32]]:
+    table = pq.ParquetFile(file).read_row_group(group, columns=[*widths, LABEL])
+    table = table.filter(table[LABEL].is_valid()).combine_chunks()
+    if table.num_rows == 0:
+        return {name: np.empty((0, width)) for name, width in widths.items()}, np.empty(0, np.float32)
+    batch = table.to_batches()[0]
+    label: npt.NDArray[np.float32] = batch.column(LABEL).cast("int8").to_numpy().astype(np.float32)
+    return arrays(batch, widths), label
+
+
+def _together(
+    held: list[tuple[Arrays, npt.NDArray[np.float32]]], rng: np.random.Generator | None
+) -> tuple[Arrays, npt.NDArray[np.float32]]:
+    held = [part for part in held if len(part[1])] or held[:1]
+    label = np.concatenate([part[1] for part in held])
+    order = rng.permutation(len(label)) if rng is not None else np.arange(len(label))
+    tensors = {name: np.concatenate([part[0][name] for part in held])[order] for name in held[0][0]}
+    return tensors, label[order]
+
+
+def batches(
+    files: list[Path], widths: dict[str, int], batch_size: int, seed: int | None
+) -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
+    """Batches of one epoch; every row once, the last batch of the epoch as short as it falls out."""
+    rng = None if seed is None else np.random.default_rng(seed)
+    left: tuple[Arrays, npt.NDArray[np.float32]] | None = None
+    for tensors, label in windows(files, widths, rng):
+        if left is not None:
+            tensors = {name: np.concatenate([left[0][name], array]) for name, array in tensors.items()}
+            label = np.concatenate([left[1], label])
+        whole = len(label) - len(label) % batch_size
+        for at in range(0, whole, batch_size):
+            part = slice(at, at + batch_size)
+            yield {name: array[part] for name, array in tensors.items()}, label[part]
+        left = ({name: array[whole:] for name, array in tensors.items()}, label[whole:])
+    if left is not None and len(left[1]):
+        yield left
+
+
+def dataset(files: list[Path], widths: dict[str, int], batch_size: int, class_weight: float, seed: int | None) -> Any:
+    """A `tf.data.Dataset` of (inputs, label, weight), drawn anew each epoch where there is a seed.
+
+    `class_weight` is the weight of a case with the outcome; one without it weighs 1.
+    """
+    import tensorflow as tf
+
+    epoch = iter(range(1_000_000))
+
+    def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+        drawn = None if seed is None else [seed, next(epoch)]
+        for tensors, label in batches(files, widths, batch_size, drawn):  # type: ignore[arg-type]
+            yield tensors, label[:, None], np.where(label > 0, class_weight, 1.0).astype(np.float32)
+
+    signature = (
+        {
+            name: tf.TensorSpec((None, width), tf.float32 if name == "numeric" else tf.int32)
+            for name, width in widths.items()
+        },
+        tf.TensorSpec((None, 1), tf.float32),
+        tf.TensorSpec((None,), tf.float32),
+    )
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+
+def load_split(table: str, split: str, widths: dict[str, int], keys: tuple[str, ...]) -> tuple[Arrays, Any]:
+    """A whole split in memory, labelled cases only: tensors, and the key columns with the label as an Arrow table."""
+    files = split_files(table, split)
+    if not files:
+        return {name: np.empty((0, width), np.float32) for name, width in widths.items()}, None
+    whole = pa.concat_tables([pq.ParquetFile(file).read(columns=[*keys, LABEL, *widths]) for file in files])
+    whole = whole.filter(whole[LABEL].is_valid()).combine_chunks()
+    batch = pa.RecordBatch.from_arrays(
+        [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in whole.columns],
+        names=whole.column_names,
+    )
+    return arrays(batch, widths), whole.select([*keys, LABEL])
+

@@ -1,0 +1,136 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from medspark.errors import BundleError, InputError
+from medspark.evaluate.calibration import (
+    Calibration,
+    apply_calibration,
+    fit_calibration,
+    logistic_regression,
+    sigmoid,
+)
+
+METHODS = ["platt", "isotonic", "none"]
+
+
+def outcomes(seed: int = 0, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(-1, 1.5, n)
+    return logit, (rng.random(n) < sigmoid(0.6 * logit - 0.4)).astype(int)
+
+
+def test_platt_finds_the_slope_and_intercept_that_made_the_outcomes():
+    calibration = fit_calibration("platt", *outcomes(n=40_000))
+    assert calibration.slope == pytest.approx(0.6, abs=0.03)
+    assert calibration.intercept == pytest.approx(-0.4, abs=0.04)
+
+
+def test_platt_is_the_unpenalised_logistic_regression_of_scikit_learn():
+    logit, label = outcomes()
+    peer = LogisticRegression(C=1e12, tol=1e-10, max_iter=1000).fit(logit[:, None], label)
+    calibration = fit_calibration("platt", logit, label)
+    assert calibration.slope == pytest.approx(peer.coef_[0, 0], rel=1e-4)
+    assert calibration.intercept == pytest.approx(peer.intercept_[0], rel=1e-4)
+
+
+def test_isotonic_never_falls_and_stays_away_from_0_and_1():
+    logit, label = outcomes()
+    calibration = fit_calibration("isotonic", logit, label)
+    risks = apply_calibration(calibration, np.linspace(-50, 50, 1001))
+    assert (np.diff(risks) >= 0).all()
+    assert 0 < risks[0] < 0.01
+    assert 0.9 < risks[-1] < 1
+    assert apply_calibration(calibration, logit).mean() == pytest.approx(label.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_calibration_survives_json_to_the_last_bit(method):
+    calibration = fit_calibration(method, *outcomes())
+    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(cut=st.integers(0, 257))
+def test_where_a_batch_ends_changes_no_bit(method, cut):
+    calibration = fit_calibration(method, *outcomes(n=300))
+    logit = np.random.default_rng(1).normal(0, 4, 257).astype(np.float32)
+    whole = apply_calibration(calibration, logit)
+    parts = [apply_calibration(calibration, part) for part in (logit[:cut], logit[cut:])]
+    assert whole.dtype == np.float64
+    assert np.array_equal(whole, np.concatenate(parts))
+    assert np.array_equal(whole[::2], apply_calibration(calibration, logit[::2]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_nan_or_infinite_logit_harms_only_itself(method):
+    calibration = fit_calibration(method, *outcomes(n=300))
+    risks = apply_calibration(calibration, np.array([np.nan, 0.5, 1e9, -1e9]))
+    assert np.isnan(risks[0])
+    assert np.isfinite(risks[1:]).all()
+
+
+def test_sigmoid_does_not_overflow():
+    with np.errstate(all="raise", under="ignore"):
+        assert sigmoid(np.array([-1e4, 0.0, 1e4])).tolist() == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+@pytest.mark.parametrize("label", [[0, 0], [1, 1], []])
+def test_one_outcome_alone_can_not_calibrate(method, label):
+    with pytest.raises(InputError, match="both outcomes"):
+        fit_calibration(method, np.arange(len(label)), np.array(label))
+
+
+def test_a_nan_logit_is_refused_when_fitting():
+    with pytest.raises(InputError, match="1 that are not"):
+        fit_calibration("platt", np.array([0.0, np.nan]), np.array([0, 1]))
+
+
+def test_platt_has_a_finite_answer_for_outcomes_that_the_logit_separates():
+    calibration = fit_calibration("platt", np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1]))
+    risks = apply_calibration(calibration, np.array([1.0, 4.0]))
+    assert 0.05 < risks[0] < 0.5 < risks[1] < 0.95
+
+
+def test_equal_logits_learn_the_level_alone():
+    calibration = fit_calibration("platt", np.full(4, 2.0), np.array([0, 0, 0, 1]))
+    assert apply_calibration(calibration, np.array([2.0]))[0] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "magic"}, "method"),
+        ({"slope": float("nan")}, "finite"),
+        ({"slope": "steep"}, "numbers"),
+        ({"extra": 1}, "keys"),
+        ({"method": "isotonic"}, "at least one"),
+        ({"method": "isotonic", "knots_x": [0, 0], "knots_y": [0.1, 0.2]}, "rising"),
+        ({"method": "isotonic", "knots_x": [0, 1], "knots_y": [0.1, 1.2]}, "within 0 and 1"),
+    ],
+)
+def test_a_damaged_calibration_is_refused(change, message):
+    good = Calibration("platt", 1.0, 0.0).to_dict()
+    with pytest.raises(BundleError, match=message):
+        Calibration.from_dict(good | change)
+
+
+def test_newton_gives_nan_where_no_finite_answer_exists():
+    design = np.column_stack([np.ones(4), np.arange(4.0)])
+    positive = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], dtype=float)
+    beta = logistic_regression(design, np.zeros(4), positive, np.ones((2, 4)))
+    assert np.isnan(beta[0]).all()
+    assert np.isfinite(beta[1]).all()
+
+
+def test_a_scoring_worker_imports_nothing_heavier_than_numpy():
+    code = "import sys, medspark.evaluate.calibration as c; print({'sklearn','scipy','pandas'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"
