@@ -15,6 +15,13 @@ POLL_SECONDS = 0.2
 SHOWN_AFTER_SECONDS = 2.0
 
 
+def log_file(store: str, run_id: str) -> Path:
+    """Where a run's log goes: beside its receipt, or, for a store on another file system, in the user's cache."""
+    if "://" in store and not store.startswith("file:"):
+        return Path.home() / ".cache" / "medspark" / f"{run_id}.log"
+    return Path(store.removeprefix("file://")) / "runs" / f"{run_id}.log"
+
+
 def send_chatter_to(log: Path) -> Console:
     """Point standard error, of this process and of those it starts, at a log file; the console keeps the terminal.
 

@@ -8,6 +8,7 @@ one task file are never taken for those of another.
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -74,11 +75,25 @@ class Run:
     spark: SparkSession
     store: str
     console: Console
+    """What is said of the run; silent when a scheduler asked for JSON."""
     receipt: Receipt
+    terminal: Console
+    """Where progress is drawn."""
 
     @property
     def version(self) -> str:
         return self.receipt.run_id
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def progress(self, title: str) -> AbstractContextManager[None]:
+        return spark_progress(self.terminal, self.spark, title)
+
+
+def save_receipt(run: Run) -> None:
+    """Write `runs/RUN_ID.json` in the store."""
+    write_text(run.spark, f"{run.store}/runs/{run.receipt.run_id}.json", run.receipt.to_json())
 
 
 def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
@@ -88,7 +103,7 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
         InputError: see `medspark.clean.clean.clean`.
     """
     spark = run.spark
-    with run.receipt.timed("clean"), spark_progress(run.console, spark, "clean"):
+    with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze_lookups(task, partial(read_text, spark))
         repairs = read_repairs(spark, repairs_path) if repairs_path is not None else None
         cleaned = clean(spark, task, repairs=repairs)
@@ -136,7 +151,7 @@ def read_repairs(spark: SparkSession, path: str) -> DataFrame:
 def features_stage(run: Run, task: Task) -> None:
     """`records` to `cases` and `attrition`."""
     spark = run.spark
-    with run.receipt.timed("features"), spark_progress(run.console, spark, "features"):
+    with run.receipt.timed("features"), run.progress("features"):
         path = table_path(spark, run.store, RECORDS)
         facts = read_facts(spark, path)
         _require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
@@ -166,8 +181,8 @@ def features_stage(run: Run, task: Task) -> None:
     run.receipt.counts["features"] = {"attrition": attrition, "splits": splits}
     run.receipt.outputs |= {CASES: written, ATTRITION: flow_path}
     for row in attrition[1:]:
-        run.console.print(f"  excluded    {row['removed']:>12,}  {row['criterion']}")
-    run.console.print(f"  cases       {eligible:>12,}")
+        run.say(f"  excluded    {row['removed']:>12,}  {row['criterion']}")
+    run.say(f"  cases       {eligible:>12,}")
 
 
 def require_cases(run: Run, task: Task) -> dict[str, Any]:
@@ -199,12 +214,12 @@ def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None,
         InputError: the source breaks its contract.
         AccountingError: rows do not add up.
     """
-    spark, console = run.spark, run.console
+    spark = run.spark
     task = bundle.task.model_copy(update={"source": bundle.task.source.model_copy(update={"path": source})})
     if as_of is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
     served = serve(bundle, engine)
-    with run.receipt.timed("clean"), spark_progress(console, spark, "clean"):
+    with run.receipt.timed("clean"), run.progress("clean"):
         cleaned = clean(spark, task, scoring=True)
     run_id = score_id(bundle.bundle_id, cleaned.fingerprint, as_of)
     run.receipt.run_id = run_id
@@ -213,10 +228,10 @@ def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None,
     run.receipt.counts["clean"] = cleaned.counts._asdict()
     if current_version(spark, run.store, SCORES) == run_id:
         cleaned.release()
-        console.print(f"These rows were scored by this bundle before; nothing changed: {run.store}/{SCORES}/{run_id}")
+        run.say(f"These rows were scored by this bundle before; nothing changed: {run.store}/{SCORES}/{run_id}")
         run.receipt.outputs[SCORES] = table_path(spark, run.store, SCORES)
         return
-    with run.receipt.timed("score"), spark_progress(console, spark, "score"):
+    with run.receipt.timed("score"), run.progress("score"):
         marked = _after(mark_excluded(cleaned.records, task), task, as_of)
         stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
         scores = predict_cases(build_cases(marked, task), served).withColumns(
@@ -338,24 +353,24 @@ def _require_rows(spark: SparkSession, path: str, expected: int) -> None:
 
 
 def _tell_clean(run: Run, counts: Counts) -> None:
-    run.console.print(f"  rows in     {counts.rows_in:>12,}")
+    run.say(f"  rows in     {counts.rows_in:>12,}")
     for rule, rows in counts.quarantined.items():
-        run.console.print(f"  set aside   {rows:>12,}  {rule}")
+        run.say(f"  set aside   {rows:>12,}  {rule}")
     if counts.duplicates:
-        run.console.print(f"  duplicates  {counts.duplicates:>12,}")
+        run.say(f"  duplicates  {counts.duplicates:>12,}")
     if counts.repaired:
-        run.console.print(f"  repaired    {counts.repaired:>12,}")
-    run.console.print(f"  records     {counts.records:>12,}")
+        run.say(f"  repaired    {counts.repaired:>12,}")
+    run.say(f"  records     {counts.records:>12,}")
     for rule, rows in counts.set_missing.items():
-        run.console.print(f"    emptied   {rows:>12,}  {rule}")
+        run.say(f"    emptied   {rows:>12,}  {rule}")
 
 
 def _tell_scores(run: Run, bands: dict[str, int], reasons: dict[str, int], engine: str) -> None:
-    run.console.print(f"  rows in     {run.receipt.counts['clean']['rows_in']:>12,}")
-    run.console.print(f"  scored      {sum(bands.values()):>12,}  by {engine}")
+    run.say(f"  rows in     {run.receipt.counts['clean']['rows_in']:>12,}")
+    run.say(f"  scored      {sum(bands.values()):>12,}  by {engine}")
     for band, rows in sorted(bands.items(), key=lambda item: item[1]):
-        run.console.print(f"    {band:<10}{rows:>12,}")
+        run.say(f"    {band:<10}{rows:>12,}")
     for reason, rows in sorted(reasons.items()):
-        run.console.print(f"  rejected    {rows:>12,}  {reason}")
+        run.say(f"  rejected    {rows:>12,}  {reason}")
 
 

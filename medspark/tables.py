@@ -71,7 +71,7 @@ def read_table(spark: SparkSession, store: str, table: str) -> DataFrame:
 def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any, Any]:
     """The JVM's gateway, the file system that `path` is on, and the path as Hadoop's type."""
     jvm: Any = spark.sparkContext._jvm
-    configuration = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
     return jvm, hadoop_path.getFileSystem(configuration), hadoop_path
 
@@ -125,6 +125,6 @@ def write_text(spark: SparkSession, path: str, text: str) -> None:
         aside.toUri() if aside.toUri().getScheme() else system.getUri(), system.getConf()
     )
     overwrite = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
-    options = spark.sparkContext._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)  # type: ignore[union-attr]
+    options = spark.sparkContext._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
     options[0] = overwrite
     context.rename(aside, jvm.org.apache.hadoop.fs.Path(path), options)

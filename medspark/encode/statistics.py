@@ -79,6 +79,12 @@ class Statistics(_Frozen):
         sizes = {CODES_PREFIX + bag.name: bag.size for bag in self.codes}
         return {CATEGORIES: sum(feature.size for feature in self.categorical), **sizes}
 
+    def columns(self) -> list[str]:
+        """The columns of cases that the network's inputs are made of, once each."""
+        names = [numeric.column for numeric in self.numeric]
+        names += [categorical.column for categorical in self.categorical]
+        return list(dict.fromkeys([*names, *(column for bag in self.codes for column in bag.columns)]))
+
     def widths(self) -> dict[str, int]:
         """The length of each network input's array, by its name; an input without features is left out."""
         indicators = sum(feature.missing_indicator for feature in self.numeric)

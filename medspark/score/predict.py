@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from medspark.columns import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, RISK_BAND, SUBJECT_ID, quoted
 from medspark.encode.encoder import encode
-from medspark.encode.statistics import Statistics, from_json
+from medspark.encode.statistics import from_json
 from medspark.evaluate.calibration import Calibration, apply_calibration
 from medspark.score.engine import EngineKind, engine_for
 
@@ -33,7 +33,7 @@ class Served(NamedTuple):
 def predict_cases(cases: DataFrame, served: Served) -> DataFrame:
     """The keys of each case with its logit, probability and risk band: one row out for each row in."""
     types = dict(cases.dtypes)
-    features = [name for name in feature_columns(from_json(served.statistics)) if name not in KEYS]
+    features = [name for name in from_json(served.statistics).columns() if name not in KEYS]
     schema = ", ".join(
         [*(f"{key} {types[key]}" for key in KEYS), f"{LOGIT} double", f"{PROBABILITY} double", f"{RISK_BAND} string"]
     )
@@ -43,12 +43,6 @@ def predict_cases(cases: DataFrame, served: Served) -> DataFrame:
         return predict_batches(batches, shared.value)
 
     return cases.select(*map(quoted, [*KEYS, *features])).mapInArrow(predict, schema)
-
-
-def feature_columns(statistics: Statistics) -> list[str]:
-    """The columns of cases that the statistics were fitted on, once each."""
-    names = [feature.column for feature in (*statistics.numeric, *statistics.categorical)]
-    return list(dict.fromkeys([*names, *(column for bag in statistics.codes for column in bag.columns)]))
 
 
 def predict_batches(batches: Iterator[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:

@@ -33,7 +33,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     facts = require_cases(run, task)
     cases = read_table(run.spark, run.store, CASES)
     tensors = f"{run.store}/{TENSORS}/{run.version}"
-    with run.receipt.timed("train"), epoch_progress(run.console, task.training.epochs) as bar:
+    with run.receipt.timed("train"), epoch_progress(run.terminal, task.training.epochs) as bar:
 
         def progress(epoch: int, logs: dict[str, float]) -> None:
             loss = logs["val_mean_logit_loss"]
@@ -42,7 +42,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         trained = train_network(cases, task, tensors, progress)
         if with_folds:
             scratch = store / f".folds-{run.version}"
-            found = cross_validate(cases, task, str(scratch), run.console.print, progress)
+            found = cross_validate(cases, task, str(scratch), run.say, progress)
             trained.metrics["cross_validation"] = found
             shutil.rmtree(scratch)
     require_gates(trained.metrics, task)
@@ -75,9 +75,9 @@ def local_path(store: str) -> Path:
 def _tell(run: Run, metrics: dict) -> None:  # type: ignore[type-arg]
     rows = {"network": metrics["test"]["metrics"]}
     rows |= {name.replace("_", " "): found["metrics"] for name, found in metrics["baselines"].items()}
-    run.console.print(f"  {'test patients':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}")
+    run.say(f"  {'test patients':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}")
     for name, found in rows.items():
         auroc = found["auroc"]
         interval = f"{auroc['value']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})"
         others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope"))
-        run.console.print(f"  {name:<22}{interval:>22}" + "".join(f"{value:>8.3f}" for value in others))
+        run.say(f"  {name:<22}{interval:>22}" + "".join(f"{value:>8.3f}" for value in others))

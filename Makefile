@@ -1,0 +1,42 @@
+# make demo   sets everything up and runs the whole road on a synthetic hospital
+# make test   sets up and passes the tests
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check integration bench clean
+
+help:  ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make .venv with everything that is needed
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "medspark needs Python 3.11 as $(PYTHON). Set PYTHON=... to name another."; exit 1; }
+	@command -v java >/dev/null || [ -x "$$JAVA_HOME/bin/java" ] || { echo "medspark needs Java 17 or newer to run Spark, and finds none. Install a JRE, such as Debian's openjdk-17-jre-headless, or set JAVA_HOME."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,dev]"
+	@touch $(READY)
+
+demo: $(READY)  ## A synthetic hospital of 20,000 patients, cleaned, learned and scored
+	$(BIN)/medspark demo --patients 20000 --out build/demo
+
+test: $(READY)  ## The tests that need nothing but this folder
+	$(BIN)/python -m pytest -m "not integration"
+
+integration: $(READY)  ## The tests with a real browser and real spark-submit
+	$(BIN)/python -m pytest -m integration
+
+check: $(READY)  ## Lint, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## Benchmarks: medspark beside its alternatives, as ratios
+	$(BIN)/python benchmarks/clean.py
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) build

@@ -1,0 +1,235 @@
+"""The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.
+
+Exit codes: 0 done; 2 the task or arguments are wrong; 3 the input breaks its contract; 4 a gate refused; 1 else.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from medspark.errors import MedsparkError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
+)
+
+TaskFile = Annotated[Path, typer.Argument(metavar="TASK", help="A task file, such as conf/tasks/NAME.yaml.")]
+Store = Annotated[str, typer.Option(help="Where the tables, bundles and receipts go.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON, for a scheduler.")]
+Folds = Annotated[bool, typer.Option("--cross-validate", help="Also train once for each of the task's split.folds.")]
+STORE = "store"
+
+
+@app.command()
+def check(task: TaskFile) -> None:
+    """Report every problem in a task file, without starting Spark."""
+    from medspark.task_checks import load_task
+
+    def work() -> None:
+        found = load_task(task)
+        features = found.features
+        codes = len(features.codes)
+        print(
+            f"{task}: fine. {len(found.columns)} columns; {len(features.numeric)} numeric, "
+            f"{len(features.categorical)} categorical features, {codes} {'bag' if codes == 1 else 'bags'} of codes."
+        )
+
+    _end(_guarded(work, Console(stderr=True)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of task files, for editors."""
+    from medspark.task import Task
+
+    print(json.dumps(Task.model_json_schema(by_alias=True), indent=1))
+
+
+@app.command()
+def synth(
+    patients: Annotated[int, typer.Option(min=1, help="How many.")] = 20_000,
+    out: Annotated[str, typer.Option(help="The folder to write.")] = "hospital",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same hospital.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Make a synthetic hospital, dirty on purpose, with a known signal."""
+    from medspark.commands import synth_command
+
+    _run("synth", out, json_, lambda run: synth_command(run, patients, out, seed), seed=seed, patients=patients)
+
+
+@app.command()
+def clean(
+    task: TaskFile,
+    store: Store = STORE,
+    replay: Annotated[str | None, typer.Option(help="Repaired quarantine rows: Parquet, or JSON lines.")] = None,
+    json_: Json = False,
+) -> None:
+    """Source to records and quarantine."""
+    from medspark.commands import clean_command
+
+    _run_task("clean", task, store, json_, lambda run, found: clean_command(run, found, replay), replay=replay)
+
+
+@app.command()
+def features(task: TaskFile, store: Store = STORE, json_: Json = False) -> None:
+    """Records to cases and attrition."""
+    from medspark.commands import features_command
+
+    _run_task("features", task, store, json_, features_command)
+
+
+@app.command()
+def train(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
+    """Cases to a bundle: the network, its measure and its report."""
+    from medspark.commands import train_command
+
+    _run_task("train", task, store, json_, lambda run, found: train_command(run, found, cross_validate))
+
+
+@app.command()
+def run(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
+    """The whole road: clean, features, train, then score the source from the bundle alone."""
+    from medspark.commands import run_command
+
+    _run_task("run", task, store, json_, lambda run, found: run_command(run, found, cross_validate))
+
+
+@app.command()
+def score(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that training printed.")],
+    source: Annotated[str, typer.Option(help="The file, folder or pattern to score.")],
+    to: Annotated[str, typer.Option(help="Where the scores go.")],
+    as_of: Annotated[str | None, typer.Option(help="Reject cases later than this time, such as 2026-11-23T06:00.")] = None,
+    engine: Annotated[str, typer.Option(help="auto, litert or tensorflow.")] = "auto",
+    json_: Json = False,
+) -> None:
+    """Score a source with a bundle alone: one score for each eligible case, or a reason."""
+    from medspark.commands import score_command
+
+    _run(
+        "score",
+        to,
+        json_,
+        lambda run: score_command(run, bundle, source, as_of, engine),
+        bundle=str(bundle),
+        source=source,
+        as_of=as_of,
+        engine=engine,
+    )
+
+
+@app.command()
+def report(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+) -> None:
+    """Verify a bundle and say where its report is and what it found."""
+    from medspark.commands import report_command
+
+    _end(_guarded(lambda: report_command(bundle), Console(stderr=True)))
+
+
+@app.command()
+def demo(
+    patients: Annotated[int, typer.Option(min=2000, help="Of the synthetic hospital.")] = 20_000,
+    out: Annotated[str, typer.Option(help="The folder to write.")] = "build/demo",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """A synthetic hospital, the whole road on it, and its newest stays scored."""
+    from medspark.commands import demo_command
+
+    _run("demo", out, False, lambda run: demo_command(run, patients, out, seed), patients=patients, seed=seed)
+
+
+# ---------------------------------------------------------------- around each command
+
+
+def _run_task(
+    command: str, path: Path, store: str, as_json: bool, work: Callable[[Any, Any], object], **arguments: object
+) -> None:
+    """Read the task before Spark starts, then work in the store's folder for that task."""
+    from medspark.task_checks import load_task
+
+    found: list[Any] = []
+    code = _guarded(lambda: found.append(load_task(path)), Console(stderr=True))
+    if code:
+        _end(code)
+    place = f"{store.rstrip('/')}/{found[0].task}"
+    _run(command, place, as_json, lambda run: work(run, found[0]), task=str(path), store=store, **arguments)
+
+
+def _run(command: str, store: str, as_json: bool, work: Callable[[Any], object], **arguments: object) -> None:
+    """Start Spark quietly, do the work, write the receipt whatever happens, and end with the exit code."""
+    from medspark.console import log_file, send_chatter_to
+    from medspark.receipt import Receipt, new_run_id
+
+    receipt = Receipt(command, new_run_id(), arguments)
+    log = log_file(store, receipt.run_id)
+    console = send_chatter_to(log)
+    shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
+
+    def whole() -> None:
+        from medspark.session import start_session
+        from medspark.stages import Run, save_receipt
+
+        with console.status("starting Spark"):
+            spark = start_session(f"medspark {command}")
+        run = Run(spark, absolute(store), shown, receipt, console)
+        try:
+            work(run)
+            receipt.exit_code = 0
+        except Exception as error:
+            receipt.exit_code = getattr(error, "exit_code", 1)
+            receipt.error = str(error) if isinstance(error, MedsparkError) else type(error).__name__
+            raise
+        finally:
+            save_receipt(run)
+
+    code = _guarded(whole, console, log)
+    if as_json:
+        print(receipt.to_json())
+    _end(code)
+
+
+def absolute(path: str) -> str:
+    """A path of this machine in full, since Spark's own working folder is another; others as they are."""
+    return path if "://" in path else os.path.abspath(path)
+
+
+def _guarded(work: Callable[[], object], console: Console, log: Path | None = None) -> int:
+    """Do the work; an expected failure is its message and exit code, any other one sentence and the log's place."""
+    try:
+        work()
+    except MedsparkError as error:
+        console.print(str(error), markup=False, style="red")
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        where = f" The whole story: {log}" if log else ""
+        console.print(f"medspark failed unexpectedly ({type(error).__name__}).{where}", markup=False, style="red")
+        return 1
+    return 0
+
+
+def _end(code: int) -> None:
+    """Leave at once: a JVM or TensorFlow thread that is still winding down has nothing more to say."""
+    sys.stdout.flush()
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What each command does, composed of stages. Imported only when a command runs, so that `medspark --help` is quick."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medspark.bundle import METRICS, REPORT, load_bundle
+from medspark.clean.lookups import freeze_lookups
+from medspark.errors import AccountingError
+from medspark.receipt import new_run_id
+from medspark.stages import Run, clean_stage, features_stage, score_stage
+from medspark.tables import read_text
+from medspark.task import Task
+from medspark.task_checks import load_task
+
+DEMO_TASK = "readmission-synthetic.yaml"
+
+
+def clean_command(run: Run, task: Task, repairs: str | None) -> None:
+    clean_stage(run, task, repairs)
+    run.say(f"quarantine: {run.receipt.outputs['quarantine']}")
+
+
+def features_command(run: Run, task: Task) -> None:
+    features_stage(run, freeze_lookups(task, partial(read_text, run.spark)))
+    run.say(f"cases: {run.receipt.outputs['cases']}")
+
+
+def train_command(run: Run, task: Task, with_folds: bool) -> Path:
+    from medspark.train.stage import train_stage  # TensorFlow takes seconds to import
+
+    bundle = train_stage(run, freeze_lookups(task, partial(read_text, run.spark)), with_folds)
+    run.say(f"bundle: {bundle}")
+    run.say(f"report: {bundle / REPORT}")
+    return bundle
+
+
+def run_command(run: Run, task: Task, with_folds: bool) -> Path:
+    """The whole road; the source is scored from the bundle alone, as every night after will be."""
+    run.say(task.title)
+    frozen = clean_stage(run, task)
+    features_stage(run, frozen)
+    from medspark.train.stage import train_stage
+
+    bundle = train_stage(run, frozen, with_folds)
+    score_stage(run, load_bundle(bundle), task.source.path)
+    run.say(f"bundle: {bundle}")
+    run.say(f"report: {bundle / REPORT}")
+    run.say(f"scores: {run.receipt.outputs['scores']}")
+    return bundle
+
+
+def score_command(run: Run, bundle: Path, source: str, as_of: str | None, engine: str) -> None:
+    score_stage(run, load_bundle(bundle), source, as_of, engine)
+    run.say(f"scores: {run.receipt.outputs['scores']}")
+
+
+def report_command(path: Path) -> None:
+    bundle = load_bundle(path)
+    metrics = bundle.read_json(METRICS)
+    test = metrics["test"]
+    print(f"{bundle.task.title}: bundle {bundle.bundle_id}, {bundle.manifest['created_at']}, every file as written")
+    for name, found in test["metrics"].items():
+        print(f"  {name:<22} {found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})")
+    print(f"report: {bundle.path / REPORT}")
+
+
+def synth_command(run: Run, patients: int, out: str, seed: int) -> dict[str, Any]:
+    from medspark.synth.write import write_hospital
+
+    with run.receipt.timed("synth"), run.progress("synthetic hospital"):
+        planted = write_hospital(run.spark, out, patients, seed)
+    run.receipt.counts["synth"] = planted
+    run.say(f"  patients    {planted['patients']:>12,}")
+    run.say(f"  stays       {planted['admissions']:>12,}")
+    run.say(f"hospital: {out}")
+    return planted
+
+
+def demo_command(run: Run, patients: int, out: str, seed: int) -> None:
+    """Make the hospital, run the whole road on it, score the newest stays, and compare dirt planted with dirt caught."""
+    hospital = f"{out}/hospital"
+    planted = synth_command(run, patients, hospital, seed)
+    os.environ["MEDSPARK_SYNTH"] = hospital
+    task = load_task(Path(__file__).parent.parent / "conf" / "tasks" / DEMO_TASK)
+    bundle = run_command(run, task, with_folds=False)
+    caught = {"admissions": run.receipt.counts["clean"]}
+    tonight = Run(run.spark, f"{out}/tonight", run.console, run.receipt, run.terminal)
+    run.receipt.run_id = new_run_id()
+    run.say("The newest stays, whose outcome nobody knows yet")
+    score_stage(tonight, load_bundle(bundle), f"{hospital}/flat/tonight")
+    caught["tonight"] = run.receipt.counts["clean"]
+    _compare(run, planted, caught)
+
+
+def _compare(run: Run, planted: dict[str, Any], caught: dict[str, Any]) -> None:
+    """Print each kind of dirt with how many rows were planted and how many caught.
+
+    Raises:
+        AccountingError: they differ.
+    """
+    run.say(f"  {'dirt':<34}{'planted':>9}{'caught':>9}")
+    missed = []
+    for part, counts in caught.items():
+        rules = {**counts["quarantined"], **counts["set_missing"], "duplicate": counts["duplicates"]}
+        for kind, found in planted["flat"][part]["planted"].items():
+            got = rules.pop(found["rule"], 0)
+            run.say(f"  {part + ', ' + kind:<34}{found['rows']:>9,}{got:>9,}")
+            missed += [kind] if got != found["rows"] else []
+        missed += [rule for rule, rows in rules.items() if rows]
+    if missed:
+        raise AccountingError(f"dirt planted and dirt caught differ: {json.dumps(missed)}")
+
+
