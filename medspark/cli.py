@@ -62,7 +62,7 @@ def synth(
     """Make a synthetic hospital, dirty on purpose, with a known signal."""
     from medspark.commands import synth_command
 
-    _run("synth", out, json_, lambda run: synth_command(run, patients, out, seed), seed=seed, patients=patients)
+    _run("synth", out, json_, lambda run: synth_command(run, patients, run.store, seed), seed=seed, patients=patients)
 
 
 @app.command()
@@ -141,11 +141,12 @@ def demo(
     patients: Annotated[int, typer.Option(min=2000, help="Of the synthetic hospital.")] = 20_000,
     out: Annotated[str, typer.Option(help="The folder to write.")] = "build/demo",
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    task: Annotated[Path, typer.Option(help="The task to run on it.")] = Path("conf/tasks/readmission-synthetic.yaml"),
 ) -> None:
     """A synthetic hospital, the whole road on it, and its newest stays scored."""
     from medspark.commands import demo_command
 
-    _run("demo", out, False, lambda run: demo_command(run, patients, out, seed), patients=patients, seed=seed)
+    _run("demo", out, False, lambda run: demo_command(run, task, patients, run.store, seed), patients=patients, seed=seed)
 
 
 # ---------------------------------------------------------------- around each command
@@ -162,7 +163,7 @@ def _run_task(
     if code:
         _end(code)
     place = f"{store.rstrip('/')}/{found[0].task}"
-    _run(command, place, as_json, lambda run: work(run, found[0]), task=str(path), store=store, **arguments)
+    _run(command, place, as_json, lambda run: work(run, found[0]), task=str(path), **arguments)
 
 
 def _run(command: str, store: str, as_json: bool, work: Callable[[Any], object], **arguments: object) -> None:

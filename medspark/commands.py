@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,11 @@ from typing import Any
 from medspark.bundle import METRICS, REPORT, load_bundle
 from medspark.clean.lookups import freeze_lookups
 from medspark.errors import AccountingError
-from medspark.receipt import new_run_id
-from medspark.stages import Run, clean_stage, features_stage, score_stage
+from medspark.receipt import Receipt, new_run_id
+from medspark.stages import Run, clean_stage, features_stage, save_receipt, score_stage
 from medspark.tables import read_text
 from medspark.task import Task
 from medspark.task_checks import load_task
-
-DEMO_TASK = "readmission-synthetic.yaml"
 
 
 def clean_command(run: Run, task: Task, repairs: str | None) -> None:
@@ -53,7 +52,7 @@ def run_command(run: Run, task: Task, with_folds: bool) -> Path:
 
 
 def score_command(run: Run, bundle: Path, source: str, as_of: str | None, engine: str) -> None:
-    score_stage(run, load_bundle(bundle), source, as_of, engine)
+    run.receipt.run_id = score_stage(run, load_bundle(bundle), source, as_of, engine)
     run.say(f"scores: {run.receipt.outputs['scores']}")
 
 
@@ -79,20 +78,21 @@ def synth_command(run: Run, patients: int, out: str, seed: int) -> dict[str, Any
     return planted
 
 
-def demo_command(run: Run, patients: int, out: str, seed: int) -> None:
+def demo_command(run: Run, task_file: Path, patients: int, out: str, seed: int) -> None:
     """Make the hospital, run the whole road on it, score the newest stays, and compare dirt planted with dirt caught."""
     hospital = f"{out}/hospital"
     planted = synth_command(run, patients, hospital, seed)
     os.environ["MEDSPARK_SYNTH"] = hospital
-    task = load_task(Path(__file__).parent.parent / "conf" / "tasks" / DEMO_TASK)
+    task = load_task(task_file)
     bundle = run_command(run, task, with_folds=False)
-    caught = {"admissions": run.receipt.counts["clean"]}
-    tonight = Run(run.spark, f"{out}/tonight", run.console, run.receipt, run.terminal)
-    run.receipt.run_id = new_run_id()
     run.say("The newest stays, whose outcome nobody knows yet")
-    score_stage(tonight, load_bundle(bundle), f"{hospital}/flat/tonight")
-    caught["tonight"] = run.receipt.counts["clean"]
+    tonight = replace(run, store=f"{out}/tonight", receipt=Receipt("score", new_run_id(), {"bundle": str(bundle)}))
+    score_command(tonight, bundle, f"{hospital}/flat/tonight", None, "auto")
+    save_receipt(tonight)
+    caught = {"admissions": run.receipt.counts["clean"], "tonight": tonight.receipt.counts["score"]}
     _compare(run, planted, caught)
+    run.say(f"report: {bundle / REPORT}")
+    run.say(f"scores: {tonight.receipt.outputs['scores']}")
 
 
 def _compare(run: Run, planted: dict[str, Any], caught: dict[str, Any]) -> None:

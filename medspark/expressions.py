@@ -6,11 +6,11 @@ another table. No Spark here.
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
 
 from medspark.errors import did_you_mean
 
@@ -214,7 +214,7 @@ def _parse(expression: str) -> exp.Expression:
 def _calls(text: str) -> list[str]:
     """The names that stand before an opening bracket, as Spark will read them."""
     tokens = sqlglot.tokenize(text, read="spark")
-    pairs = zip(tokens, tokens[1:], strict=False)
-    names = [word.text.lower() for word, after in pairs if after.token_type == TokenType.L_PAREN]
+    pairs = pairwise(tokens)
+    names = [word.text.lower() for word, after in pairs if after.text == "("]
     words = [name for name in names if name and (name[0].isalpha() or name[0] == "_")]
     return [name for name in dict.fromkeys(words) if name not in _CALL_WORDS]

@@ -197,10 +197,10 @@ def require_cases(run: Run, task: Task) -> dict[str, Any]:
     return facts
 
 
-def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None, engine: str = "auto") -> None:
+def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None, engine: str = "auto") -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
-    The rules and features are the bundle's. Rows read = scores + rejected, or nothing is published. A run's id is
+    Returns the scoring run's id, which is also the version of the two tables. The rules and features are the bundle's. Rows read = scores + rejected, or nothing is published. A run's id is
     made of what decides its result, so that the same run again finds its scores there and changes nothing.
 
     Args:
@@ -222,15 +222,14 @@ def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None,
     with run.receipt.timed("clean"), run.progress("clean"):
         cleaned = clean(spark, task, scoring=True)
     run_id = score_id(bundle.bundle_id, cleaned.fingerprint, as_of)
-    run.receipt.run_id = run_id
     run.receipt.bundle_id = bundle.bundle_id
     run.receipt.inputs["source"] = {"path": source, "files": len(cleaned.files), "fingerprint": cleaned.fingerprint}
-    run.receipt.counts["clean"] = cleaned.counts._asdict()
+    run.receipt.counts["score"] = cleaned.counts._asdict()
     if current_version(spark, run.store, SCORES) == run_id:
         cleaned.release()
         run.say(f"These rows were scored by this bundle before; nothing changed: {run.store}/{SCORES}/{run_id}")
         run.receipt.outputs[SCORES] = table_path(spark, run.store, SCORES)
-        return
+        return run_id
     with run.receipt.timed("score"), run.progress("score"):
         marked = _after(mark_excluded(cleaned.records, task), task, as_of)
         stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
@@ -251,9 +250,10 @@ def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None,
                 f"{sum(reasons.values())} rejected. Nothing was published."
             )
         publish(spark, run.store, (REJECTED, SCORES), run_id)
-    run.receipt.counts["score"] = {"scored": sum(bands.values()), "bands": bands, "rejected": reasons}
+    run.receipt.counts["score"] |= {"scored": sum(bands.values()), "bands": bands, "rejected": reasons}
     run.receipt.outputs |= {SCORES: written, REJECTED: aside}
     _tell_scores(run, bands, reasons, served.kind)
+    return run_id
 
 
 def score_id(bundle_id: str, fingerprint: str, as_of: str | None) -> str:
@@ -366,11 +366,15 @@ def _tell_clean(run: Run, counts: Counts) -> None:
 
 
 def _tell_scores(run: Run, bands: dict[str, int], reasons: dict[str, int], engine: str) -> None:
-    run.say(f"  rows in     {run.receipt.counts['clean']['rows_in']:>12,}")
+    run.say(f"  rows in     {run.receipt.counts['score']['rows_in']:>12,}")
     run.say(f"  scored      {sum(bands.values()):>12,}  by {engine}")
     for band, rows in sorted(bands.items(), key=lambda item: item[1]):
         run.say(f"    {band:<10}{rows:>12,}")
     for reason, rows in sorted(reasons.items()):
-        run.say(f"  rejected    {rows:>12,}  {reason}")
+        if reason.startswith("excluded"):
+            run.say(f"  rejected    {rows:>12,}  {reason}")
+    quarantined = sum(rows for reason, rows in reasons.items() if reason.startswith("quarantined"))
+    if quarantined:
+        run.say(f"  rejected    {quarantined:>12,}  quarantined, by rule in the receipt")
 
 

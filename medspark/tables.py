@@ -125,6 +125,7 @@ def write_text(spark: SparkSession, path: str, text: str) -> None:
         aside.toUri() if aside.toUri().getScheme() else system.getUri(), system.getConf()
     )
     overwrite = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
-    options = spark.sparkContext._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
+    gateway: Any = spark.sparkContext._gateway
+    options = gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
     options[0] = overwrite
     context.rename(aside, jvm.org.apache.hadoop.fs.Path(path), options)

@@ -15,27 +15,16 @@ KEYS = (CASE_ID, SUBJECT_ID, SPLIT, LABEL)
 
 def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
     """Cases to tensors: their keys and label, then one array column for each network input."""
-    features = dict.fromkeys(
-        [f.column for f in (*statistics.numeric, *statistics.categorical)]
-        + [column for bag in statistics.codes for column in bag.columns]
-    )
     types = dict(cases.dtypes)
-    inputs = [
-        f"{name} array<{'float' if name == NUMERIC else 'int'}>" for name in map(str, statistics.widths())
-    ]
-    schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *(_field(text) for text in inputs)])
+    inputs = [f"{quoted(name)} array<{'float' if name == NUMERIC else 'int'}>" for name in statistics.widths()]
+    schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *inputs])
     text = to_json(statistics)
 
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return encode_batches(batches, from_json(text), KEYS)
 
-    columns = [*KEYS, *(name for name in features if name not in KEYS)]
+    columns = [*KEYS, *(name for name in statistics.columns() if name not in KEYS)]
     return cases.select(*map(quoted, columns)).mapInArrow(apply, schema)
-
-
-def _field(text: str) -> str:
-    name, kind = text.rsplit(" ", 1)
-    return f"{quoted(name)} {kind}"
 
 
 def in_training_order(tensors: DataFrame, files: int) -> DataFrame:

@@ -14,6 +14,7 @@ from medspark.encode.statistics import (
     CATEGORIES,
     CODES_PREFIX,
     FIRST_ID,
+    KNOTS,
     MISSING_ID,
     NUMERIC,
     UNKNOWN_ID,
@@ -71,10 +72,11 @@ def _scaled(value: npt.NDArray[np.float64], feature: NumericStatistics) -> npt.N
 
 
 def quantile_place(value: npt.NDArray[np.float64], knots: tuple[float, ...]) -> npt.NDArray[np.float64]:
-    """Where values lie among quantiles, in [0, 1]: linear between two knots, the middle of the steps at a tied knot."""
+    """Where values lie among the quantiles at KNOTS, in [0, 1]: linear between two, the middle of those that tie."""
     distinct, first = np.unique(knots, return_index=True)
     last = len(knots) - 1 - np.unique(knots[::-1], return_index=True)[1]
-    return np.interp(value, distinct, (first + last) / 2 / max(len(knots) - 1, 1))
+    share = np.asarray(KNOTS)
+    return np.interp(value, distinct, (share[first] + share[last]) / 2)
 
 
 def _categories(batch: pa.RecordBatch, statistics: Statistics) -> npt.NDArray[np.int32]:

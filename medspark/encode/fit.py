@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from medspark.columns import LABEL, SPLIT, TRAIN, quoted
 from medspark.encode.statistics import (
+    KNOTS,
     CategoricalStatistics,
     CodesStatistics,
     NumericStatistics,
@@ -20,8 +21,6 @@ from medspark.encode.statistics import (
 from medspark.errors import InputError
 from medspark.task import CategoricalFeature, CodesFeature, Features, NumericFeature
 
-STEPS = 10
-"""Quantile knots are at every tenth."""
 MOST_LEVELS = 200_000
 """Levels and codes in all that the driver takes; past it a feature is an identifier by mistake."""
 _DIGITS = 7
@@ -59,7 +58,7 @@ def fit_statistics(cases: DataFrame, features: Features) -> Statistics:
 
 
 def _summarise(train: DataFrame, features: Features) -> dict[str, Any]:
-    steps = F.array(*(F.lit(step / STEPS) for step in range(STEPS + 1)))
+    steps = F.array(*map(F.lit, KNOTS))
     aggregates = [F.count(F.lit(1)).alias("cases")]
     for at, feature in enumerate(features.numeric):
         value = as_number(F.col(quoted(feature.column)))
@@ -128,7 +127,7 @@ def _labelled(codes: Column, feature: str) -> Column:
 def _numeric(feature: NumericFeature, at: int, numbers: dict[str, Any]) -> NumericStatistics:
     mean, sd = _rounded(numbers[f"mean{at}"]), _rounded(numbers[f"sd{at}"])
     knots = tuple(_rounded(knot) for knot in numbers[f"knots{at}"])
-    median = knots[STEPS // 2]
+    median = knots[KNOTS.index(0.5)]
     centers = {
         "standard": (mean, sd),
         "robust": (median, _spread(knots)),
@@ -152,8 +151,8 @@ def _numeric(feature: NumericFeature, at: int, numbers: dict[str, Any]) -> Numer
 
 
 def _spread(knots: tuple[float, ...]) -> float:
-    """From the second to the eighth decile, as wide as the interquartile range is for a normal: 1.349 sd for 1.683."""
-    return _rounded((knots[8] - knots[2]) * 1.349 / 1.683)
+    """From the second to the eighth decile, in standard deviations of a normal distribution as wide: 1.683."""
+    return _rounded((knots[KNOTS.index(0.8)] - knots[KNOTS.index(0.2)]) / 1.683)
 
 
 def _categorical(

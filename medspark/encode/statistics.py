@@ -14,6 +14,9 @@ UNKNOWN_ID = 1
 FIRST_ID = 2
 """Ids of a vocabulary: 0 for missing (in a bag of codes: padding), 1 for unknown, then the entries in order."""
 
+KNOTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+"""The deciles, and more of the upper tail: counts of past admissions have their signal there."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +30,7 @@ class NumericStatistics(_Frozen):
     center: float
     scale: float
     knots: tuple[float, ...]
-    """Quantiles at even steps from 0 to 1, of the quantile scaling; otherwise the deciles, for monitoring."""
+    """The quantiles at KNOTS: what the quantile scaling maps to KNOTS, and what monitoring compares with."""
     impute: float
     missing_indicator: bool
     mean: float

@@ -189,7 +189,7 @@ def _frequent(tensors: Tensors, sizes: Mapping[str, int], room: int) -> dict[str
 
 def _fit_boosting(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, int], seed: int, used: str) -> Baseline:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # a part of scikit-learn
+    from threadpoolctl import threadpool_limits
 
     numeric = tensors["numeric"].shape[1] if "numeric" in tensors else 0
     columns = tensors[CATEGORIES].shape[1] if CATEGORIES in tensors else 0

@@ -1,6 +1,6 @@
 """Stream tensors from Parquet into `tf.data`: whole batches, a window of row groups at a time, in an order by seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,13 @@ def count_labelled(files: list[Path]) -> tuple[int, int]:
 
 def windows(files: list[Path], widths: dict[str, int], rng: np.random.Generator | None) -> Iterator[tuple[Arrays, Any]]:
     """Tensors and labels of some row groups at a time, labelled cases only; shuffled within and across by `rng`."""
-    groups = [(file, group) for file in files for group in range(pq.ParquetFile(file).num_row_groups)]
+    groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(pq.ParquetFile(file).num_row_groups)]
     order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
     held: list[tuple[Arrays, npt.NDArray[np.float32]]] = []
     rows = 0
     for at in order:
-        held.append(_read_group(*groups[at], widths))
+        file, group = groups[at]
+        held.append(_read_group(file, group, widths))
         rows += len(held[-1][1])
         if rows >= WINDOW_ROWS:
             yield _together(held, rng)
@@ -67,7 +68,7 @@ def _together(
 
 
 def batches(
-    files: list[Path], widths: dict[str, int], batch_size: int, seed: int | None
+    files: list[Path], widths: dict[str, int], batch_size: int, seed: Sequence[int] | None
 ) -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
     """Batches of one epoch; every row once, the last batch of the epoch as short as it falls out."""
     rng = None if seed is None else np.random.default_rng(seed)
@@ -96,7 +97,7 @@ def dataset(files: list[Path], widths: dict[str, int], batch_size: int, class_we
 
     def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
         drawn = None if seed is None else [seed, next(epoch)]
-        for tensors, label in batches(files, widths, batch_size, drawn):  # type: ignore[arg-type]
+        for tensors, label in batches(files, widths, batch_size, drawn):
             yield tensors, label[:, None], np.where(label > 0, class_weight, 1.0).astype(np.float32)
 
     signature = (

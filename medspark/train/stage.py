@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from medspark.bundle import save_bundle
 from medspark.columns import CASES, PREDICTIONS, TENSORS
@@ -72,7 +73,7 @@ def local_path(store: str) -> Path:
     return Path(store.removeprefix("file:")).resolve()
 
 
-def _tell(run: Run, metrics: dict) -> None:  # type: ignore[type-arg]
+def _tell(run: Run, metrics: dict[str, Any]) -> None:
     rows = {"network": metrics["test"]["metrics"]}
     rows |= {name.replace("_", " "): found["metrics"] for name, found in metrics["baselines"].items()}
     run.say(f"  {'test patients':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}")

@@ -137,7 +137,7 @@ def cross_validate(cases: DataFrame, task: Task, scratch: str, tell: Tell, progr
         tell(f"  fold {fold + 1} of {folds}: AUROC {found[-1]['auroc']:.3f}")
     summary = {}
     for name in found[0]:
-        values = [result[name] for result in found if result[name] is not None]
+        values = [value for result in found if (value := result[name]) is not None]
         summary[name] = {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))} if values else None
     return {"folds": folds, "metrics": summary}
 
