@@ -41,7 +41,7 @@ def check(task: TaskFile) -> None:
             f"{len(features.categorical)} categorical features, {codes} {'bag' if codes == 1 else 'bags'} of codes."
         )
 
-    _end(_guarded(work, Console(stderr=True)))
+    _end(_guarded(work, terminal()))
 
 
 @app.command()
@@ -133,7 +133,7 @@ def report(
     """Verify a bundle and say where its report is and what it found."""
     from medspark.commands import report_command
 
-    _end(_guarded(lambda: report_command(bundle), Console(stderr=True)))
+    _end(_guarded(lambda: report_command(bundle), terminal()))
 
 
 @app.command()
@@ -159,7 +159,7 @@ def _run_task(
     from medspark.task_checks import load_task
 
     found: list[Any] = []
-    code = _guarded(lambda: found.append(load_task(path)), Console(stderr=True))
+    code = _guarded(lambda: found.append(load_task(path)), terminal())
     if code:
         _end(code)
     place = f"{store.rstrip('/')}/{found[0].task}"
@@ -197,6 +197,11 @@ def _run(command: str, store: str, as_json: bool, work: Callable[[Any], object],
     if as_json:
         print(receipt.to_json())
     _end(code)
+
+
+def terminal() -> Console:
+    """Standard error, a sentence a line however long: a scheduler's log wraps for itself."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def absolute(path: str) -> str:

@@ -262,7 +262,7 @@ class Split(Closed):
     train: float = Field(default=0.7, gt=0, lt=1)
     valid: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
-    folds: int | None = Field(default=None, ge=2, le=50)
+    folds: int | None = Field(default=None, ge=3, le=50)
     """Parts of the subjects for `medspark train --cross-validate`."""
     seed: int = 0
 

@@ -1,0 +1,126 @@
+"""The command as a person or a scheduler runs it: exit codes, what is printed, what is left behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tasks import STAYS
+from test_road import stays, write
+
+ROOT = Path(__file__).parent.parent
+
+
+def medspark(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "medspark.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "MEDSPARK_DATA": "data", "MEDSPARK_SYNTH": "synth", **environment},
+    )
+
+
+def task_file(folder, source, **changes):
+    path = folder / "stays.yaml"
+    path.write_text(yaml.safe_dump(sort_keys=False, data={**STAYS, "source": {**STAYS["source"], "path": str(source)}, **changes}))
+    return path
+
+
+def test_check_says_that_a_task_is_fine():
+    for task in sorted((ROOT / "conf" / "tasks").glob("*.yaml")):
+        found = medspark("check", task)
+        assert (found.returncode, found.stderr) == (0, "")
+        assert f"{task}: fine." in found.stdout
+
+
+def test_check_reports_every_problem_at_once_with_hints_and_exit_code_2(tmp_path):
+    wrong = {**STAYS, "features": {"numeric": ["agge"]}, "outcom": {}, "split": {"train": 0.9}}
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(wrong, sort_keys=False))
+    found = medspark("check", path)
+    assert found.returncode == 2
+    assert "3 problems" in found.stderr
+    assert "Did you mean 'outcome'?" in found.stderr
+    assert "Did you mean 'age'?" in found.stderr
+    assert "expected train + valid + test = 1" in found.stderr
+
+
+def test_check_does_not_start_spark():
+    script = (
+        "import sys; from medspark.task_checks import load_task; "
+        "load_task('conf/tasks/readmission-synthetic.yaml'); print('pyspark' in sys.modules)"
+    )
+    environment = {**os.environ, "MEDSPARK_SYNTH": "x"}
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert found.stdout == "False\n", found.stderr
+
+
+def test_the_schema_for_editors_is_the_tasks_and_is_kept_beside_them():
+    kept = json.loads((ROOT / "conf" / "task.schema.json").read_text())
+    assert json.loads(medspark("schema").stdout) == kept, "run: medspark schema > conf/task.schema.json"
+
+
+def test_an_absent_task_file_is_one_sentence():
+    found = medspark("clean", "absent.yaml")
+    assert found.returncode == 2
+    assert "expected a task file here" in found.stderr
+
+
+def test_input_that_breaks_its_contract_ends_with_3_and_a_receipt(tmp_path):
+    source = write(tmp_path / "stays.csv", stays(5), header="stay,patient,age,gender,diag_1,diag_2,died,back")
+    found = medspark("clean", task_file(tmp_path, source), "--store", tmp_path / "store", "--json")
+    assert found.returncode == 3
+    assert "column 'sex' is missing" in found.stderr
+    receipt = json.loads(found.stdout)
+    assert receipt["exit_code"] == 3
+    assert "column 'gender' is not in the task" in receipt["error"]
+    kept = tmp_path / "store" / "stays" / "runs" / f"{receipt['run_id']}.json"
+    assert json.loads(kept.read_text()) == receipt
+
+
+def test_clean_prints_counts_and_nothing_else_and_replays_repaired_rows(tmp_path):
+    import pyarrow.parquet as pq
+
+    source = write(tmp_path / "stays.csv", [*stays(5), "77,p,ninety,F,,,false,true"])
+    task = task_file(tmp_path, source)
+    found = medspark("clean", task, "--store", tmp_path / "store")
+    assert (found.returncode, found.stderr) == (0, "")
+    lines = [line.split() for line in found.stdout.splitlines()]
+    assert lines[:3] == [["rows", "in", "6"], ["set", "aside", "1", "age:", "type"], ["records", "5"]]
+    assert lines[3][0] == "quarantine:"
+
+    (row,) = pq.read_table(lines[3][1]).to_pylist()
+    assert (row["line"], row["raw"], row["rule"]) == (7, "77,p,ninety,F,,,false,true", "age: type")
+    repaired = tmp_path / "repaired.ndjson"
+    repaired.write_text(json.dumps({**row, "raw": row["raw"].replace("ninety", "90")}) + "\n")
+    again = medspark("clean", task, "--store", tmp_path / "store", "--replay", repaired)
+    assert [line.split() for line in again.stdout.splitlines()][:3] == [
+        ["rows", "in", "6"],
+        ["repaired", "1"],
+        ["records", "6"],
+    ]
+
+
+def test_a_missing_java_is_one_clear_sentence(tmp_path):
+    source = write(tmp_path / "stays.csv", stays(5))
+    found = medspark("clean", task_file(tmp_path, source), "--store", tmp_path / "s", PATH="/nowhere", JAVA_HOME="")
+    assert found.returncode == 1
+    assert "medspark needs Java 17 or newer to run Spark, and finds none." in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_damaged_bundle_ends_with_3(tmp_path):
+    found = medspark("report", tmp_path)
+    assert found.returncode == 3
+    assert "it has no manifest.json" in found.stderr
+
+
+@pytest.mark.parametrize("job", ["clean", "features", "train", "score", "run"])
+def test_each_job_takes_its_commands_arguments(job):
+    found = subprocess.run([sys.executable, f"jobs/{job}.py", "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert found.returncode == 0
+    assert found.stdout.split("Usage: ")[1].split()[:2] == ["medspark", job] or job in found.stdout
