@@ -107,7 +107,9 @@ def score(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that training printed.")],
     source: Annotated[str, typer.Option(help="The file, folder or pattern to score.")],
     to: Annotated[str, typer.Option(help="Where the scores go.")],
-    as_of: Annotated[str | None, typer.Option(help="Reject cases later than this time, such as 2026-11-23T06:00.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Reject cases later than this time, such as 2026-11-23T06:00.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="auto, litert or tensorflow.")] = "auto",
     json_: Json = False,
 ) -> None:
@@ -146,7 +148,9 @@ def demo(
     """A synthetic hospital, the whole road on it, and its newest stays scored."""
     from medspark.commands import demo_command
 
-    _run("demo", out, False, lambda run: demo_command(run, task, patients, run.store, seed), patients=patients, seed=seed)
+    _run(
+        "demo", out, False, lambda run: demo_command(run, task, patients, run.store, seed), patients=patients, seed=seed
+    )
 
 
 # ---------------------------------------------------------------- around each command

@@ -112,5 +112,3 @@ def _compare(run: Run, planted: dict[str, Any], caught: dict[str, Any]) -> None:
         missed += [rule for rule, rows in rules.items() if rows]
     if missed:
         raise AccountingError(f"dirt planted and dirt caught differ: {json.dumps(missed)}")
-
-

@@ -158,9 +158,7 @@ _TREE = (
 )
 _NEVER = (exp.Query, exp.Window, exp.AggFunc, exp.Lambda, exp.Command, exp.Star, exp.Dot)
 _CLOCK = (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentUser, exp.CurrentDatetime)
-_CALL_WORDS = frozenset(
-    {"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "interval"}
-)
+_CALL_WORDS = frozenset({"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "interval"})
 
 
 def columns_of(expression: str) -> list[str]:
@@ -191,12 +189,10 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
         if isinstance(node, _NEVER) or not isinstance(node, _TREE):
             problems.append(f"{expression!r} is more than an expression over one row: {type(node).__name__}")
             break
-        if isinstance(node, _CLOCK):
-            problems.append(f"{expression!r} depends on when it runs: {node.sql(dialect='spark')}")
+        if isinstance(node, _CLOCK) or (isinstance(node, exp.Func) and node.sql(dialect="spark").isidentifier()):
+            problems.append(f"{expression!r} depends on when or by whom it is run: {node.sql(dialect='spark')}")
         if isinstance(node, exp.Column) and node.table:
-            problems.append(
-                f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column"
-            )
+            problems.append(f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column")
     problems += [
         f"{expression!r} calls {name}(), which is not allowed here.{did_you_mean(name, FUNCTIONS)}"
         for name in _calls(text)

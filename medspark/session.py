@@ -23,6 +23,8 @@ SETTINGS: Final = {
     # windows-1252 is not among the character sets that Spark 4 decodes by default
     "spark.sql.legacy.javaCharsets": "true",
     "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
+    # Else PySpark notes the Python line of every column expression, which takes longer than making it
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     # A task of a write that runs twice at once would publish twice
     "spark.speculation": "false",
 }

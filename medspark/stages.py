@@ -376,5 +376,3 @@ def _tell_scores(run: Run, bands: dict[str, int], reasons: dict[str, int], engin
     quarantined = sum(rows for reason, rows in reasons.items() if reason.startswith("quarantined"))
     if quarantined:
         run.say(f"  rejected    {quarantined:>12,}  quarantined, by rule in the receipt")
-
-

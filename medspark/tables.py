@@ -88,22 +88,24 @@ def delete(spark: SparkSession, path: str) -> None:
 
 def list_paths(spark: SparkSession, path: str) -> list[str]:
     """The full paths directly below a directory, hidden ones too; of a file, itself; of a pattern, its matches."""
-    jvm, system, hadoop_path = _file_system(spark, path)
+    _, system, hadoop_path = _file_system(spark, path)
     matches = system.globStatus(hadoop_path)
     found = [status.getPath() for status in matches] if matches is not None else []
     return sorted(status.getPath().toString() for item in found for status in system.listStatus(item))
 
 
-def list_files(spark: SparkSession, path: str) -> list[str]:
-    """Every file at or below a path or pattern, hidden ones too, sorted."""
-    jvm, system, hadoop_path = _file_system(spark, path)
+def list_files(spark: SparkSession, path: str) -> dict[str, str]:
+    """Every file at or below a path or pattern, hidden ones too, sorted, each with its path below what matched."""
+    _, system, hadoop_path = _file_system(spark, path)
     matches = system.globStatus(hadoop_path)
-    files = []
+    files = {}
     for match in matches if matches is not None else []:
+        above = match.getPath() if match.isDirectory() else match.getPath().getParent()
         walk = system.listFiles(match.getPath(), True)
         while walk.hasNext():
-            files.append(walk.next().getPath().toString())
-    return sorted(files)
+            file = walk.next().getPath().toString()
+            files[file] = file.removeprefix(above.toString()).strip("/")
+    return dict(sorted(files.items()))
 
 
 def read_text(spark: SparkSession, path: str) -> str:

@@ -103,13 +103,13 @@ def _sentence(detail: ErrorDetails) -> str:
         case "union_tag_not_found" | "union_tag_invalid":
             kinds = sorted(_column_types())
             given = received.get("type") if isinstance(received, dict) else received
-            return f"{where}: expected a type of {', '.join(kinds)}, received {given!r}.{did_you_mean(str(given), kinds)}"
+            return (
+                f"{where}: expected a type of {', '.join(kinds)}, received {given!r}.{did_you_mean(str(given), kinds)}"
+            )
         case "literal_error":
             expected = detail.get("ctx", {})["expected"]
             allowed = [word.strip("'") for word in str(expected).replace(" or ", ", ").split(", ")]
-            return (
-                f"{where}: expected {expected}, received {received!r}.{did_you_mean(str(received), allowed)}"
-            )
+            return f"{where}: expected {expected}, received {received!r}.{did_you_mean(str(received), allowed)}"
         case "value_error":
             return f"{where or 'task'}: {detail['ctx']['error']!s}"
         case _:
@@ -195,11 +195,7 @@ def duplicates_read_columns(task: Task) -> Iterator[str]:
 def columns_are_sound(task: Task) -> Iterator[str]:
     for name, column in task.columns.items():
         where = f"columns.{name}"
-        if (
-            isinstance(column, CategoryColumn)
-            and column.lookup is not None
-            and column.lookup not in task.lookups
-        ):
+        if isinstance(column, CategoryColumn) and column.lookup is not None and column.lookup not in task.lookups:
             yield f"{where}.lookup: no look-up {column.lookup!r}.{did_you_mean(column.lookup, task.lookups)}"
         if isinstance(column, NumberColumn):
             yield from _number_is_sound(where, column, task)

@@ -1,23 +1,31 @@
-"""The one Spark session of the tests."""
+"""The one Spark session of the tests: medspark's own, on two cores."""
 
 import os
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from medspark.session import start_session
+
+os.environ.setdefault("MEDSPARK_MASTER", "local[2]")
+os.environ.setdefault("MEDSPARK_SQL_SHUFFLE_PARTITIONS", "2")
+os.environ.setdefault("MEDSPARK_DRIVER_MEMORY", "2g")
+
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("medspark tests")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.session.timeZone", "UTC")
-        .getOrCreate()
-    )
+    session = start_session("medspark tests")
+    session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data sets, or a skip that says how to name it."""
+    folder = Path(os.environ.get("MEDSPARK_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data sets in {folder}: set MEDSPARK_DATA to their folder")
+    return folder

@@ -26,7 +26,9 @@ def medspark(*arguments, **environment):
 
 def task_file(folder, source, **changes):
     path = folder / "stays.yaml"
-    path.write_text(yaml.safe_dump(sort_keys=False, data={**STAYS, "source": {**STAYS["source"], "path": str(source)}, **changes}))
+    path.write_text(
+        yaml.safe_dump(sort_keys=False, data={**STAYS, "source": {**STAYS["source"], "path": str(source)}, **changes})
+    )
     return path
 
 

@@ -98,6 +98,4 @@ def count_cases(cases: DataFrame) -> dict[str, dict[str, Any]]:
         )
         .collect()
     )
-    return {
-        row[SPLIT]: {key: row[key] for key in ("cases", "subjects", "positives", "unknown")} for row in rows
-    }
+    return {row[SPLIT]: {key: row[key] for key in ("cases", "subjects", "positives", "unknown")} for row in rows}

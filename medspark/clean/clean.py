@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -17,8 +18,8 @@ from pyspark.sql import functions as F
 from medspark.clean import sources
 from medspark.clean.parse import parse_csv, parse_json
 from medspark.clean.rules import DUPLICATE, RECORD_REASONS
-from medspark.clean.sources import RECORD_RULE, REPAIRED, Survey
-from medspark.clean.values import Violation, read_all, read_column
+from medspark.clean.sources import RECORD_RULE, REPAIRED, TEXT, Survey
+from medspark.clean.values import Violation, read_all, read_column, write_value
 from medspark.columns import (
     DIGEST,
     FILE,
@@ -72,9 +73,7 @@ class Cleaned(NamedTuple):
         self.kept.unpersist()
 
 
-def clean(
-    spark: SparkSession, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None
-) -> Cleaned:
+def clean(spark: SparkSession, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None) -> Cleaned:
     """Read and judge every row of the task's source.
 
     Args:
@@ -86,6 +85,9 @@ def clean(
         InputError: the source cannot be read, has other columns, or breaks a rule that fails the run.
         AccountingError: rows in are not records + quarantined + duplicates.
     """
+    for setting in ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles"):
+        if spark.conf.get(setting) == "true":
+            raise InputError(f"{setting} is true: Spark would leave out rows without a word. Set it to false.")
     files = sources.source_files(spark, task.source.path)
     optional = set(outcome_columns(task)) if scoring else set()
     with _readable(task.source.path):
@@ -96,11 +98,15 @@ def clean(
         judged = _mark_duplicates(rows, task).persist(StorageLevel.MEMORY_AND_DISK)
         found = judged.groupBy(_STATUS, _SET_ASIDE, _EMPTIED, _FAILED, REPAIRED).count().collect()
     counts = _count(survey, found)
-    _require_whole(counts, repairs)
-    _require_sound(found)
     names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
     records = judged.where(F.col(_STATUS) == KEPT)
-    _require_one_row_a_case(records, task)
+    try:
+        _require_whole(counts, repairs)
+        _require_sound(found)
+        _require_one_row_a_case(records, task)
+    except InputError:
+        judged.unpersist()
+        raise
     return Cleaned(
         records=records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST),
         quarantine=_quarantine(judged, task),
@@ -116,15 +122,30 @@ def _readable(path: str) -> Iterator[None]:
     """Turn Spark's failure to read a file into one sentence; its own text may hold a patient's values."""
     try:
         yield
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:  # Spark raises the one or the other
         text = str(error)
+        if any(sign in text for sign in _EXPRESSION_SIGNS):
+            raise InputError(
+                "an expression of the task fails on some row: guard it with try_divide, nullif or try_cast. "
+                "It is one under derived or checks."
+            ) from error
         hint = next((hint for sign, hint in _SIGNS.items() if sign in text), "The log has Spark's own words.")
         raise InputError(f"{path}: a file cannot be read. {hint}") from error
 
 
+_EXPRESSION_SIGNS = (
+    "DIVIDE_BY_ZERO",
+    "ARITHMETIC_OVERFLOW",
+    "CAST_INVALID_INPUT",
+    "CAST_OVERFLOW",
+    "INVALID_ARRAY_INDEX",
+)
 _SIGNS = {
     "EOFException": "A compressed file ends too early: it was cut short. Copy it again.",
+    "EOFError": "A compressed file ends too early: it was cut short. Copy it again.",
     "ZlibException": "A compressed file is damaged. Copy it again.",
+    "not a gzip file": "A file named .gz is not compressed by gzip.",
+    "Not a gzipped file": "A file named .gz is not compressed by gzip.",
     "incorrect header check": "A file named .gz is not compressed by gzip.",
     "not a Parquet file": "It is not a Parquet file.",
     "FAILED_READ_FILE": "It is damaged, or not of the format that the task names.",
@@ -150,14 +171,13 @@ def _text_rows(
         else sources.read_lines(spark, files, source.encoding)
     )
     survey = sources.survey_lines(lines, header)
-    names = sources.check_header(survey, expected, optional, source.delimiter) if header else expected
-    records = sources.number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(RAW))
+    names = sources.check_header(survey, files, expected, optional, source.delimiter) if header else expected
+    records = sources.number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     if source.format == "csv":
         parsed = parse_csv(_repair(records, repairs), names, source.delimiter)
     else:
         names = sources.check_json_keys(records, expected, optional)
-        decimals = {name for name in names if task.columns[name].type == "decimal"}
-        parsed = parse_json(_repair(records, repairs), names, decimals)
+        parsed = parse_json(_repair(records, repairs), names, _decimals(names, task))
     return judge(parsed, names, task), survey
 
 
@@ -170,11 +190,12 @@ def _typed_rows(
 ) -> tuple[DataFrame, Survey]:
     frame, survey = sources.read_typed(spark, files, task.source.format, list(task.columns), optional)
     names = [name for name in task.columns if name in frame.columns]
+    as_text = [write_value(name, dtype, task).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
     rows = _repair(
         frame.select(
             F.col("_metadata.file_path").alias(SOURCE_FILE),
-            F.lit(None).cast("bigint").alias(LINE),
-            F.to_json(F.struct(*map(quoted, names)), {"ignoreNullFields": "false"}).alias(RAW),
+            F.lit(None).cast("bigint").alias(SOURCE_LINE),
+            F.to_json(F.struct(*as_text), {"ignoreNullFields": "false"}).alias(TEXT),
             F.lit(None).cast("string").alias(RECORD_RULE),
             F.xxhash64(*map(quoted, names)).alias(ROW_DIGEST),
             *map(quoted, names),
@@ -184,8 +205,12 @@ def _typed_rows(
     judged = judge(rows.where(~F.col(REPAIRED)), names, task)
     if repairs is None:
         return judged, survey
-    as_text = parse_json(rows.where(REPAIRED), names, set())
-    return judged.unionByName(judge(as_text, names, task)), survey
+    repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, task))
+    return judged.unionByName(judge(repaired, names, task)), survey
+
+
+def _decimals(names: list[str], task: Task) -> set[str]:
+    return {name for name in names if task.columns[name].type == "decimal"}
 
 
 def _repair(records: DataFrame, repairs: DataFrame | None) -> DataFrame:
@@ -200,12 +225,12 @@ def _repair(records: DataFrame, repairs: DataFrame | None) -> DataFrame:
             F.col(RAW).alias("_mended"),
         )
     )
-    joined = records.withColumn("_line", F.coalesce(LINE, F.lit(-1))).join(
+    joined = records.withColumn("_line", F.coalesce(SOURCE_LINE, F.lit(-1))).join(
         mended, on=[SOURCE_FILE, "_line", ROW_DIGEST], how="left"
     )
     return (
         joined.withColumn(REPAIRED, F.col("_mended").isNotNull())
-        .withColumn(RAW, F.coalesce("_mended", RAW))
+        .withColumn(TEXT, F.coalesce("_mended", TEXT))
         .withColumn(RECORD_RULE, F.when(~F.col(REPAIRED), F.col(RECORD_RULE)))
         .drop("_line", "_mended")
     )
@@ -225,9 +250,9 @@ def judge(rows: DataFrame, names: list[str], task: Task) -> DataFrame:
     whole = F.col(RECORD_RULE).isNull()
     typed = read_all(rows, readings).select(
         SOURCE_FILE,
-        F.col(LINE).alias(SOURCE_LINE),
+        SOURCE_LINE,
         ROW_DIGEST,
-        RAW,
+        TEXT,
         REPAIRED,
         F.concat_ws(_BETWEEN, RECORD_RULE, *_broken(violations, "set_aside", whole)).alias(_SET_ASIDE),
         F.concat_ws(_BETWEEN, *_broken(violations, "missing", whole)).alias(_EMPTIED),
@@ -275,7 +300,10 @@ def _mark_duplicates(rows: DataFrame, task: Task) -> DataFrame:
     if duplicates is None:
         copy = F.lit(False)
     else:
-        same = [RAW] if duplicates.same == "whole_row" else list(map(quoted, duplicates.same))
+        # The text of a Parquet row has its times by the column's format, which may leave their fractions out
+        present = [name for name in task.columns if name in rows.columns]
+        times = [quoted(name) for name in present if task.columns[name].type == "timestamp"]
+        same = [TEXT, *times] if duplicates.same == "whole_row" else list(map(quoted, duplicates.same))
         order = [F.col(SOURCE_FILE), F.col(SOURCE_LINE), F.col(ROW_DIGEST)]
         if duplicates.by is not None:
             by = F.col(quoted(duplicates.by))
@@ -284,7 +312,7 @@ def _mark_duplicates(rows: DataFrame, task: Task) -> DataFrame:
         alone = F.when(set_aside, F.monotonically_increasing_id())
         copy = ~set_aside & (F.row_number().over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)
     status = F.when(set_aside, QUARANTINED).when(copy, COPY).otherwise(KEPT)
-    return rows.withColumn(_STATUS, status).withColumn(RAW, F.when(F.col(_STATUS) != KEPT, F.col(RAW)))
+    return rows.withColumn(_STATUS, status).withColumn(TEXT, F.when(F.col(_STATUS) != KEPT, F.col(TEXT)))
 
 
 # ---------------------------------------------------------------- counting
@@ -365,7 +393,7 @@ def _quarantine(judged: DataFrame, task: Task) -> DataFrame:
             F.lit(task.task).alias(SOURCE),
             F.col(SOURCE_FILE).alias(FILE),
             F.col(SOURCE_LINE).alias(LINE),
-            F.make_valid_utf8(RAW).alias(RAW),
+            F.make_valid_utf8(TEXT).alias(RAW),
             F.element_at("_rules", 1).alias(RULE),
             F.array_join(F.transform("_rules", lambda rule: F.element_at(known, rule)), "; ").alias(REASON),
             F.col(ROW_DIGEST).alias(DIGEST),

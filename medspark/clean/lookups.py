@@ -1,6 +1,7 @@
 """Look-up tables, read once and frozen into the task, so that scoring needs no file but the bundle."""
 
 import csv
+import io
 from collections.abc import Callable, Iterator
 
 from medspark.errors import InputError, did_you_mean
@@ -32,14 +33,12 @@ def freeze_lookups(task: Task, read_text: Callable[[str], str]) -> Task:
 
 def _entries(lookup: Lookup, text: str) -> dict[str, str | None]:
     key, value = str(lookup.key), str(lookup.value)
-    rows = list(csv.reader(text.removeprefix("\ufeff").splitlines()))
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     starts = [at for at, row in enumerate(rows) if key in row and value in row]
     if len(starts) != 1:
         seen = {cell for row in rows for cell in row}
         found = "none" if not starts else f"{len(starts)} of them"
-        raise InputError(
-            f"expected one header with {key!r} and {value!r}, received {found}.{did_you_mean(key, seen)}"
-        )
+        raise InputError(f"expected one header with {key!r} and {value!r}, received {found}.{did_you_mean(key, seen)}")
     header = rows[starts[0]]
     entries: dict[str, str | None] = {}
     for code, meaning in _pairs(rows[starts[0] + 1 :], header.index(key), header.index(value)):
@@ -55,7 +54,5 @@ def _pairs(rows: list[list[str]], key: int, value: int) -> Iterator[tuple[str, s
         if not any(cell.strip() for cell in row):
             return
         if len(row) <= max(key, value):
-            raise InputError(
-                f"expected at least {max(key, value) + 1} fields in each row, received {len(row)}"
-            )
+            raise InputError(f"expected at least {max(key, value) + 1} fields in each row, received {len(row)}")
         yield row[key].strip(), row[value].strip()

@@ -1,16 +1,17 @@
 """Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
 
-from collections.abc import Collection
+import re
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.rules import BAD_FIELDS, BAD_JSON, BAD_QUOTE, REPEATED_KEY, UNKNOWN_KEY
-from medspark.clean.sources import RECORD_RULE, REPAIRED
-from medspark.columns import LINE, RAW, ROW_DIGEST, SOURCE_FILE, quoted
+from medspark.clean.sources import RECORD_RULE, REPAIRED, TEXT
+from medspark.columns import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
 
 _CORRUPT = "_corrupt_record"
 _PARSED = "_parsed"
+_EXACT = "_exact"
 
 
 def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame:
@@ -28,10 +29,21 @@ def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame
         "maxCharsPerColumn": "-1",
         "maxColumns": str(max(20480, 2 * len(names))),
     }
-    parsed = F.from_csv(F.col(RAW), F.lit(_text_schema(names)), options)
-    quotes = F.length(RAW) - F.length(F.replace(F.col(RAW), F.lit('"'), F.lit("")))
-    rule = F.when(quotes % 2 == 1, BAD_QUOTE).when(F.col(_PARSED)[_CORRUPT].isNotNull(), BAD_FIELDS)
-    return _columns(records, parsed, names, rule)
+    parsed = F.from_csv(F.col(TEXT), F.lit(_text_schema(names)), options)
+    rule = F.when(_has_stray_quote(F.col(TEXT), delimiter), BAD_QUOTE).when(
+        F.col(_PARSED)[_CORRUPT].isNotNull(), BAD_FIELDS
+    )
+    return _columns(records.withColumn(_PARSED, parsed), {name: F.col(_PARSED)[name] for name in names}, rule)
+
+
+def _has_stray_quote(text: Column, delimiter: str) -> Column:
+    """Whether a quote that opens a field is closed nowhere, or before the field's end."""
+    comma = re.escape(delimiter)
+    # Doubled quotes first: what is left of them, and the quoted fields after, need no look into their inside
+    single = F.replace(text, F.lit('""'), F.lit(""))
+    unquoted = F.regexp_replace(single, rf'(?:(?<={comma})|\A)"[^"]*"(?={comma}|\z)', "")
+    odd = F.length(F.regexp_replace(single, '[^"]', "")) % 2 == 1
+    return odd | unquoted.rlike(rf'(?:{comma}|\A)"')
 
 
 def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> DataFrame:
@@ -40,34 +52,43 @@ def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> Data
     `decimals` are read as exact decimals, since JSON's other numbers pass through a double.
     Keys are compared by their exact case; an unknown or repeated one breaks a record rule.
     """
-    options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE"}
-    parsed = F.from_json(F.col(RAW), F.lit(_text_schema(names, decimals)), options)
-    keys = F.json_object_keys(RAW)
+    options = {
+        "columnNameOfCorruptRecord": _CORRUPT,
+        "mode": "PERMISSIVE",
+        "allowSingleQuotes": "false",
+        "allowNonNumericNumbers": "false",
+    }
+    parsed = F.from_json(F.col(TEXT), F.lit(_text_schema(names)), options)
+    exact = F.try_parse_json(TEXT) if decimals else F.lit(None)
+    keys = F.json_object_keys(TEXT)
     known = F.array(*map(F.lit, names))
     # Spark reads the first object of a text and passes over what follows it: so one more item must stand after it
-    items = F.json_array_length(F.concat(F.lit("["), F.col(RAW), F.lit(",0]")))
+    items = F.json_array_length(F.concat(F.lit("["), F.col(TEXT), F.lit(",0]")))
     is_object = F.coalesce((items == 2) & keys.isNotNull() & F.col(_PARSED)[_CORRUPT].isNull(), F.lit(False))
     rule = (
         F.when(~is_object, BAD_JSON)
         .when(F.size(F.array_except(keys, known)) > 0, UNKNOWN_KEY)
         .when(F.size(keys) != F.size(F.array_distinct(keys)), REPEATED_KEY)
     )
-    return _columns(records, parsed, names, rule)
+    values = {
+        name: F.try_variant_get(_EXACT, f'$["{name}"]', "string") if name in decimals else F.col(_PARSED)[name]
+        for name in names
+    }
+    return _columns(records.withColumns({_PARSED: parsed, _EXACT: exact}), values, rule)
 
 
-def _text_schema(names: list[str], decimals: Collection[str] = ()) -> str:
-    fields = [f"{quoted(name)} {'decimal(38,18)' if name in decimals else 'string'}" for name in names]
-    return ", ".join([*fields, f"{_CORRUPT} string"])
+def _text_schema(names: list[str]) -> str:
+    return ", ".join([*(f"{quoted(name)} string" for name in names), f"{_CORRUPT} string"])
 
 
-def _columns(records: DataFrame, parsed: Column, names: list[str], rule: Column) -> DataFrame:
+def _columns(parsed: DataFrame, values: dict[str, Column], rule: Column) -> DataFrame:
     """Place and text of the record, the rule it breaks, and its columns as text."""
-    return records.withColumn(_PARSED, parsed).select(
+    return parsed.select(
         SOURCE_FILE,
-        LINE,
-        RAW,
+        SOURCE_LINE,
+        TEXT,
         ROW_DIGEST,
         REPAIRED,
         F.coalesce(F.col(RECORD_RULE), rule).alias(RECORD_RULE),
-        *(F.col(_PARSED)[name].cast("string").alias(name) for name in names),
+        *(value.alias(name) for name, value in values.items()),
     )

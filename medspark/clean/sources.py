@@ -1,24 +1,26 @@
 """Raw tables of files: which files there are, whether their columns are the task's, and their raw records.
 
-Formats with lines become one row a record with its text (`RAW`), read by Spark's splittable line reader where a
+Formats with lines become one row a record with its text (`TEXT`), read by Spark's splittable line reader where a
 record is a line and by one task a file where it is not. Parquet and ORC keep their types.
 """
 
 import bz2
 import csv
 import gzip
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.rules import BAD_ENCODING
-from medspark.clean.split_records import split_csv, split_json
-from medspark.columns import LINE, RAW, SOURCE_FILE, quoted
+from medspark.clean.split_records import RawRecord, split_csv, split_json
+from medspark.columns import SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.errors import InputError, did_you_mean
 from medspark.tables import list_files
 from medspark.task import TableSource
@@ -27,7 +29,10 @@ BLOCK = "_block"
 POSITION = "_position"
 RECORD_RULE = "_record_rule"
 REPAIRED = "_repaired"
-_MARKERS = ("_SUCCESS", "_metadata", "_common_metadata", "_started_", "_committed_")
+TEXT = "_text"
+_WHOLE_FILE = -1
+_MARKERS = re.compile(r"_SUCCESS|_metadata|_common_metadata|_(?:started|committed)_[0-9]+|\..*\.crc")
+_PATTERN_LETTERS = frozenset("*?[]{}\\")
 
 
 class FileSurvey(NamedTuple):
@@ -57,68 +62,74 @@ def source_files(spark: SparkSession, path: str) -> list[str]:
     Raises:
         InputError: there are none, or some that Spark would pass over without a word.
     """
-    found = list_files(spark, path)
-    root = path.rstrip("/").split("*", 1)[0]
-    hidden = [file for file in found if _is_hidden(file, root)]
+    found = {file: below for file, below in list_files(spark, path).items() if not _is_marker(below)}
+    hidden = [file for file, below in found.items() if any(p.startswith(("_", ".")) for p in below.split("/"))]
     if hidden:
         raise InputError(
             f"{path}: Spark passes over names that start with _ or . without a word: {', '.join(hidden)}. "
             "Rename them, or move them out of the source."
         )
-    visible = [file for file in found if not _is_marker(file)]
-    if not visible:
+    patterns = [file for file in found if _PATTERN_LETTERS & set(file)]
+    if patterns:
         raise InputError(
-            f"{path}: expected at least one file, received none. Check the path and ${{...}} in it."
+            f"{path}: Spark takes names with any of {' '.join(sorted(_PATTERN_LETTERS))} for patterns: "
+            f"{', '.join(patterns)}. Rename them."
         )
-    return visible
+    if not found:
+        raise InputError(f"{path}: expected at least one file, received none. Check the path and ${{...}} in it.")
+    return list(found)
 
 
 def _is_marker(file: str) -> bool:
-    name = file.rsplit("/", 1)[-1]
-    return name.startswith(_MARKERS) or name.endswith(".crc")
-
-
-def _is_hidden(file: str, root: str) -> bool:
-    below = (
-        file.split(root.split(":", 1)[-1], 1)[-1]
-        if root.split(":", 1)[-1] in file
-        else file.rsplit("/", 1)[-1]
-    )
-    return not _is_marker(file) and any(part.startswith(("_", ".")) for part in below.split("/") if part)
+    """Whether a file is one that Spark and Hadoop leave beside the data, and no data itself."""
+    return _MARKERS.fullmatch(file.rsplit("/", 1)[-1]) is not None
 
 
 # ---------------------------------------------------------------- lines
 
 
 def read_lines(spark: SparkSession, files: list[str], encoding: str) -> DataFrame:
-    """One row a line: file, block, position in the scan, and text in `RAW`; invalid text breaks a record rule.
+    """One row a line: file, block, position in the scan, and text in `TEXT`; invalid text breaks a record rule.
 
     The position rises along a file's blocks in the order Spark scans them, and is the same for each scan of the
     same files, so that line numbers can be told from one small table of the blocks' first positions.
     """
-    text = F.col("value") if encoding == "utf-8" else F.decode(F.col("value").cast("binary"), encoding)
+    text, is_valid = _decoded(F.col("value"), encoding)
     return spark.read.text(files).select(
         F.col("_metadata.file_path").alias(SOURCE_FILE),
         F.col("_metadata.file_block_start").alias(BLOCK),
         F.monotonically_increasing_id().alias(POSITION),
-        F.when(~F.is_valid_utf8("value"), BAD_ENCODING).alias(RECORD_RULE)
-        if encoding == "utf-8"
-        else F.lit(None).cast("string").alias(RECORD_RULE),
-        text.alias(RAW),
+        F.when(~is_valid, BAD_ENCODING).alias(RECORD_RULE),
+        text.alias(TEXT),
     )
+
+
+def _decoded(line: Column, encoding: str) -> tuple[Column, Column]:
+    """The text of a line's bytes, and whether all of them are in the encoding."""
+    if encoding == "utf-8":
+        return line, F.is_valid_utf8(line)
+    latin = F.decode(line.cast("binary"), "iso-8859-1")  # every byte is a letter or a control character
+    if encoding == "iso-8859-1":
+        return latin, F.lit(True)
+    return F.translate(latin, _CONTROLS, _WINDOWS), ~latin.rlike(r"[\x81\x8d\x8f\x90\x9d]")
+
+
+# windows-1252 is iso-8859-1 with letters for most of these controls; Spark's own decoder ends the job at the others
+_CONTROLS = "".join(map(chr, range(0x80, 0xA0))).translate(dict.fromkeys((0x81, 0x8D, 0x8F, 0x90, 0x9D)))
+_WINDOWS = _CONTROLS.encode("iso-8859-1").decode("windows-1252")
 
 
 def survey_lines(lines: DataFrame, header: bool) -> Survey:
     """Count the lines of each file, blank ones apart, and find its header and fingerprint, in one pass."""
-    first = F.struct(F.col(POSITION), F.col(RAW))
+    first = F.struct(F.col(POSITION), F.col(TEXT))
     found = (
         lines.groupBy(SOURCE_FILE, BLOCK)
         .agg(
             F.min(POSITION).alias("first_position"),
-            F.min(first)[RAW].alias("first_line"),
+            F.min(first)[TEXT].alias("first_line"),
             F.count(F.lit(1)).alias("lines"),
-            F.count_if(is_blank(F.col(RAW))).alias("blank"),
-            F.sum(F.xxhash64(RAW).cast("decimal(20,0)")).cast("string").alias("hashes"),
+            F.count_if(is_blank(F.col(TEXT))).alias("blank"),
+            F.sum(F.xxhash64(TEXT).cast("decimal(20,0)")).cast("string").alias("hashes"),
         )
         .orderBy(SOURCE_FILE, BLOCK)
         .collect()
@@ -127,10 +138,11 @@ def survey_lines(lines: DataFrame, header: bool) -> Survey:
     splits = []
     for row in found:
         seen = files.get(row[SOURCE_FILE], FileSurvey(row[SOURCE_FILE], None, 0, 0, 0))
-        splits.append((row[SOURCE_FILE], row[BLOCK], row["first_position"], seen.lines))
+        first_position = 0 if row[BLOCK] == _WHOLE_FILE else row["first_position"]
+        splits.append((row[SOURCE_FILE], row[BLOCK], first_position, seen.lines))
         files[row[SOURCE_FILE]] = FileSurvey(
             row[SOURCE_FILE],
-            row["first_line"] if header and row[BLOCK] == 0 else seen.header,
+            row["first_line"] if header and row[BLOCK] <= 0 else seen.header,
             seen.lines + row["lines"],
             seen.blank + row["blank"],
             seen.fingerprint + int(row["hashes"]),
@@ -157,11 +169,11 @@ def number_lines(spark: SparkSession, lines: DataFrame, survey: Survey, header: 
     """The records among the lines: each with its line number from 1, headers and blank lines left out."""
     schema = f"{SOURCE_FILE} string, {BLOCK} bigint, _first bigint, _before bigint"
     splits = spark.createDataFrame(survey.splits, schema)
-    line = (F.col(POSITION) - F.col("_first") + F.col("_before") + 1).alias(LINE)
+    line = (F.col(POSITION) - F.col("_first") + F.col("_before") + 1).alias(SOURCE_LINE)
     numbered = lines.join(F.broadcast(splits), on=[SOURCE_FILE, BLOCK], how="left").select(
-        SOURCE_FILE, line, RAW, RECORD_RULE
+        SOURCE_FILE, line, TEXT, RECORD_RULE
     )
-    return numbered.where((F.col(LINE) > (1 if header else 0)) & ~is_blank(F.col(RAW)))
+    return numbered.where((F.col(SOURCE_LINE) > (1 if header else 0)) & ~is_blank(F.col(TEXT)))
 
 
 # ---------------------------------------------------------------- whole files
@@ -169,30 +181,36 @@ def number_lines(spark: SparkSession, lines: DataFrame, survey: Survey, header: 
 
 def read_whole_files(spark: SparkSession, files: list[str], source: TableSource) -> DataFrame:
     """As `read_lines`, for records that may run over several lines: one task cuts one file into its records."""
+    other = [file for file in files if file.endswith((".zst", ".lz4", ".snappy", ".deflate"))]
+    if other:
+        raise InputError(f"{', '.join(other)}: expected .gz, .bz2 or no compression of files read as a whole")
     content = spark.read.format("binaryFile").load(files).select("path", "content")
-    cut = partial(_cut_batches, "json" if source.format == "json" else "csv", source.encoding)
-    schema = f"{SOURCE_FILE} string, {BLOCK} bigint, {POSITION} bigint, {RECORD_RULE} string, {RAW} string"
+    split = split_json if source.format == "json" else partial(split_csv, delimiter=source.delimiter)
+    cut = partial(_cut_batches, split, source.encoding)
+    schema = f"{SOURCE_FILE} string, {BLOCK} bigint, {POSITION} bigint, {RECORD_RULE} string, {TEXT} string"
     return content.mapInArrow(cut, schema)
 
 
-def _cut_batches(kind: str, encoding: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    split = split_json if kind == "json" else split_csv
+def _cut_batches(
+    split: Callable[[str], Iterator[RawRecord]], encoding: str, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for path, content in zip(batch["path"].to_pylist(), batch["content"].to_pylist(), strict=True):
-            text, problem = _decode(_inflate(path, content), encoding)
-            rows = [(line - 1, rule or problem, raw) for line, raw, rule in split(text)]
+            codec = "utf-8-sig" if encoding == "utf-8" else encoding
+            text = _inflate(path, content).decode(codec, errors="surrogateescape")
+            rows = [(line - 1, *_sound(raw, rule)) for line, raw, rule in split(text)]
             for at in range(0, len(rows), 10_000):
                 part = rows[at : at + 10_000]
                 positions, rules, raws = zip(*part, strict=True)
                 yield pa.RecordBatch.from_arrays(
                     [
                         pa.array([path] * len(part), pa.string()),
-                        pa.array([0] * len(part), pa.int64()),
+                        pa.array([_WHOLE_FILE] * len(part), pa.int64()),
                         pa.array(positions, pa.int64()),
                         pa.array(rules, pa.string()),
                         pa.array(raws, pa.string()),
                     ],
-                    names=[SOURCE_FILE, BLOCK, POSITION, RECORD_RULE, RAW],
+                    names=[SOURCE_FILE, BLOCK, POSITION, RECORD_RULE, TEXT],
                 )
 
 
@@ -202,18 +220,21 @@ def _inflate(path: str, content: bytes) -> bytes:
     return bz2.decompress(content) if path.endswith(".bz2") else content
 
 
-def _decode(content: bytes, encoding: str) -> tuple[str, str | None]:
-    """The text, and a record rule where some of it is not in the encoding: then no record of the file is trusted."""
+def _sound(raw: str, rule: str | None) -> tuple[str | None, str]:
+    """The rule that a record breaks and its text; bytes outside the encoding came as surrogates."""
     try:
-        return content.decode("utf-8-sig" if encoding == "utf-8" else encoding), None
-    except UnicodeDecodeError:
-        return content.decode("utf-8", errors="replace"), BAD_ENCODING
+        raw.encode("utf-8")
+    except UnicodeEncodeError:
+        return BAD_ENCODING, raw.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+    return rule, raw
 
 
 # ---------------------------------------------------------------- columns
 
 
-def check_header(survey: Survey, expected: list[str], optional: set[str], delimiter: str) -> list[str]:
+def check_header(
+    survey: Survey, files: list[str], expected: list[str], optional: set[str], delimiter: str
+) -> list[str]:
     """The columns that the files have, in their order, which is the task's.
 
     `optional` columns, those of the outcome when scoring, may be absent.
@@ -221,40 +242,57 @@ def check_header(survey: Survey, expected: list[str], optional: set[str], delimi
     Raises:
         InputError: naming every column that is missing, unknown, out of order or repeated, file by file.
     """
-    problems: list[str] = []
+    seen = {_plain(unquote(file.file)) for file in survey.files}
+    problems = [f"{file}: expected a header, received an empty file" for file in files if _plain(file) not in seen]
     headers = set()
     for file in survey.files:
-        names = next(csv.reader([file.header or ""], delimiter=delimiter), [])
+        names = _names(file.header or "", delimiter)
         headers.add(tuple(names))
-        problems += [f"{file.file}: {text}" for text in compare_columns(names, expected, optional)]
+        if not set(names) & set(expected):  # then it may be a row of data, which no message may hold
+            problems.append(f"{file.file}: expected a header as the first line, received none of the task's columns")
+        else:
+            problems += [f"{file.file}: {text}" for text in compare_columns(names, expected, optional, file.file)]
     if len(headers) > 1 and not problems:
         problems.append("some files have the outcome's columns and some do not")
     if problems:
-        raise InputError(
-            "the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems)
-        )
+        raise _other_columns(problems)
     return list(next(iter(headers)))
 
 
+def _plain(file: str) -> str:
+    """A file's path without its scheme, which Spark writes in more than one way."""
+    return file.split(":", 1)[-1].lstrip("/")
+
+
+def _names(header: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _other_columns(problems: list[str]) -> InputError:
+    lines = "\n".join(f"  - {problem}" for problem in problems)
+    return InputError(f"the source's columns are not the task's\n{lines}")
+
+
 def compare_columns(
-    names: list[str], expected: list[str], optional: set[str], ordered: bool = True
+    names: list[str], expected: list[str], optional: set[str], file: str, ordered: bool = True
 ) -> list[str]:
-    """Every difference between a header and the columns expected, one sentence each."""
+    """Every difference between a file's columns and those expected, one sentence each."""
     problems = []
     unknown = [name for name in names if name not in expected]
     for name in expected:
         if name not in names and name not in optional:
-            problems.append(f"column {name!r} is missing.{did_you_mean(name, unknown)}")
-    for name in unknown:
-        problems.append(f"column {name!r} is not in the task.{did_you_mean(name, expected)}")
+            above = " A directory above has it in its name, which is not read." if f"/{name}=" in file else ""
+            problems.append(f"column {name!r} is missing.{above}{did_you_mean(name, unknown)}")
+    problems += [f"column {name!r} is not in the task.{did_you_mean(name, expected)}" for name in unknown]
     repeated = sorted({name for name in names if names.count(name) > 1})
     problems += [f"column {name!r} is there {names.count(name)} times" for name in repeated]
     in_order = [name for name in expected if name in names]
     if ordered and not problems and names != in_order:
         at = next(i for i, (a, b) in enumerate(zip(names, in_order, strict=True)) if a != b)
-        problems.append(
-            f"column {at + 1}: expected {in_order[at]!r}, received {names[at]!r}: reordered columns"
-        )
+        problems.append(f"column {at + 1}: expected {in_order[at]!r}, received {names[at]!r}: reordered columns")
     return problems
 
 
@@ -264,7 +302,7 @@ def check_json_keys(records: DataFrame, expected: list[str], optional: set[str])
     Raises:
         InputError: naming the columns that no record has; a key that some records lack is a missing value there.
     """
-    keys = F.json_object_keys(RAW)
+    keys = F.json_object_keys(TEXT)
     found = records.agg(
         *(F.count_if(F.array_contains(keys, name)).alias(f"n{at}") for at, name in enumerate(expected)),
         F.first(keys, ignorenulls=True).alias("example"),
@@ -274,12 +312,7 @@ def check_json_keys(records: DataFrame, expected: list[str], optional: set[str])
     absent = [name for name in expected if name not in present and name not in optional]
     if absent:
         unknown = [key for key in found["example"] or [] if key not in expected]
-        raise InputError(
-            "the source's columns are not the task's\n"
-            + "\n".join(
-                f"  - no record has the key {name!r}.{did_you_mean(name, unknown)}" for name in absent
-            )
-        )
+        raise _other_columns([f"no record has the key {name!r}.{did_you_mean(name, unknown)}" for name in absent])
     return present
 
 
@@ -297,14 +330,12 @@ def read_typed(
     reader = spark.read.option("mergeSchema", "false")
     with ThreadPoolExecutor(8) as pool:
         schemas = dict(
-            zip(
-                files, pool.map(lambda file: reader.format(file_format).load(file).dtypes, files), strict=True
-            )
+            zip(files, pool.map(lambda file: reader.format(file_format).load(file).dtypes, files), strict=True)
         )
     problems = []
     for file, dtypes in schemas.items():
         names = [name for name, _ in dtypes]
-        problems += [f"{file}: {p}" for p in compare_columns(names, expected, optional, ordered=False)]
+        problems += [f"{file}: {p}" for p in compare_columns(names, expected, optional, file, ordered=False)]
         first = dict(schemas[files[0]])
         problems += [
             f"{file}: column {name!r} is {dtype} here and {first[name]} in {files[0]}"
@@ -312,15 +343,11 @@ def read_typed(
             if first.get(name, dtype) != dtype
         ]
     if problems:
-        raise InputError(
-            "the source's columns are not the task's\n" + "\n".join(f"  - {p}" for p in problems)
-        )
+        raise _other_columns(problems)
     names = [name for name, _ in schemas[files[0]]]
     frame = reader.format(file_format).load(files)
     counts = (
-        frame.select(
-            F.col("_metadata.file_path").alias("file"), F.xxhash64(*map(quoted, names)).alias("hash")
-        )
+        frame.select(F.col("_metadata.file_path").alias("file"), F.xxhash64(*map(quoted, names)).alias("hash"))
         .groupBy("file")
         .agg(
             F.count(F.lit(1)).alias("rows"),

@@ -3,6 +3,7 @@
 Columns in, columns out; no data is read here.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
@@ -32,7 +33,7 @@ from medspark.task import (
 )
 
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
-DECIMAL = r"^[+-]?[0-9]+(?:\.([0-9]*))?$"
+DECIMAL = r"^[+-]?(?=\.?[0-9])[0-9]*(?:\.([0-9]*))?$"
 INTERVAL = r"^[\[(]\s*(-?[0-9]+(?:\.[0-9]+)?)\s*-\s*(-?[0-9]+(?:\.[0-9]+)?)\s*[\])]$"
 OPEN_INTERVAL = r"^[<>]=?\s*(-?[0-9]+(?:\.[0-9]+)?)$"
 SPARK_TYPES = {
@@ -43,6 +44,7 @@ SPARK_TYPES = {
     "code": "string",
 }
 _WHOLE_DTYPES = frozenset({"tinyint", "smallint", "int", "bigint"})
+_NUMBER_DTYPES = _WHOLE_DTYPES | {"float", "double"}
 _ZONE_LETTERS = frozenset("XxZzVO")
 
 
@@ -129,7 +131,10 @@ def read_column(name: str, dtype: str, task: Task) -> Reading:
         if is_text:
             key = F.trim(value) if isinstance(spec, TextColumn) else value
             return F.when(~key.isin(missing), value)
-        return F.when(~F.isnan(value), value) if dtype in ("float", "double") else value
+        if dtype in _NUMBER_DTYPES or dtype.startswith("decimal"):
+            numbers = [float(text) for text in missing if re.fullmatch(NUMBER, text)]
+            return F.when(~F.isnan(value.cast("double")) & ~value.cast("double").isin(numbers), value)
+        return value
 
     return Reading(
         name=name,
@@ -153,9 +158,7 @@ def read_all(frame: DataFrame, readings: list[Reading]) -> DataFrame:
     for depth in range(max((len(reading.chain()) for reading in readings), default=0)):
         deep = [reading for reading in readings if depth < len(reading.chain())]
         added = [
-            reading.chain()[depth](F.col(current[reading.name])).alias(
-                reading.at(depth).strip("`").replace("``", "`")
-            )
+            reading.chain()[depth](F.col(current[reading.name])).alias(reading.at(depth).strip("`").replace("``", "`"))
             for reading in deep
         ]
         frame = frame.select("*", *added)
@@ -223,7 +226,10 @@ def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
     }
     says = expected.get(spec.type, f"a number with at most {spec.scale} decimals")
     if dtype == "string":
-        parse = {"double": _double, "decimal": partial(_decimal, spec.scale, target)}
+        parse: dict[str, Callable[[Column], Column]] = {
+            "double": _double,
+            "decimal": partial(_decimal, spec.scale, target),
+        }
         return Step("type", says, parse.get(spec.type, partial(_whole, target)))
     allowed = set(_WHOLE_DTYPES)
     if spec.type == "double":
@@ -233,9 +239,7 @@ def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
     _only(name, dtype, spec.type, allowed)
     if spec.type == "decimal" and dtype.startswith("decimal"):
         return Step("type", says, lambda v: F.when(v.try_cast(target).cast(dtype) == v, v.try_cast(target)))
-    return Step(
-        "type", says, lambda v: _finite(v.try_cast(target)) if target == "double" else v.try_cast(target)
-    )
+    return Step("type", says, lambda v: _finite(v.try_cast(target)) if target == "double" else v.try_cast(target))
 
 
 def _whole(target: str, text: Column) -> Column:
@@ -252,7 +256,7 @@ def _finite(value: Column) -> Column:
 
 def _decimal(scale: int, target: str, text: Column) -> Column:
     """A decimal with no digit rounded away: trailing zeros may go, others may not."""
-    decimals = F.length(F.rtrim(F.lit("0"), F.regexp_extract(text, DECIMAL, 1)))
+    decimals = F.length(F.rtrim(F.regexp_extract(text, DECIMAL, 1), F.lit("0")))
     return F.when(text.rlike(DECIMAL) & (decimals <= scale), text.try_cast(target))
 
 
@@ -278,13 +282,15 @@ def _levels(name: str, spec: CategoryColumn, dtype: str, task: Task) -> list[Ste
     _only(name, dtype, spec.type, {"string", *_WHOLE_DTYPES})
     if spec.lookup is not None:
         codes = list(task.lookups[spec.lookup].entries or {})
-        return [Step("lookup", f"a code of {spec.lookup}", lambda v: F.when(v.isin(codes), v.cast("string")))]
+        return [Step("lookup", f"a code of {spec.lookup}", partial(_one_of, codes))]
     if spec.levels is not None:
-        levels = list(spec.levels)
-        return [
-            Step("level", f"one of {', '.join(levels)}", lambda v: F.when(v.isin(levels), v.cast("string")))
-        ]
+        return [Step("level", f"one of {', '.join(spec.levels)}", partial(_one_of, list(spec.levels)))]
     return [] if dtype == "string" else [Step("type", "a level", lambda value: value.cast("string"))]
+
+
+def _one_of(levels: list[str], value: Column) -> Column:
+    text = value.cast("string")
+    return F.when(text.isin(levels), text)
 
 
 def _meaning(lookup: Lookup, code: Column) -> Column:
@@ -294,7 +300,7 @@ def _meaning(lookup: Lookup, code: Column) -> Column:
 
 
 def _pattern(pattern: str) -> Step:
-    return Step("pattern", f"text like {pattern}", lambda text: F.when(text.rlike(f"^(?:{pattern})$"), text))
+    return Step("pattern", f"text like {pattern}", lambda text: F.when(text.rlike(rf"\A(?:{pattern})\z"), text))
 
 
 def _units(units: Units | None) -> list[Step]:
@@ -304,13 +310,11 @@ def _units(units: Units | None) -> list[Step]:
     names = list(units.to_unit)
 
     def convert(value: Column) -> Column:
-        converted = F.when(
-            unit == names[0], value * units.to_unit[names[0]].factor + units.to_unit[names[0]].offset
-        )
+        converted = F.when(unit == names[0], value * units.to_unit[names[0]].factor + units.to_unit[names[0]].offset)
         for name in names[1:]:
             scale = units.to_unit[name]
             converted = converted.when(unit == name, value * scale.factor + scale.offset)
-        return converted
+        return _finite(converted)
 
     return [Step("unit", f"a unit of {', '.join(names)}", convert)]
 
@@ -344,13 +348,17 @@ def _time_type(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
         return Step("type", says, _same)
     if dtype == "timestamp_ntz":
         return Step("type", says, lambda value: _in_utc(value.cast("timestamp"), timezone))
-    has_zone = bool(set(_unquoted(spec.format)) & _ZONE_LETTERS)
 
     def parse(text: Column) -> Column:
         wall_clock = F.try_to_timestamp(text, F.lit(spec.format))
-        return wall_clock if has_zone else _in_utc(wall_clock, timezone)
+        return wall_clock if _has_zone(spec.format) else _in_utc(wall_clock, timezone)
 
     return Step("type", says, parse)
+
+
+def _has_zone(pattern: str) -> bool:
+    """Whether a datetime pattern, its quoted text aside, holds a time zone or an offset."""
+    return bool(set("".join(pattern.split("'")[::2])) & _ZONE_LETTERS)
 
 
 def _in_utc(wall_clock: Column, timezone: str) -> Column:
@@ -362,6 +370,17 @@ def _in_utc(wall_clock: Column, timezone: str) -> Column:
     return F.when(F.from_utc_timestamp(instant, timezone) == wall_clock, instant)
 
 
-def _unquoted(pattern: str) -> str:
-    """A datetime pattern without its quoted text."""
-    return "".join(pattern.split("'")[::2])
+# ---------------------------------------------------------------- back to text
+
+
+def write_value(name: str, dtype: str, task: Task) -> Column:
+    """A typed source value as its column would read it from text, so that a row set aside can be mended and read."""
+    spec, value = task.columns[name], F.col(quoted(name))
+    match spec:
+        case BooleanColumn() if dtype == "boolean" and spec.true_values and spec.false_values:
+            return F.when(value, spec.true_values[0]).when(~value, spec.false_values[0])
+        case DateColumn() if dtype == "timestamp" and not _has_zone(spec.format):
+            return F.date_format(F.from_utc_timestamp(value, task.source.timezone), spec.format)
+        case DateColumn() if dtype in ("date", "timestamp", "timestamp_ntz"):
+            return F.date_format(value, spec.format)
+    return F.when(~F.isnan(value), value) if dtype in ("float", "double") else value

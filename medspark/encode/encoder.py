@@ -76,7 +76,8 @@ def quantile_place(value: npt.NDArray[np.float64], knots: tuple[float, ...]) -> 
     distinct, first = np.unique(knots, return_index=True)
     last = len(knots) - 1 - np.unique(knots[::-1], return_index=True)[1]
     share = np.asarray(KNOTS)
-    return np.interp(value, distinct, (share[first] + share[last]) / 2)
+    place: npt.NDArray[np.float64] = np.interp(value, distinct, (share[first] + share[last]) / 2)
+    return place
 
 
 def _categories(batch: pa.RecordBatch, statistics: Statistics) -> npt.NDArray[np.int32]:
@@ -101,9 +102,9 @@ def _ids(column: pa.Array, vocabulary: tuple[str, ...]) -> npt.NDArray[np.int32]
     found = pc.index_in(text, value_set=pa.array(vocabulary, pa.string()))
     ids = pc.add(found, pa.scalar(FIRST_ID, pa.int32()))
     known = pc.fill_null(ids, pa.scalar(UNKNOWN_ID, pa.int32()))
-    filled: npt.NDArray[np.int32] = pc.if_else(
-        pc.is_valid(text), known, pa.scalar(MISSING_ID, pa.int32())
-    ).to_numpy(zero_copy_only=False)
+    filled: npt.NDArray[np.int32] = pc.if_else(pc.is_valid(text), known, pa.scalar(MISSING_ID, pa.int32())).to_numpy(
+        zero_copy_only=False
+    )
     return filled
 
 
@@ -121,8 +122,6 @@ def as_list(array: npt.NDArray[np.generic]) -> pa.ListArray:
     """A two-dimensional array as a column of lists over the same memory."""
     rows, width = array.shape
     offsets = (
-        np.arange(0, (rows + 1) * width, width, dtype=np.int32)[: rows + 1]
-        if width
-        else np.zeros(rows + 1, np.int32)
+        np.arange(0, (rows + 1) * width, width, dtype=np.int32)[: rows + 1] if width else np.zeros(rows + 1, np.int32)
     )
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(array.reshape(-1)))

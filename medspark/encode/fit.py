@@ -155,9 +155,7 @@ def _spread(knots: tuple[float, ...]) -> float:
     return _rounded((knots[KNOTS.index(0.8)] - knots[KNOTS.index(0.2)]) / 1.683)
 
 
-def _categorical(
-    feature: CategoricalFeature, counts: dict[str | None, int], cases: int
-) -> CategoricalStatistics:
+def _categorical(feature: CategoricalFeature, counts: dict[str | None, int], cases: int) -> CategoricalStatistics:
     levels, kept, rare = _vocabulary(counts, feature.at_least)
     return CategoricalStatistics(
         column=feature.column,

@@ -19,18 +19,14 @@ def arrays(batch: pa.RecordBatch, widths: dict[str, int]) -> dict[str, npt.NDArr
 def _present(batch: pa.RecordBatch, widths: dict[str, int]) -> dict[str, int]:
     absent = sorted(set(widths) - set(batch.schema.names))
     if absent:
-        raise InputError(
-            f"expected the tensors {', '.join(sorted(widths))}, received none of {', '.join(absent)}"
-        )
+        raise InputError(f"expected the tensors {', '.join(sorted(widths))}, received none of {', '.join(absent)}")
     return widths
 
 
 def matrix(column: pa.Array, name: str, width: int) -> npt.NDArray[np.generic]:
     """One list column as a matrix; `flatten` heeds slices, which `values` does not, and drops null rows, hence the check."""
     if column.null_count:
-        raise InputError(
-            f"tensor {name!r}: expected {width} numbers in each row, received {column.null_count} nulls"
-        )
+        raise InputError(f"tensor {name!r}: expected {width} numbers in each row, received {column.null_count} nulls")
     flat = column.flatten()
     if len(flat) != len(column) * width:
         raise InputError(

@@ -32,7 +32,9 @@ def count_labelled(files: list[Path]) -> tuple[int, int]:
 
 def windows(files: list[Path], widths: dict[str, int], rng: np.random.Generator | None) -> Iterator[tuple[Arrays, Any]]:
     """Tensors and labels of some row groups at a time, labelled cases only; shuffled within and across by `rng`."""
-    groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(pq.ParquetFile(file).num_row_groups)]
+    groups: list[tuple[Path, int]] = [
+        (file, group) for file in files for group in range(pq.ParquetFile(file).num_row_groups)
+    ]
     order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
     held: list[tuple[Arrays, npt.NDArray[np.float32]]] = []
     rows = 0
@@ -123,4 +125,3 @@ def load_split(table: str, split: str, widths: dict[str, int], keys: tuple[str, 
         names=whole.column_names,
     )
     return arrays(batch, widths), whole.select([*keys, LABEL])
-

@@ -24,9 +24,7 @@ class Fitted(NamedTuple):
     history: list[dict[str, float]]
 
 
-def fit_network(
-    train: list[Path], valid: list[Path], statistics: Statistics, task: Task, progress: Progress
-) -> Fitted:
+def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, task: Task, progress: Progress) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
 
     Raises:

@@ -196,7 +196,7 @@ def fill_bundle(
         bundle_id=bundle_id_of(folder),
         created_at=created_at,
         metrics=trained.metrics,
-        attrition=facts["attrition"],
+        attrition=facts["attrition"][1:],
         counts={**facts["counts"], "splits": facts["splits"]},
         features=feature_rows(trained.statistics),
         history=trained.fitted.history,
@@ -263,4 +263,3 @@ def feature_rows(statistics: Statistics) -> list[dict[str, Any]]:
         for bag in statistics.codes
     ]
     return rows
-

@@ -1,0 +1,50 @@
+"""The README cannot lie: its task file is fine, its commands exist, its figures are printed by what it names."""
+
+import re
+from pathlib import Path
+
+import yaml
+from typer.testing import CliRunner
+
+from medspark.cli import app
+from medspark.task_checks import load_task
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_its_task_file_is_fine(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOSPITAL", "x")
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    path = tmp_path / "task.yaml"
+    path.write_text(text)
+    assert load_task(path).task == "readmission"
+
+
+def test_its_table_of_commands_is_the_commands():
+    named = set(re.findall(r"^\| `medspark (\w+)", README, re.M))
+    assert named == {command.callback.__name__ for command in app.registered_commands}
+
+
+def test_every_option_it_names_exists():
+    for command, rest in re.findall(r"`medspark (\w+)([^`]*)`", README):
+        shown = CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).invoke(app, [command, "--help"]).output
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in shown, f"medspark {command} {option}"
+
+
+def test_every_make_target_it_names_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|^)make ([a-z]+)", README, re.M):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_every_file_it_names_exists():
+    for path in re.findall(r"\b((?:conf|jobs|medspark|benchmarks)/[\w./-]*\w)", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_settings_of_the_demo_are_the_makefiles():
+    assert "--patients 20000" in (ROOT / "Makefile").read_text()
+    for name in ("readmission-synthetic", "readmission-diabetes130"):
+        assert yaml.safe_load((ROOT / "conf" / "tasks" / f"{name}.yaml").read_text())["task"] == name
