@@ -79,7 +79,7 @@ def synth_command(run: Run, patients: int, out: str, seed: int) -> dict[str, Any
 
 
 def demo_command(run: Run, task_file: Path, patients: int, out: str, seed: int) -> None:
-    """Make the hospital, run the whole road on it, score the newest stays, and compare dirt planted with dirt caught."""
+    """Make the hospital, run the road on it, score the newest stays, and compare dirt planted with dirt caught."""
     hospital = f"{out}/hospital"
     planted = synth_command(run, patients, hospital, seed)
     os.environ["MEDSPARK_SYNTH"] = hospital

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a few lines and a progress bar. TensorFlow's, Spark's and absl's words go to a log file."""
+"""What a person sees of a run: a few lines and a progress bar. TensorFlow's and Spark's words go to a log file."""
 
 import os
 import sys

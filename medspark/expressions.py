@@ -46,7 +46,6 @@ FUNCTIONS = frozenset(
         "element_at",
         "endswith",
         "exp",
-        "filter",
         "floor",
         "greatest",
         "hour",
@@ -78,7 +77,6 @@ FUNCTIONS = frozenset(
         "mod",
         "month",
         "months_between",
-        "named_struct",
         "nanvl",
         "not",
         "nullif",
@@ -143,6 +141,7 @@ _TREE = (
     exp.Boolean,
     exp.Null,
     exp.Paren,
+    exp.Bracket,
     exp.In,
     exp.Between,
     exp.Case,
@@ -158,7 +157,7 @@ _TREE = (
 )
 _NEVER = (exp.Query, exp.Window, exp.AggFunc, exp.Lambda, exp.Command, exp.Star, exp.Dot)
 _CLOCK = (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentUser, exp.CurrentDatetime)
-_CALL_WORDS = frozenset({"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "interval"})
+_CALL_WORDS = frozenset({"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "from", "interval"})
 
 
 def columns_of(expression: str) -> list[str]:

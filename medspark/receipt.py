@@ -24,6 +24,26 @@ PACKAGES: Final = (
 )
 
 
+def new_run_id() -> str:
+    """A run's name: its time in UTC and four random digits, so that names sort as runs did."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:4]}"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of Python and of the packages a result depends on, those that are installed."""
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
 @dataclass
 class Receipt:
     """One run of one command. `counts` and `seconds` have an entry for each stage."""
@@ -31,8 +51,8 @@ class Receipt:
     command: str
     run_id: str
     arguments: dict[str, Any]
-    started_at: str = field(default_factory=lambda: now())
-    versions: dict[str, str] = field(default_factory=lambda: package_versions())
+    started_at: str = field(default_factory=now)
+    versions: dict[str, str] = field(default_factory=package_versions)
     inputs: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -52,23 +72,3 @@ class Receipt:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, default=str)
-
-
-def new_run_id() -> str:
-    """A run's name: its time in UTC and four random digits, so that names sort as runs did."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:4]}"
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def package_versions() -> dict[str, str]:
-    """The versions of Python and of the packages a result depends on, those that are installed."""
-    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

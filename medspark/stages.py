@@ -200,7 +200,7 @@ def require_cases(run: Run, task: Task) -> dict[str, Any]:
 def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None, engine: str = "auto") -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
-    Returns the scoring run's id, which is also the version of the two tables. The rules and features are the bundle's. Rows read = scores + rejected, or nothing is published. A run's id is
+    The rules and features are the bundle's. Rows read = scores + rejected, or nothing is published. A run's id is
     made of what decides its result, so that the same run again finds its scores there and changes nothing.
 
     Args:
@@ -209,6 +209,9 @@ def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None,
         source: the path that takes the place of the task's.
         as_of: a timestamp; cases whose prediction time is later are rejected.
         engine: litert, tensorflow, or auto: litert where the bundle has it.
+
+    Returns:
+        The scoring run's id, which is also the version of the two tables.
 
     Raises:
         InputError: the source breaks its contract.
@@ -294,7 +297,7 @@ def _after(marked: DataFrame, task: Task, as_of: str | None) -> DataFrame:
 
 
 def _rejected(marked: DataFrame, quarantine: DataFrame, task: Task, run_id: str) -> DataFrame:
-    """Every row without a score: excluded cases by their key, quarantined rows by their place; no more of the patient."""
+    """Every row without a score: excluded cases by key, quarantined rows by place; no more of the patient."""
     source = task.source
     excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
         F.lit(run_id).alias(RUN_ID),

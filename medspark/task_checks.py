@@ -57,11 +57,16 @@ def check_task(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
 def _build(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
     """Validate; then leave out what was wrong and go on, so that the rules across sections run as well."""
     problems: list[str] = []
+    told: set[tuple[int | str, ...]] = set()
     for _ in range(5):
         try:
             return Task.model_validate(raw), problems
         except ValidationError as error:
-            details = error.errors()
+            # What is missing because it was left out has been told already
+            details = [detail for detail in error.errors() if detail["type"] != "missing" or detail["loc"] not in told]
+            told |= {detail["loc"] for detail in details}
+            if not details:
+                break
             problems += [text for text in map(_sentence, details) if text not in problems]
             raw = _without(raw, [detail["loc"] for detail in details if detail["type"] != "missing"])
             absent = [detail["loc"] for detail in details if detail["type"] == "missing"]
@@ -201,8 +206,18 @@ def columns_are_sound(task: Task) -> Iterator[str]:
             yield from _number_is_sound(where, column, task)
         if isinstance(column, TextColumn) and column.matches is not None:
             yield from _pattern_is_sound(f"{where}.matches", column.matches)
+        if isinstance(column, DateColumn):
+            yield from _format_is_sound(f"{where}.format", column.format)
         if name.startswith("_"):
             yield f"{where}: a name that starts with _ is kept for medspark's own columns"
+    names: dict[str, str] = {}
+    for name in known_columns(task):
+        other = names.setdefault(name.lower(), name)
+        if other != name:
+            yield f"columns.{name}: {other!r} differs from it in case alone, which Spark does not tell apart"
+    for name, lookup in task.lookups.items():
+        if lookup.entries == {}:
+            yield f"lookups.{name}: expected at least one entry, received none"
 
 
 def _number_is_sound(where: str, column: NumberColumn, task: Task) -> Iterator[str]:
@@ -211,20 +226,33 @@ def _number_is_sound(where: str, column: NumberColumn, task: Task) -> Iterator[s
     elif column.units is not None and column.units.column in task.columns:
         if task.columns[column.units.column].type not in ("category", "string"):
             yield f"{where}.units.column: expected a category or string, received {column.units.column!r}"
+        if column.type != "double":
+            yield f"{where}.units: expected type double, since a conversion makes fractions, received {column.type}"
         if column.unit is None:
             yield f"{where}.units: expected `unit` beside it, the unit that all values are brought to"
         default = column.units.when_missing
         if default is not None and default not in column.units.to_unit:
-            yield f"{where}.units.when_missing: {default!r} is not in to_unit.{did_you_mean(default, column.units.to_unit)}"
+            hint = did_you_mean(default, column.units.to_unit)
+            yield f"{where}.units.when_missing: {default!r} is not in to_unit.{hint}"
     if column.type == "decimal" and column.scale > column.precision:
         yield f"{where}: expected scale <= precision, received {column.scale} > {column.precision}"
 
 
 def _pattern_is_sound(where: str, pattern: str) -> Iterator[str]:
+    if "(?P" in pattern or "(?#" in pattern:
+        yield f"{where}: expected a regular expression of Java, received {pattern!r}: it has no (?P and no (?#"
     try:
-        re.compile(pattern)
+        re.compile(re.sub(r"\\[pP]\{\w+\}", "x", pattern))  # Python knows no \p{L}
     except re.error as error:
         yield f"{where}: expected a regular expression, received {pattern!r}: {error}"
+
+
+def _format_is_sound(where: str, pattern: str) -> Iterator[str]:
+    letters = set(re.sub(r"'[^']*'|[^A-Za-z]", "", pattern))
+    if unknown := sorted(letters - set("GyMLdDQqEFahKkHmsSVzOXxZ")):
+        hint = did_you_mean("yyyy-MM-dd", [pattern.replace("Y", "y").replace("D", "d")])
+        says = f"received {pattern!r}: it has no {' and no '.join(unknown)}"
+        yield f"{where}: expected a Spark datetime pattern, {says}.{hint}"
 
 
 def expressions_are_sound(task: Task) -> Iterator[str]:

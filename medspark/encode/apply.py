@@ -28,6 +28,6 @@ def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
 
 
 def in_training_order(tensors: DataFrame, files: int) -> DataFrame:
-    """Shuffled by a hash of the case, the same way for the same cases: one shuffle, and training reads in file order."""
+    """In the order of a hash of the case, the same for the same cases: one shuffle, and training reads file by file."""
     place = F.xxhash64(CASE_ID)
     return tensors.repartition(files, place).sortWithinPartitions(SPLIT, place)

@@ -1,4 +1,4 @@
-"""Score cases in Spark: the bundle's files are broadcast once, and each Arrow batch is encoded and predicted in place."""
+"""Score cases in Spark: the bundle's files are broadcast once; each Arrow batch is encoded and predicted in place."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from medspark.errors import TaskError
+from medspark.score import engine as module
+from medspark.score.engine import ROWS, engine_for, litert_engine, tensorflow_engine
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A small network with both kinds of input, as Keras and LiteRT write it."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    numeric, ids = keras.Input((3,), name="numeric"), keras.Input((2,), dtype="int32", name="categories")
+    vectors = keras.layers.Flatten()(keras.layers.Embedding(5, 4)(ids))
+    hidden = keras.layers.Dense(8, activation="gelu")(keras.layers.Concatenate()([numeric, vectors]))
+    model = keras.Model([numeric, ids], keras.layers.Dense(1)(hidden))
+    folder = tmp_path_factory.mktemp("network")
+    model.save(folder / "model.keras")
+    model.export(str(folder / "model.tflite"), format="litert", verbose=False)
+    return {"keras": (folder / "model.keras").read_bytes(), "litert": (folder / "model.tflite").read_bytes()}
+
+
+def tensors(rows, seed=0):
+    rng = np.random.default_rng(seed)
+    numeric = rng.normal(size=(rows, 3)).astype(np.float32)
+    return {"numeric": numeric, "categories": rng.integers(0, 5, (rows, 2)).astype(np.int32)}
+
+
+def part(whole, chosen):
+    return {name: array[chosen] for name, array in whole.items()}
+
+
+@pytest.mark.parametrize("rows", [0, 1, ROWS - 1, ROWS, ROWS + 1])
+def test_litert_gives_what_tensorflow_gives_at_any_number_of_rows(network, rows):
+    whole = tensors(rows)
+    litert, keras = litert_engine(network["litert"])(whole), tensorflow_engine(network["keras"])(whole)
+    assert litert.shape == keras.shape == (rows,)
+    assert np.max(np.abs(litert - keras), initial=0.0) < 1e-5
+
+
+def test_a_rows_logit_has_the_same_bits_alone_and_among_others(network):
+    engine, whole = litert_engine(network["litert"]), tensors(2 * ROWS)
+    together = engine(whole)
+    for row in (0, 1, 7, ROWS - 1, ROWS, 2 * ROWS - 1):
+        assert engine(part(whole, [row]))[0] == together[row]
+    assert engine(part(whole, slice(None, None, -1))).tolist() == together[::-1].tolist()
+
+
+def test_a_network_is_loaded_once_by_its_digest_and_the_last_two_are_kept(network, monkeypatch):
+    loads = []
+    monkeypatch.setattr(module, "_cache", type(module._cache)())
+    monkeypatch.setattr(module, "litert_engine", lambda data: loads.append(data) or litert_engine(data))
+    for digest in ("a", "a", "b", "a", "c", "a", "b"):
+        engine_for("litert", network["litert"], digest)
+    assert len(loads) == 4  # a, b, c, and b again: c and a were the last two
+
+
+def test_an_engine_that_the_bundle_lacks_is_refused(tmp_path):
+    from medspark.bundle import Bundle
+    from medspark.stages import serve
+
+    with pytest.raises(TaskError, match="LiteRT cannot serve its network"):
+        serve(Bundle(tmp_path, "id", {}, None), "litert")

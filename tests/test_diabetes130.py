@@ -1,0 +1,93 @@
+"""The main job on real data, untouched: the encounters of 130 US hospitals."""
+
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+from test_road import new_run
+
+from medspark.bundle import load_bundle
+from medspark.stages import clean_stage, features_stage, score_stage
+from medspark.tables import read_table
+from medspark.task_checks import load_task
+from medspark.train.stage import train_stage
+
+pytestmark = [pytest.mark.data, pytest.mark.integration]
+
+
+@pytest.fixture(scope="module")
+def walked(spark, data, tmp_path_factory):
+    """The store, the frozen task and the run after clean and features."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDSPARK_DATA", str(data))
+        task = load_task(Path(__file__).parent.parent / "conf" / "tasks" / "readmission-diabetes130.yaml")
+    run = new_run(spark, tmp_path_factory.mktemp("diabetes130"))
+    frozen = clean_stage(run, task)
+    features_stage(run, frozen)
+    return run, frozen
+
+
+def test_every_row_is_accounted_for(walked):
+    counts = walked[0].receipt.counts["clean"]
+    assert counts == {
+        "rows_in": 101_766,
+        "blank_lines": 0,
+        "records": 101_766,
+        "quarantined": {},
+        "duplicates": 0,
+        "set_missing": {"gender: level": 3},  # Unknown/Invalid
+        "repaired": 0,
+    }
+
+
+def test_hospice_and_deaths_are_excluded(walked):
+    attrition = walked[0].receipt.counts["features"]["attrition"]
+    assert [(row["criterion"], row["removed"], row["remaining"]) for row in attrition] == [
+        ("records", 0, 101_766),
+        ("hospice or death", 2_423, 99_343),
+    ]
+
+
+def test_values_are_what_a_clinician_would_expect(spark, walked):
+    records = read_table(spark, walked[0].store, "records")
+    found = {
+        name: {row[0]: row[1] for row in records.groupBy(name).count().collect()}
+        for name in ("gender", "max_glu_serum", "admission_type_id", "age", "age_band")
+    }
+    assert found["gender"] == {"Female": 54_708, "Male": 47_055, None: 3}
+    assert found["max_glu_serum"] == {"None": 96_420, "Norm": 2_597, ">200": 1_485, ">300": 1_264}
+    # Not Available, NULL and Not Mapped are missing; the rest have the names of IDs_mapping.csv
+    assert found["admission_type_id"] == {
+        "Emergency": 53_990,
+        "Elective": 18_869,
+        "Urgent": 18_480,
+        "Trauma Center": 21,
+        "Newborn": 10,
+        None: 4_785 + 5_291 + 320,
+    }
+    assert found["age"][75.0] == 26_068
+    assert sum(found["age_band"].values()) == 101_766
+    missing = records.where("race is null").count(), records.where("weight is null").count()
+    assert missing == (2_273, 98_569)
+
+
+def test_the_network_reaches_its_mark_and_the_bundle_scores_as_training_did(spark, walked):
+    run, frozen = walked
+    bundle = load_bundle(train_stage(run, frozen))
+    metrics = bundle.read_json("metrics.json")
+    found = metrics["test"]["metrics"]
+    assert found["auroc"]["value"] >= 0.67
+    assert 0.9 <= found["calibration_slope"]["value"] <= 1.1
+    assert metrics["baselines"].keys() == {"logistic_regression", "gradient_boosting"}
+
+    score_stage(run, bundle, frozen.source.path)
+    pairs = [probabilities(run.store, table) for table in ("scores", "predictions")]
+    both = pairs[0].merge(pairs[1], on="case_id", how="outer", validate="one_to_one")
+    assert len(both) == 99_343
+    assert (both["probability_x"] - both["probability_y"]).abs().max() < 1e-6
+
+
+def probabilities(store, table):
+    """The case ids and probabilities of a table's one version."""
+    (version,) = (path for path in Path(store, table).iterdir() if path.is_dir())
+    return ds.dataset(version).to_table(columns=["case_id", "probability"]).to_pandas()
