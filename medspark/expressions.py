@@ -157,7 +157,9 @@ _TREE = (
 )
 _NEVER = (exp.Query, exp.Window, exp.AggFunc, exp.Lambda, exp.Command, exp.Star, exp.Dot)
 _CLOCK = (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentUser, exp.CurrentDatetime)
-_CALL_WORDS = frozenset({"and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "from", "interval"})
+_CALL_WORDS = frozenset(
+    ["and", "or", "in", "not", "between", "when", "then", "else", "case", "like", "is", "from", "interval"]
+)
 
 
 def columns_of(expression: str) -> list[str]:

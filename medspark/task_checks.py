@@ -282,7 +282,8 @@ def features_read_columns(task: Task) -> Iterator[str]:
         if name not in known_columns(task):
             yield _unknown(f"features.{kind}", name, task)
         elif column_type(task, name) not in allowed:
-            yield f"features.{kind}: expected a column of {_or(allowed)}, received {name!r} of {column_type(task, name)}"
+            received = f"{name!r} of {column_type(task, name)}"
+            yield f"features.{kind}: expected a column of {_or(allowed)}, received {received}"
     seen: set[tuple[str, str]] = set()
     for kind, name, _ in kinds:
         if (kind, name) in seen:
@@ -304,7 +305,7 @@ def outcome_columns(task: Task) -> list[str]:
     """The source columns that the outcome reads, through derived columns as well."""
     names: list[str] = []
     for name in _columns_or_none(task.outcome.when):
-        names += _columns_or_none(task.derived[name].expression) + [name] if name in task.derived else [name]
+        names += [*_columns_or_none(task.derived[name].expression), name] if name in task.derived else [name]
     return list(dict.fromkeys(names))
 
 

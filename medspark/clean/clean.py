@@ -141,12 +141,16 @@ _EXPRESSION_SIGNS = (
     "INVALID_ARRAY_INDEX",
 )
 _SIGNS = {
-    "EOFException": "A compressed file ends too early: it was cut short. Copy it again.",
-    "EOFError": "A compressed file ends too early: it was cut short. Copy it again.",
+    "EOFException": "It ends too early: it was cut short or is damaged. Copy it again.",
+    "EOFError": "It ends too early: it was cut short or is damaged. Copy it again.",
     "ZlibException": "A compressed file is damaged. Copy it again.",
     "not a gzip file": "A file named .gz is not compressed by gzip.",
     "Not a gzipped file": "A file named .gz is not compressed by gzip.",
     "incorrect header check": "A file named .gz is not compressed by gzip.",
+    "PARQUET_TYPE_ILLEGAL": "It has a column of a type that Spark does not read.",
+    "PARQUET_TYPE_NOT_SUPPORTED": "It has a column of a type that Spark does not read.",
+    "PARQUET_TYPE_NOT_RECOGNIZED": "It has a column of a type that Spark does not read.",
+    "Illegal Parquet type": "It has a column of a type that Spark does not read.",
     "not a Parquet file": "It is not a Parquet file.",
     "FAILED_READ_FILE": "It is damaged, or not of the format that the task names.",
     "CANNOT_READ_FILE_FOOTER": "It is damaged, or not of the format that the task names.",
@@ -340,18 +344,26 @@ def _count(survey: Survey, found: list[Any]) -> Counts:
     )
 
 
+def _count_repairs(repairs: DataFrame | None) -> tuple[int, int]:
+    """How many repaired rows there are, and how many of them have a place of their own."""
+    if repairs is None:
+        return 0, 0
+    return repairs.count(), repairs.select(FILE, LINE, DIGEST).distinct().count()
+
+
 def _require_whole(counts: Counts, repairs: DataFrame | None) -> None:
     aside = sum(counts.quarantined.values())
+    asked, each = _count_repairs(repairs)
+    if not asked == each == counts.repaired:
+        raise InputError(
+            f"{asked} repaired rows were given, but {min(each, counts.repaired)} of them match a row of the source by "
+            f"{FILE}, {LINE} and {DIGEST}. Keep those three as the quarantine has them, and each row once."
+        )
     if counts.rows_in != counts.records + aside + counts.duplicates:
         raise AccountingError(
             f"{counts.rows_in} rows came in, but {counts.records} records + {aside} quarantined + "
             f"{counts.duplicates} duplicates = {counts.records + aside + counts.duplicates}. "
             "Did the source change while it was read? Run again."
-        )
-    if repairs is not None and (asked := repairs.count()) != counts.repaired:
-        raise InputError(
-            f"{asked} repaired rows were given, but {counts.repaired} of them match a row of the source by "
-            f"{FILE}, {LINE} and {DIGEST}. Keep those three as the quarantine has them, and each row once."
         )
 
 

@@ -45,6 +45,8 @@ def _entries(lookup: Lookup, text: str) -> dict[str, str | None]:
         if code in entries:
             raise InputError(f"expected each {key!r} once, received {code!r} again")
         entries[code] = None if meaning in ("", *lookup.missing) else meaning
+    if not entries:
+        raise InputError(f"expected at least one row below {key!r} and {value!r}, received none")
     return entries
 
 

@@ -64,7 +64,7 @@ def split_json(text: str) -> Iterator[RawRecord]:
     """
     decoder = json.JSONDecoder()
     line, counted = 1, 0
-    at = _skip(text, 0, " \t\r\n[")
+    at = _skip(text, 0, " \t\r\n[]")
     while at < len(text):
         line, counted = line + text.count("\n", counted, at), at
         try:

@@ -24,7 +24,7 @@ def _present(batch: pa.RecordBatch, widths: dict[str, int]) -> dict[str, int]:
 
 
 def matrix(column: pa.Array, name: str, width: int) -> npt.NDArray[np.generic]:
-    """One list column as a matrix. `flatten` heeds slices, as `values` does not; it drops null rows, hence the check."""
+    """A list column as a matrix. `flatten` heeds slices, as `values` does not; it drops null rows, hence the check."""
     if column.null_count:
         raise InputError(f"tensor {name!r}: expected {width} numbers in each row, received {column.null_count} nulls")
     flat = column.flatten()

@@ -75,10 +75,8 @@ def batches(
     """Batches of one epoch; every row once, the last batch of the epoch as short as it falls out."""
     rng = None if seed is None else np.random.default_rng(seed)
     left: tuple[Arrays, npt.NDArray[np.float32]] | None = None
-    for tensors, label in windows(files, widths, rng):
-        if left is not None:
-            tensors = {name: np.concatenate([left[0][name], array]) for name, array in tensors.items()}
-            label = np.concatenate([left[1], label])
+    for window in windows(files, widths, rng):
+        tensors, label = window if left is None else _together([left, window], None)
         whole = len(label) - len(label) % batch_size
         for at in range(0, whole, batch_size):
             part = slice(at, at + batch_size)

@@ -1,0 +1,88 @@
+"""What the tests of cleaning share: a task around a few columns, and a run of it over a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from medspark.clean.clean import Cleaned, clean
+from medspark.columns import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE
+from medspark.task import Task
+
+
+def _task(path: Path | str, columns: dict[str, Any], sections: dict[str, Any], source: dict[str, Any]) -> Task:
+    first = next(iter(columns))
+    return Task.model_validate(
+        {
+            "task": "t",
+            "title": "t",
+            "source": {"kind": "table", "path": str(path), "case": first, "subject": first, "format": "csv", **source},
+            "columns": {name: {"type": spec} if isinstance(spec, str) else spec for name, spec in columns.items()},
+            "outcome": {"name": "o", "when": "true"},
+            "features": {},
+            **sections,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def task_of() -> Callable[..., Task]:
+    """task_of(path, {"id": "long"}, encoding="utf-8"): the first column names the case; settings are the source's."""
+
+    def build(path: Path | str, columns: dict[str, Any], sections: dict[str, Any] | None = None, **source: Any) -> Task:
+        return _task(path, columns, sections or {}, source)
+
+    return build
+
+
+@pytest.fixture
+def clean_path(spark: SparkSession) -> Callable[..., Cleaned]:
+    """clean_path(path, columns, ...): cleans by the task that `task_of` makes."""
+
+    def run(
+        path: Path | str,
+        columns: dict[str, Any],
+        *,
+        sections: dict[str, Any] | None = None,
+        scoring: bool = False,
+        repairs: DataFrame | None = None,
+        **source: Any,
+    ) -> Cleaned:
+        return clean(spark, _task(path, columns, sections or {}, source), scoring=scoring, repairs=repairs)
+
+    return run
+
+
+@pytest.fixture
+def clean_text(clean_path: Callable[..., Cleaned], tmp_path: Path) -> Callable[..., Cleaned]:
+    """As `clean_path`, for a text or bytes written to a file."""
+
+    def run(content: str | bytes, columns: dict[str, Any], **settings: Any) -> Cleaned:
+        path = tmp_path / f"in.{settings.get('format', 'csv')}"
+        path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        return clean_path(path, columns, **settings)
+
+    return run
+
+
+@pytest.fixture
+def records_of() -> Callable[[Cleaned], list[tuple[Any, ...]]]:
+    """The records' values in order, without their place; releases what cleaning kept."""
+
+    def rows(cleaned: Cleaned) -> list[tuple[Any, ...]]:
+        found = cleaned.records.orderBy(SOURCE_FILE, SOURCE_LINE).drop(SOURCE_FILE, SOURCE_LINE, ROW_DIGEST).collect()
+        return [tuple(row) for row in found]
+
+    return rows
+
+
+@pytest.fixture
+def set_aside() -> Callable[[Cleaned], list[tuple[int | None, str]]]:
+    """Line and rule of each quarantined row."""
+
+    def rows(cleaned: Cleaned) -> list[tuple[int | None, str]]:
+        return [tuple(row) for row in cleaned.quarantine.orderBy("file", "line").select("line", "rule").collect()]
+
+    return rows

@@ -1,0 +1,42 @@
+"""The session: settings that keep Spark from losing data, and one clear sentence where Java is missing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from medspark.session import SETTINGS
+
+START = "from medspark.session import start_session\nstart_session('t')"
+
+
+def test_every_setting_that_keeps_data_whole_is_set(spark: SparkSession) -> None:
+    assert {key: spark.sparkContext.getConf().get(key) for key in SETTINGS} == SETTINGS
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def last_line(code: str, **environment: str) -> str:
+    """The last line that Python says when this code fails in an environment of its own."""
+    failed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert failed.returncode == 1
+    return failed.stderr.strip().splitlines()[-1]
+
+
+def test_a_missing_java_is_one_clear_sentence(tmp_path: Path) -> None:
+    says = last_line(START, PATH=str(tmp_path))
+    assert "medspark needs Java 17 or newer to run Spark, and finds none. Install a JRE" in says
+
+
+def test_a_java_home_without_java_is_one_clear_sentence(tmp_path: Path) -> None:
+    assert "finds none. Install a JRE" in last_line(START, PATH=os.environ["PATH"], JAVA_HOME=str(tmp_path))
+
+
+@pytest.mark.parametrize("version", ["11.0.2", "1.8.0_392"])
+def test_a_java_too_old_is_named(version: str, tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
+    java.chmod(0o755)
+    assert f"finds {version}" in last_line(START, PATH=f"{tmp_path}:/bin")

@@ -1,0 +1,110 @@
+# ruff: noqa: E501 (tables are easier to scan with a case on each line)
+"""The task file: YAML's traps, variables, and a round trip of every task that comes with medspark."""
+
+from pathlib import Path
+
+import pytest
+
+from medspark.errors import TaskError
+from medspark.task import Task, dump_task, read_yaml
+from medspark.task_checks import load_task
+
+TASKS = sorted((Path(__file__).parents[1] / "conf" / "tasks").glob("*.yaml"))
+
+
+def yaml_of(tmp_path: Path, text: str) -> dict[str, object]:
+    path = tmp_path / "task.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("No", "No"), ("yes", "yes"), ("on", "on"), ("true", True), ("010", "010"), ("0o10", "0o10"), ("1e3", 1000.0), ("1_000", "1_000"),
+        ("12:30", "12:30"), ("2024-01-01", "2024-01-01"), (".5", 0.5), ("-7", -7), ("~", None), ("null", None), ("", None), ("None", "None"),
+        ("NULL", "NULL"), (".inf", ".inf"), ("'5'", "5"), ("=", "="), ("<", "<"),
+    ],
+)  # fmt: skip
+def test_yaml_reads_what_is_written_and_no_more(text: str, value: object, tmp_path: Path) -> None:
+    received = yaml_of(tmp_path, f"key: {text}\n")["key"]
+    assert (received, type(received)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "the key 'a' is written twice"),
+        ("a: {b: 1, b: 2}\n", "the key 'b' is written twice"),
+        ("- a\n", "expected keys and values, received list"),
+        ("", "expected keys and values, received NoneType"),
+        ("a: [1\n", "expected YAML in UTF-8"),
+        ("a: !!python/object/apply:os.system [ls]\n", "expected YAML in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(TaskError) as error:
+        yaml_of(tmp_path, text)
+    assert words in str(error.value)
+
+
+def test_a_file_that_is_absent_or_not_utf8_is_one_problem(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="expected a task file here, received none"):
+        read_yaml(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"title: caf\xe9\n")
+    with pytest.raises(TaskError, match="expected YAML in UTF-8"):
+        read_yaml(tmp_path / "latin.yaml")
+
+
+def test_variables_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERE", "/data")
+    assert yaml_of(tmp_path, "a: ${HERE}/x\nb: [{c: '${HERE}${HERE}'}]\nd: $HERE\n") == {
+        "a": "/data/x",
+        "b": [{"c": "/data/data"}],
+        "d": "$HERE",
+    }
+
+
+def test_every_unset_variable_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_1", raising=False)
+    monkeypatch.delenv("NO_2", raising=False)
+    with pytest.raises(TaskError) as error:
+        yaml_of(tmp_path, "a: ${NO_1}\nb: [x, '${NO_2} ${NO_1}']\n")
+    assert error.value.problems == [
+        "${NO_1} is not set in the environment. Set it: export NO_1=...",
+        "${NO_2} is not set in the environment. Set it: export NO_2=...",
+    ]
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_a_task_written_out_is_read_as_the_same_task(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDSPARK_DATA", "/data")
+    monkeypatch.setenv("MEDSPARK_SYNTH", "/synth")
+    task = load_task(path)
+    written = dump_task(task)
+    (tmp_path / "task.yaml").write_text(written, encoding="utf-8")
+    assert load_task(tmp_path / "task.yaml") == task
+    assert dump_task(load_task(tmp_path / "task.yaml")) == written
+
+
+def test_texts_that_look_like_other_things_survive_the_round_trip(tmp_path: Path) -> None:
+    words = ("No", "010", "1e3", "null", "~", "", "true", "5", "a: b", "#", "é", "- x", "12:30", " x ", "a\nb")
+    task = Task.model_validate(
+        {
+            "task": "t",
+            "title": "t",
+            "source": {"kind": "table", "path": "p", "format": "csv", "case": "id", "subject": "id"},
+            "columns": {
+                "id": {"type": "long"},
+                "c": {"type": "category", "levels": words},
+                "d": {"type": "category", "lookup": "l"},
+            },
+            "lookups": {"l": {"entries": {"1": "one", "010": None, "No": "true"}}},
+            "outcome": {"name": "o", "when": "c = 'x'"},
+            "features": {"categorical": ["d"]},
+        }
+    )
+    (tmp_path / "task.yaml").write_text(dump_task(task), encoding="utf-8")
+    assert Task.model_validate(read_yaml(tmp_path / "task.yaml")) == task
