@@ -224,7 +224,8 @@ def _guarded(work: Callable[[], object], console: Console, log: Path | None = No
         console.print("stopped")
         return 1
     except Exception as error:
-        traceback.print_exc()
+        # The stack without the error's own text: Spark quotes rows in it, and a log holds no patient's value
+        print(type(error).__name__, *traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
         where = f" The whole story: {log}" if log else ""
         console.print(f"medspark failed unexpectedly ({type(error).__name__}).{where}", markup=False, style="red")
         return 1

@@ -14,14 +14,13 @@ from medspark.errors import MedsparkError
 SETTINGS: Final = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     # A directory named pid=00123 keeps its zeros
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
-    # windows-1252 is not among the character sets that Spark 4 decodes by default
-    "spark.sql.legacy.javaCharsets": "true",
     "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
     # Else PySpark notes the Python line of every column expression, which takes longer than making it
     "spark.python.sql.dataFrameDebugging.enabled": "false",
