@@ -234,7 +234,7 @@ def score_stage(run: Run, bundle: Bundle, source: str, as_of: str | None = None,
         run.receipt.outputs[SCORES] = table_path(spark, run.store, SCORES)
         return run_id
     with run.receipt.timed("score"), run.progress("score"):
-        marked = _after(mark_excluded(cleaned.records, task), task, as_of)
+        marked = reject_later(mark_excluded(cleaned.records, task), task, as_of)
         stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
         scores = predict_cases(build_cases(marked, task), served).withColumns(
             {name: F.lit(value) for name, value in stamps.items()} | {SCORED_AT: F.lit(now()).cast("timestamp")}
@@ -285,7 +285,7 @@ def serve(bundle: Bundle, engine: str) -> Served:
     )
 
 
-def _after(marked: DataFrame, task: Task, as_of: str | None) -> DataFrame:
+def reject_later(marked: DataFrame, task: Task, as_of: str | None) -> DataFrame:
     """Exclude the cases whose prediction time is later than the as-of time, or unknown when one is asked for."""
     if as_of is None or task.source.time is None:
         return marked

@@ -11,13 +11,13 @@ from functools import partial
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
-from tasks import STAYS, stays_at
+from tasks import STAYS, stays_at, stays_task
 
 from medspark.bundle import load_bundle
 from medspark.clean.lookups import freeze_lookups
-from medspark.errors import BundleError, GateError, InputError
+from medspark.errors import BundleError, GateError, InputError, TaskError
 from medspark.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, save_receipt, score_stage
+from medspark.stages import Run, clean_stage, features_stage, reject_later, save_receipt, score_stage
 from medspark.tables import read_table, read_text
 from medspark.train.stage import train_stage
 
@@ -167,6 +167,24 @@ def test_unseen_levels_codes_and_missing_values_are_scored(spark, road):
     found, _ = score(spark, road, "unseen", lines)
     assert found.keys() == {1, 2}
     assert all(0 < probability < 1 for probability in found.values())
+
+
+def test_an_as_of_time_without_a_time_column_is_refused(spark, road):
+    with pytest.raises(TaskError, match="no `time`"):
+        score(spark, road, "as-of", as_of="2026-11-23T06:00")
+
+
+def test_cases_after_the_as_of_time_or_without_a_time_are_rejected(spark):
+    task = stays_task(
+        source={**STAYS["source"], "time": "seen"},
+        columns={**STAYS["columns"], "seen": {"type": "timestamp", "format": "yyyy-MM-dd HH:mm"}},
+    )
+    rows = spark.sql(
+        "select * from values (1, timestamp'2026-11-23 06:00:00', null), (2, timestamp'2026-11-23 06:00:01', null), "
+        "(3, null, null), (4, null, 'died') as t(stay, seen, _excluded)"
+    )
+    found = reject_later(rows, task, "2026-11-23T06:00").orderBy("stay").collect()
+    assert [row["_excluded"] for row in found] == [None, "after the as-of time", "no prediction time", "died"]
 
 
 def test_an_empty_source_gives_no_score_and_no_failure(spark, road):
