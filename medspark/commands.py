@@ -3,16 +3,13 @@
 import json
 import os
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from medspark.bundle import METRICS, REPORT, load_bundle
-from medspark.clean.lookups import freeze_lookups
 from medspark.errors import AccountingError
 from medspark.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, save_receipt, score_stage
-from medspark.tables import read_text
+from medspark.stages import Run, clean_stage, features_stage, save_receipt, score_stage, with_lookups
 from medspark.task import Task
 from medspark.task_checks import load_task
 
@@ -23,14 +20,14 @@ def clean_command(run: Run, task: Task, repairs: str | None) -> None:
 
 
 def features_command(run: Run, task: Task) -> None:
-    features_stage(run, freeze_lookups(task, partial(read_text, run.spark)))
+    features_stage(run, with_lookups(run, task))
     run.say(f"cases: {run.receipt.outputs['cases']}")
 
 
 def train_command(run: Run, task: Task, with_folds: bool) -> Path:
     from medspark.train.stage import train_stage  # TensorFlow takes seconds to import
 
-    bundle = train_stage(run, freeze_lookups(task, partial(read_text, run.spark)), with_folds)
+    bundle = train_stage(run, with_lookups(run, task), with_folds)
     run.say(f"bundle: {bundle}")
     run.say(f"report: {bundle / REPORT}")
     return bundle

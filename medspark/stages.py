@@ -104,7 +104,7 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
     """
     spark = run.spark
     with run.receipt.timed("clean"), run.progress("clean"):
-        task = freeze_lookups(task, partial(read_text, spark))
+        task = with_lookups(run, task)
         repairs = read_repairs(spark, repairs_path) if repairs_path is not None else None
         cleaned = clean(spark, task, repairs=repairs)
         written = write_version(cleaned.records, run.store, RECORDS, run.version)
@@ -124,6 +124,15 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
     run.receipt.outputs |= {RECORDS: written, QUARANTINE: aside}
     _tell_clean(run, cleaned.counts)
     return task
+
+
+def with_lookups(run: Run, task: Task) -> Task:
+    """The task with its look-up tables read, from wherever Spark can read them.
+
+    Raises:
+        InputError: with every look-up that cannot be read, by name.
+    """
+    return freeze_lookups(task, partial(read_text, run.spark))
 
 
 def read_repairs(spark: SparkSession, path: str) -> DataFrame:

@@ -18,7 +18,6 @@ from pyspark.sql import DataFrame, SparkSession
 from medspark.errors import InputError
 
 CURRENT = "CURRENT"
-KEPT_VERSIONS = 2
 
 
 def write_version(frame: DataFrame, store: str, table: str, version: str) -> str:

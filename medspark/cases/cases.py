@@ -21,7 +21,6 @@ from medspark.expressions import columns_of, spark_sql
 from medspark.task import Task
 
 EXCLUDED = "_excluded"
-ELIGIBLE = "eligible"
 
 
 class Attrition(NamedTuple):
