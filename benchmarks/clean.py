@@ -23,11 +23,11 @@ from medspark.clean.values import spark_type
 from medspark.columns import quoted
 from medspark.session import start_session
 from medspark.synth.write import write_hospital
-from medspark.task import Task
+from medspark.task import TableTask
 from medspark.task_checks import load_task
 
 
-def with_medspark(spark: SparkSession, task: Task, out: str) -> int:
+def with_medspark(spark: SparkSession, task: TableTask, out: str) -> int:
     cleaned = clean(spark, task)
     cleaned.records.write.mode("overwrite").parquet(f"{out}/records")
     cleaned.quarantine.write.mode("overwrite").parquet(f"{out}/quarantine")
@@ -35,21 +35,21 @@ def with_medspark(spark: SparkSession, task: Task, out: str) -> int:
     return cleaned.counts.rows_in
 
 
-def with_spark_csv(spark: SparkSession, task: Task, out: str) -> int:
+def with_spark_csv(spark: SparkSession, task: TableTask, out: str) -> int:
     schema = ", ".join(f"{quoted(name)} {spark_type(column)}" for name, column in task.columns.items())
     frame = spark.read.csv(task.source.path, schema=schema, header=True, escape='"', mode="PERMISSIVE")
     frame.write.mode("overwrite").parquet(f"{out}/spark")
     return spark.read.parquet(f"{out}/spark").count()
 
 
-def with_pandas(_: SparkSession, task: Task, out: str) -> int:
+def with_pandas(_: SparkSession, task: TableTask, out: str) -> int:
     parts = sorted(Path(task.source.path).glob("part-*"))
     frame = pd.concat([pd.read_csv(part, on_bad_lines="skip", encoding_errors="replace", dtype=str) for part in parts])
     frame.to_parquet(f"{out}/pandas.parquet")
     return len(frame)
 
 
-WAYS: dict[str, Callable[[SparkSession, Task, str], int]] = {
+WAYS: dict[str, Callable[[SparkSession, TableTask, str], int]] = {
     "medspark clean": with_medspark,
     "spark.read.csv, PERMISSIVE": with_spark_csv,
     "pandas.read_csv": with_pandas,

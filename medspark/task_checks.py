@@ -16,22 +16,16 @@ from sqlglot.errors import SqlglotError
 from medspark.columns import CASE_COLUMNS
 from medspark.errors import TaskError, did_you_mean
 from medspark.expressions import columns_of, problems_of
-from medspark.task import (
-    CategoryColumn,
-    Column,
-    DateColumn,
-    NumberColumn,
-    Task,
-    TextColumn,
-    read_yaml,
-)
+from medspark.raw_table import CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task import TableTask
+from medspark.yaml_text import read_yaml
 
 NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "boolean"})
 LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
 KEY_TYPES = frozenset({"long", "integer", "string"})
 
 
-def load_task(path: str | Path) -> Task:
+def load_task(path: str | Path) -> TableTask:
     """The task in a YAML file, checked.
 
     Raises:
@@ -44,7 +38,7 @@ def load_task(path: str | Path) -> Task:
     return task
 
 
-def check_task(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
+def check_task(raw: dict[str, Any]) -> tuple[TableTask | None, list[str]]:
     """The task and every problem in `raw`; the task is None where too little was right to build one."""
     task, problems = _build(raw)
     if task is not None:
@@ -54,13 +48,13 @@ def check_task(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
     return task, problems
 
 
-def _build(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
+def _build(raw: dict[str, Any]) -> tuple[TableTask | None, list[str]]:
     """Validate; then leave out what was wrong and go on, so that the rules across sections run as well."""
     problems: list[str] = []
     told: set[tuple[int | str, ...]] = set()
     for _ in range(5):
         try:
-            return Task.model_validate(raw), problems
+            return TableTask.model_validate(raw), problems
         except ValidationError as error:
             # What is missing because it was left out has been told already
             details = [detail for detail in error.errors() if detail["type"] != "missing" or detail["loc"] not in told]
@@ -101,7 +95,7 @@ def _sentence(detail: ErrorDetails) -> str:
     match detail["type"]:
         case "extra_forbidden":
             key = str(detail["loc"][-1])
-            known = _keys_at(Task, detail["loc"][:-1])
+            known = _keys_at(TableTask, detail["loc"][:-1])
             return f"{where}: unknown key. Allowed: {', '.join(known)}.{did_you_mean(key, known)}"
         case "missing":
             return f"{where}: expected a value, received none"
@@ -150,21 +144,21 @@ def _model_within(annotation: Any) -> Any:
 # ---------------------------------------------------------------- rules across sections
 
 
-def known_columns(task: Task) -> list[str]:
+def known_columns(task: TableTask) -> list[str]:
     return [*task.columns, *task.derived]
 
 
-def column_type(task: Task, name: str) -> str:
+def column_type(task: TableTask, name: str) -> str:
     """The declared type of a column or derived column."""
     return task.columns[name].type if name in task.columns else task.derived[name].type
 
 
-def _unknown(where: str, name: str, task: Task) -> str:
+def _unknown(where: str, name: str, task: TableTask) -> str:
     known = known_columns(task)
     return f"{where} reads {name!r}, which is no column.{did_you_mean(name, known)}"
 
 
-def keys_are_columns(task: Task) -> Iterator[str]:
+def keys_are_columns(task: TableTask) -> Iterator[str]:
     source = task.source
     for key, name in (("case", source.case), ("subject", source.subject)):
         if name not in task.columns:
@@ -177,14 +171,14 @@ def keys_are_columns(task: Task) -> Iterator[str]:
         yield f"source.time: expected a date or timestamp, received {source.time!r} of {column_type(task, source.time)}"
 
 
-def timezone_exists(task: Task) -> Iterator[str]:
+def timezone_exists(task: TableTask) -> Iterator[str]:
     zones = available_timezones()
     if task.source.timezone not in zones:
         hint = did_you_mean(task.source.timezone, zones)
         yield f"source.timezone: expected an IANA zone such as Europe/Paris, received {task.source.timezone!r}.{hint}"
 
 
-def duplicates_read_columns(task: Task) -> Iterator[str]:
+def duplicates_read_columns(task: TableTask) -> Iterator[str]:
     duplicates = task.source.duplicates
     if duplicates is None:
         return
@@ -197,7 +191,7 @@ def duplicates_read_columns(task: Task) -> Iterator[str]:
         yield f"source.duplicates: keep {duplicates.keep!r} {'needs no' if duplicates.by else 'needs a'} `by` column"
 
 
-def columns_are_sound(task: Task) -> Iterator[str]:
+def columns_are_sound(task: TableTask) -> Iterator[str]:
     for name, column in task.columns.items():
         where = f"columns.{name}"
         if isinstance(column, CategoryColumn) and column.lookup is not None and column.lookup not in task.lookups:
@@ -220,7 +214,7 @@ def columns_are_sound(task: Task) -> Iterator[str]:
             yield f"lookups.{name}: expected at least one entry, received none"
 
 
-def _number_is_sound(where: str, column: NumberColumn, task: Task) -> Iterator[str]:
+def _number_is_sound(where: str, column: NumberColumn, task: TableTask) -> Iterator[str]:
     if column.units is not None and column.units.column not in task.columns:
         yield _unknown(f"{where}.units.column", column.units.column, task)
     elif column.units is not None and column.units.column in task.columns:
@@ -255,7 +249,7 @@ def _format_is_sound(where: str, pattern: str) -> Iterator[str]:
         yield f"{where}: expected a Spark datetime pattern, {says}.{hint}"
 
 
-def expressions_are_sound(task: Task) -> Iterator[str]:
+def expressions_are_sound(task: TableTask) -> Iterator[str]:
     for name, derived in task.derived.items():
         yield from _in(f"derived.{name}", problems_of(derived.expression, task.columns))
         if name in task.columns:
@@ -267,7 +261,7 @@ def expressions_are_sound(task: Task) -> Iterator[str]:
     yield from _in("outcome", problems_of(task.outcome.when, known_columns(task)))
 
 
-def features_read_columns(task: Task) -> Iterator[str]:
+def features_read_columns(task: TableTask) -> Iterator[str]:
     features = task.features
     kinds = [("numeric", f.column, NUMERIC_TYPES) for f in features.numeric]
     kinds += [("categorical", f.column, LEVEL_TYPES) for f in features.categorical]
@@ -291,7 +285,7 @@ def features_read_columns(task: Task) -> Iterator[str]:
         seen.add((kind, name))
 
 
-def features_do_not_leak(task: Task) -> Iterator[str]:
+def features_do_not_leak(task: TableTask) -> Iterator[str]:
     leaky = set(outcome_columns(task))
     derived = {name: set(_columns_or_none(d.expression)) for name, d in task.derived.items()}
     for name in task.features.columns():
@@ -301,7 +295,7 @@ def features_do_not_leak(task: Task) -> Iterator[str]:
             yield f"features: {name!r} identifies a case or a patient, so it cannot be a feature"
 
 
-def outcome_columns(task: Task) -> list[str]:
+def outcome_columns(task: TableTask) -> list[str]:
     """The source columns that the outcome reads, through derived columns as well."""
     names: list[str] = []
     for name in _columns_or_none(task.outcome.when):
@@ -309,7 +303,7 @@ def outcome_columns(task: Task) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def subgroups_read_columns(task: Task) -> Iterator[str]:
+def subgroups_read_columns(task: TableTask) -> Iterator[str]:
     for name in task.report.subgroups:
         if name not in known_columns(task):
             yield _unknown("report.subgroups", name, task)
@@ -317,14 +311,14 @@ def subgroups_read_columns(task: Task) -> Iterator[str]:
             yield f"report.subgroups: expected a column with levels, received {name!r} of {column_type(task, name)}"
 
 
-def names_are_free(task: Task) -> Iterator[str]:
+def names_are_free(task: TableTask) -> Iterator[str]:
     keys = {task.source.case, task.source.subject, task.source.time}
     for name in dict.fromkeys([*task.features.columns(), *task.report.subgroups]):
         if name in CASE_COLUMNS and name not in keys:
             yield f"columns.{name}: this name is kept for the table of cases; rename the column in the source"
 
 
-def bands_are_sound(task: Task) -> Iterator[str]:
+def bands_are_sound(task: TableTask) -> Iterator[str]:
     thresholds = list(task.risk_bands.values())
     if len(set(thresholds)) != len(thresholds):
         yield "risk_bands: two bands start at the same probability"
@@ -332,7 +326,7 @@ def bands_are_sound(task: Task) -> Iterator[str]:
         yield "risk_bands: `low` is the band below all others and needs no threshold"
 
 
-def exclusions_have_names(task: Task) -> Iterator[str]:
+def exclusions_have_names(task: TableTask) -> Iterator[str]:
     for kind, names in (
         ("exclude", [e.name for e in task.exclude]),
         ("checks", [c.name for c in task.checks]),
@@ -341,7 +335,7 @@ def exclusions_have_names(task: Task) -> Iterator[str]:
             yield f"{kind}: two entries are named {name!r}; counts need one name each"
 
 
-def settings_do_something(task: Task) -> Iterator[str]:
+def settings_do_something(task: TableTask) -> Iterator[str]:
     if task.training.optimizer != "adamw" and "weight_decay" in _changed(task.training):
         yield "training.weight_decay: only adamw reads it; use l2 with other optimisers"
     for name, column in task.columns.items():
@@ -359,7 +353,7 @@ def settings_do_something(task: Task) -> Iterator[str]:
             yield f"lookups.{name}: no column reads it"
 
 
-RULES: tuple[Callable[[Task], Iterator[str]], ...] = (
+RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     keys_are_columns,
     timezone_exists,
     duplicates_read_columns,

@@ -18,7 +18,7 @@ from medspark.columns import (
     quoted,
 )
 from medspark.expressions import columns_of, spark_sql
-from medspark.task import Task
+from medspark.task import TableTask
 
 EXCLUDED = "_excluded"
 
@@ -32,7 +32,7 @@ class Attrition(NamedTuple):
     remaining: int
 
 
-def mark_excluded(records: DataFrame, task: Task) -> DataFrame:
+def mark_excluded(records: DataFrame, task: TableTask) -> DataFrame:
     """Add the first exclusion that each record meets, null for an eligible one.
 
     A criterion that is unknown for a record (it reads a missing value) does not exclude it.
@@ -41,7 +41,7 @@ def mark_excluded(records: DataFrame, task: Task) -> DataFrame:
     return records.withColumn(EXCLUDED, F.coalesce(*met) if met else F.lit(None).cast("string"))
 
 
-def count_attrition(marked: DataFrame, task: Task) -> list[Attrition]:
+def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
     """How many records each exclusion removed, in the task's order, in one grouped job."""
     counts = {row[EXCLUDED]: row["count"] for row in marked.groupBy(EXCLUDED).count().collect()}
     remaining = sum(counts.values())
@@ -53,7 +53,7 @@ def count_attrition(marked: DataFrame, task: Task) -> list[Attrition]:
     return rows
 
 
-def build_cases(marked: DataFrame, task: Task) -> DataFrame:
+def build_cases(marked: DataFrame, task: TableTask) -> DataFrame:
     """The eligible records as cases: keys, split, label (null where the outcome is unknown), then raw features.
 
     Without the outcome's columns, as when scoring, every label is null.
@@ -74,12 +74,12 @@ def build_cases(marked: DataFrame, task: Task) -> DataFrame:
     )
 
 
-def case_features(task: Task) -> list[str]:
+def case_features(task: TableTask) -> list[str]:
     """The columns that cases carry: what features and subgroups read, once each."""
     return list(dict.fromkeys([*task.features.columns(), *task.report.subgroups]))
 
 
-def _label(records: DataFrame, task: Task) -> Column:
+def _label(records: DataFrame, task: TableTask) -> Column:
     if set(columns_of(task.outcome.when)) <= set(records.columns):
         return F.expr(spark_sql(task.outcome.when)).cast("boolean")
     return F.lit(None).cast("boolean")

@@ -4,7 +4,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from medspark.columns import TEST, TRAIN, VALID
-from medspark.task import Split
+from medspark.learning import Split
 
 _PARTS = 2**32
 

@@ -5,10 +5,11 @@ import io
 from collections.abc import Callable, Iterator
 
 from medspark.errors import InputError, did_you_mean
-from medspark.task import Lookup, Task
+from medspark.raw_table import Lookup
+from medspark.task import TableTask
 
 
-def freeze_lookups(task: Task, read_text: Callable[[str], str]) -> Task:
+def freeze_lookups(task: TableTask, read_text: Callable[[str], str]) -> TableTask:
     """The task with every look-up's pairs in place of its file.
 
     Raises:

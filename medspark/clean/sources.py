@@ -22,8 +22,8 @@ from medspark.clean.rules import BAD_ENCODING
 from medspark.clean.split_records import RawRecord, split_csv, split_json
 from medspark.columns import SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.errors import InputError, did_you_mean
+from medspark.raw_table import TableSource
 from medspark.tables import list_files
-from medspark.task import TableSource
 
 BLOCK = "_block"
 POSITION = "_position"

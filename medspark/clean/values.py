@@ -16,7 +16,7 @@ from medspark.clean.codes import category, normalise_icd9, normalise_icd10
 from medspark.clean.rules import column_rule
 from medspark.columns import quoted
 from medspark.errors import InputError
-from medspark.task import (
+from medspark.raw_table import (
     Action,
     BooleanColumn,
     CategoryColumn,
@@ -27,7 +27,7 @@ from medspark.task import (
     Lookup,
     NumberColumn,
     Range,
-    Task,
+    RawTable,
     TextColumn,
     Units,
 )
@@ -117,15 +117,15 @@ def _at(name: str, depth: int) -> str:
     return quoted(f"_{name}:{depth}")
 
 
-def read_column(name: str, dtype: str, task: Task) -> Reading:
-    """How a source column of Spark type `dtype` is read, by its declaration in the task.
+def read_column(name: str, dtype: str, table: RawTable) -> Reading:
+    """How a source column of Spark type `dtype` is read, by its declaration in the table.
 
     Raises:
         InputError: a column of this Spark type cannot be read as the declared type.
     """
-    spec = task.columns[name]
+    spec = table.columns[name]
     is_text = dtype == "string"
-    missing = ["", *task.source.missing, *spec.missing]
+    missing = ["", *table.source.missing, *spec.missing]
 
     def given(value: Column) -> Column:
         if is_text:
@@ -139,12 +139,12 @@ def read_column(name: str, dtype: str, task: Task) -> Reading:
     return Reading(
         name=name,
         spec=spec,
-        is_key=name in (task.source.case, task.source.subject),
+        is_key=name in (table.source.case, table.source.subject),
         # Space around text is no part of it, except in a column of type string
         trim=F.trim if is_text and not isinstance(spec, TextColumn) else _same,
         given=given,
-        steps=_steps(name, spec, dtype, task),
-        finish=_finish(spec, task),
+        steps=_steps(name, spec, dtype, table),
+        finish=_finish(spec, table),
     )
 
 
@@ -174,7 +174,7 @@ def spark_type(spec: ColumnBase) -> str:
     return SPARK_TYPES.get(kind, kind)
 
 
-def _steps(name: str, spec: ColumnBase, dtype: str, task: Task) -> list[Step]:
+def _steps(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> list[Step]:
     match spec:
         case NumberColumn():
             return [_number_type(name, spec, dtype), *_units(spec.units), *_range(spec.range)]
@@ -184,7 +184,7 @@ def _steps(name: str, spec: ColumnBase, dtype: str, task: Task) -> list[Step]:
         case BooleanColumn():
             return [_boolean_type(name, spec, dtype)]
         case CategoryColumn():
-            return _levels(name, spec, dtype, task)
+            return _levels(name, spec, dtype, table)
         case TextColumn():
             _only(name, dtype, spec.type, {"string"})
             return [] if spec.matches is None else [_pattern(spec.matches)]
@@ -193,14 +193,14 @@ def _steps(name: str, spec: ColumnBase, dtype: str, task: Task) -> list[Step]:
             normalise = normalise_icd9 if spec.system == "ICD9CM" else normalise_icd10
             return [Step("code", f"a code of {spec.system}", normalise)]
         case DateColumn():
-            return [_time_type(name, spec, dtype, task.source.timezone)]
+            return [_time_type(name, spec, dtype, table.source.timezone)]
     raise AssertionError(type(spec))
 
 
-def _finish(spec: ColumnBase, task: Task) -> Callable[[Column], Column]:
+def _finish(spec: ColumnBase, table: RawTable) -> Callable[[Column], Column]:
     """What happens to a value that broke no rule: a code's meaning, or its category, takes its place."""
     if isinstance(spec, CategoryColumn) and spec.lookup is not None:
-        return partial(_meaning, task.lookups[spec.lookup])
+        return partial(_meaning, table.lookups[spec.lookup])
     if isinstance(spec, CodeColumn) and spec.roll_up == "category":
         return category
     return _same
@@ -278,10 +278,10 @@ def _boolean_type(name: str, spec: BooleanColumn, dtype: str) -> Step:
     )
 
 
-def _levels(name: str, spec: CategoryColumn, dtype: str, task: Task) -> list[Step]:
+def _levels(name: str, spec: CategoryColumn, dtype: str, table: RawTable) -> list[Step]:
     _only(name, dtype, spec.type, {"string", *_WHOLE_DTYPES})
     if spec.lookup is not None:
-        codes = list(task.lookups[spec.lookup].entries or {})
+        codes = list(table.lookups[spec.lookup].entries or {})
         return [Step("lookup", f"a code of {spec.lookup}", partial(_one_of, codes))]
     if spec.levels is not None:
         return [Step("level", f"one of {', '.join(spec.levels)}", partial(_one_of, list(spec.levels)))]
@@ -373,14 +373,14 @@ def _in_utc(wall_clock: Column, timezone: str) -> Column:
 # ---------------------------------------------------------------- back to text
 
 
-def write_value(name: str, dtype: str, task: Task) -> Column:
+def write_value(name: str, dtype: str, table: RawTable) -> Column:
     """A typed source value as its column would read it from text, so that a row set aside can be mended and read."""
-    spec, value = task.columns[name], F.col(quoted(name))
+    spec, value = table.columns[name], F.col(quoted(name))
     match spec:
         case BooleanColumn() if dtype == "boolean" and spec.true_values and spec.false_values:
             return F.when(value, spec.true_values[0]).when(~value, spec.false_values[0])
         case DateColumn() if dtype == "timestamp" and not _has_zone(spec.format):
-            return F.date_format(F.from_utc_timestamp(value, task.source.timezone), spec.format)
+            return F.date_format(F.from_utc_timestamp(value, table.source.timezone), spec.format)
         case DateColumn() if dtype in ("date", "timestamp", "timestamp_ntz"):
             return F.date_format(value, spec.format)
     return F.when(~F.isnan(value), value) if dtype in ("float", "double") else value

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.task import Task, Training
+from medspark.learning import Training
+from medspark.task import Task
 from medspark.train.batches import count_labelled, dataset
 from medspark.train.networks import build_network, serving_network
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import keras
 
 from medspark.encode.statistics import CATEGORIES, CODES_PREFIX, NUMERIC, Statistics
-from medspark.task import Network
+from medspark.learning import Network
 
 LAYERS: Final = {"small": (64, 32), "medium": (256, 128), "large": (512, 256, 128)}
 """Widths of the hidden layers by the task's `size`."""

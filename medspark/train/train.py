@@ -35,7 +35,8 @@ from medspark.evaluate.calibration import Calibration, apply_calibration, fit_ca
 from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.metrics import performance
 from medspark.evaluate.report import ReportData, write_report
-from medspark.task import CategoryColumn, ColumnBase, Task, dump_task
+from medspark.raw_table import CategoryColumn, ColumnBase
+from medspark.task import Task, dump_task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.export import export_litert, keras_logits

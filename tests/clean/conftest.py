@@ -9,12 +9,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from medspark.clean.clean import Cleaned, clean
 from medspark.columns import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE
-from medspark.task import Task
+from medspark.task import TableTask
 
 
-def _task(path: Path | str, columns: dict[str, Any], sections: dict[str, Any], source: dict[str, Any]) -> Task:
+def _task(path: Path | str, columns: dict[str, Any], sections: dict[str, Any], source: dict[str, Any]) -> TableTask:
     first = next(iter(columns))
-    return Task.model_validate(
+    return TableTask.model_validate(
         {
             "task": "t",
             "title": "t",
@@ -28,10 +28,12 @@ def _task(path: Path | str, columns: dict[str, Any], sections: dict[str, Any], s
 
 
 @pytest.fixture(scope="session")
-def task_of() -> Callable[..., Task]:
+def task_of() -> Callable[..., TableTask]:
     """task_of(path, {"id": "long"}, encoding="utf-8"): the first column names the case; settings are the source's."""
 
-    def build(path: Path | str, columns: dict[str, Any], sections: dict[str, Any] | None = None, **source: Any) -> Task:
+    def build(
+        path: Path | str, columns: dict[str, Any], sections: dict[str, Any] | None = None, **source: Any
+    ) -> TableTask:
         return _task(path, columns, sections or {}, source)
 
     return build

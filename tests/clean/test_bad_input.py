@@ -17,7 +17,7 @@ from medspark.clean import clean as clean_module
 from medspark.clean.clean import Cleaned
 from medspark.columns import SOURCE_FILE, SOURCE_LINE
 from medspark.errors import InputError
-from medspark.task import Task
+from medspark.task import TableTask
 
 Clean = Callable[..., Cleaned]
 Rows = Callable[[Cleaned], list[tuple[Any, ...]]]
@@ -112,7 +112,7 @@ Result = tuple[list[tuple[Any, ...]], list[tuple[int, str]]]
 
 @pytest.fixture(scope="module")
 def results(
-    spark: SparkSession, task_of: Callable[..., Task], tmp_path_factory: pytest.TempPathFactory
+    spark: SparkSession, task_of: Callable[..., TableTask], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Result]:
     """What became of each of SET_ASIDE. Those with the same columns and settings are files of one source, to save time."""
     found: dict[str, Result] = {}

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from medspark.clean.clean import Cleaned, judge
+from medspark.clean.clean import Cleaned
+from medspark.clean.judge import judge
 from medspark.clean.values import read_column
 from medspark.errors import InputError
-from medspark.task import Task
+from medspark.task import TableTask
 
 Clean = Callable[..., Cleaned]
 Rows = Callable[[Cleaned], list[tuple[Any, ...]]]
@@ -86,7 +87,7 @@ UNITS_WHEN_MISSING = [(("36", ""), 36.0), (("36", "C"), 36.0), (("104", "F"), 36
 
 def judged(spark: SparkSession, columns: dict[str, Any], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """For each row its values, and in the place of a value that breaks a rule of its column, the rule."""
-    task = Task.model_validate(
+    task = TableTask.model_validate(
         {
             "task": "t",
             "title": "t",
@@ -248,7 +249,7 @@ def test_an_expression_that_fails_on_a_row_is_named_as_the_cause(clean_text: Cle
 
 
 def test_a_column_of_another_kind_is_refused_by_name(clean_text: Clean) -> None:
-    task = Task.model_validate(
+    task = TableTask.model_validate(
         {
             "task": "t",
             "title": "t",

@@ -7,12 +7,12 @@ import pytest
 from medspark.evaluate.calibration import sigmoid
 from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.report import ReportData
-from medspark.task import Task
+from medspark.task import TableTask
 
 
 @pytest.fixture(scope="session")
-def task() -> Task:
-    return Task.model_validate(
+def task() -> TableTask:
+    return TableTask.model_validate(
         {
             "task": "sepsis-ward",
             "title": "Sepsis on the ward <within 48 hours>",
@@ -61,7 +61,7 @@ def test_set() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def report_data(task: Task, test_set: pd.DataFrame) -> ReportData:
+def report_data(task: TableTask, test_set: pd.DataFrame) -> ReportData:
     rng = np.random.default_rng(1)
     metrics = evaluate(test_set, task, {"logistic_regression": rng.random(len(test_set))})
     metrics["cross_validation"] = {"folds": 5, "metrics": {"auroc": {"mean": 0.71, "sd": 0.012}}}

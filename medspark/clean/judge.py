@@ -1,0 +1,102 @@
+"""Rows judged by their table's rules: every column typed, and the rules that each row breaks."""
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from medspark.clean.sources import RECORD_RULE, REPAIRED, TEXT
+from medspark.clean.values import Violation, read_all, read_column
+from medspark.columns import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
+from medspark.expressions import columns_of, spark_sql
+from medspark.raw_table import RawTable
+
+STATUS = "_status"
+SET_ASIDE = "_set_aside"
+EMPTIED = "_emptied"
+FAILED = "_failed"
+"""The rules that set a row aside, empty a value of it, or fail the run, one a line."""
+KEPT, QUARANTINED, COPY = "kept", "quarantined", "duplicate"
+BETWEEN = "\n"
+
+
+def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
+    """Type every column and note, for each row, the rules it breaks: those that set it aside, empty a value, or fail.
+
+    Derived columns and checks across columns read the typed values; one that reads an absent column is left out.
+    """
+    dtypes = dict(rows.dtypes)
+    readings = [read_column(name, dtypes[name], table) for name in names]
+    violations = [violation for reading in readings for violation in reading.violations()]
+    whole = F.col(RECORD_RULE).isNull()
+    typed = read_all(rows, readings).select(
+        SOURCE_FILE,
+        SOURCE_LINE,
+        ROW_DIGEST,
+        TEXT,
+        REPAIRED,
+        F.concat_ws(BETWEEN, RECORD_RULE, *_broken(violations, "set_aside", whole)).alias(SET_ASIDE),
+        F.concat_ws(BETWEEN, *_broken(violations, "missing", whole)).alias(EMPTIED),
+        F.concat_ws(BETWEEN, *_broken(violations, "fail", whole)).alias(FAILED),
+        *(reading.value() for reading in readings),
+    )
+    derived = [
+        F.expr(spark_sql(item.expression)).cast(_DERIVED_TYPES[item.type]).alias(name)
+        for name, item in table.derived.items()
+        if set(columns_of(item.expression)) <= set(names)
+    ]
+    checks = [
+        Violation(
+            check.name,
+            check.name,
+            F.coalesce(~F.expr(spark_sql(check.expect)), F.lit(False)),
+            check.otherwise,
+        )
+        for check in table.checks
+        if set(columns_of(check.expect)) <= set(names)
+    ]
+    aside = _and(SET_ASIDE, _broken(checks, "set_aside", F.lit(True)))
+    failed = _and(FAILED, _broken(checks, "fail", F.lit(True)))
+    kept = [name for name in typed.columns if name not in (SET_ASIDE, FAILED)]
+    return typed.select(*map(quoted, kept), aside.alias(SET_ASIDE), failed.alias(FAILED), *derived)
+
+
+_DERIVED_TYPES = {"double": "double", "category": "string", "boolean": "boolean"}
+
+
+def _broken(violations: list[Violation], action: str, where: Column) -> list[Column]:
+    """For each rule with this action its name where it is broken, else null."""
+    return [F.when(where & v.condition, v.rule) for v in violations if v.action == action]
+
+
+def _and(rules: str, more: list[Column]) -> Column:
+    """The rules broken so far and more of them, one a line."""
+    return F.concat_ws(BETWEEN, F.when(F.col(rules) != "", F.col(rules)), *more)
+
+
+def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
+    """Give each row its fate: set aside, a copy of a row that is kept, or kept."""
+    set_aside = F.col(SET_ASIDE) != ""
+    duplicates = table.source.duplicates
+    if duplicates is None:
+        copy = F.lit(False)
+    else:
+        # The text of a Parquet row has its times by the column's format, which may leave their fractions out
+        present = [name for name in table.columns if name in rows.columns]
+        times = [quoted(name) for name in present if table.columns[name].type == "timestamp"]
+        same = [TEXT, *times] if duplicates.same == "whole_row" else list(map(quoted, duplicates.same))
+        order = [F.col(SOURCE_FILE), F.col(SOURCE_LINE), F.col(ROW_DIGEST)]
+        if duplicates.by is not None:
+            by = F.col(quoted(duplicates.by))
+            order.insert(0, by.desc_nulls_last() if duplicates.keep == "latest" else by.asc_nulls_last())
+        # Rows set aside compete with nobody: each is alone in its window, whatever its key
+        alone = F.when(set_aside, F.monotonically_increasing_id())
+        copy = ~set_aside & (F.row_number().over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)
+    status = F.when(set_aside, QUARANTINED).when(copy, COPY).otherwise(KEPT)
+    return rows.withColumn(STATUS, status).withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))
+
+
+def reasons(judged: DataFrame, table: RawTable) -> dict[str, str]:
+    """What each column's and check's rule expects."""
+    names = [name for name in table.columns if name in judged.columns]
+    readings = [read_column(name, "string", table) for name in names]
+    reasons = {rule: reason for reading in readings for rule, reason in reading.reasons().items()}
+    return reasons | {check.name: f"expected {check.expect}" for check in table.checks}
