@@ -33,23 +33,32 @@ def check(task: TaskFile) -> None:
     from medspark.task_checks import load_task
 
     def work() -> None:
-        found = load_task(task)
-        features = found.features
-        codes = len(features.codes)
-        print(
-            f"{task}: fine. {len(found.columns)} columns; {len(features.numeric)} numeric, "
-            f"{len(features.categorical)} categorical features, {codes} {'bag' if codes == 1 else 'bags'} of codes."
-        )
+        print(f"{task}: fine. {summary(load_task(task))}")
 
     _end(_guarded(work, terminal()))
+
+
+def summary(task: Any) -> str:
+    """What a task reads and learns from, in one sentence."""
+    from medspark.event_task import EventTask
+
+    if isinstance(task, EventTask):
+        groups = [column.name for column in task.features.columns()]
+        return f"Events by {task.source.mapping}; features: {', '.join([*task.features.demographics, *groups])}."
+    features = task.features
+    bags = f"{len(features.codes)} {'bag' if len(features.codes) == 1 else 'bags'} of codes"
+    kinds = f"{len(features.numeric)} numeric, {len(features.categorical)} categorical features, {bags}"
+    return f"{len(task.columns)} columns; {kinds}."
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of task files, for editors."""
+    from pydantic import TypeAdapter
+
     from medspark.task import Task
 
-    print(json.dumps(Task.model_json_schema(by_alias=True), indent=1))
+    print(json.dumps(TypeAdapter(Task).json_schema(by_alias=True), indent=1))
 
 
 @app.command()
@@ -105,10 +114,13 @@ def run(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, jso
 @app.command()
 def score(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that training printed.")],
-    source: Annotated[str, typer.Option(help="The file, folder or pattern to score.")],
     to: Annotated[str, typer.Option(help="Where the scores go.")],
+    source: Annotated[
+        str | None, typer.Option(help="The file, folder or pattern to score; without it the one trained on.")
+    ] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="Reject cases later than this time, such as 2026-11-23T06:00.")
+        str | None,
+        typer.Option(help="Score the population as it stood at this time, such as 2026-11-23T06:00 (UTC)."),
     ] = None,
     engine: Annotated[str, typer.Option(help="auto, litert or tensorflow.")] = "auto",
     json_: Json = False,

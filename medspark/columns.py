@@ -27,6 +27,15 @@ REASON: Final = "reason"
 DIGEST: Final = "row_digest"
 QUARANTINE_COLUMNS: Final = (SOURCE, FILE, LINE, RAW, RULE, REASON, DIGEST)
 
+# records of an event source; the first five are the Medical Event Data Standard's
+TIME: Final = "time"
+CODE: Final = "code"
+NUMERIC_VALUE: Final = "numeric_value"
+TEXT_VALUE: Final = "text_value"
+UNIT: Final = "unit"
+ENCOUNTER_ID: Final = "encounter_id"
+AVAILABLE_TIME: Final = "available_time"
+
 # cases and tensors; the label's name is the Medical Event Data Standard's
 CASE_ID: Final = "case_id"
 SUBJECT_ID: Final = "subject_id"
@@ -34,7 +43,11 @@ PREDICTION_TIME: Final = "prediction_time"
 SPLIT: Final = "split"
 FOLD: Final = "fold"
 LABEL: Final = "boolean_value"
+INDEX_TIME: Final = "index_time"
+AGE: Final = "age"
 CASE_COLUMNS: Final = (CASE_ID, SUBJECT_ID, PREDICTION_TIME, SPLIT, FOLD, LABEL)
+
+EVENT_COLUMNS: Final = ("subject_id", TIME, CODE, NUMERIC_VALUE, TEXT_VALUE, UNIT, ENCOUNTER_ID, AVAILABLE_TIME)
 
 TRAIN: Final = "train"
 VALID: Final = "valid"

@@ -9,7 +9,7 @@ from typing import Any
 from medspark.bundle import METRICS, REPORT, load_bundle
 from medspark.errors import AccountingError
 from medspark.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, save_receipt, score_stage, with_lookups
+from medspark.stages import Run, clean_stage, features_stage, freeze, save_receipt, score_stage
 from medspark.task import Task
 from medspark.task_checks import load_task
 
@@ -20,14 +20,14 @@ def clean_command(run: Run, task: Task, repairs: str | None) -> None:
 
 
 def features_command(run: Run, task: Task) -> None:
-    features_stage(run, with_lookups(run, task))
+    features_stage(run, freeze(run, task))
     run.say(f"cases: {run.receipt.outputs['cases']}")
 
 
 def train_command(run: Run, task: Task, with_folds: bool) -> Path:
     from medspark.train.stage import train_stage  # TensorFlow takes seconds to import
 
-    bundle = train_stage(run, with_lookups(run, task), with_folds)
+    bundle = train_stage(run, freeze(run, task), with_folds)
     run.say(f"bundle: {bundle}")
     run.say(f"report: {bundle / REPORT}")
     return bundle
@@ -41,14 +41,14 @@ def run_command(run: Run, task: Task, with_folds: bool) -> Path:
     from medspark.train.stage import train_stage
 
     bundle = train_stage(run, frozen, with_folds)
-    score_stage(run, load_bundle(bundle), task.source.path)
+    score_stage(run, load_bundle(bundle), None)
     run.say(f"bundle: {bundle}")
     run.say(f"report: {bundle / REPORT}")
     run.say(f"scores: {run.receipt.outputs['scores']}")
     return bundle
 
 
-def score_command(run: Run, bundle: Path, source: str, as_of: str | None, engine: str) -> None:
+def score_command(run: Run, bundle: Path, source: str | None, as_of: str | None, engine: str) -> None:
     run.receipt.run_id = score_stage(run, load_bundle(bundle), source, as_of, engine)
     run.say(f"scores: {run.receipt.outputs['scores']}")
 

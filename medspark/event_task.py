@@ -34,7 +34,7 @@ class EventSource(Closed):
     kind: Literal["events"]
     mapping: str
     """The name of a mapping in conf/sources, or the path of one."""
-    format: Literal["csv", "ndjson", "parquet", "orc", "delta", "catalog", "jdbc"]
+    format: Literal["csv", "parquet", "orc", "delta", "catalog", "jdbc"]
     path: str | None = None
     """The folder of files or Delta tables; the catalog's database, such as hospital or hive.hospital."""
     database: Connection | None = None
@@ -249,6 +249,12 @@ class GroupColumn(NamedTuple):
     """How far back; None is the whole history."""
 
 
+def _windowed(
+    name: str, kind: Literal["codes", "values", "sequence"], group: CodesGroup | ValuesGroup | SequenceGroup
+) -> list[GroupColumn]:
+    return [GroupColumn(f"{name}_{window}", kind, group, hours) for window, hours in group.windows().items()]
+
+
 class EventFeatures(Closed):
     """What the network sees of a history."""
 
@@ -261,19 +267,14 @@ class EventFeatures(Closed):
 
     def columns(self) -> list[GroupColumn]:
         """The columns that the groups fill, one for each window: "labs_365d", "history_all", "vitals"."""
-        windowed = [("codes", self.codes), ("values", self.values), ("sequence", self.sequences)]
-        found = [
-            GroupColumn(f"{name}_{window}", kind, group, hours)  # type: ignore[arg-type]
-            for kind, groups in windowed
-            for name, group in groups.items()
-            for window, hours in group.windows().items()
-        ]
+        found = [column for name, group in self.codes.items() for column in _windowed(name, "codes", group)]
+        found += [column for name, group in self.values.items() for column in _windowed(name, "values", group)]
+        found += [column for name, group in self.sequences.items() for column in _windowed(name, "sequence", group)]
         return found + [GroupColumn(name, "grid", grid, grid.look_back_hours) for name, grid in self.grids.items()]
 
     def reads(self) -> list[str]:
         """The concepts and first parts of codes that any group reads, once each."""
-        groups = [*self.codes.values(), *self.values.values(), *self.sequences.values(), *self.grids.values()]
-        return list(dict.fromkeys(name for group in groups for name in group.of))
+        return list(dict.fromkeys(name for column in self.columns() for name in column.group.of))
 
 
 class EventTask(TaskBase):

@@ -42,7 +42,9 @@ class EventRule(Closed):
     code: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
     """Text with columns in braces, as "LOINC/{loinc}". Of several, the first whose columns all have a value."""
     time: str | None = None
-    """When it happened; without it the event is static, true of the patient at any time."""
+    """When it happened; without it and `date` the event is static, true of the patient at any time."""
+    date: str | None = None
+    """The day it happened, for rows without a time."""
     available: str | None = None
     """When it became known, where the source says so."""
     value: str | None = None

@@ -132,7 +132,7 @@ Column = Annotated[
 class Derived(Closed):
     """A column computed from the others by a Spark SQL expression, after their own rules have run."""
 
-    type: Literal["double", "category", "boolean"]
+    type: Literal["double", "long", "category", "boolean", "timestamp"]
     expression: str
 
 
@@ -208,3 +208,7 @@ class RawTable:
     derived: Mapping[str, Derived] = field(default_factory=dict)
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    is_open: bool = False
+    """Whether the source may have columns beyond the declared ones, which are then passed over, in any order."""
+    optional: frozenset[str] = frozenset()
+    """Columns that the source may lack; of an open table they are then missing in every row."""

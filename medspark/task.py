@@ -72,8 +72,10 @@ class TableTask(TaskBase):
     outcome: Outcome
     features: Features
 
-    def raw_table(self) -> RawTable:
-        return RawTable(self.task, self.source, self.columns, self.derived, self.lookups, self.checks)
+    def raw_table(self, optional: frozenset[str] = frozenset()) -> RawTable:
+        return RawTable(
+            self.task, self.source, self.columns, self.derived, self.lookups, self.checks, optional=optional
+        )
 
 
 Task = TableTask | EventTask

@@ -17,7 +17,8 @@ from medspark.bundle import load_bundle
 from medspark.clean.lookups import freeze_lookups
 from medspark.errors import BundleError, GateError, InputError, TaskError
 from medspark.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, reject_later, save_receipt, score_stage
+from medspark.stages import Run, clean_stage, features_stage, save_receipt, score_stage
+from medspark.stages.table import reject_later
 from medspark.tables import read_table, read_text
 from medspark.train.stage import train_stage
 
@@ -206,7 +207,7 @@ import sys
 import pyarrow.dataset as ds
 from medspark.bundle import load_bundle
 from medspark.score.predict import predict_batches
-from medspark.stages import serve
+from medspark.stages.score import serve
 
 served = serve(load_bundle(sys.argv[1]), "litert")
 scored = sum(batch.num_rows for batch in predict_batches(ds.dataset(sys.argv[2]).to_batches(), served))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from medspark.errors import TaskError
-from medspark.task_checks import RULES, check_task, load_task
+from medspark.table_rules import SHARED_RULES, TABLE_RULES
+from medspark.task_checks import check_task, load_task
 
 SOUND: dict[str, Any] = {
     "task": "stays",

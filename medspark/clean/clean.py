@@ -5,6 +5,7 @@ read is kept, so that the counts are settled, and a rule that fails the run has 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pyspark import StorageLevel
@@ -44,7 +45,7 @@ from medspark.columns import (
 from medspark.errors import AccountingError, InputError
 from medspark.raw_table import RawTable
 from medspark.task import TableTask
-from medspark.task_checks import outcome_columns
+from medspark.table_rules import outcome_columns
 
 
 class Counts(NamedTuple):
@@ -86,15 +87,16 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
         AccountingError: rows in are not records + quarantined + duplicates.
     """
     require_whole_files(spark)
-    table = task.raw_table()
+    table = task.raw_table(frozenset(outcome_columns(task)) if scoring else frozenset())
     files = sources.source_files(spark, task.source.path)
-    optional = set(outcome_columns(task)) if scoring else set()
     with readable(task.source.path):
         if task.source.format in ("parquet", "orc"):
-            rows, survey = typed_rows(spark, table, files, optional, repairs)
+            rows, survey = typed_rows(spark, table, files, repairs)
         else:
-            rows, survey = text_rows(spark, table, files, optional, repairs)
-        judged = mark_duplicates(rows, table).persist(StorageLevel.MEMORY_AND_DISK)
+            rows, survey = text_rows(spark, table, files, repairs)
+        judged = mark_duplicates(rows, table)
+        judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
+        judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
         found = judged.groupBy(STATUS, SET_ASIDE, EMPTIED, FAILED, REPAIRED).count().collect()
     counts = _count(survey, found)
     names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
@@ -201,10 +203,10 @@ def _require_one_row_a_case(records: DataFrame, task: TableTask) -> None:
 # ---------------------------------------------------------------- quarantine
 
 
-def quarantine_rows(judged: DataFrame, table: RawTable) -> DataFrame:
+def quarantine_rows(judged: DataFrame, table: RawTable, more_reasons: Mapping[str, str] | None = None) -> DataFrame:
     """Every row that is no record, with its text, its place, the first rule it breaks and what all of them expect."""
     rules = F.when(F.col(STATUS) == COPY, F.array(F.lit(DUPLICATE))).otherwise(F.split(SET_ASIDE, BETWEEN))
-    expected = {**RECORD_REASONS, **reasons(judged, table)}
+    expected = {**RECORD_REASONS, **(more_reasons or {}), **reasons(judged, table)}
     known = F.create_map(*(F.lit(text) for pair in expected.items() for text in pair))
     return (
         judged.where(F.col(STATUS) != KEPT)

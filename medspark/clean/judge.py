@@ -41,7 +41,7 @@ def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
     derived = [
         F.expr(spark_sql(item.expression)).cast(_DERIVED_TYPES[item.type]).alias(name)
         for name, item in table.derived.items()
-        if set(columns_of(item.expression)) <= set(names)
+        if set(columns_of(item.expression)) <= {*names, SOURCE_FILE}
     ]
     checks = [
         Violation(
@@ -59,7 +59,13 @@ def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
     return typed.select(*map(quoted, kept), aside.alias(SET_ASIDE), failed.alias(FAILED), *derived)
 
 
-_DERIVED_TYPES = {"double": "double", "category": "string", "boolean": "boolean"}
+_DERIVED_TYPES = {
+    "double": "double",
+    "long": "bigint",
+    "category": "string",
+    "boolean": "boolean",
+    "timestamp": "timestamp",
+}
 
 
 def _broken(violations: list[Violation], action: str, where: Column) -> list[Column]:
@@ -91,7 +97,7 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
         alone = F.when(set_aside, F.monotonically_increasing_id())
         copy = ~set_aside & (F.row_number().over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)
     status = F.when(set_aside, QUARANTINED).when(copy, COPY).otherwise(KEPT)
-    return rows.withColumn(STATUS, status).withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))
+    return rows.withColumn(STATUS, status)
 
 
 def reasons(judged: DataFrame, table: RawTable) -> dict[str, str]:

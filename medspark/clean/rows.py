@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean import sources
@@ -62,7 +62,6 @@ def text_rows(
     spark: SparkSession,
     table: RawTable,
     files: list[str],
-    optional: set[str],
     repairs: DataFrame | None,
 ) -> tuple[DataFrame, Survey]:
     source, expected = table.source, list(table.columns)
@@ -73,29 +72,40 @@ def text_rows(
         else sources.read_lines(spark, files, source.encoding)
     )
     survey = sources.survey_lines(lines, header)
-    names = sources.check_header(survey, files, expected, optional, source.delimiter) if header else expected
+    names = sources.check_header(survey, files, table) if header else expected
     records = sources.number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     if source.format == "csv":
         parsed = parse_csv(_repair(records, repairs), names, source.delimiter)
     else:
-        names = sources.check_json_keys(records, expected, optional)
+        names = sources.check_json_keys(records, expected, set(table.optional))
         parsed = parse_json(_repair(records, repairs), names, _decimals(names, table))
-    return judge(parsed, names, table), survey
+    return judge(*_declared(parsed, names, table), table), survey
+
+
+def _declared(rows: DataFrame, names: list[str], table: RawTable) -> tuple[DataFrame, list[str]]:
+    """The rows with the declared columns alone; of an open table, with those that the source lacks, empty."""
+    present = [name for name in names if name in table.columns]
+    absent = [name for name in table.columns if name not in names] if table.is_open else []
+    return rows.withColumns({name: F.lit(None).cast("string") for name in absent}), [*present, *absent]
 
 
 def typed_rows(
     spark: SparkSession,
     table: RawTable,
     files: list[str],
-    optional: set[str],
     repairs: DataFrame | None,
 ) -> tuple[DataFrame, Survey]:
-    frame, survey = sources.read_typed(spark, files, table.source.format, list(table.columns), optional)
+    frame, survey = sources.read_typed(spark, files, table)
+    return judge_typed(frame, F.col("_metadata.file_path"), table, repairs), survey
+
+
+def judge_typed(frame: DataFrame, file: Column, table: RawTable, repairs: DataFrame | None) -> DataFrame:
+    """Judge rows that have types of their own; `file` says where each is from."""
     names = [name for name in table.columns if name in frame.columns]
     as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
     rows = _repair(
         frame.select(
-            F.col("_metadata.file_path").alias(SOURCE_FILE),
+            file.alias(SOURCE_FILE),
             F.lit(None).cast("bigint").alias(SOURCE_LINE),
             F.to_json(F.struct(*as_text), {"ignoreNullFields": "false"}).alias(TEXT),
             F.lit(None).cast("string").alias(RECORD_RULE),
@@ -104,11 +114,11 @@ def typed_rows(
         ),
         repairs,
     )
-    judged = judge(rows.where(~F.col(REPAIRED)), names, table)
+    judged = judge(*_declared(rows.where(~F.col(REPAIRED)), names, table), table)
     if repairs is None:
-        return judged, survey
+        return judged
     repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, table))
-    return judged.unionByName(judge(repaired, names, table)), survey
+    return judged.unionByName(judge(*_declared(repaired, names, table), table))
 
 
 def _decimals(names: list[str], table: RawTable) -> set[str]:

@@ -22,7 +22,7 @@ from medspark.clean.rules import BAD_ENCODING
 from medspark.clean.split_records import RawRecord, split_csv, split_json
 from medspark.columns import SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.errors import InputError, did_you_mean
-from medspark.raw_table import TableSource
+from medspark.raw_table import RawTable, TableSource
 from medspark.tables import list_files
 
 BLOCK = "_block"
@@ -232,12 +232,8 @@ def _sound(raw: str, rule: str | None) -> tuple[str | None, str]:
 # ---------------------------------------------------------------- columns
 
 
-def check_header(
-    survey: Survey, files: list[str], expected: list[str], optional: set[str], delimiter: str
-) -> list[str]:
-    """The columns that the files have, in their order, which is the task's.
-
-    `optional` columns, those of the outcome when scoring, may be absent.
+def check_header(survey: Survey, files: list[str], table: RawTable) -> list[str]:
+    """The columns that the files have, in their order, which is the table's unless it is open.
 
     Raises:
         InputError: naming every column that is missing, unknown, out of order or repeated, file by file.
@@ -246,14 +242,18 @@ def check_header(
     problems = [f"{file}: expected a header, received an empty file" for file in files if _plain(file) not in seen]
     headers = set()
     for file in survey.files:
-        names = _names(file.header or "", delimiter)
+        names = _names(file.header or "", table.source.delimiter)
         headers.add(tuple(names))
-        if not set(names) & set(expected):  # then it may be a row of data, which no message may hold
+        if not set(names) & set(table.columns):  # then it may be a row of data, which no message may hold
             problems.append(f"{file.file}: expected a header as the first line, received none of the task's columns")
         else:
-            problems += [f"{file.file}: {text}" for text in compare_columns(names, expected, optional, file.file)]
+            problems += [f"{file.file}: {text}" for text in compare_columns(names, table, file.file)]
     if len(headers) > 1 and not problems:
-        problems.append("some files have the outcome's columns and some do not")
+        problems.append(
+            "its files have their columns in different orders"
+            if table.is_open
+            else "some files have the outcome's columns and some do not"
+        )
     if problems:
         raise _other_columns(problems)
     return list(next(iter(headers)))
@@ -276,21 +276,21 @@ def _other_columns(problems: list[str]) -> InputError:
     return InputError(f"the source's columns are not the task's\n{lines}")
 
 
-def compare_columns(
-    names: list[str], expected: list[str], optional: set[str], file: str, ordered: bool = True
-) -> list[str]:
-    """Every difference between a file's columns and those expected, one sentence each."""
+def compare_columns(names: list[str], table: RawTable, file: str, ordered: bool = True) -> list[str]:
+    """Every difference between a file's columns and the table's, one sentence each."""
     problems = []
+    expected = list(table.columns)
     unknown = [name for name in names if name not in expected]
     for name in expected:
-        if name not in names and name not in optional:
+        if name not in names and name not in table.optional:
             above = " A directory above has it in its name, which is not read." if f"/{name}=" in file else ""
             problems.append(f"column {name!r} is missing.{above}{did_you_mean(name, unknown)}")
-    problems += [f"column {name!r} is not in the task.{did_you_mean(name, expected)}" for name in unknown]
+    if not table.is_open:
+        problems += [f"column {name!r} is not in the task.{did_you_mean(name, expected)}" for name in unknown]
     repeated = sorted({name for name in names if names.count(name) > 1})
     problems += [f"column {name!r} is there {names.count(name)} times" for name in repeated]
     in_order = [name for name in expected if name in names]
-    if ordered and not problems and names != in_order:
+    if ordered and not table.is_open and not problems and names != in_order:
         at = next(i for i, (a, b) in enumerate(zip(names, in_order, strict=True)) if a != b)
         problems.append(f"column {at + 1}: expected {in_order[at]!r}, received {names[at]!r}: reordered columns")
     return problems
@@ -319,9 +319,7 @@ def check_json_keys(records: DataFrame, expected: list[str], optional: set[str])
 # ---------------------------------------------------------------- Parquet and ORC
 
 
-def read_typed(
-    spark: SparkSession, files: list[str], file_format: str, expected: list[str], optional: set[str]
-) -> tuple[DataFrame, Survey]:
+def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> tuple[DataFrame, Survey]:
     """Parquet or ORC files with their own types, after a look at the columns of each.
 
     Raises:
@@ -330,12 +328,12 @@ def read_typed(
     reader = spark.read.option("mergeSchema", "false")
     with ThreadPoolExecutor(8) as pool:
         schemas = dict(
-            zip(files, pool.map(lambda file: reader.format(file_format).load(file).dtypes, files), strict=True)
+            zip(files, pool.map(lambda file: reader.format(table.source.format).load(file).dtypes, files), strict=True)
         )
     problems = []
     for file, dtypes in schemas.items():
         names = [name for name, _ in dtypes]
-        problems += [f"{file}: {p}" for p in compare_columns(names, expected, optional, file, ordered=False)]
+        problems += [f"{file}: {p}" for p in compare_columns(names, table, file, ordered=False)]
         first = dict(schemas[files[0]])
         problems += [
             f"{file}: column {name!r} is {dtype} here and {first[name]} in {files[0]}"
@@ -344,10 +342,14 @@ def read_typed(
         ]
     if problems:
         raise _other_columns(problems)
-    names = [name for name, _ in schemas[files[0]]]
-    frame = reader.format(file_format).load(files)
+    frame = reader.format(table.source.format).load(files)
+    return frame, survey_typed(frame, F.col("_metadata.file_path"))
+
+
+def survey_typed(frame: DataFrame, file: Column) -> Survey:
+    """Rows and fingerprint of each file of a typed frame, in one pass over its content."""
     counts = (
-        frame.select(F.col("_metadata.file_path").alias("file"), F.xxhash64(*map(quoted, names)).alias("hash"))
+        frame.select(file.alias("file"), F.xxhash64(*map(quoted, frame.columns)).alias("hash"))
         .groupBy("file")
         .agg(
             F.count(F.lit(1)).alias("rows"),
@@ -356,4 +358,4 @@ def read_typed(
         .collect()
     )
     found = [FileSurvey(row["file"], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
-    return frame, _whole(found, [], header=False)
+    return _whole(found, [], header=False)

@@ -243,7 +243,8 @@ def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
 
 
 def _whole(target: str, text: Column) -> Column:
-    return text.try_cast(target)  # refuses decimals, exponents and what does not fit
+    """Refuses exponents, what does not fit and decimals but zeros: 263.0, as tables with gaps are often written."""
+    return F.regexp_replace(text, r"^([+-]?[0-9]+)\.0+$", "$1").try_cast(target)
 
 
 def _double(text: Column) -> Column:

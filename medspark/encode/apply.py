@@ -8,15 +8,16 @@ from pyspark.sql import functions as F
 
 from medspark.columns import CASE_ID, LABEL, SPLIT, SUBJECT_ID, quoted
 from medspark.encode.encoder import encode_batches
-from medspark.encode.statistics import NUMERIC, Statistics, from_json, to_json
+from medspark.encode.statistics import Statistics, dtype_of, from_json, to_json
 
+_SQL_TYPES = {"float32": "array<float>", "int32": "array<int>"}
 KEYS = (CASE_ID, SUBJECT_ID, SPLIT, LABEL)
 
 
 def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
     """Cases to tensors: their keys and label, then one array column for each network input."""
     types = dict(cases.dtypes)
-    inputs = [f"{quoted(name)} array<{'float' if name == NUMERIC else 'int'}>" for name in statistics.widths()]
+    inputs = [f"{quoted(name)} {_SQL_TYPES[dtype_of(name)]}" for name in statistics.widths()]
     schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *inputs])
     text = to_json(statistics)
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from medspark.columns import LABEL, SPLIT
+from medspark.encode.statistics import dtype_of
 from medspark.encode.tensors import arrays
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -53,10 +54,14 @@ def _read_group(file: Path, group: int, widths: dict[str, int]) -> tuple[Arrays,
     table = pq.ParquetFile(file).read_row_group(group, columns=[*widths, LABEL])
     table = table.filter(table[LABEL].is_valid()).combine_chunks()
     if table.num_rows == 0:
-        return {name: np.empty((0, width)) for name, width in widths.items()}, np.empty(0, np.float32)
+        return _none(widths), np.empty(0, np.float32)
     batch = table.to_batches()[0]
     label: npt.NDArray[np.float32] = batch.column(LABEL).cast("int8").to_numpy().astype(np.float32)
     return arrays(batch, widths), label
+
+
+def _none(widths: dict[str, int]) -> Arrays:
+    return {name: np.empty((0, width), dtype_of(name)) for name, width in widths.items()}
 
 
 def _together(
@@ -101,10 +106,7 @@ def dataset(files: list[Path], widths: dict[str, int], batch_size: int, class_we
             yield tensors, label[:, None], np.where(label > 0, class_weight, 1.0).astype(np.float32)
 
     signature = (
-        {
-            name: tf.TensorSpec((None, width), tf.float32 if name == "numeric" else tf.int32)
-            for name, width in widths.items()
-        },
+        {name: tf.TensorSpec((None, width), dtype_of(name)) for name, width in widths.items()},
         tf.TensorSpec((None, 1), tf.float32),
         tf.TensorSpec((None,), tf.float32),
     )
@@ -115,7 +117,7 @@ def load_split(table: str, split: str, widths: dict[str, int], keys: tuple[str, 
     """A whole split in memory, labelled cases only: tensors, and the key columns with the label as an Arrow table."""
     files = split_files(table, split)
     if not files:
-        return {name: np.empty((0, width), np.float32) for name, width in widths.items()}, None
+        return _none(widths), None
     whole = pa.concat_tables([pq.ParquetFile(file).read(columns=[*keys, LABEL, *widths]) for file in files])
     whole = whole.filter(whole[LABEL].is_valid()).combine_chunks()
     batch = pa.RecordBatch.from_arrays(

@@ -20,7 +20,7 @@ from medspark.clean.clean import Cleaned
 from medspark.clean.split_records import split_csv, split_json
 from medspark.columns import DIGEST, FILE, LINE, RAW
 from medspark.errors import AccountingError, InputError
-from medspark.stages import read_repairs
+from medspark.stages.repairs import read_repairs
 
 Clean = Callable[..., Cleaned]
 Rows = Callable[[Cleaned], list[tuple[Any, ...]]]

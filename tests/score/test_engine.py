@@ -59,7 +59,7 @@ def test_a_network_is_loaded_once_by_its_digest_and_the_last_two_are_kept(networ
 
 def test_an_engine_that_the_bundle_lacks_is_refused(tmp_path):
     from medspark.bundle import Bundle
-    from medspark.stages import serve
+    from medspark.stages.score import serve
 
     with pytest.raises(TaskError, match="LiteRT cannot serve its network"):
         serve(Bundle(tmp_path, "id", {}, None), "litert")

@@ -1,0 +1,178 @@
+"""Events to cases: each Spark task holds whole patients and makes all their cases in one pass, after one shuffle."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark.cases.aggregates import Cases, group_columns
+from medspark.cases.history import EVER, History, as_concept, between, read_history
+from medspark.cases.population import Candidates, candidates, criteria
+from medspark.cases.split import assign_fold, assign_split
+from medspark.columns import (
+    AGE,
+    AVAILABLE_TIME,
+    CASE_ID,
+    CODE,
+    FOLD,
+    INDEX_TIME,
+    LABEL,
+    NUMERIC_VALUE,
+    PREDICTION_TIME,
+    SPLIT,
+    SUBJECT_ID,
+    TIME,
+    quoted,
+)
+from medspark.event_task import Concept, EventTask
+from medspark.mapping import Mapping
+
+EXCLUDED = "_excluded"
+EVENTS_A_TASK = 1_000_000
+"""Events that one Spark task holds: some 200 MB of a Python worker."""
+_READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a worker needs to make cases of histories."""
+
+    task: EventTask
+    mapping: Mapping
+    as_of: int | None = None
+    """Microseconds since 1970: the histories are cut there, and a snapshot is taken there."""
+    scoring: bool = False
+    """Whether labels and the criteria of follow-up are left out."""
+
+
+def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
+    """Every candidate of the population: its keys, the criterion that takes it out, its label and its features.
+
+    The features of a candidate that is no case are null.
+
+    Args:
+        records: the events of a source.
+        plan: what is asked for.
+        events: how many records there are, from which the number of tasks is told.
+    """
+    schema = ", ".join(f"{quoted(name)} {dtype}" for name, dtype in case_types(plan, records).items())
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held = list(batches)
+        if held:
+            yield from make_candidates(pa.Table.from_batches(held), plan).to_batches()
+
+    parts = max(1, -(-events // EVENTS_A_TASK))
+    wanted = records.select(*_READ).where(_is_read(plan))
+    made = wanted.repartition(parts, SUBJECT_ID).mapInArrow(make, schema)
+    subject, split = F.col(SUBJECT_ID), plan.task.split
+    features = [name for name in made.columns if name not in (SUBJECT_ID, INDEX_TIME, PREDICTION_TIME, EXCLUDED, LABEL)]
+    return made.select(
+        F.concat_ws("@", subject.cast("string"), F.date_format(PREDICTION_TIME, _CASE_TIME)).alias(CASE_ID),
+        SUBJECT_ID,
+        PREDICTION_TIME,
+        assign_split(subject, split).alias(SPLIT),
+        assign_fold(subject, split).alias(FOLD),
+        LABEL,
+        INDEX_TIME,
+        *map(quoted, features),
+        EXCLUDED,
+    )
+
+
+_CASE_TIME = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
+
+
+def case_types(plan: Plan, records: DataFrame) -> dict[str, str]:
+    """The Spark type of every column that workers return."""
+    features = plan.task.features
+    kinds = {
+        "codes": "array<string>",
+        "sequence": "array<struct<code: string, hours_before: double, number: double>>",
+        "grid": "map<string, array<double>>",
+    }
+    types = {
+        SUBJECT_ID: dict(records.dtypes)[SUBJECT_ID],
+        INDEX_TIME: "timestamp",
+        PREDICTION_TIME: "timestamp",
+        EXCLUDED: "string",
+        LABEL: "boolean",
+        AGE: "double",
+    }
+    types |= {name: "string" for name in features.demographics if name != AGE}
+    for column in features.columns():
+        take = getattr(column.group, "take", ())
+        fields = ", ".join(f"{name}: double" for name in take)
+        types[column.name] = f"map<string, struct<{fields}>>" if column.kind == "values" else kinds[column.kind]
+    return types
+
+
+def _is_read(plan: Plan) -> Column:
+    """The events that any part of the task reads; the others need not cross the network."""
+    task, mapping = plan.task, plan.mapping
+    population = task.population
+    if mapping.observation is None:
+        return F.lit(True)  # observed from the first event to the last, whatever they are
+    names = [task.outcome.event, *task.features.reads(), *(rule.had for rule in population.require)]
+    names += [rule.had for rule in population.exclude]
+    if population.index is None:
+        return F.lit(True)  # everybody with any event
+    sets = [as_concept(name, task.concepts) for name in [population.index.event, *names]]
+    prefixes = [f"{mapping.demographics[name]}/" for name in task.features.demographics if name != AGE]
+    codes = [mapping.birth, mapping.death, mapping.observation.start, mapping.observation.end]
+    sets.append(Concept(codes=tuple(codes), prefixes=tuple(prefixes)))
+    exact = F.col(CODE).isin(sorted({code for concept in sets for code in concept.codes}))
+    begins = [F.col(CODE).startswith(prefix) for concept in sets for prefix in concept.prefixes]
+    return reduce(Column.__or__, begins, exact)
+
+
+# ---------------------------------------------------------------- one task's patients
+
+
+def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
+    """The candidates among whole patients; no Spark needed. Columns as `case_types` has them."""
+    task = plan.task
+    history = read_history(events, plan.as_of)
+    found = candidates(history, task, plan.mapping, plan.as_of, plan.scoring)
+    eligible = found.unmet < 0
+    cases = Cases(found.subject[eligible], found.time[eligible])
+    included = task.time.at_prediction_time == "included"
+    columns = task.features.columns()
+    made = group_columns(history, cases, columns, task.concepts, included=included)
+    # The place of each candidate among the cases, null for one that is none: takes null rows
+    at = pa.array(np.cumsum(eligible) - 1, mask=~eligible)
+    names = [criterion.name for criterion in criteria(task, plan.mapping, plan.scoring)]
+    arrays = {
+        SUBJECT_ID: history.subjects.take(pa.array(found.subject)),
+        INDEX_TIME: pa.array(found.index_time).cast(_TIMESTAMP),
+        PREDICTION_TIME: pa.array(found.time).cast(_TIMESTAMP),
+        EXCLUDED: pa.array(names, pa.string()).take(pa.array(found.unmet, mask=eligible)),
+        LABEL: pa.array(found.label == 1, mask=np.isnan(found.label)),
+        AGE: pa.array(found.age, mask=np.isnan(found.age)),
+    }
+    for name in task.features.demographics:
+        if name != AGE:
+            arrays[name] = _demographic(history, found, plan.mapping.demographics[name], included)
+    arrays |= {column.name: array.take(at) for column, array in zip(columns, made, strict=True)}
+    return pa.table(arrays)
+
+
+def _demographic(history: History, found: Candidates, first_part: str, included: bool) -> pa.Array:
+    """The rest of a code such as GENDER/8532: of those with a time the last known by then, else the static one."""
+    begins = np.array([code.startswith(f"{first_part}/") for code in history.codes], np.bool_)
+    code = np.full(len(history.subjects), -1)
+    static = begins[history.static_code] if len(begins) else np.zeros(0, np.bool_)
+    order = np.argsort(-history.static_code[static], kind="stable")  # of several, the first by name
+    code[history.static_subject[static][order]] = history.static_code[static][order]
+    chosen = code[found.subject]
+    events = history.of_codes(begins)
+    start, stop = between(events, found.subject, EVER, found.time, closed=(True, included))
+    seen = stop > start
+    chosen[seen] = events.code[stop[seen] - 1]
+    values = pa.array([name[len(first_part) :].lstrip("/") for name in history.codes], pa.string())
+    return values.take(pa.array(chosen, mask=chosen < 0))

@@ -1,0 +1,53 @@
+"""How fitted numbers are made the same whatever the partitions, and what scalings and vocabularies make of them."""
+
+import math
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from medspark.encode.statistics import KNOTS
+
+Counts = dict[str | None, int]
+"""How many cases have each level or code; None is a missing level."""
+_DIGITS = 7
+
+
+def as_number(value: Column) -> Column:
+    """A feature's value as a double, null where it is missing or not a number."""
+    number = value.cast("double")
+    return F.when(F.abs(number) < float("inf"), number)
+
+
+def four_digits(value: Column) -> Column:
+    """Rounded to four significant digits, which bounds how many values a quantile has to tell apart."""
+    power = F.pow(F.lit(10.0), 3 - F.floor(F.log10(F.abs(value))))
+    return F.when(value == 0, 0.0).otherwise(F.rint(value * power) / power)
+
+
+def rounded(value: float) -> float:
+    """To seven significant digits: what is beyond them depends on the order of a sum."""
+    return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else 0.0
+
+
+def center_and_scale(scaling: str, mean: float, sd: float, knots: tuple[float, ...]) -> tuple[float, float]:
+    """What a value is shifted and divided by; never by 0."""
+    if scaling == "standard":
+        return mean, sd or 1.0
+    if scaling == "robust":
+        return knots[KNOTS.index(0.5)], _spread(knots) or 1.0
+    return 0.0, 1.0
+
+
+def _spread(knots: tuple[float, ...]) -> float:
+    """From the second to the eighth decile, in standard deviations of a normal distribution as wide: 1.683."""
+    return rounded((knots[KNOTS.index(0.8)] - knots[KNOTS.index(0.2)]) / 1.683)
+
+
+def vocabulary(counts: Counts, at_least: int) -> tuple[tuple[str, ...], tuple[int, ...], int]:
+    """The entries seen often enough, the commonest first and ties by name, their counts, and the count of the rest."""
+    known = sorted(
+        ((n, level) for level, n in counts.items() if level is not None), key=lambda item: (-item[0], item[1])
+    )
+    kept = [(n, level) for n, level in known if n >= at_least]
+    rare = sum(n for n, _ in known) - sum(n for n, _ in kept)
+    return tuple(level for _, level in kept), tuple(n for n, _ in kept), rare

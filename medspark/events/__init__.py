@@ -1,0 +1,1 @@
+"""Warehouse tables to events, by a source mapping."""

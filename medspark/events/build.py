@@ -1,0 +1,163 @@
+"""The events of a judged row: its table's event rules, as Spark columns.
+
+A row is kept with the events it makes, passed over by a rule that says why, or set aside.
+"""
+
+from functools import reduce
+from itertools import chain
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark.clean.judge import BETWEEN, SET_ASIDE
+from medspark.clean.values import NUMBER
+from medspark.columns import (
+    AVAILABLE_TIME,
+    CODE,
+    ENCOUNTER_ID,
+    NUMERIC_VALUE,
+    SUBJECT_ID,
+    TEXT_VALUE,
+    TIME,
+    UNIT,
+    quoted,
+)
+from medspark.expressions import spark_sql
+from medspark.mapping import PLACEHOLDER, EventRule, MappedTable, Mapping, ValueRule
+
+EVENTS = "_events"
+NON_EVENT = "_non_event"
+"""The name of the rule by which a row is no event."""
+NO_EVENT, BAD_UNIT, OUT_OF_RANGE = "event: none", "value: unit", "value: range"
+EVENT_REASONS = {
+    NO_EVENT: "expected at least one event: a code, and a time unless the event is static",
+    BAD_UNIT: "expected a unit that the mapping converts",
+    OUT_OF_RANGE: "expected a number in the range that the mapping gives for its code",
+}
+COMPARED = r"^\s*(?:[<>]=?|[≤≥])\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*$"
+_RAW, _FACTOR, _OFFSET, _RULE = "raw", "factor", "offset", "rule"
+
+
+def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataFrame:
+    """Add the events of each row (EVENTS), the rule that passes it over (NON_EVENT), and what sets it aside.
+
+    The subject is the column SUBJECT_ID of the result.
+    """
+    skipped = [F.when(F.expr(spark_sql(skip.when)), skip.name) for skip in table.skip]
+    made = [_event(rule, mapping) for rule in table.events]
+    events = F.array_compact(F.array(*made))
+    rows = judged.withColumns(
+        {
+            SUBJECT_ID: F.col(quoted(table.subject)),
+            NON_EVENT: F.coalesce(*skipped) if skipped else F.lit(None).cast("string"),
+            EVENTS: events,
+        }
+    )
+    if mapping.values:
+        rows = rows.withColumn(EVENTS, F.transform(EVENTS, lambda event: _in_one_unit(event, mapping.values)))
+        broken = F.element_at(F.filter(F.transform(EVENTS, lambda event: event[_RULE]), F.isnotnull), 1)
+        broken = F.when(F.size(F.filter(EVENTS, lambda event: event[_RULE].isNotNull())) > 0, broken)
+    else:
+        broken = F.lit(None).cast("string")
+    fault = F.when(F.col(SUBJECT_ID).isNull() | (F.size(EVENTS) == 0), NO_EVENT).otherwise(broken)
+    fault = F.when(F.col(NON_EVENT).isNull() & (F.col(SET_ASIDE) == ""), fault)
+    return rows.withColumn(SET_ASIDE, F.concat_ws(BETWEEN, F.when(F.col(SET_ASIDE) != "", F.col(SET_ASIDE)), fault))
+
+
+def _event(rule: EventRule, mapping: Mapping) -> Column:
+    """One event as a struct, null where the row has none by this rule."""
+    code = F.coalesce(*(_code(pattern) for pattern in rule.code))
+    time, day_end = _time(rule, mapping)
+    number, text = _value(rule)
+    present = code.isNotNull()
+    if not is_static(rule):
+        present = present & time.isNotNull()
+    if rule.when is not None:
+        present = present & F.expr(spark_sql(rule.when))
+    event = F.struct(
+        code.alias(CODE),
+        time.alias(TIME),
+        number.alias(NUMERIC_VALUE),
+        text.alias(TEXT_VALUE),
+        _expression(rule.unit, "string").alias(UNIT),
+        _expression(rule.encounter, "string").alias(ENCOUNTER_ID),
+        # greatest passes over nulls
+        F.greatest(_expression(rule.available, "timestamp"), day_end).alias(AVAILABLE_TIME),
+    )
+    return F.when(present, event)
+
+
+def _expression(expression: str | None, dtype: str) -> Column:
+    value = F.lit(None) if expression is None else F.expr(spark_sql(expression))
+    return value.cast(dtype)
+
+
+def _code(pattern: str) -> Column:
+    """A code by its pattern: null where a column in it is."""
+    parts = PLACEHOLDER.split(pattern)
+    literals, names = parts[::2], parts[1::2]
+    columns = [F.col(quoted(name)).cast("string") for name in names]
+    pieces = chain.from_iterable(zip(map(F.lit, literals), [*columns, F.lit("")], strict=True))
+    return F.concat(*pieces)
+
+
+def _value(rule: EventRule) -> tuple[Column, Column]:
+    """Number and text of an event. A comparator keeps its text beside the number it compares with."""
+    number, text = _expression(rule.number, "double"), _expression(rule.text, "string")
+    if rule.value is not None:
+        given = _expression(rule.value, "string")
+        plain = F.when(F.trim(given).rlike(NUMBER), F.trim(given)).try_cast("double")
+        compared = F.nullif(F.regexp_extract(given, COMPARED, 1), F.lit("")).try_cast("double")
+        number = F.coalesce(number, plain, compared)
+        text = F.coalesce(text, F.when(plain.isNull(), F.nullif(F.trim(given), F.lit(""))))
+    return F.when(F.abs(number) < float("inf"), number), text
+
+
+def is_static(rule: EventRule) -> bool:
+    return rule.time is None and rule.date is None
+
+
+def _time(rule: EventRule, mapping: Mapping) -> tuple[Column, Column]:
+    """When an event happened, and the end of its day where no more than the day is known of it, else null."""
+    time = _expression(rule.time, "timestamp")
+    day = F.to_utc_timestamp(_expression(rule.date, "date").cast("timestamp"), mapping.timezone)
+    nothing = F.lit(None).cast("timestamp")
+    if is_static(rule) or mapping.date_only_known == "start_of_day":
+        return F.coalesce(time, day), nothing
+    local = F.from_utc_timestamp(F.coalesce(time, day), mapping.timezone)
+    next_day = F.to_utc_timestamp(F.date_trunc("day", local) + F.expr("interval 1 day"), mapping.timezone)
+    is_date = time.isNull()
+    if mapping.midnight == "date_only":
+        is_date = is_date | (local == F.date_trunc("day", local))
+    return F.coalesce(time, day), F.when(is_date, next_day)
+
+
+def _in_one_unit(event: Column, rules: dict[str, ValueRule]) -> Column:
+    """The event with its number in its code's unit, and the value rule that it breaks."""
+    number, unit, code = event[NUMERIC_VALUE], event[UNIT], event[CODE]
+    value, named, fault = number, unit, F.lit(None).cast("string")
+    for name, rule in rules.items():
+        converted, known = _converted(number, unit, rule)
+        outside = F.lit(False)
+        if rule.range is not None and rule.range.low is not None:
+            outside = outside | (converted < rule.range.low)
+        if rule.range is not None and rule.range.high is not None:
+            outside = outside | (converted > rule.range.high)
+        this = (code == name) & number.isNotNull()
+        value = F.when(this & known, converted).otherwise(value)
+        if rule.unit is not None:
+            named = F.when(this & known, F.lit(rule.unit)).otherwise(named)
+        fault = F.when(this & ~known, BAD_UNIT).when(this & outside, OUT_OF_RANGE).otherwise(fault)
+    kept = {column: event[column] for column in (CODE, TIME, TEXT_VALUE, ENCOUNTER_ID, AVAILABLE_TIME)}
+    kept |= {NUMERIC_VALUE: value, UNIT: named, _RULE: fault}
+    return F.struct(*(column.alias(name) for name, column in kept.items()))
+
+
+def _converted(number: Column, unit: Column, rule: ValueRule) -> tuple[Column, Column]:
+    """The number in the rule's unit, and whether its own unit is known; without a unit it stays as it is."""
+    if not rule.to_unit:
+        return number, F.lit(True)
+    given = F.coalesce(unit, F.lit(rule.when_missing))
+    scaled = [F.when(given == name, number * scale.factor + scale.offset) for name, scale in rule.to_unit.items()]
+    known = reduce(Column.__or__, (given == name for name in rule.to_unit))
+    return F.coalesce(*scaled, number), F.coalesce(known, F.lit(rule.when_missing is None))

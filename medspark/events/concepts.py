@@ -1,0 +1,117 @@
+"""Concept sets resolved into plain codes, looked up once, so that scoring needs no vocabulary."""
+
+from collections import defaultdict
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from medspark.clean.judge import SET_ASIDE
+from medspark.clean.rows import text_rows, typed_rows
+from medspark.errors import InputError
+from medspark.event_task import Concept, EventSource, EventTask
+from medspark.events.read import opened, raw_table, table_files
+from medspark.mapping import MappedTable, Mapping
+from medspark.raw_table import NumberColumn, TextColumn
+
+_Columns = dict[str, NumberColumn | TextColumn]
+_ID = NumberColumn(type="long")
+_ANCESTOR, _DESCENDANT = "ancestor_concept_id", "descendant_concept_id"
+_FIRST, _SECOND, _RELATION = "concept_id_1", "concept_id_2", "relationship_id"
+MAPS_TO, MAPPED_FROM = "Maps to", "Mapped from"
+
+Pairs = dict[int, set[int]]
+
+
+def freeze_concepts(spark: SparkSession, task: EventTask, mapping: Mapping) -> EventTask:
+    """The task with each concept's descendants and mappings among its codes.
+
+    Raises:
+        InputError: a concept asks for a table that the mapping or the source lacks.
+    """
+    asking = {name: concept for name, concept in task.concepts.items() if concept.descendants or concept.mapped}
+    if not asking:
+        return task
+    if mapping.concepts is None:
+        raise InputError(f"concepts {', '.join(asking)}: mapping {mapping.mapping!r} names no concept tables")
+    mapped: Pairs = {}
+    given = {id_of(code) for concept in asking.values() if concept.mapped for code in concept.codes}
+    if given:
+        mapped = _mappings(_read(spark, task.source, mapping, mapping.concepts.relationships, _relations()), given)
+    wanted = {
+        found
+        for concept in asking.values()
+        if concept.descendants
+        for code in concept.codes
+        for found in (id_of(code), *(mapped.get(id_of(code), ()) if concept.mapped else ()))
+    }
+    below: Pairs = {}
+    if wanted:
+        columns: _Columns = {_ANCESTOR: _ID, _DESCENDANT: _ID}
+        below = _pairs(_read(spark, task.source, mapping, mapping.concepts.ancestors, columns), wanted)
+    frozen = {name: _with_codes(concept, mapped, below) for name, concept in asking.items()}
+    return task.model_copy(update={"concepts": {**task.concepts, **frozen}})
+
+
+def id_of(code: str) -> int:
+    """The concept id that a code ends in: id_of("CONDITION/192671") gives 192671.
+
+    Raises:
+        InputError: it ends in none.
+    """
+    last = code.rsplit("/", 1)[-1]
+    if not last.isdecimal():
+        raise InputError(f"code {code!r}: expected a concept's id after the last /, as in CONDITION/192671")
+    return int(last)
+
+
+def _with_codes(concept: Concept, mapped: Pairs, below: Pairs) -> Concept:
+    codes = set(concept.codes)
+    if concept.mapped:
+        codes |= {_beside(code, other) for code in concept.codes for other in mapped.get(id_of(code), ())}
+    if concept.descendants:
+        codes |= {_beside(code, other) for code in list(codes) for other in below.get(id_of(code), ())}
+    return concept.model_copy(update={"codes": tuple(sorted(codes)), "descendants": False, "mapped": False})
+
+
+def _beside(code: str, other: int) -> str:
+    """The code of another concept of the same kind."""
+    return f"{code.rsplit('/', 1)[0]}/{other}"
+
+
+def _relations() -> _Columns:
+    return {_FIRST: _ID, _SECOND: _ID, _RELATION: TextColumn(type="string")}
+
+
+def _mappings(frame: DataFrame, ids: set[int]) -> Pairs:
+    """Standard concepts by the concept that maps to them, in whichever direction the table has it."""
+    forward = frame.where(F.col(_RELATION) == MAPS_TO).select(_FIRST, _SECOND)
+    backward = frame.where(F.col(_RELATION) == MAPPED_FROM).select(F.col(_SECOND), F.col(_FIRST))
+    return _pairs(forward.union(backward), ids)
+
+
+def _pairs(frame: DataFrame, ids: set[int]) -> Pairs:
+    """The second column's ids by the first's, for the first ones in `ids`."""
+    first, second = frame.columns
+    found: Pairs = defaultdict(set)
+    for row in frame.where(F.col(first).isin(list(ids))).collect():
+        found[row[first]].add(row[second])
+    return found
+
+
+def _read(spark: SparkSession, source: EventSource, mapping: Mapping, name: str, columns: _Columns) -> DataFrame:
+    """A table that relates concepts; rows that cannot be read have no place in it."""
+    spec = MappedTable(subject=next(iter(columns)), columns=dict(columns), events=[{"code": "none"}])
+    with opened(spark, source) as database:
+        if database is not None:
+            frame: DataFrame = database.read(name, None, list(columns))
+            types = (F.col(column).try_cast(_type(kind)).alias(column) for column, kind in columns.items())
+            return frame.select(*types).localCheckpoint()  # the snapshot ends with this block
+        raw = raw_table(source, mapping, name, spec)
+        files = table_files(spark, source, name, spec)
+        read = typed_rows if source.format in ("parquet", "orc") else text_rows
+        judged, _ = read(spark, raw, files, None)
+    return judged.where(F.col(SET_ASIDE) == "").select(*columns)
+
+
+def _type(column: NumberColumn | TextColumn) -> str:
+    return "bigint" if isinstance(column, NumberColumn) else "string"

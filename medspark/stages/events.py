@@ -1,0 +1,186 @@
+"""The stages of a task whose source is events: tables to MEDS records, records to cases, cases to scores."""
+
+from functools import partial
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from medspark.bundle import Bundle
+from medspark.cases.cases import Attrition
+from medspark.cases.events import EXCLUDED, Plan, build_candidates
+from medspark.cases.population import Criterion, criteria, to_micros
+from medspark.columns import (
+    BUNDLE_ID,
+    CASE_ID,
+    FILE,
+    LINE,
+    QUARANTINE,
+    REASON,
+    RECORDS,
+    RULE,
+    RUN_ID,
+    SUBJECT_ID,
+)
+from medspark.errors import TaskError
+from medspark.event_task import EventTask
+from medspark.events.concepts import freeze_concepts
+from medspark.events.read import Events, TableCounts, read_events
+from medspark.mapping import Mapping
+from medspark.stages.cases import publish_cases
+from medspark.stages.repairs import read_repairs
+from medspark.stages.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
+from medspark.stages.score import is_scored, score_id, serve, write_scores
+from medspark.tables import publish, read_table, table_path, write_version
+
+CLEAN_SECTIONS = ("source", "mapping")
+CASE_SECTIONS = ("concepts", "population", "outcome", "time", "features", "split", "report")
+CANDIDATES = "candidates"
+
+
+def with_concepts(run: Run, task: EventTask) -> EventTask:
+    """The task with the descendants and mappings of its concepts among their codes."""
+    return freeze_concepts(run.spark, task, mapping_of(task))
+
+
+def mapping_of(task: EventTask) -> Mapping:
+    """The task's mapping, which `load_task` puts into it."""
+    if task.mapping is None:
+        raise TaskError(task.task, [f"the mapping {task.source.mapping!r} has not been read into the task"])
+    return task.mapping
+
+
+def clean_stage(run: Run, task: EventTask, repairs_path: str | None = None) -> EventTask:
+    """Every mapped table to `records`, in the MEDS columns, and `quarantine`; returns the task frozen.
+
+    Raises:
+        InputError: see `medspark.events.read.read_events`.
+    """
+    spark = run.spark
+    with run.receipt.timed("clean"), run.progress("clean"):
+        task = with_concepts(run, task)
+        repairs = read_repairs(spark, repairs_path) if repairs_path is not None else None
+        with read_events(spark, task.source, mapping_of(task), repairs) as found:
+            written = write_version(found.records, run.store, RECORDS, run.version)
+            aside = write_version(found.quarantine, run.store, QUARANTINE, run.version)
+        events = sum(table.events for table in found.counts.values())
+        require_rows(spark, written, events)
+        require_rows(spark, aside, _set_aside(found))
+        tables = {name: counts._asdict() for name, counts in found.counts.items()}
+        counts = {"rows_in": _rows_in(found), "records": events, "tables": tables}
+        facts = {"rules": rules_digest(task, CLEAN_SECTIONS), "fingerprint": found.fingerprint, "counts": counts}
+        write_facts(spark, written, facts)
+        publish(spark, run.store, (RECORDS, QUARANTINE), run.version)
+    run.receipt.inputs["source"] = _input(task, found)
+    run.receipt.counts["clean"] = counts
+    run.receipt.outputs |= {RECORDS: written, QUARANTINE: aside}
+    _tell_tables(run, found.counts)
+    return task
+
+
+def _input(task: EventTask, found: Events) -> dict[str, Any]:
+    source = task.source
+    where = source.database.url if source.database is not None else source.path
+    return {"path": where, "files": found.files, "fingerprint": found.fingerprint}
+
+
+def _rows_in(found: Events) -> int:
+    return sum(table.rows_in for table in found.counts.values())
+
+
+def _set_aside(found: Events) -> int:
+    return sum(sum(table.quarantined.values()) + table.duplicates for table in found.counts.values())
+
+
+def features_stage(run: Run, task: EventTask) -> None:
+    """`records` to `cases` and `attrition`: one shuffle of the events, whatever the features."""
+    spark = run.spark
+    mapping = mapping_of(task)
+    with run.receipt.timed("features"), run.progress("features"):
+        facts = read_facts(spark, table_path(spark, run.store, RECORDS))
+        require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
+        records = read_table(spark, run.store, RECORDS)
+        found = build_candidates(records, Plan(task, mapping), facts["counts"]["records"])
+        reasons = criteria(task, mapping, scoring=False)
+        seen = Observation()
+        removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
+        counted = found.observe(seen, F.count("*").alias(CANDIDATES), *removed)
+        cases = counted.where(F.col(EXCLUDED).isNull()).drop(EXCLUDED)
+        case_facts = {**facts, "case_rules": rules_digest(task, CASE_SECTIONS)}
+        publish_cases(run, cases, partial(_attrition, seen, reasons), case_facts)
+
+
+def _attrition(seen: Observation, reasons: list[Criterion]) -> list[Attrition]:
+    """What each criterion removed, counted while the cases were written."""
+    counts = seen.get
+    remaining = counts[CANDIDATES]
+    rows = [Attrition(CANDIDATES, "", 0, remaining)]
+    for at, reason in enumerate(reasons):
+        remaining -= counts[f"n{at}"]
+        rows.append(Attrition(reason.name, reason.because, counts[f"n{at}"], remaining))
+    return rows
+
+
+def score_stage(run: Run, bundle: Bundle, task: EventTask, source: str | None, as_of: str | None, engine: str) -> str:
+    """The population as it stood at `as_of`, scored: what happened or became known later is left out."""
+    spark = run.spark
+    if source is not None and task.source.format == "jdbc":
+        raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
+    if task.population.snapshot is not None and as_of is None:
+        raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
+    moved = task.source.model_copy(update={"path": source or task.source.path})
+    task = task.model_copy(update={"source": moved})
+    mapping = mapping_of(task)
+    plan = Plan(task, mapping, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
+    served = serve(bundle, engine)
+    with run.receipt.timed("clean"), run.progress("clean"), read_events(spark, task.source, mapping) as found:
+        run_id = score_id(bundle.bundle_id, found.fingerprint, as_of)
+        run.receipt.bundle_id = bundle.bundle_id
+        run.receipt.inputs["source"] = _input(task, found)
+        run.receipt.counts["score"] = {"tables": {name: counts._asdict() for name, counts in found.counts.items()}}
+        if is_scored(run, run_id):
+            return run_id
+        with run.receipt.timed("score"), run.progress("score"):
+            events = sum(table.events for table in found.counts.values())
+            candidates = build_candidates(found.records, plan, events).persist(StorageLevel.MEMORY_AND_DISK)
+            cases = candidates.where(F.col(EXCLUDED).isNull())
+            stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
+            expected = candidates.count() + _set_aside(found)
+            write_scores(run, cases, _rejected(candidates, found.quarantine, run_id), served, stamps, expected)
+            candidates.unpersist()
+    return run_id
+
+
+def _rejected(candidates: DataFrame, quarantine: DataFrame, run_id: str) -> DataFrame:
+    """Candidates that are no case, by key, and rows that were set aside, by place; no more of the patient."""
+    types = dict(candidates.dtypes)
+    excluded = candidates.where(F.col(EXCLUDED).isNotNull()).select(
+        F.lit(run_id).alias(RUN_ID),
+        CASE_ID,
+        SUBJECT_ID,
+        F.lit(None).cast("string").alias(FILE),
+        F.lit(None).cast("bigint").alias(LINE),
+        F.concat(F.lit("excluded: "), EXCLUDED).alias(REASON),
+    )
+    unread = quarantine.select(
+        F.lit(run_id).alias(RUN_ID),
+        F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
+        F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
+        FILE,
+        LINE,
+        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
+    )
+    return excluded.unionByName(unread)
+
+
+def _tell_tables(run: Run, counts: dict[str, TableCounts]) -> None:
+    """What became of every table's rows."""
+    run.say(f"  {'table':<22}{'rows':>12}{'with events':>12}{'events':>12}{'no event':>12}{'set aside':>12}")
+    for name, table in counts.items():
+        passed, aside = sum(table.non_events.values()), sum(table.quarantined.values()) + table.duplicates
+        numbers = (table.rows_in, table.with_events, table.events, passed, aside)
+        run.say(f"  {name:<22}" + "".join(f"{number:>12,}" for number in numbers))
+        for rule, rows in {**table.non_events, **table.quarantined, **table.set_missing}.items():
+            what = "no event" if rule in table.non_events else "set aside" if rule in table.quarantined else "emptied"
+            run.say(f"    {what:<10}{rows:>12,}  {rule}")

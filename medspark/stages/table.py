@@ -1,0 +1,192 @@
+"""The stages of a task whose source is a table: read, compose, write, count.
+
+Every table of a stage is written whole, its counts are checked, and only then is it published.
+"""
+
+from functools import partial
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from medspark.bundle import Bundle
+from medspark.cases.cases import EXCLUDED, build_cases, count_attrition, mark_excluded
+from medspark.clean.clean import Counts, clean
+from medspark.clean.lookups import freeze_lookups
+from medspark.columns import (
+    BUNDLE_ID,
+    CASE_ID,
+    FILE,
+    LINE,
+    QUARANTINE,
+    REASON,
+    RECORDS,
+    REJECTED_COLUMNS,
+    RULE,
+    RUN_ID,
+    SOURCE_FILE,
+    SOURCE_LINE,
+    SUBJECT_ID,
+    quoted,
+)
+from medspark.errors import TaskError
+from medspark.stages.cases import publish_cases
+from medspark.stages.repairs import read_repairs
+from medspark.stages.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
+from medspark.stages.score import is_scored, score_id, serve, write_scores
+from medspark.tables import (
+    publish,
+    read_table,
+    read_text,
+    table_path,
+    write_version,
+)
+from medspark.task import TableTask
+
+CLEAN_SECTIONS = ("source", "columns", "derived", "lookups", "checks")
+CASE_SECTIONS = ("exclude", "outcome", "features", "split", "report")
+
+
+def clean_stage(run: Run, task: TableTask, repairs_path: str | None = None) -> TableTask:
+    """Source to `records` and `quarantine`; returns the task with its look-ups frozen.
+
+    Raises:
+        InputError: see `medspark.clean.clean.clean`.
+    """
+    spark = run.spark
+    with run.receipt.timed("clean"), run.progress("clean"):
+        task = with_lookups(run, task)
+        repairs = read_repairs(spark, repairs_path) if repairs_path is not None else None
+        cleaned = clean(spark, task, repairs=repairs)
+        written = write_version(cleaned.records, run.store, RECORDS, run.version)
+        aside = write_version(cleaned.quarantine, run.store, QUARANTINE, run.version)
+        cleaned.release()
+        require_rows(spark, written, cleaned.counts.records)
+        require_rows(spark, aside, sum(cleaned.counts.quarantined.values()) + cleaned.counts.duplicates)
+        facts = {"rules": rules_digest(task, CLEAN_SECTIONS), "fingerprint": cleaned.fingerprint}
+        write_facts(spark, written, {**facts, "counts": cleaned.counts._asdict()})
+        publish(spark, run.store, (RECORDS, QUARANTINE), run.version)
+    run.receipt.inputs["source"] = {
+        "path": task.source.path,
+        "files": len(cleaned.files),
+        "fingerprint": cleaned.fingerprint,
+    }
+    run.receipt.counts["clean"] = cleaned.counts._asdict()
+    run.receipt.outputs |= {RECORDS: written, QUARANTINE: aside}
+    _tell_clean(run, cleaned.counts)
+    return task
+
+
+def with_lookups(run: Run, task: TableTask) -> TableTask:
+    """The task with its look-up tables read, from wherever Spark can read them.
+
+    Raises:
+        InputError: with every look-up that cannot be read, by name.
+    """
+    return freeze_lookups(task, partial(read_text, run.spark))
+
+
+def features_stage(run: Run, task: TableTask) -> None:
+    """`records` to `cases` and `attrition`."""
+    spark = run.spark
+    with run.receipt.timed("features"), run.progress("features"):
+        path = table_path(spark, run.store, RECORDS)
+        facts = read_facts(spark, path)
+        require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
+        marked = mark_excluded(read_table(spark, run.store, RECORDS), task)
+        attrition = partial(count_attrition, marked, task)
+        publish_cases(
+            run, build_cases(marked, task), attrition, {**facts, "case_rules": rules_digest(task, CASE_SECTIONS)}
+        )
+
+
+def score_stage(
+    run: Run, bundle: Bundle, task: TableTask, source: str, as_of: str | None = None, engine: str = "auto"
+) -> str:
+    """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
+
+    The rules and features are the bundle's. Rows read = scores + rejected, or nothing is published. A run's id is
+    made of what decides its result, so that the same run again finds its scores there and changes nothing.
+
+    Args:
+        run: its store is where the scores go.
+        bundle: verified.
+        task: the bundle's.
+        source: the path that takes the place of the task's.
+        as_of: a timestamp; cases whose prediction time is later are rejected.
+        engine: litert, tensorflow, or auto: litert where the bundle has it.
+
+    Returns:
+        The scoring run's id, which is also the version of the two tables.
+
+    Raises:
+        InputError: the source breaks its contract.
+        AccountingError: rows do not add up.
+    """
+    spark = run.spark
+    task = task.model_copy(update={"source": task.source.model_copy(update={"path": source})})
+    if as_of is not None and task.source.time is None:
+        raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
+    served = serve(bundle, engine)
+    with run.receipt.timed("clean"), run.progress("clean"):
+        cleaned = clean(spark, task, scoring=True)
+    run_id = score_id(bundle.bundle_id, cleaned.fingerprint, as_of)
+    run.receipt.bundle_id = bundle.bundle_id
+    run.receipt.inputs["source"] = {"path": source, "files": len(cleaned.files), "fingerprint": cleaned.fingerprint}
+    run.receipt.counts["score"] = cleaned.counts._asdict()
+    if is_scored(run, run_id):
+        cleaned.release()
+        return run_id
+    with run.receipt.timed("score"), run.progress("score"):
+        marked = reject_later(mark_excluded(cleaned.records, task), task, as_of)
+        rejected = _rejected(marked, cleaned.quarantine, task, run_id)
+        stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
+        write_scores(run, build_cases(marked, task), rejected, served, stamps, cleaned.counts.rows_in)
+        cleaned.release()
+    return run_id
+
+
+def reject_later(marked: DataFrame, task: TableTask, as_of: str | None) -> DataFrame:
+    """Exclude the cases whose prediction time is later than the as-of time, or unknown when one is asked for."""
+    if as_of is None or task.source.time is None:
+        return marked
+    time = F.col(quoted(task.source.time)).cast("timestamp")
+    late = F.when(time.isNull(), "no prediction time").when(
+        time > F.lit(as_of).cast("timestamp"), "after the as-of time"
+    )
+    return marked.withColumn(EXCLUDED, F.coalesce(EXCLUDED, late))
+
+
+def _rejected(marked: DataFrame, quarantine: DataFrame, task: TableTask, run_id: str) -> DataFrame:
+    """Every row without a score: excluded cases by key, quarantined rows by place; no more of the patient."""
+    source = task.source
+    excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
+        F.lit(run_id).alias(RUN_ID),
+        F.col(quoted(source.case)).alias(CASE_ID),
+        F.col(quoted(source.subject)).alias(SUBJECT_ID),
+        F.col(SOURCE_FILE).alias(FILE),
+        F.col(SOURCE_LINE).alias(LINE),
+        F.concat(F.lit("excluded: "), EXCLUDED).alias(REASON),
+    )
+    types = dict(excluded.dtypes)
+    unread = quarantine.select(
+        F.lit(run_id).alias(RUN_ID),
+        F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
+        F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
+        FILE,
+        LINE,
+        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
+    )
+    return excluded.unionByName(unread).select(*REJECTED_COLUMNS)
+
+
+def _tell_clean(run: Run, counts: Counts) -> None:
+    run.say(f"  rows in     {counts.rows_in:>12,}")
+    for rule, rows in counts.quarantined.items():
+        run.say(f"  set aside   {rows:>12,}  {rule}")
+    if counts.duplicates:
+        run.say(f"  duplicates  {counts.duplicates:>12,}")
+    if counts.repaired:
+        run.say(f"  repaired    {counts.repaired:>12,}")
+    run.say(f"  records     {counts.records:>12,}")
+    for rule, rows in counts.set_missing.items():
+        run.say(f"    emptied   {rows:>12,}  {rule}")
