@@ -96,6 +96,14 @@ def features(task: TaskFile, store: Store = STORE, json_: Json = False) -> None:
 
 
 @app.command()
+def concepts(task: TaskFile, store: Store = STORE, json_: Json = False) -> None:
+    """Count the codes, events and patients of each concept of an event task."""
+    from medspark.commands import concepts_command
+
+    _run_task("concepts", task, store, json_, concepts_command)
+
+
+@app.command()
 def train(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
     """Cases to a bundle: the network, its measure and its report."""
     from medspark.commands import train_command

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from medspark.bundle import METRICS, REPORT, load_bundle
-from medspark.errors import AccountingError
+from medspark.errors import AccountingError, TaskError
+from medspark.event_task import EventTask
 from medspark.receipt import Receipt, new_run_id
 from medspark.stages import Run, clean_stage, features_stage, freeze, save_receipt, score_stage
+from medspark.stages.events import concepts_stage
 from medspark.task import Task
 from medspark.task_checks import load_task
 
@@ -22,6 +24,12 @@ def clean_command(run: Run, task: Task, repairs: str | None) -> None:
 def features_command(run: Run, task: Task) -> None:
     features_stage(run, freeze(run, task))
     run.say(f"cases: {run.receipt.outputs['cases']}")
+
+
+def concepts_command(run: Run, task: Task) -> None:
+    if not isinstance(task, EventTask):
+        raise TaskError(task.task, ["expected a task whose source is events: a table has no concepts"])
+    concepts_stage(run, task)
 
 
 def train_command(run: Run, task: Task, with_folds: bool) -> Path:

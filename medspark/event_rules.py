@@ -83,7 +83,7 @@ def values_have_units(task: EventTask) -> Iterator[str]:
 def concepts_exist(task: EventTask) -> Iterator[str]:
     population = task.population
     used = [("outcome.event", task.outcome.event)]
-    used += [("population.index.event", population.index.event)] if population.index is not None else []
+    used += [("population.index.event", name) for name in (population.index.event if population.index else ())]
     used += [(f"population.require.{rule.name}", rule.had) for rule in population.require]
     used += [(f"population.exclude.{rule.name}", rule.had) for rule in population.exclude]
     used += [(f"features.{column.name}", name) for column in task.features.columns() for name in column.group.of]

@@ -72,10 +72,15 @@ class Concept(Closed):
 # ---------------------------------------------------------------- who, when, what
 
 
+def _as_texts(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class Index(Closed):
     """The event that makes a patient a case: each patient's first, or every one."""
 
-    event: str
+    event: Annotated[tuple[str, ...], BeforeValidator(_as_texts), Field(min_length=1)]
+    """One concept or several."""
     take: Literal["first", "every"] = "first"
 
 

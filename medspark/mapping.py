@@ -114,6 +114,8 @@ class Mapping(Closed):
     """Spellings of a missing value, in every table."""
     encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    point_zero: bool = False
+    """Whether whole numbers may be written 263.0."""
     quoted_newlines: bool = False
     midnight: Literal["time", "date_only"] = "time"
     """Whether a time of exactly midnight is a date without a time, as OMOP writes it."""

@@ -164,6 +164,8 @@ class TableSource(Closed):
     encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     header: bool = True
+    point_zero: bool = False
+    """Whether whole numbers may be written 263.0, as programs write them that have gaps in the column."""
     quoted_newlines: bool = False
     """Whether a quoted CSV field may run over several lines; then a file is read by one task."""
     duplicates: Duplicates | None = None

@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from medspark.errors import MedsparkError
@@ -40,11 +42,22 @@ DEFAULTS: Final = {
 """Set unless spark-submit or its properties file says otherwise."""
 
 
-def start_session(name: str) -> SparkSession:
+DELTA_SETTINGS: Final = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+"""What Delta Lake asks of a session; set with its package, else nothing is known of them."""
+
+
+def start_session(name: str, packages: Sequence[str] = ()) -> SparkSession:
     """The session of this process, made by spark-submit's settings where it launched us, else on `local[*]`.
 
+    `packages` are Maven coordinates, as medspark.databases.packages_for names them for a source. Spark's own resolver
+    fetches them once, into the user's Ivy cache, from where its settings say. A process that spark-submit launched
+    has them from there only: `spark-submit --packages org.postgresql:postgresql:42.7.14 jobs/clean.py ...`.
+
     Raises:
-        MedsparkError: Java is missing or too old.
+        MedsparkError: Java is missing or too old, or a package could not be fetched.
     """
     launched = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName(name)
@@ -57,7 +70,21 @@ def start_session(name: str) -> SparkSession:
         builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile=file:{log4j}")
         for key, value in DEFAULTS.items():
             builder = builder.config(key, os.environ.get(_variable(key), value))
-    return builder.getOrCreate()
+        if packages:
+            builder = builder.config("spark.jars.packages", ",".join(packages))
+    if any(package.startswith("io.delta:") for package in packages):
+        for key, value in DELTA_SETTINGS.items():
+            builder = builder.config(key, value)
+    try:
+        return builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        if not packages or error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise MedsparkError(
+            f"Spark could not start with the packages {', '.join(packages)}: its log says whether they could not be "
+            "fetched. Behind a proxy or a mirror, name it in spark.jars.ivySettings, in spark-defaults.conf of "
+            "SPARK_CONF_DIR."
+        ) from None
 
 
 def _variable(key: str) -> str:

@@ -18,7 +18,7 @@ from medspark.task import TableTask, Task
 from medspark.yaml_text import read_yaml
 
 
-def load_task(path: str | Path) -> TableTask:
+def load_task(path: str | Path) -> Task:
     """The task in a YAML file, checked.
 
     Raises:

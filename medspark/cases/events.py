@@ -122,13 +122,32 @@ def _is_read(plan: Plan) -> Column:
     names += [rule.had for rule in population.exclude]
     if population.index is None:
         return F.lit(True)  # everybody with any event
-    sets = [as_concept(name, task.concepts) for name in [population.index.event, *names]]
-    prefixes = [f"{mapping.demographics[name]}/" for name in task.features.demographics if name != AGE]
-    codes = [mapping.birth, mapping.death, mapping.observation.start, mapping.observation.end]
-    sets.append(Concept(codes=tuple(codes), prefixes=tuple(prefixes)))
-    exact = F.col(CODE).isin(sorted({code for concept in sets for code in concept.codes}))
-    begins = [F.col(CODE).startswith(prefix) for concept in sets for prefix in concept.prefixes]
-    return reduce(Column.__or__, begins, exact)
+    sets = [as_concept(name, task.concepts) for name in [*population.index.event, *names]]
+    first_parts = [f"{mapping.demographics[name]}/" for name in task.features.demographics if name != AGE]
+    own = [mapping.birth, mapping.death, mapping.observation.start, mapping.observation.end]
+    sets.append(Concept(codes=tuple(own), prefixes=tuple(first_parts)))
+    codes = {code for concept in sets for code in concept.codes}
+    prefixes = {prefix for concept in sets for prefix in concept.prefixes}
+    return in_concept(Concept(codes=tuple(sorted(codes)), prefixes=tuple(sorted(prefixes))))
+
+
+def in_concept(concept: Concept) -> Column:
+    """Whether an event's code is in a concept."""
+    begins = [F.col(CODE).startswith(prefix) for prefix in concept.prefixes]
+    return reduce(Column.__or__, begins, F.col(CODE).isin(list(concept.codes)))
+
+
+def count_concepts(records: DataFrame, concepts: dict[str, Concept]) -> dict[str, tuple[int, int]]:
+    """For each concept its events and its patients, in one job."""
+    found = [F.when(in_concept(concept), name) for name, concept in concepts.items()]
+    rows = (
+        records.select(SUBJECT_ID, F.explode(F.array_compact(F.array(*found))).alias("concept"))
+        .groupBy("concept")
+        .agg(F.count("*").alias("events"), F.countDistinct(SUBJECT_ID).alias("patients"))
+        .collect()
+    )
+    counts = {row["concept"]: (row["events"], row["patients"]) for row in rows}
+    return {name: counts.get(name, (0, 0)) for name in concepts}
 
 
 # ---------------------------------------------------------------- one task's patients

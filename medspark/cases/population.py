@@ -106,7 +106,12 @@ def _is(history: History, code: str) -> Bools:
 
 
 def _of_concept(history: History, name: str, task: EventTask) -> History:
-    return history.of_codes(has_concept(history.codes, as_concept(name, task.concepts)))
+    return _of_concepts(history, (name,), task)
+
+
+def _of_concepts(history: History, names: tuple[str, ...], task: EventTask) -> History:
+    wanted = [has_concept(history.codes, as_concept(name, task.concepts)) for name in names]
+    return history.of_codes(np.logical_or.reduce(wanted))
 
 
 def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints, Ints]:
@@ -121,7 +126,7 @@ def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints
         order = np.lexsort((index_time, subject))
         return subject[order], index_time[order]
     assert population.index is not None
-    events = _of_concept(history, population.index.event, task)
+    events = _of_concepts(history, population.index.event, task)
     key = events.subject if population.index.take == "first" else events.place
     _, at = np.unique(key, return_index=True)
     return events.subject[at], events.time[at]
@@ -154,7 +159,7 @@ def _failed(
     closed = task.time.at_prediction_time == "included"
     failed = {DIED: death <= time if closed else death < time, UNOBSERVED: (start == NEVER) | (last_day < time)}
     if population.washout_days is not None and population.index is not None:
-        events = _of_concept(history, population.index.event, task)
+        events = _of_concepts(history, population.index.event, task)
         low = index_time - round(population.washout_days * DAY)
         first, after = between(events, subject, low, index_time, closed=(True, False))
         failed[WASHOUT] = after > first

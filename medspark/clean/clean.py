@@ -44,8 +44,8 @@ from medspark.columns import (
 )
 from medspark.errors import AccountingError, InputError
 from medspark.raw_table import RawTable
-from medspark.task import TableTask
 from medspark.table_rules import outcome_columns
+from medspark.task import TableTask
 
 
 class Counts(NamedTuple):

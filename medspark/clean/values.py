@@ -177,7 +177,7 @@ def spark_type(spec: ColumnBase) -> str:
 def _steps(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> list[Step]:
     match spec:
         case NumberColumn():
-            return [_number_type(name, spec, dtype), *_units(spec.units), *_range(spec.range)]
+            return [_number_type(name, spec, dtype, table.source.point_zero), *_units(spec.units), *_range(spec.range)]
         case IntervalColumn():
             _only(name, dtype, spec.type, {"string"})
             return [Step("type", "an interval such as [70-80) or >200", _interval), *_range(spec.range)]
@@ -217,7 +217,7 @@ def _only(name: str, dtype: str, declared: str, allowed: set[str] | frozenset[st
 # ---------------------------------------------------------------- steps
 
 
-def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
+def _number_type(name: str, spec: NumberColumn, dtype: str, point_zero: bool) -> Step:
     target = spark_type(spec)
     expected = {
         "long": "a whole number",
@@ -230,7 +230,7 @@ def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
             "double": _double,
             "decimal": partial(_decimal, spec.scale, target),
         }
-        return Step("type", says, parse.get(spec.type, partial(_whole, target)))
+        return Step("type", says, parse.get(spec.type, partial(_whole_with_point if point_zero else _whole, target)))
     allowed = set(_WHOLE_DTYPES)
     if spec.type == "double":
         allowed |= {"float", "double"}
@@ -243,8 +243,11 @@ def _number_type(name: str, spec: NumberColumn, dtype: str) -> Step:
 
 
 def _whole(target: str, text: Column) -> Column:
-    """Refuses exponents, what does not fit and decimals but zeros: 263.0, as tables with gaps are often written."""
-    return F.regexp_replace(text, r"^([+-]?[0-9]+)\.0+$", "$1").try_cast(target)
+    return text.try_cast(target)  # refuses decimals, exponents and what does not fit
+
+
+def _whole_with_point(target: str, text: Column) -> Column:
+    return _whole(target, F.regexp_replace(text, r"^([+-]?[0-9]+)\.0+$", "$1"))
 
 
 def _double(text: Column) -> Column:

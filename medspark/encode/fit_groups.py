@@ -111,7 +111,7 @@ def _aggregate(train: DataFrame, groups: list[GroupColumn], known: list[tuple[st
 
 
 def _moments(at: int, with_knots: bool) -> list[Column]:
-    number = F.get("numbers", at)
+    number = as_number(F.get("numbers", at))
     parts = [
         F.count(number).alias(f"count{at}"),
         F.avg(number).alias(f"mean{at}"),
@@ -141,9 +141,7 @@ def _entries(group: GroupColumn) -> Column:
 
 
 def _entry(group: GroupColumn, code: Column, *numbers: Column) -> Column:
-    return F.struct(
-        F.lit(group.name).alias("column"), code.alias("code"), F.array(*map(as_number, numbers)).alias("numbers")
-    )
+    return F.struct(F.lit(group.name).alias("column"), code.alias("code"), F.array(*numbers).alias("numbers"))
 
 
 def _most_known(train: DataFrame, vocabularies: dict[str, tuple[str, ...]]) -> dict[str, int]:
@@ -177,7 +175,7 @@ def _values(group: GroupColumn, shared: dict[str, Any], found: Found) -> ValuesS
         scaling=settings.scaling,
         center=tuple(tuple(number.center for number in row) for row in fitted),
         scale=tuple(tuple(number.scale for number in row) for row in fitted),
-        knots=tuple(tuple(number.knots for number in row) for row in fitted),
+        knots=tuple(tuple(number.knots for number in row) for row in fitted if settings.scaling == "quantile"),
         impute=tuple(tuple(number.impute for number in row) for row in fitted),
     )
 

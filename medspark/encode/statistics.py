@@ -99,14 +99,16 @@ class BagStatistics(_GroupStatistics):
 
 
 class ValuesStatistics(_GroupStatistics):
-    """Some numbers of each code: `center`, `scale` and `impute` are (codes, takes), `knots` (codes, takes, KNOTS)."""
+    """Some numbers of each code, `takes`: value -> (value - center) / scale, or its place among the `knots`."""
 
     takes: tuple[str, ...]
     scaling: Literal["standard", "robust", "quantile", "none"]
     center: tuple[tuple[float, ...], ...]
     scale: tuple[tuple[float, ...], ...]
-    knots: tuple[tuple[tuple[float, ...], ...], ...]
     impute: tuple[tuple[float, ...], ...]
+    """These three are (codes, takes)."""
+    knots: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    """(codes, takes, KNOTS) of the quantile scaling; empty of the others, as thousands of codes make many."""
 
     @property
     def marks_presence(self) -> bool:

@@ -5,7 +5,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from medspark.evaluate.report_format import NONE, count, interval, number, percent, words
-from medspark.task import Task
+from medspark.event_task import EventTask
+from medspark.task import TableTask, Task
 
 if TYPE_CHECKING:
     from medspark.evaluate.report import ReportData
@@ -140,9 +141,18 @@ def use(task: Task) -> list[Fact]:
 
 def prediction(task: Task) -> list[Fact]:
     """Source, population, outcome, moment and division of the data."""
-    source, split = task.source, task.split
+    split = task.split
     shares = {"training": split.train, "validation": split.valid, "test": split.test}
     divided = ", ".join(f"{percent(share, 0)} {name}" for name, share in shares.items())
+    return [
+        *(_of_events(task) if isinstance(task, EventTask) else _of_table(task)),
+        ("Split", f"By patient, never by case: {divided} (hash of the patient's id, seed {split.seed})."),
+        ("Risk bands", _bands(task) or "None."),
+    ]
+
+
+def _of_table(task: TableTask) -> list[Fact]:
+    source = task.source
     moment = f"At {source.time}." if source.time else "When the row is complete: the source has no time column."
     return [
         ("Source", f"{PurePath(source.path).name} ({source.format}), one row per {source.case}"),
@@ -151,9 +161,42 @@ def prediction(task: Task) -> list[Fact]:
         ("Exclusions", [f"{rule.name}, because {rule.because}" for rule in task.exclude] or "None."),
         ("Outcome", [task.outcome.name, f"Rule: {task.outcome.when}"]),
         ("Moment of prediction", moment),
-        ("Split", f"By patient, never by case: {divided} (hash of the patient's id, seed {split.seed})."),
-        ("Risk bands", _bands(task) or "None."),
     ]
+
+
+def _of_events(task: EventTask) -> list[Fact]:
+    population, outcome = task.population, task.outcome
+    if population.index is not None:
+        which = "the first" if population.index.take == "first" else "every"
+        who = f"Patients with {which} event of: {' or '.join(population.index.event)}."
+        moment = f"{population.predict_after_hours:g} hours after that event." if population.predict_after_hours else ""
+        moment = moment or "At that event."
+    else:
+        who, moment = "Everybody with an event by then.", f"At {', '.join(population.snapshot.at)}."  # type: ignore[union-attr]
+    limits = {
+        "years old at least": population.age_at_least,
+        "years old at most": population.age_at_most,
+        "days under observation before": population.history_days,
+        "days without another index event before": population.washout_days,
+    }
+    required = [f"{value:g} {what}" for what, value in limits.items() if value is not None]
+    required += [f"had {rule.had}{_within(rule.within_days)}, because {rule.because}" for rule in population.require]
+    excluded = [f"{rule.name}, because {rule.because}" for rule in population.exclude]
+    end = "to the end of what is known" if outcome.to_days is None else f"to {outcome.to_days:g} days"
+    edge = "counts as history" if task.time.at_prediction_time == "included" else "is no history"
+    return [
+        ("Source", f"Events by the mapping {task.source.mapping} ({task.source.format})"),
+        ("Population", who),
+        ("Required", required or "Nothing."),
+        ("Exclusions", excluded or "None."),
+        ("Outcome", [outcome.name, f"An event of {outcome.event} from {outcome.from_days:g} {end} after."]),
+        ("Follow-up", f"{words(outcome.follow_up)}; a death in the time at risk: {words(outcome.death).lower()}."),
+        ("Moment of prediction", f"{moment} An event at that very time {edge}; one not yet known then never does."),
+    ]
+
+
+def _within(days: float | None) -> str:
+    return "" if days is None else f" in the {days:g} days before"
 
 
 def _bands(task: Task) -> list[str]:

@@ -45,7 +45,8 @@ def participants(data: "ReportData") -> dict[str, Any]:
 def _shown_counts(data: "ReportData") -> Shown:
     """Every count of the flow → how it is written: small ones hidden, and then the others rounded to tens."""
     counts = data.counts
-    every = [counts.get("rows_in"), counts.get("records"), counts.get("duplicates"), _aside(data)]
+    names = ("rows_in", "records", "duplicates", "candidates", "with_events", "non_events")
+    every = [*(counts.get(name) for name in names), _aside(data)]
     every += _quarantined(data).values()
     every += [row[key] for row in data.attrition for key in ("removed", "remaining")]
     every += [split.get(key) for split in _split_counts(data).values() for key in ("cases", "positives")]
@@ -71,12 +72,18 @@ def _flow(data: "ReportData", shown: Shown) -> list[dict[str, Any]]:
     taken = {"set aside by a cleaning rule": _aside(data), "duplicates removed": counts.get("duplicates", 0)}
     lost = [f"− {shown[rows]} {what}" for what, rows in taken.items() if rows]
     steps = [{"title": "Rows read", "count": shown[counts.get("rows_in")], "out": lost}]
-    title, amount = "Records", counts.get("records")
+    title, amount = _starting(data)
     for row in data.attrition:
         out = f"− {shown[row['removed']]} {row['criterion']}: {row['because']}"
         steps.append({"title": title, "count": shown[amount], "out": [out]})
         title, amount = "Remaining", row["remaining"]
     return [*steps, {"title": "Cases", "count": shown[amount], "out": ["divided by patient"]}]
+
+
+def _starting(data: "ReportData") -> tuple[str, int | None]:
+    """What the exclusions start from: records, or the prediction times that events give."""
+    candidates = data.counts.get("candidates")
+    return ("Records", data.counts.get("records")) if candidates is None else ("Candidates", candidates)
 
 
 def _splits(data: "ReportData", shown: Shown) -> list[dict[str, str]]:
@@ -91,7 +98,8 @@ def _splits(data: "ReportData", shown: Shown) -> list[dict[str, str]]:
 
 
 def _attrition(data: "ReportData", shown: Shown) -> Table:
-    rows: list[list[Cell]] = [["all records", NONE, shown[data.counts.get("records")], NONE]]
+    title, amount = _starting(data)
+    rows: list[list[Cell]] = [[f"all {title.lower()}", NONE, shown[amount], NONE]]
     rows += [
         [row["criterion"], shown[row["removed"]], shown[row["remaining"]], row["because"]] for row in data.attrition
     ]
@@ -104,8 +112,14 @@ def _attrition(data: "ReportData", shown: Shown) -> Table:
 def balance(data: "ReportData") -> str:
     """Rows in against rows kept and set aside, in two sentences."""
     shown, counts = _shown_counts(data), data.counts
+    kept = f"{shown[counts.get('records')]} kept as records"
+    if "with_events" in counts:
+        kept = (
+            f"{shown[counts['with_events']]} made {shown[counts.get('records')]} events, "
+            f"{shown[counts['non_events']]} are no events by a rule of the mapping"
+        )
     return (
-        f"{shown[counts.get('rows_in')]} rows read: {shown[counts.get('records')]} kept as records, "
+        f"{shown[counts.get('rows_in')]} rows read: {kept}, "
         f"{shown[_aside(data)]} set aside, {shown[counts.get('duplicates')]} duplicates removed and "
         f"{counts.get('blank_lines', 0):,} blank lines. Nothing else was dropped; every row set aside is "
         "kept with its place and its reason."

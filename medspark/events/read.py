@@ -155,6 +155,7 @@ def raw_table(source: EventSource, mapping: Mapping, name: str, spec: MappedTabl
             missing=mapping.missing,
             encoding=mapping.encoding,
             delimiter=mapping.delimiter,
+            point_zero=mapping.point_zero,
             quoted_newlines=mapping.quoted_newlines,
             duplicates=spec.duplicates,
         ),

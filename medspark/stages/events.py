@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from medspark.bundle import Bundle
 from medspark.cases.cases import Attrition
-from medspark.cases.events import EXCLUDED, Plan, build_candidates
+from medspark.cases.events import EXCLUDED, Plan, build_candidates, count_concepts
 from medspark.cases.population import Criterion, criteria, to_micros
 from medspark.columns import (
     BUNDLE_ID,
@@ -67,8 +67,7 @@ def clean_stage(run: Run, task: EventTask, repairs_path: str | None = None) -> E
         events = sum(table.events for table in found.counts.values())
         require_rows(spark, written, events)
         require_rows(spark, aside, _set_aside(found))
-        tables = {name: counts._asdict() for name, counts in found.counts.items()}
-        counts = {"rows_in": _rows_in(found), "records": events, "tables": tables}
+        counts = _totals(found)
         facts = {"rules": rules_digest(task, CLEAN_SECTIONS), "fingerprint": found.fingerprint, "counts": counts}
         write_facts(spark, written, facts)
         publish(spark, run.store, (RECORDS, QUARANTINE), run.version)
@@ -85,12 +84,45 @@ def _input(task: EventTask, found: Events) -> dict[str, Any]:
     return {"path": where, "files": found.files, "fingerprint": found.fingerprint}
 
 
-def _rows_in(found: Events) -> int:
-    return sum(table.rows_in for table in found.counts.values())
+def _totals(found: Events) -> dict[str, Any]:
+    """The counts of all tables together, and of each."""
+    tables = found.counts
+    quarantined = {f"{name}, {rule}": rows for name, t in tables.items() for rule, rows in t.quarantined.items()}
+    emptied = {f"{name}, {rule}": rows for name, t in tables.items() for rule, rows in t.set_missing.items()}
+    return {
+        "rows_in": sum(table.rows_in for table in tables.values()),
+        "blank_lines": sum(table.blank_lines for table in tables.values()),
+        "with_events": sum(table.with_events for table in tables.values()),
+        "non_events": sum(sum(table.non_events.values()) for table in tables.values()),
+        "records": sum(table.events for table in tables.values()),
+        "quarantined": quarantined,
+        "duplicates": sum(table.duplicates for table in tables.values()),
+        "set_missing": emptied,
+        "tables": {name: counts._asdict() for name, counts in tables.items()},
+    }
 
 
 def _set_aside(found: Events) -> int:
     return sum(sum(table.quarantined.values()) + table.duplicates for table in found.counts.values())
+
+
+def concepts_stage(run: Run, task: EventTask) -> None:
+    """Say for each concept of the task how many codes, events and patients it has in the store's records.
+
+    Raises:
+        InputError: there are no records, or they were made by another mapping.
+    """
+    with run.receipt.timed("concepts"), run.progress("concepts"):
+        task = with_concepts(run, task)
+        facts = read_facts(run.spark, table_path(run.spark, run.store, RECORDS))
+        require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
+        found = count_concepts(read_table(run.spark, run.store, RECORDS), task.concepts)
+    run.receipt.counts["concepts"] = {name: {"events": n, "patients": m} for name, (n, m) in found.items()}
+    run.say(f"  {'concept':<22}{'codes':>12}{'events':>12}{'patients':>12}")
+    for name, (events, patients) in found.items():
+        concept = task.concepts[name]
+        codes = f"{len(concept.codes):,}" + (" + prefix" if concept.prefixes else "")
+        run.say(f"  {name:<22}{codes:>12}{events:>12,}{patients:>12,}")
 
 
 def features_stage(run: Run, task: EventTask) -> None:
@@ -138,7 +170,7 @@ def score_stage(run: Run, bundle: Bundle, task: EventTask, source: str | None, a
         run_id = score_id(bundle.bundle_id, found.fingerprint, as_of)
         run.receipt.bundle_id = bundle.bundle_id
         run.receipt.inputs["source"] = _input(task, found)
-        run.receipt.counts["score"] = {"tables": {name: counts._asdict() for name, counts in found.counts.items()}}
+        run.receipt.counts["score"] = _totals(found)
         if is_scored(run, run_id):
             return run_id
         with run.receipt.timed("score"), run.progress("score"):

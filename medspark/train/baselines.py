@@ -20,11 +20,17 @@ Floats = NDArray[np.float64]
 MAX_ROWS: Final = 500_000
 DENSE_CELLS: Final = 60_000_000
 """Boosting reads float64: this many cells are half a gigabyte. Beyond it, the rarest codes are left out."""
+NUMBER_CELLS: Final = 120_000_000
+LEAST_ROWS: Final = 5_000
+"""Beyond so many numbers in all fewer cases are drawn, to this least."""
 MAX_LEVELS: Final = 255
 """scikit-learn's limit for a categorical feature of gradient boosting."""
 PENALTIES: Final = (0.01, 0.1, 1.0)
 CATEGORIES: Final = "categories"
-CODES: Final = "codes_"
+CODES: Final = ("codes_", "tokens_")
+"""A sequence's events are a bag of codes to a baseline."""
+GRID: Final = "grid_"
+LEFT_OUT: Final = ("times_", "numbers_")
 
 
 class _Classifier(Protocol):
@@ -44,9 +50,11 @@ class Baseline:
     description: str
     """How it was fitted, for the report: settings chosen, rows used, what was left out."""
     rows: int
+    sizes: Mapping[str, int]
 
     def __call__(self, tensors: Tensors) -> Floats:
-        return np.asarray(self.classifier.predict_proba(self.design(tensors))[:, 1], dtype=np.float64)
+        x = self.design(plain_tensors(tensors, self.sizes))
+        return np.asarray(self.classifier.predict_proba(x)[:, 1], dtype=np.float64)
 
 
 def fit_baselines(tensors: Tensors, label: NDArray[Any], sizes: Mapping[str, int], seed: int) -> dict[str, Baseline]:
@@ -54,23 +62,69 @@ def fit_baselines(tensors: Tensors, label: NDArray[Any], sizes: Mapping[str, int
 
     Args:
         tensors: any of `numeric` (n, d) float32, standardised and imputed; `categories` (n, k) int32, ids of
-            one table that serves all columns; `codes_<name>` (n, m) int32, ids of codes with 0 as padding.
+            one table that serves all columns; `codes_<name>` (n, m) int32, ids of codes with 0 as padding; of
+            events `tokens_<name>`, as codes, and `grid_<name>` (n, steps * 2 * codes) float32. The times and
+            numbers of a sequence are left out.
         label: (n,) of 0 and 1.
-        sizes: the table's size for `categories`, the vocabulary's for each `codes_<name>`.
-        seed: draws the rows of fits beyond 500,000 and the held-back parts.
+        sizes: the table's size for `categories`, the vocabulary's for each `codes_<name>` and `tokens_<name>`, the
+            number of codes for each `grid_<name>`.
+        seed: draws the rows of fits beyond 500,000, or fewer where the numbers are many, and the held-back parts.
 
     Raises:
         InputError: no tensor, tensors of different lengths, a NaN, or one outcome only.
     """
     y = _checked(tensors, label)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(y))[:MAX_ROWS]
-    sample = {name: tensor[order] for name, tensor in tensors.items()}
+    order = rng.permutation(len(y))[: _most_rows(tensors, sizes)]
+    sample = plain_tensors({name: tensor[order] for name, tensor in tensors.items()}, sizes)
     used = f"{len(order):,} of {len(y):,} training rows, drawn by seed {seed}" if len(order) < len(y) else "all rows"
+    used += _of_events(tensors)
     return {
         "logistic_regression": _fit_logistic(sample, y[order], sizes, used),
         "gradient_boosting": _fit_boosting(sample, y[order], sizes, seed, used),
     }
+
+
+def plain_tensors(tensors: Tensors, sizes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+    """The tensors that a baseline can read: grids become numbers, the times and numbers of sequences are left out."""
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith((GRID, *LEFT_OUT))}
+    grids = [grid_summary(tensors[name], sizes[name]) for name in sorted(tensors) if name.startswith(GRID)]
+    if grids:
+        kept["numeric"] = np.concatenate([*([kept["numeric"]] if "numeric" in kept else []), *grids], axis=1)
+    return kept
+
+
+def grid_summary(grid: NDArray[Any], codes: int) -> NDArray[np.float32]:
+    """Of each code of a grid (n, steps * 2 * codes): all last observed values, all means, all shares of steps observed.
+
+    Returns:
+        (n, 3 * codes), 0 where a code has no value: the code's mean in training.
+    """
+    steps = grid.shape[1] // (2 * codes)
+    by_step = grid.reshape(len(grid), steps, 2, codes)
+    value, observed = by_step[:, :, 0], by_step[:, :, 1]
+    last = steps - 1 - np.argmax(observed[:, ::-1], axis=1)  # a code never observed: the last step, which holds 0
+    newest = np.take_along_axis(value, last[:, None], axis=1)[:, 0]
+    count = observed.sum(axis=1)
+    mean = value.sum(axis=1) / np.maximum(count, 1)
+    return np.concatenate([newest, mean, count / steps], axis=1).astype(np.float32)
+
+
+def _most_rows(tensors: Tensors, sizes: Mapping[str, int]) -> int:
+    """Numbers are dense in both baselines: of thousands a case, fewer cases."""
+    width = tensors["numeric"].shape[1] if "numeric" in tensors else 0
+    width += sum(3 * sizes[name] for name in tensors if name.startswith(GRID))
+    return min(MAX_ROWS, max(LEAST_ROWS, NUMBER_CELLS // max(width, 1)))
+
+
+def _of_events(tensors: Tensors) -> str:
+    """What the baselines make of sequences and grids, for their descriptions."""
+    said = ""
+    if any(name.startswith("tokens_") for name in tensors):
+        said += "; sequences as bags of codes, without times and numbers"
+    if any(name.startswith(GRID) for name in tensors):
+        said += "; of grids each code's last value, mean and share of steps with one"
+    return said
 
 
 def _checked(tensors: Tensors, label: NDArray[Any]) -> NDArray[np.int64]:
@@ -129,7 +183,7 @@ def _fit_logistic(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, in
         best = min(losses, key=lambda penalty: losses[penalty])
     tried = ", ".join(f"{penalty:g}" for penalty in PENALTIES)
     note = f"L2 penalty C={best:g}, the best of {tried} on a fifth held back; {used}"
-    return Baseline(fitted(best, len(y)), design, note, len(y))
+    return Baseline(fitted(best, len(y)), design, note, len(y), sizes)
 
 
 # ---------------------------------------------------------------- gradient boosting
@@ -214,4 +268,4 @@ def _fit_boosting(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, in
     every = sum(sizes[name] - 1 for name in codes)
     left_out = f"; the {kept:,} most frequent of {every:,} codes" if kept < every else ""
     note = f"{model.n_iter_} trees of 15 leaves, stopped early on a tenth held back; {used}{left_out}"
-    return Baseline(model, design, note, len(y))
+    return Baseline(model, design, note, len(y), sizes)

@@ -35,8 +35,9 @@ from medspark.evaluate.calibration import Calibration, apply_calibration, fit_ca
 from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.metrics import performance
 from medspark.evaluate.report import ReportData, write_report
+from medspark.event_task import EventTask
 from medspark.raw_table import CategoryColumn, ColumnBase
-from medspark.task import Task, dump_task
+from medspark.task import TableTask, Task, dump_task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.export import export_litert, keras_logits
@@ -198,7 +199,7 @@ def fill_bundle(
         created_at=created_at,
         metrics=trained.metrics,
         attrition=facts["attrition"][1:],
-        counts={**facts["counts"], "splits": facts["splits"]},
+        counts={**facts["counts"], "splits": facts["splits"], **_candidates(facts)},
         features=feature_rows(trained.statistics),
         history=trained.fitted.history,
         versions=facts["versions"],
@@ -209,8 +210,20 @@ def fill_bundle(
     return {"created_at": created_at, "engine": engine, **{k: v for k, v in facts.items() if k != "attrition"}}
 
 
+def _candidates(facts: dict[str, Any]) -> dict[str, int]:
+    """What the exclusions of an event task start from."""
+    return {"candidates": facts["attrition"][0]["remaining"]} if "tables" in facts["counts"] else {}
+
+
 def input_schema(task: Task) -> dict[str, Any]:
-    """The columns that a source must have: name, type, unit, whether it may be missing, levels."""
+    """What a source must have: of a table its columns, with type, unit, levels and whether they may be missing; of
+    events the mapping's tables with their columns' types, and the concepts that are read."""
+    if isinstance(task, EventTask):
+        tables = task.mapping.tables.items() if task.mapping is not None else ()
+        return {
+            "tables": {name: {key: kind.type for key, kind in table.columns.items()} for name, table in tables},
+            "concepts": {name: concept.model_dump(mode="json") for name, concept in task.concepts.items()},
+        }
     keys = (task.source.case, task.source.subject)
     return {
         "columns": [
@@ -226,7 +239,7 @@ def input_schema(task: Task) -> dict[str, Any]:
     }
 
 
-def _levels(column: ColumnBase, task: Task) -> list[str] | None:
+def _levels(column: ColumnBase, task: TableTask) -> list[str] | None:
     if not isinstance(column, CategoryColumn):
         return None
     if column.lookup is not None:
@@ -262,5 +275,23 @@ def feature_rows(statistics: Statistics) -> list[dict[str, Any]]:
             "summary": f"{len(bag.codes)} codes; {bag.rare:,} rarer ones unknown",
         }
         for bag in statistics.codes
+    ]
+    groups = [
+        *(("bag", bag, f"(at most {bag.width} a case)", "unknown") for bag in statistics.bags),
+        *(("values", v, f"x {len(v.takes)} numbers; {v.scaling} scaling", "left out") for v in statistics.values),
+        *(
+            ("sequence", sequence, f"of the last {sequence.last} events", "unknown")
+            for sequence in statistics.sequences
+        ),
+        *(("grid", grid, f"x {grid.steps} steps", "left out") for grid in statistics.grids),
+    ]
+    rows += [
+        {
+            "name": group.column,
+            "kind": kind,
+            "missing_share": group.missing_share,
+            "summary": f"{len(group.codes)} codes {shape}; {group.rare:,} rarer ones {fate}",
+        }
+        for kind, group, shape, fate in groups
     ]
     return rows

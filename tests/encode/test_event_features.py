@@ -1,0 +1,420 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medspark.encode.apply import encode_cases
+from medspark.encode.encoder import encode, encode_batches
+from medspark.encode.fit import fit_statistics
+from medspark.encode.flat import distinct_ids, entries
+from medspark.encode.statistics import (
+    KNOTS,
+    BagStatistics,
+    GridStatistics,
+    SequenceStatistics,
+    Statistics,
+    ValuesStatistics,
+    dtype_of,
+    from_json,
+    to_json,
+)
+from medspark.encode.tensors import arrays
+from medspark.errors import InputError
+from medspark.event_task import EventFeatures
+
+# ---------------------------------------------------------------- encoding
+
+
+def vocabulary(column, *codes):
+    return {"column": column, "codes": codes, "counts": (1,) * len(codes), "rare": 0, "missing_share": 0.0}
+
+
+BAG = BagStatistics(**vocabulary("dx", "I10", "E11", "Z99"), width=2)
+VALUES = ValuesStatistics(
+    **vocabulary("labs", "na", "k"),
+    takes=("last", "count"),
+    scaling="standard",
+    center=((140.0, 2.0), (4.0, 1.0)),
+    scale=((5.0, 1.0), (0.5, 2.0)),
+    impute=((135.0, 0.0), (4.0, 0.0)),
+)
+SEQUENCE = SequenceStatistics(**vocabulary("past", "na", "visit"), last=3, mean=(140.0, 0.0), scale=(5.0, 1.0))
+GRID = GridStatistics(**vocabulary("vitals", "hr", "spo2"), steps=2, mean=(80.0, 98.0), scale=(10.0, 1.0))
+NAN = float("nan")
+
+
+def statistics(**groups):
+    return Statistics(cases=10, numeric=(), categorical=(), codes=(), **{k: (v,) for k, v in groups.items()})
+
+
+ALL = statistics(bags=BAG, values=VALUES, sequences=SEQUENCE, grids=GRID)
+
+
+STRING = pa.string()
+
+
+def batch(text=STRING, **columns):
+    """Columns of cases as Spark hands them over; `text` is how it writes strings."""
+    types = {
+        "dx": pa.list_(text),
+        "labs": pa.map_(text, pa.struct([("last", pa.float64()), ("count", pa.float64())])),
+        "past": pa.list_(pa.struct([("code", text), ("hours_before", pa.float64()), ("number", pa.float64())])),
+        "vitals": pa.map_(text, pa.list_(pa.float64())),
+    }
+    return pa.RecordBatch.from_arrays([pa.array(v, types[k]) for k, v in columns.items()], names=list(columns))
+
+
+def event(code, hours_before, number):
+    return {"code": code, "hours_before": hours_before, "number": number}
+
+
+def inputs(found, given):
+    return {name: array.round(4).tolist() for name, array in encode(found, given).items()}
+
+
+def test_a_bag_has_the_rarest_codes_first_the_unknown_as_one_and_padding_behind():
+    # I10 is 2, E11 3, Z99 4; two unknown codes are one 1; of three known codes the commonest falls out
+    found = batch(dx=[["E11", "I10", "Z99"], ["I10"], [], ["???", "I10", "who"], ["!!!", "???"]])
+    assert inputs(found, statistics(bags=BAG)) == {"codes_dx": [[4, 3], [2, 0], [0, 0], [2, 1], [1, 0]]}
+
+
+def test_values_are_scaled_imputed_and_marked_code_after_code():
+    found = batch(
+        labs=[
+            [("na", {"last": 145.0, "count": 3.0}), ("???", {"last": 1.0, "count": 1.0})],
+            [("k", {"last": None, "count": 3.0}), ("na", {"last": NAN, "count": 2.0})],
+            [],
+            [("k", {"last": float("inf"), "count": 1.0}), ("na", None)],
+        ]
+    )
+    # of each code the last value, the count, and whether the case has it; without it 135 and 0, or 4 and 0
+    assert inputs(found, statistics(values=VALUES)) == {
+        "numeric": [
+            [1.0, 1.0, 1.0, 0.0, -0.5, 0.0],
+            [-1.0, 0.0, 1.0, 0.0, 1.0, 1.0],
+            [-1.0, -2.0, 0.0, 0.0, -0.5, 0.0],
+            [-1.0, -2.0, 1.0, 0.0, 0.0, 1.0],
+        ]
+    }
+
+
+@pytest.mark.parametrize(("takes", "width"), [(("count",), 1), (("present",), 1), (("count", "present"), 2)])
+def test_what_says_itself_whether_there_is_a_code_has_no_indicator(takes, width):
+    one = (1.0,) * len(takes)
+    zero = (0.0,) * len(takes)
+    group = ValuesStatistics(
+        **vocabulary("labs", "na"), takes=takes, scaling="none", center=(zero,), scale=(one,), impute=(zero,)
+    )
+    assert statistics(values=group).widths() == {"numeric": width}
+
+
+def test_quantile_scaling_is_each_numbers_own_and_leaves_presence_alone():
+    tens, flat = tuple(10 * share for share in KNOTS), (7.0,) * len(KNOTS)
+    group = ValuesStatistics(
+        **vocabulary("labs", "na", "k"),
+        takes=("last", "count"),
+        scaling="quantile",
+        center=((0.0, 0.0),) * 2,
+        scale=((1.0, 1.0),) * 2,
+        impute=((5.0, 0.0), (7.0, 0.0)),
+        knots=((tens, KNOTS), (flat, KNOTS)),
+    )
+    found = batch(labs=[[("na", {"last": 2.5, "count": 1.0})], [("k", {"last": 9.0, "count": 0.25})]])
+    assert inputs(found, statistics(values=group)) == {
+        "numeric": [[0.25, 1.0, 1.0, 0.5, 0.0, 0.0], [0.5, 0.0, 0.0, 0.5, 0.25, 1.0]]
+    }
+
+
+def test_a_sequence_ends_with_the_newest_event_and_is_padded_before():
+    found = batch(
+        past=[
+            [event("na", math.expm1(1), 145.0), event("visit", 0.0, None)],
+            [],
+            [event("???", math.expm1(2), 9.0), event("na", NAN, NAN), event(None, 0.0, 1e9)],
+            [event("na", 0.0, 1e9), event("na", 0.0, -1e9), event("visit", 0.0, 2.0), event("visit", 0.0, 3.0)],
+        ]
+    )
+    assert inputs(found, statistics(sequences=SEQUENCE)) == {
+        "tokens_past": [[0, 2, 3], [0, 0, 0], [1, 2, 1], [2, 3, 3]],
+        "times_past": [[0.0, approx(0.1), 0.0], [0.0] * 3, [approx(0.2), 0.0, 0.0], [0.0] * 3],
+        "numbers_past": [[0.0, 1.0, 0.0], [0.0] * 3, [0.0] * 3, [-10.0, 2.0, 3.0]],
+    }
+
+
+def approx(number):
+    return pytest.approx(number, abs=1e-6)
+
+
+def test_a_grid_has_the_numbers_of_a_step_and_then_whether_there_is_one():
+    found = batch(vitals=[[("hr", [90.0, None]), ("???", [1.0, 1.0])], [], [("spo2", [NAN, 97.0]), ("hr", None)]])
+    # step by step: hr, spo2, is there an hr, is there an spo2
+    assert inputs(found, statistics(grids=GRID)) == {
+        "grid_vitals": [
+            [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            [0.0] * 8,
+            [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0],
+        ]
+    }
+
+
+def test_groups_without_a_known_code_leave_no_input_but_unknown_ids():
+    empty = statistics(
+        bags=BagStatistics(**vocabulary("dx"), width=1),
+        values=VALUES.model_copy(update={"codes": (), "center": (), "scale": (), "impute": ()}),
+        sequences=SequenceStatistics(**vocabulary("past"), last=1, mean=(), scale=()),
+        grids=GridStatistics(**vocabulary("vitals"), steps=2, mean=(), scale=()),
+    )
+    found = {name: array.tolist() for name, array in encode(CASES.slice(0, 1), empty).items()}
+    assert found == {"codes_dx": [[1]], "tokens_past": [[1]], "times_past": [[approx(0.1)]], "numbers_past": [[0.0]]}
+    assert list(found) == list(empty.widths())
+
+
+CASES = batch(
+    dx=[["E11", "I10"], [], None, ["???"]],
+    labs=[[("na", {"last": 145.0, "count": 3.0})], [], None, [("k", None)]],
+    past=[[event("na", math.expm1(1), 145.0)], [], None, [event("visit", 2.0, None)] * 2],
+    vitals=[[("hr", [90.0, None])], [], None, [("spo2", [None, 97.0])]],
+)
+
+
+def test_a_null_column_is_an_empty_one():
+    found = encode(CASES, ALL)
+    assert all(array[1].tolist() == array[2].tolist() for array in found.values())
+
+
+def test_names_widths_and_types_are_those_that_the_statistics_say():
+    found = encode(CASES, ALL)
+    assert {name: array.shape for name, array in found.items()} == {n: (4, w) for n, w in ALL.widths().items()}
+    assert {name: array.dtype.name for name, array in found.items()} == {name: dtype_of(name) for name in found}
+    assert ALL.columns() == ["labs", "dx", "past", "vitals"]
+    assert ALL.sizes() == {"categories": 0, "codes_dx": 5, "tokens_past": 4, "grid_vitals": 2}
+
+
+def test_strings_of_spark_may_be_large_ones():
+    large = batch(pa.large_string(), **{name: CASES.column(name).to_pylist() for name in CASES.schema.names})
+    assert same(encode(large, ALL), encode(CASES, ALL))
+
+
+def test_lists_may_be_large_ones():
+    column = CASES.column("dx").cast(pa.large_list(pa.large_string()))
+    large = CASES.set_column(0, "dx", column)
+    assert same(encode(large, ALL), encode(CASES, ALL))
+
+
+def same(found, expected):
+    return found.keys() == expected.keys() and all(np.array_equal(found[name], expected[name]) for name in found)
+
+
+def test_an_empty_batch_gives_empty_tensors():
+    assert {name: array.shape for name, array in encode(CASES.slice(0, 0), ALL).items()} == {
+        name: (0, width) for name, width in ALL.widths().items()
+    }
+
+
+def test_statistics_of_events_come_back_from_json_unchanged():
+    assert from_json(to_json(ALL)) == ALL
+
+
+def test_wide_tensors_come_in_short_batches_and_lose_no_row(monkeypatch):
+    monkeypatch.setattr("medspark.encode.encoder.MOST_CELLS", 3 * sum(ALL.widths().values()))
+    encoded = list(encode_batches(iter([CASES, CASES.slice(0, 0)]), ALL, ()))
+    assert [part.num_rows for part in encoded] == [3, 1, 0]
+    whole = pa.Table.from_batches(encoded).combine_chunks().to_batches()[0]
+    assert same(arrays(whole, ALL.widths()), encode(CASES, ALL))
+
+
+numbers = st.one_of(st.none(), st.floats(-1e6, 1e6), st.sampled_from([NAN, math.inf, -math.inf]))
+codes = st.sampled_from(["I10", "E11", "Z99", "na", "k", "hr", "spo2", "visit", "???", ""])
+
+
+def maps_of(values):
+    return st.none() | st.dictionaries(codes, values, max_size=5).map(lambda found: list(found.items()))
+
+
+case = st.fixed_dictionaries(
+    {
+        "dx": st.none() | st.lists(st.none() | codes, max_size=6),
+        "labs": maps_of(st.none() | st.fixed_dictionaries({"last": numbers, "count": numbers})),
+        "past": st.none() | st.lists(st.builds(event, st.none() | codes, numbers, numbers), max_size=5),
+        "vitals": maps_of(st.none() | st.lists(numbers, max_size=3)),
+    }
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(case, min_size=1, max_size=8), st.integers(0, 8), st.integers(0, 8))
+def test_a_case_has_the_same_tensor_in_every_slice_and_alone(cases, start, length):
+    whole = batch(**{name: [row[name] for row in cases] for name in cases[0]})
+    expected = encode(whole, ALL)
+    part = whole.slice(min(start, len(cases)), length)
+    at = slice(min(start, len(cases)), min(start, len(cases)) + part.num_rows)
+    assert same(encode(part, ALL), {name: array[at] for name, array in expected.items()})
+    alone = batch(**{name: [cases[-1][name]] for name in cases[0]})
+    assert same(encode(alone, ALL), {name: array[-1:] for name, array in expected.items()})
+    assert all(np.isfinite(array).all() for array in expected.values())
+
+
+def test_entries_know_their_row_and_place_in_a_slice_of_a_map():
+    column = batch(vitals=[[("x", [1.0])], [("a", [2.0]), ("b", None)], None, [], [("c", [])]]).column("vitals")
+    found = entries(column.slice(1, 4))
+    assert (found.row.tolist(), found.place.tolist(), found.lengths.tolist()) == ([0, 0, 3], [0, 1, 0], [2, 0, 0, 1])
+    assert [item["key"] for item in found.items.to_pylist()] == ["a", "b", "c"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), max_size=30), st.integers(1, 6))
+def test_distinct_ids_are_those_of_a_plain_loop(pairs, width):
+    pairs = sorted(pairs, key=lambda pair: pair[0])
+    row, ids = (np.array([pair[at] for pair in pairs], dtype) for at, dtype in ((0, np.int64), (1, np.int32)))
+    expected = [sorted({i for r, i in pairs if r == at and i}, reverse=True)[:width] for at in range(5)]
+    assert distinct_ids(row, ids, 5, width).tolist() == [e + [0] * (width - len(e)) for e in expected]
+
+
+# ---------------------------------------------------------------- fitting
+
+FEATURES = EventFeatures.model_validate(
+    {
+        "demographics": ["age", "sex"],
+        "codes": {"dx": {"of": ["CONDITION/"], "at_least": 2, "most": 2}},
+        "values": {
+            "labs": {
+                "of": ["LAB/"],
+                "take": ["last", "time_since", "sd", "count"],
+                "look_back_days": 10,
+                "look_back_hours": 12,
+                "at_least": 2,
+            }
+        },
+        "sequences": {"past": {"of": ["LAB/"], "last": 3, "at_least": 2}},
+        "grids": {"vitals": {"of": ["LAB/"], "look_back_hours": 2, "every_hours": 1, "at_least": 2}},
+    }
+)
+TAKEN = "map<string, struct<last: double, time_since: double, sd: double, count: double>>"
+SCHEMA = (
+    "case_id bigint, subject_id string, split string, boolean_value boolean, age double, sex string, "
+    f"dx_all array<string>, labs_10d {TAKEN}, labs_12h {TAKEN}, "
+    "past_all array<struct<code: string, hours_before: double, number: double>>, vitals map<string, array<double>>"
+)
+NA_1, NA_2, K = (120.0, 5.0, None, 1.0), (140.0, 15.0, 2.0, 3.0), (4.0, 1.0, NAN, 1.0)
+ROWS = [
+    (1, "a", "train", True, 40.0, "F", ["I10", "Z"], {"na": NA_1, "k": K}, {"k": (None, 1.0, None, 1.0)},
+     [("na", 5.0, 120.0), ("na", 4.0, 130.0)], {"hr": [80.0, None]}),
+    (2, "b", "train", False, None, "F", ["E11", "I10"], {"na": NA_2}, {"k": (NAN, 3.0, None, 1.0)},
+     [("na", 3.0, 140.0), ("visit", 2.0, None)], {"hr": [90.0, 100.0]}),
+    (3, "c", "train", False, 60.0, None, ["E11", "I10", "J"], {}, {}, [("visit", 1.0, math.inf)], {}),
+    (4, "d", "train", None, 999.0, "X", ["U"] * 9, {"u": K}, {}, [("u", 1.0, 1.0)], {"u": [1.0, 1.0]}),
+    (5, "e", "test", True, 999.0, "T", ["T", "I10"], {"na": NA_1, "t": K}, {}, [("t", 1.0, 1.0)], {"t": [1.0, 1.0]}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cases(spark):
+    return spark.createDataFrame(ROWS, SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def fitted(cases):
+    return fit_statistics(cases, FEATURES)
+
+
+def test_the_age_is_a_number_and_the_other_demographics_are_categories(fitted):
+    (age,), (sex,) = fitted.numeric, fitted.categorical
+    assert (fitted.cases, age.center, age.impute, age.missing_indicator) == (3, 50.0, 50.0, True)
+    assert (sex.column, sex.levels, sex.rare) == ("sex", (), 2)  # fewer than 20 cases
+
+
+def test_a_bags_vocabulary_is_of_training_cases_and_its_width_what_one_of_them_has(fitted):
+    (bag,) = fitted.bags
+    # Z and J stand in one case, U in one without an outcome, T in the test split
+    assert (bag.codes, bag.counts, bag.rare, bag.width) == (("I10", "E11"), (3, 2), 2, 2)
+
+
+def test_a_bag_is_as_wide_as_the_task_allows_and_never_empty(spark, cases):
+    narrow = EventFeatures.model_validate({"codes": {"dx": {"of": ["C/"], "at_least": 2, "most": 1}}})
+    none = EventFeatures.model_validate({"codes": {"dx": {"of": ["C/"], "at_least": 9}}})
+    assert [fit_statistics(cases, found).bags[0].width for found in (narrow, none)] == [1, 1]
+
+
+def test_values_have_a_scale_for_each_code_and_number(fitted):
+    ten, half = fitted.values
+    assert (ten.codes, ten.counts, ten.rare, ten.takes) == (("na",), (2,), 1, ("last", "time_since", "sd", "count"))
+    assert ten.center == ((130.0, 10.0, 2.0, 2.0),)
+    assert ten.scale == ((10.0, 5.0, 1.0, 1.0),)
+    # without the code: the median, the window's hours, 0 and 0
+    assert ten.impute == ((130.0, 240.0, 0.0, 0.0),)
+    assert math.isclose(ten.missing_share, 1 / 3, rel_tol=1e-6)
+    # no case has a last k: nothing to scale
+    assert (half.codes, half.center, half.scale, half.impute) == (
+        ("k",),
+        ((0.0, 2.0, 0.0, 1.0),),
+        ((1.0, 1.0, 1.0, 1.0),),
+        ((0.0, 12.0, 0.0, 0.0),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("scaling", "center", "scale"),
+    [("standard", 10.0, 5.0), ("robust", 10.0, round(6.0 / 1.683, 6)), ("quantile", 0.0, 1.0), ("none", 0.0, 1.0)],
+)
+def test_of_the_whole_history_the_longest_time_stands_for_never(spark, scaling, center, scale):
+    group = {"of": ["LAB/"], "take": ["time_since", "present"], "at_least": 1, "scaling": scaling}
+    rows = [(1, "train", True, {"na": (5.0, 1.0)}), (2, "train", True, {"na": (15.0, 1.0)})]
+    schema = (
+        "case_id bigint, split string, boolean_value boolean, labs_all map<string, struct<time_since: double, "
+        "present: double>>"
+    )
+    features = EventFeatures.model_validate({"values": {"labs": group}})
+    (found,) = fit_statistics(spark.createDataFrame(rows, schema), features).values
+    assert (found.center, found.scale, found.impute) == (((center, 0.0),), ((scale, 1.0),), ((15.0, 0.0),))
+    assert bool(found.knots) == (scaling == "quantile")
+    encoded = encode(
+        pa.RecordBatch.from_arrays(
+            [pa.array([[("na", {"time_since": 15.0, "present": 1.0})], []],
+                      pa.map_(pa.string(), pa.struct([("time_since", pa.float64()), ("present", pa.float64())])))],
+            names=["labs_all"],
+        ),
+        Statistics(cases=1, numeric=(), categorical=(), codes=(), values=(found,)),
+    )["numeric"]  # fmt: skip
+    assert encoded[:, 1].tolist() == [1.0, 0.0]
+    assert encoded[0, 0] == encoded[1, 0]
+
+
+def test_sequences_and_grids_scale_by_all_numbers_of_a_code(fitted):
+    (past,), (vitals,) = fitted.sequences, fitted.grids
+    assert (past.codes, past.counts, past.last) == (("na", "visit"), (2, 2), 3)
+    assert (past.mean, past.scale) == ((130.0, 0.0), (8.164966, 1.0))  # a visit has no number
+    assert (vitals.codes, vitals.steps, vitals.mean, vitals.scale) == (("hr",), 2, (90.0,), (8.164966,))
+
+
+def test_the_fitted_statistics_encode_cases_in_spark(cases, fitted):
+    tensors = {row["case_id"]: row for row in encode_cases(cases, fitted).collect()}
+    assert set(fitted.widths()) <= set(tensors[1].asDict())
+    assert tensors[5]["codes_dx_all"] == [2, 1]
+    # age and its indicator; na in ten days: last, time since, sd, count, presence; k in half a day
+    assert tensors[3]["numeric"] == [1.0, 0.0, *(0.0, 46.0, -2.0, -2.0, 0.0), *(0.0, 10.0, 0.0, -1.0, 0.0)]
+    assert tensors[1]["tokens_past_all"] == [0, 2, 2]
+    assert tensors[2]["tokens_past_all"] == [0, 2, 3]
+    assert tensors[2]["grid_vitals"] == [0.0, 1.0, pytest.approx(1.2247449), 1.0]
+
+
+def test_partitions_and_order_change_nothing(spark):
+    def number(i, j):
+        return math.sqrt(i + j) * 1e5
+
+    rows = [
+        (i, str(i), "train", i % 3 == 0, float(i), "FM"[i % 2], [f"c{i % 9}", f"c{i % 7}"],
+         {f"k{i % 5}": (number(i, 0), number(i, 1), None, 1.0)}, {}, [("na", 1.0, number(i, 2))] * (i % 4),
+         {"hr": [number(i, 3), None]})
+        for i in range(300)
+    ]  # fmt: skip
+    one = fit_statistics(spark.createDataFrame(rows, SCHEMA).coalesce(1), FEATURES)
+    many = fit_statistics(spark.createDataFrame(rows[::-1], SCHEMA).repartition(5), FEATURES)
+    assert one == many
+
+
+def test_more_codes_than_the_driver_takes_are_refused(cases, monkeypatch):
+    monkeypatch.setattr("medspark.encode.fit.MOST_LEVELS", 3)
+    with pytest.raises(InputError, match="more than 3 levels"):
+        fit_statistics(cases, FEATURES)

@@ -1,0 +1,170 @@
+import keras
+import numpy as np
+import pytest
+
+from medspark.encode.encoder import as_list
+from medspark.encode.statistics import (
+    BagStatistics,
+    CategoricalStatistics,
+    GridStatistics,
+    SequenceStatistics,
+    Statistics,
+    ValuesStatistics,
+    dtype_of,
+)
+from medspark.learning import Network
+from medspark.train.baselines import fit_baselines, grid_summary, plain_tensors
+from medspark.train.batches import dataset, load_split
+from medspark.train.export import export_litert, keras_logits
+from medspark.train.networks import build_network, serving_network
+from medspark.train.train import feature_rows
+
+CODES = ("a", "b", "c")
+SHARED = {"codes": CODES, "counts": (9, 8, 7), "rare": 6, "missing_share": 0.25}
+ZEROS, ONES = ((0.0, 0.0),) * 3, ((1.0, 1.0),) * 3
+STATISTICS = Statistics(
+    cases=100,
+    numeric=(),
+    categorical=(CategoricalStatistics(column="sex", levels=("F", "M"), counts=(60, 40), rare=0, missing_share=0.0),),
+    codes=(),
+    values=(
+        ValuesStatistics(
+            column="labs_365d",
+            takes=("last", "count"),
+            scaling="standard",
+            center=ZEROS,
+            scale=ONES,
+            impute=ZEROS,
+            **SHARED,
+        ),
+    ),
+    bags=(BagStatistics(column="dx-old_all", width=4, **SHARED),),
+    sequences=(SequenceStatistics(column="past_all", last=8, mean=(0.0,) * 3, scale=(1.0,) * 3, **SHARED),),
+    grids=(GridStatistics(column="vitals", steps=6, mean=(0.0,) * 3, scale=(1.0,) * 3, **SHARED),),
+)
+ROWS = 1500
+
+
+def tensors(rows=ROWS, seed=0):
+    """Random inputs of every kind; the first ten cases have no event at all."""
+    rng = np.random.default_rng(seed)
+    sizes = STATISTICS.sizes()
+    found = {}
+    for name, width in STATISTICS.widths().items():
+        ids = rng.integers(0, sizes.get(name, 1), (rows, width))
+        found[name] = (ids if dtype_of(name) == "int32" else rng.normal(size=(rows, width))).astype(dtype_of(name))
+    grid = found["grid_vitals"].reshape(rows, 6, 2, 3)
+    grid[:, :, 1] = rng.random((rows, 6, 3)) < 0.5
+    grid[:, :, 0] *= grid[:, :, 1]
+    past = found["tokens_past_all"] > 0
+    found["times_past_all"] = np.abs(found["times_past_all"]) * past
+    found["numbers_past_all"] *= past
+    return {
+        name: np.where(np.arange(rows)[:, None] < 10, 0, array).astype(array.dtype) for name, array in found.items()
+    }
+
+
+def trained(**settings):
+    members = settings.get("members", 1)
+    network = build_network(STATISTICS, Network(**settings), 1e-4, seed=1)
+    network.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    label = np.random.default_rng(3).integers(0, 2, (ROWS, 1)).astype(np.float32)
+    before = [weight.numpy().copy() for weight in network.trainable_weights]
+    network.fit(tensors(), np.repeat(label, members, axis=1), batch_size=500, epochs=1, verbose=0)
+    moved = [not np.array_equal(was, now.numpy()) for was, now in zip(before, network.trainable_weights, strict=True)]
+    assert all(moved)  # every part of the network is on the way from the inputs to the loss
+    return serving_network(network)
+
+
+@pytest.mark.parametrize("settings", [{}, {"size": "medium", "members": 2}])
+def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_path, settings):
+    network = trained(**settings)
+    difference = export_litert(network, tmp_path / "network.tflite", tensors(seed=7))
+    assert difference is not None
+    assert difference < 1e-5
+
+
+@pytest.mark.parametrize("name", sorted(STATISTICS.widths()))
+def test_every_input_reaches_the_logit(name):
+    network = build_network(STATISTICS, Network(), 0.0, seed=1)
+    found = tensors(200)
+    shuffled = {**found, name: found[name][::-1]}
+    assert not np.allclose(keras_logits(network, found)[20:180], keras_logits(network, shuffled)[20:180], atol=1e-6)
+
+
+def test_padding_of_a_sequence_says_nothing_however_long_it_is():
+    network = build_network(STATISTICS, Network(), 0.0, seed=1)
+    empty = {name: np.zeros((2, width), dtype_of(name)) for name, width in STATISTICS.widths().items()}
+    empty["times_past_all"][1], empty["numbers_past_all"][1] = 0.7, -3.0  # where no token is
+    logits = keras_logits(network, empty)
+    assert logits[0] == pytest.approx(logits[1], abs=1e-6)
+
+
+def test_tensors_of_every_kind_come_back_from_parquet_with_their_types(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found = tensors(50)
+    folder = tmp_path / "split=train"
+    folder.mkdir()
+    columns = {name: as_list(array) for name, array in found.items()}
+    pq.write_table(pa.table({"boolean_value": [True, False] * 25, **columns}), folder / "0.parquet", row_group_size=20)
+    ((inputs, label, _),) = dataset([folder / "0.parquet"], STATISTICS.widths(), 64, 1.0, None).as_numpy_iterator()
+    assert {name: array.dtype.name for name, array in inputs.items()} == {name: dtype_of(name) for name in found}
+    assert all(np.array_equal(inputs[name], found[name]) for name in found)
+    assert label.shape == (50, 1)
+    none, _ = load_split(str(tmp_path), "test", STATISTICS.widths(), ())
+    assert {name: (len(array), array.dtype.name) for name, array in none.items()} == {
+        name: (0, dtype_of(name)) for name in found
+    }
+
+
+# ---------------------------------------------------------------- baselines and report
+
+
+def test_of_a_grid_a_baseline_reads_each_codes_last_value_mean_and_share_observed():
+    # three steps of two codes: the values, then whether there is one
+    grid = np.array([[[2.0, 0.0, 1, 0], [4.0, 0.0, 1, 0], [0.0, 0.0, 0, 0]]], np.float32).reshape(1, -1)
+    assert grid_summary(grid, 2).round(4).tolist() == [[4.0, 0.0, 3.0, 0.0, pytest.approx(2 / 3, abs=1e-4), 0.0]]
+
+
+def test_times_and_numbers_of_a_sequence_are_left_out_of_baselines():
+    plain = plain_tensors(tensors(30), STATISTICS.sizes())
+    assert set(plain) == {"numeric", "categories", "codes_dx-old_all", "tokens_past_all"}
+    assert plain["numeric"].shape == (30, 3 * 3 + 3 * 3)
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
+@pytest.mark.parametrize("key", ["tokens_past_all", "grid_vitals"])
+def test_baselines_find_the_signal_in_sequences_and_grids_and_say_what_they_left_out(name, key):
+    from sklearn.metrics import roc_auc_score
+
+    found, unseen = tensors(), tensors(seed=9)
+
+    def outcome(given):
+        if key == "tokens_past_all":
+            return (given[key] == 4).any(axis=1)
+        return grid_summary(given[key], 3)[:, 4] > 0.2
+
+    baseline = fit_baselines(found, outcome(found), STATISTICS.sizes(), seed=0)[name]
+    assert roc_auc_score(outcome(unseen), baseline(unseen)) > 0.95
+    assert "sequences as bags of codes, without times and numbers" in baseline.description
+    assert "of grids each code's last value, mean and share" in baseline.description
+
+
+def test_many_numbers_are_fitted_on_fewer_cases(monkeypatch):
+    monkeypatch.setattr("medspark.train.baselines.NUMBER_CELLS", 18 * 300)
+    monkeypatch.setattr("medspark.train.baselines.LEAST_ROWS", 50)
+    label = np.arange(ROWS) % 2
+    assert fit_baselines(tensors(), label, STATISTICS.sizes(), 0)["logistic_regression"].rows == 300
+
+
+def test_the_report_has_one_line_for_each_column_of_events():
+    lines = {row["name"]: (row["kind"], row["summary"]) for row in feature_rows(STATISTICS)}
+    assert lines == {
+        "sex": ("categorical", "2 levels; 0 cases with a rarer one"),
+        "labs_365d": ("values", "3 codes x 2 numbers; standard scaling; 6 rarer ones left out"),
+        "dx-old_all": ("bag", "3 codes (at most 4 a case); 6 rarer ones unknown"),
+        "past_all": ("sequence", "3 codes of the last 8 events; 6 rarer ones unknown"),
+        "vitals": ("grid", "3 codes x 6 steps; 6 rarer ones left out"),
+    }
