@@ -104,6 +104,21 @@ def concepts(task: TaskFile, store: Store = STORE, json_: Json = False) -> None:
 
 
 @app.command()
+def meds(
+    task: TaskFile,
+    out: Annotated[str, typer.Option(help="The dataset's folder, empty or absent.")],
+    store: Store = STORE,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="From which a prediction is positive.")] = 0.5,
+    json_: Json = False,
+) -> None:
+    """Write an event task's records, labels and predictions as a MEDS dataset."""
+    from medspark.commands import meds_command
+
+    place = absolute(out)
+    _run_task("meds", task, store, json_, lambda run, found: meds_command(run, found, place, threshold), out=out)
+
+
+@app.command()
 def train(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
     """Cases to a bundle: the network, its measure and its report."""
     from medspark.commands import train_command

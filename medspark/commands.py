@@ -12,6 +12,7 @@ from medspark.event_task import EventTask
 from medspark.receipt import Receipt, new_run_id
 from medspark.stages import Run, clean_stage, features_stage, freeze, save_receipt, score_stage
 from medspark.stages.events import concepts_stage
+from medspark.stages.meds import export_stage
 from medspark.task import Task
 from medspark.task_checks import load_task
 
@@ -27,9 +28,23 @@ def features_command(run: Run, task: Task) -> None:
 
 
 def concepts_command(run: Run, task: Task) -> None:
+    concepts_stage(run, _of_events(task))
+
+
+def meds_command(run: Run, task: Task, out: str, threshold: float) -> None:
+    export_stage(run, _of_events(task), out, threshold)
+    run.say(f"dataset: {out}")
+
+
+def _of_events(task: Task) -> EventTask:
+    """The task, where its source is events.
+
+    Raises:
+        TaskError: it is a table.
+    """
     if not isinstance(task, EventTask):
-        raise TaskError(task.task, ["expected a task whose source is events: a table has no concepts"])
-    concepts_stage(run, task)
+        raise TaskError(task.task, ["expected a task whose source is events, received one of a table"])
+    return task
 
 
 def train_command(run: Run, task: Task, with_folds: bool) -> Path:

@@ -150,6 +150,8 @@ CAUSES: Final = {
 READING: Final = {"tcpKeepAlive": "true", "logServerErrorDetail": "false", "ApplicationName": "medspark"}
 """Of PostgreSQL's driver: a firewall keeps the idle snapshot's connection; errors do not quote rows."""
 
+TALKATIVE: Final = "org.apache.spark.sql.execution.datasources.jdbc.connection.BasicConnectionProvider"
+
 
 def _is_postgresql(url: str) -> bool:
     return url.startswith("jdbc:postgresql:")
@@ -219,7 +221,7 @@ def has_class(spark: SparkSession, name: str) -> bool:
 def _absent(what: str, packages: str) -> InputError:
     return InputError(
         f"this Spark session lacks {what}. With spark-submit, add: --packages {packages}. "
-        "Without it, medspark adds the package where the session starts with the source known."
+        "In Python, start it with start_session(name, packages_for(source))."
     )
 
 
@@ -273,9 +275,21 @@ def _fetch(found: Any) -> list[list[Any]]:
     return rows
 
 
+def _keep_from_log(spark: SparkSession) -> None:
+    """Spark writes a connection's properties, the password too, to its log at DEBUG: not in this process, ever.
+
+    Executors on other machines log by the cluster's own settings; at DEBUG, theirs must name this logger as well.
+    """
+    logging = "org.apache.logging.log4j.core.config.Configurator"
+    if has_class(spark, logging):
+        log4j = _jvm(spark).org.apache.logging.log4j
+        log4j.core.config.Configurator.setLevel(TALKATIVE, log4j.Level.INFO)
+
+
 @contextmanager
 def _open_database(spark: SparkSession, database: Connection) -> Iterator[OpenSource]:
     secret = credentials(database)
+    _keep_from_log(spark)
     place = shown_url(database.url)
     driver = _driver(spark, database.url)
     postgresql = _is_postgresql(database.url)

@@ -96,9 +96,10 @@ def concepts_exist(task: EventTask) -> Iterator[str]:
 
 
 def concept_tables_exist(task: EventTask) -> Iterator[str]:
-    for name, concept in task.concepts.items():
-        if (concept.descendants or concept.mapped) and task.mapping is not None and task.mapping.concepts is None:
-            yield f"concepts.{name}: the mapping {task.mapping.mapping!r} names no tables that relate concepts"
+    mapping = task.mapping
+    for name, concept in task.concepts.items() if mapping is not None and mapping.concepts is None else ():
+        if concept.mapped or (concept.descendants and mapping is not None and mapping.code_metadata is None):
+            yield f"concepts.{name}: the mapping {task.source.mapping!r} names no tables that relate concepts"
 
 
 # ---------------------------------------------------------------- population and outcome

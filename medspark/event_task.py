@@ -257,7 +257,10 @@ class GroupColumn(NamedTuple):
 def _windowed(
     name: str, kind: Literal["codes", "values", "sequence"], group: CodesGroup | ValuesGroup | SequenceGroup
 ) -> list[GroupColumn]:
-    return [GroupColumn(f"{name}_{window}", kind, group, hours) for window, hours in group.windows().items()]
+    return [
+        GroupColumn(f"{name}_{window}".replace(".", "_"), kind, group, hours)
+        for window, hours in group.windows().items()
+    ]
 
 
 class EventFeatures(Closed):

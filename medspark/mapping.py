@@ -128,5 +128,7 @@ class Mapping(Closed):
     observation: Observation | None = None
     """Without it a patient is observed from the first event to the last."""
     concepts: ConceptTables | None = None
+    code_metadata: str | None = None
+    """A file below the source's path with each code's parents, as MEDS writes it: metadata/codes.parquet."""
     values: dict[str, ValueRule] = Field(default_factory=dict)
     tables: dict[str, MappedTable] = Field(min_length=1)

@@ -130,3 +130,12 @@ def write_text(spark: SparkSession, path: str, text: str) -> None:
     options = gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
     options[0] = overwrite
     context.rename(aside, jvm.org.apache.hadoop.fs.Path(path), options)
+
+
+def rename_only_file(spark: SparkSession, folder: str, path: str, end: str) -> None:
+    """Move the one file of a folder whose name ends so, and delete the folder."""
+    _, system, hadoop_folder = _file_system(spark, folder)
+    jvm: Any = spark.sparkContext._jvm
+    (found,) = [file for file in list_files(spark, folder) if file.endswith(end)]
+    system.rename(jvm.org.apache.hadoop.fs.Path(found), jvm.org.apache.hadoop.fs.Path(path))
+    system.delete(hadoop_folder, True)

@@ -1,11 +1,14 @@
 """Small event tasks and tables of events. Times are in days since the first of January 2020, 10.5 being a noon."""
 
 import datetime
+from typing import get_args
 
 import pyarrow as pa
+from hypothesis import strategies as st
 
 from medspark.cases.events import Plan, make_candidates
 from medspark.cases.history import DAY
+from medspark.event_task import Take
 from medspark.task_checks import check_task
 
 START = 18_262 * DAY
@@ -40,7 +43,7 @@ def asthma_task(**changes):
 
 
 def micros(days):
-    """Days since the first of January 2020 as microseconds since 1970; a whole number is taken as it is."""
+    """Days since the first of January 2020 as microseconds since 1970."""
     return None if days is None else START + round(days * DAY)
 
 
@@ -87,3 +90,101 @@ def day_text(days):
     """As a snapshot names a time."""
     moment = datetime.datetime(2020, 1, 1) + datetime.timedelta(days=days)
     return moment.isoformat()
+
+
+# ---------------------------------------------------------------- by chance
+
+CODES = ("INDEX", "DX/a", "DX/b", "DX/asthma", "LAB/x", "LAB/y", "DRUG/p", "GENDER/F", "GENDER/M", "MEDS_DEATH")
+STEP = 0.25
+"""Days between the times of made-up events, so that many are on the edges of windows."""
+
+
+@st.composite
+def random_events(draw, subjects=3):
+    """Rows for `events_table` and periods of observation (subject, start, stop), which are among the rows too."""
+    size = draw(st.sampled_from((0, 1, 2, 20, 40, 40)))
+    times = st.integers(0, 160).map(lambda steps: steps * STEP)
+    one = st.tuples(
+        st.integers(1, subjects),
+        times,
+        st.sampled_from(("INDEX", *CODES)),
+        st.none() | st.integers(-4, 8).map(lambda halves: halves / 2),
+        st.none() | st.sampled_from((-1, 0, 0.5, 1, 3)),
+    )
+    rows = [
+        (subject, time, code, number, None if late is None else time + late)
+        for subject, time, code, number, late in draw(st.lists(one, min_size=size, max_size=size))
+    ]
+    rows += [(subject, None, f"GENDER/{draw(st.sampled_from('FM'))}") for subject in range(1, draw(st.integers(1, 4)))]
+    rows += [(subject, -YEARS * 365.25, "MEDS_BIRTH") for subject in range(1, draw(st.integers(1, 4)))]
+    lengths = st.integers(0, 120).map(lambda steps: steps * STEP)
+    periods = [
+        (subject, start, start + length)
+        for subject, start, length in draw(st.lists(st.tuples(st.integers(1, subjects), times, lengths), max_size=6))
+    ]
+    for subject, start, stop in periods:
+        rows += [(subject, start, "OBSERVED_FROM"), (subject, stop, "OBSERVED_TO", None, stop + 1)]
+    return rows, periods
+
+
+YEARS = 50
+
+
+@st.composite
+def random_tasks(draw):
+    """Tasks of a few parts each, drawn from all that a task can say."""
+    days = st.sampled_from((0.5, 1, 2, 7, 30))
+    names = st.sampled_from(("DX/", "LAB/", "drug", "asthma", "either", "DRUG/"))
+    criterion = st.tuples(names, st.none() | days)
+    of = st.lists(names, min_size=1, max_size=3, unique=True)
+    back = st.lists(days, max_size=2, unique=True)
+    takes = st.lists(st.sampled_from(get_args(Take)), min_size=1, max_size=5, unique=True)
+    if draw(st.booleans()):
+        population = {"snapshot": {"at": [day_text(day) for day in draw(st.sampled_from(([20], [10, 20.5, 30])))]}}
+    else:
+        population = {"index": {"event": draw(st.sampled_from((["index"], ["index", "drug"]))), "take": "first"}}
+        population["predict_after_hours"] = draw(st.sampled_from((0, 12, 36)))
+        if draw(st.booleans()):
+            population["index"]["take"] = "every"
+            population["washout_days"] = draw(st.none() | days)
+    is_indexed = "index" in population
+    population["age_at_most"] = draw(st.sampled_from((None, None, None, None, YEARS + 0.05)))
+    population["history_days"] = draw(st.sampled_from((None, None, 0.5, 2, 7)))
+    population["require"] = [
+        {"name": "required", "had": had, "within_days": within, "because": "so"}
+        for had, within in draw(st.lists(criterion, max_size=1))
+    ]
+    population["exclude"] = [
+        {"name": f"excluded {at}", "had": had, "within_days": within, "because": "so"}
+        | {"after_index": is_indexed and draw(st.booleans())}
+        for at, (had, within) in enumerate(draw(st.lists(criterion, max_size=2)))
+    ]
+    outcome = {"name": "outcome", "event": draw(st.sampled_from(("asthma", "DX/")))}
+    outcome["from_days"] = draw(st.sampled_from((0, 0.5, 1)))
+    outcome["to_days"] = draw(st.sampled_from((None, 5, 14)))
+    outcome["death"] = draw(st.sampled_from(("no_outcome", "outcome", "leave_out")))
+    if outcome["to_days"] is not None:
+        outcome["follow_up"] = draw(st.sampled_from(("keep_outcomes", "keep_all", "require_full")))
+    features = {
+        "demographics": ["age", "sex"],
+        "codes": {"bag": {"of": draw(of), "look_back_days": draw(back)}},
+        "values": {"numbers": {"of": draw(of), "look_back_days": draw(back), "take": draw(takes)}},
+        "sequences": {"past": {"of": draw(of), "look_back_days": draw(back), "last": draw(st.integers(1, 6))}},
+        "grids": {"grid": {"of": draw(of), "look_back_hours": 48, "every_hours": draw(st.sampled_from((6, 12, 24)))}},
+    }
+    features["grids"]["grid"]["take"] = draw(st.sampled_from(("mean", "last", "min", "max", "count")))
+    concepts = {
+        "index": {"codes": ["INDEX"]},
+        "drug": {"codes": ["DRUG/p"]},
+        "asthma": {"codes": ["DX/asthma"]},
+        "either": {"codes": ["DX/a", "LAB/x"], "as_one": True},
+    }
+    text = repr((population, outcome, features))
+    return asthma_task(
+        mapping=draw(st.sampled_from((UNOBSERVED_MAPPING, UNOBSERVED_MAPPING, MAPPING))),
+        concepts={name: concept for name, concept in concepts.items() if repr(name) in text},
+        population=population,
+        outcome=outcome,
+        time={"at_prediction_time": draw(st.sampled_from(("included", "excluded")))},
+        features=features,
+    )

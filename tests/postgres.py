@@ -17,7 +17,8 @@ USER, PASSWORD = "medspark_reader", "correct-horse-7fb3"
 def binaries() -> Path | None:
     """The folder of initdb and pg_ctl: on the PATH, or where Debian puts them; None where there is no server."""
     found = shutil.which("pg_ctl")
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    folders = [Path(found).resolve().parent] if found else debian
     return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 

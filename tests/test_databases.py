@@ -5,6 +5,8 @@ functions below are sent. Its clock is New York's, so that nothing hangs on the 
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import pyspark
 import pytest
 from postgres import PASSWORD, USER, Server, binaries, started
 from pyspark.sql import DataFrame, SparkSession
@@ -51,7 +54,7 @@ def _begin(home: str) -> None:
     os.chdir(home)
     os.environ |= {"TZ": "America/New_York", "SPARK_CONF_DIR": home, "PG_USER": USER, "PG_PASSWORD": PASSWORD}
     os.environ.setdefault("MEDSPARK_DRIVER_MEMORY", "2g")
-    os.environ["MEDSPARK_MASTER"] = "local[2]"
+    os.environ |= {"MEDSPARK_MASTER": "local[2]", "MEDSPARK_SQL_SHUFFLE_PARTITIONS": "2"}
     send_chatter_to(Path(home) / "log")
 
 
@@ -61,7 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "events").mkdir()
     (home / "spark-defaults.conf").write_text(
         f"spark.eventLog.enabled true\nspark.eventLog.dir file:{home}/events\nspark.eventLog.compress false\n"
-        f"spark.sql.warehouse.dir {home}/warehouse\n"
+        f"spark.sql.warehouse.dir {home}/warehouse\nspark.databricks.delta.snapshotPartitions 2\n"
     )
     return home
 
@@ -317,6 +320,7 @@ def loud(url: str) -> str:
             person = tables.read("person", "person_id")
             frame = person.groupBy("mrn").count()
             frame.collect()
+            spark.sparkContext.setLogLevel("ALL")  # set anew, it undoes nothing
             plans = [frame._jdf.queryExecution().explainString(mode) for mode in _modes(spark)]
             plans.append(frame._jdf.queryExecution().toString())
         plans.append(told(Exception, person.count))
@@ -530,6 +534,45 @@ def test_a_catalogs_tables_are_read_by_their_names(away: Away) -> None:
 
 
 # ---------------------------------------------------------------- packages
+
+SUBMITTED = """
+import sys
+from medspark.databases import open_source, packages_for
+from medspark.event_task import Connection, EventSource
+from medspark.session import start_session
+
+url, folder = sys.argv[1:]
+database = Connection(url=url, user_variable="PG_USER", password_variable="PG_PASSWORD")
+jdbc = EventSource(kind="events", mapping="omop", format="jdbc", database=database)
+delta = EventSource(kind="events", mapping="omop", format="delta", path=folder)
+spark = start_session("submitted", packages_for(jdbc) + packages_for(delta))
+with open_source(spark, jdbc) as tables:
+    tables.read("person", "person_id").write.format("delta").save(f"{folder}/person")
+with open_source(spark, delta) as tables:
+    print("rows", tables.read("person").count())
+"""
+
+
+@pytest.mark.integration
+def test_under_spark_submit_the_packages_are_those_of_its_line(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(SUBMITTED)
+    submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
+    done = subprocess.run(
+        [submit, "--master", "local[2]", "--packages", f"{POSTGRESQL},{DELTA}", "job.py", server.url, tmp_path / "d"],
+        env={
+            **os.environ,
+            "PYSPARK_PYTHON": sys.executable,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PG_USER": USER,
+            "PG_PASSWORD": PASSWORD,
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rows 101" in done.stdout
+    assert PASSWORD not in done.stdout + done.stderr
 
 
 def test_a_session_without_the_packages_says_how_to_add_them(spark: SparkSession, tmp_path: Path) -> None:

@@ -40,3 +40,17 @@ def test_a_java_too_old_is_named(version: str, tmp_path: Path) -> None:
     java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
     java.chmod(0o755)
     assert f"finds {version}" in last_line(START, PATH=f"{tmp_path}:/bin")
+
+
+IVY = """<ivysettings><settings defaultResolver="none"/>
+<resolvers><filesystem name="none"><artifact pattern="{folder}/[artifact].[ext]"/></filesystem></resolvers>
+</ivysettings>"""
+
+
+def test_a_package_that_cannot_be_fetched_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ivy.xml").write_text(IVY.format(folder=tmp_path))
+    settings = f"spark.jars.ivy {tmp_path}/ivy\nspark.jars.ivySettings {tmp_path}/ivy.xml\n"
+    (tmp_path / "spark-defaults.conf").write_text(settings)
+    start = "from medspark.session import start_session\nstart_session('t', ['org.example:absent:1'])"
+    says = last_line(start, **{**os.environ, "SPARK_CONF_DIR": str(tmp_path)})
+    assert "MedsparkError: Spark could not start with the packages org.example:absent:1: its log says whether" in says

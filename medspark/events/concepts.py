@@ -10,8 +10,9 @@ from medspark.clean.rows import text_rows, typed_rows
 from medspark.errors import InputError
 from medspark.event_task import Concept, EventSource, EventTask
 from medspark.events.read import opened, raw_table, table_files
-from medspark.mapping import MappedTable, Mapping
+from medspark.mapping import ConceptTables, MappedTable, Mapping
 from medspark.raw_table import NumberColumn, TextColumn
+from medspark.tables import exists
 
 _Columns = dict[str, NumberColumn | TextColumn]
 _ID = NumberColumn(type="long")
@@ -31,12 +32,59 @@ def freeze_concepts(spark: SparkSession, task: EventTask, mapping: Mapping) -> E
     asking = {name: concept for name, concept in task.concepts.items() if concept.descendants or concept.mapped}
     if not asking:
         return task
-    if mapping.concepts is None:
-        raise InputError(f"concepts {', '.join(asking)}: mapping {mapping.mapping!r} names no concept tables")
+    if mapping.concepts is not None:
+        frozen = _by_tables(spark, task.source, mapping, mapping.concepts, asking)
+    elif mapping.code_metadata is not None:
+        frozen = _by_parents(_children(spark, f"{task.source.path}/{mapping.code_metadata}"), asking)
+    else:
+        raise InputError(f"concepts {', '.join(asking)}: mapping {mapping.mapping!r} names no tables that relate them")
+    return task.model_copy(update={"concepts": {**task.concepts, **frozen}})
+
+
+# ---------------------------------------------------------------- parents of codes, as MEDS has them
+
+
+def _children(spark: SparkSession, path: str) -> dict[str, set[str]]:
+    """The codes directly below each code, from a file of codes and their parents.
+
+    Raises:
+        InputError: there is no such file, or it has no parents.
+    """
+    if not exists(spark, path):
+        raise InputError(f"{path}: expected the codes and their parents here, received nothing")
+    frame = spark.read.parquet(path)
+    if not {"code", "parent_codes"} <= set(frame.columns):
+        raise InputError(f"{path}: expected the columns code and parent_codes, received {', '.join(frame.columns)}")
+    below: dict[str, set[str]] = defaultdict(set)
+    for row in frame.select("code", F.explode("parent_codes").alias("parent")).collect():
+        below[row["parent"]].add(row["code"])
+    return below
+
+
+def _by_parents(below: dict[str, set[str]], asking: dict[str, Concept]) -> dict[str, Concept]:
+    frozen = {}
+    for name, concept in asking.items():
+        if concept.mapped:
+            raise InputError(f"concept {name!r}: a file of codes and parents maps nothing to standard concepts")
+        codes, left = set(concept.codes), list(concept.codes)
+        while left:
+            new = below.get(left.pop(), set()) - codes
+            codes |= new
+            left += new
+        frozen[name] = concept.model_copy(update={"codes": tuple(sorted(codes)), "descendants": False})
+    return frozen
+
+
+# ---------------------------------------------------------------- tables of concepts, as OMOP has them
+
+
+def _by_tables(
+    spark: SparkSession, source: EventSource, mapping: Mapping, tables: ConceptTables, asking: dict[str, Concept]
+) -> dict[str, Concept]:
     mapped: Pairs = {}
     given = {id_of(code) for concept in asking.values() if concept.mapped for code in concept.codes}
     if given:
-        mapped = _mappings(_read(spark, task.source, mapping, mapping.concepts.relationships, _relations()), given)
+        mapped = _mappings(_read(spark, source, mapping, tables.relationships, _relations()), given)
     wanted = {
         found
         for concept in asking.values()
@@ -47,9 +95,8 @@ def freeze_concepts(spark: SparkSession, task: EventTask, mapping: Mapping) -> E
     below: Pairs = {}
     if wanted:
         columns: _Columns = {_ANCESTOR: _ID, _DESCENDANT: _ID}
-        below = _pairs(_read(spark, task.source, mapping, mapping.concepts.ancestors, columns), wanted)
-    frozen = {name: _with_codes(concept, mapped, below) for name, concept in asking.items()}
-    return task.model_copy(update={"concepts": {**task.concepts, **frozen}})
+        below = _pairs(_read(spark, source, mapping, tables.ancestors, columns), wanted)
+    return {name: _with_codes(concept, mapped, below) for name, concept in asking.items()}
 
 
 def id_of(code: str) -> int:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -81,3 +82,14 @@ def require_rows(spark: SparkSession, path: str, expected: int) -> None:
     found = spark.read.parquet(path).count()
     if found != expected:
         raise AccountingError(f"{path}: {expected} rows were to be written, {found} are there")
+
+
+def local_path(place: str) -> Path:
+    """A store or folder as a path of this machine, where other programs than Spark read and write.
+
+    Raises:
+        InputError: it is on another file system.
+    """
+    if "://" in place and not place.startswith("file:"):
+        raise InputError(f"expected a folder on this machine's file system, received {place}")
+    return Path(place.removeprefix("file:")).resolve()

@@ -7,9 +7,9 @@ from typing import Any
 from medspark.bundle import save_bundle
 from medspark.columns import CASES, PREDICTIONS, TENSORS
 from medspark.console import epoch_progress
-from medspark.errors import InputError
 from medspark.receipt import now
 from medspark.stages import Run, require_cases
+from medspark.stages.run import local_path
 from medspark.tables import publish, read_table
 from medspark.task import Task
 from medspark.train.train import (
@@ -58,17 +58,6 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     run.receipt.outputs["bundle"] = str(bundle)
     _tell(run, trained.metrics)
     return bundle
-
-
-def local_path(store: str) -> Path:
-    """The store as a path of this machine, where TensorFlow reads the tensors.
-
-    Raises:
-        InputError: it is on another file system.
-    """
-    if "://" in store and not store.startswith("file:"):
-        raise InputError(f"expected a store on this machine's file system to train from, received {store}")
-    return Path(store.removeprefix("file:")).resolve()
 
 
 def _tell(run: Run, metrics: dict[str, Any]) -> None:
