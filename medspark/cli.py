@@ -149,13 +149,14 @@ def score(
     json_: Json = False,
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
-    from medspark.commands import score_command
+    from medspark.commands import packages_of_bundle, score_command
 
     _run(
         "score",
         to,
         json_,
         lambda run: score_command(run, bundle, source, as_of, engine),
+        lambda: packages_of_bundle(bundle),
         bundle=str(bundle),
         source=source,
         as_of=as_of,
@@ -202,11 +203,35 @@ def _run_task(
     if code:
         _end(code)
     place = f"{store.rstrip('/')}/{found[0].task}"
-    _run(command, place, as_json, lambda run: work(run, found[0]), task=str(path), **arguments)
+    from medspark.commands import packages_of
+
+    _run(
+        command,
+        place,
+        as_json,
+        lambda run: work(run, found[0]),
+        lambda: packages_of(found[0]),
+        task=str(path),
+        **arguments,
+    )
 
 
-def _run(command: str, store: str, as_json: bool, work: Callable[[Any], object], **arguments: object) -> None:
-    """Start Spark quietly, do the work, write the receipt whatever happens, and end with the exit code."""
+def _no_packages() -> tuple[str, ...]:
+    return ()
+
+
+def _run(
+    command: str,
+    store: str,
+    as_json: bool,
+    work: Callable[[Any], object],
+    packages: Callable[[], tuple[str, ...]] = _no_packages,
+    **arguments: object,
+) -> None:
+    """Start Spark quietly, do the work, write the receipt whatever happens, and end with the exit code.
+
+    `packages` are the Maven coordinates that the session needs for its source.
+    """
     from medspark.console import log_file, send_chatter_to
     from medspark.receipt import Receipt, new_run_id
 
@@ -219,8 +244,9 @@ def _run(command: str, store: str, as_json: bool, work: Callable[[Any], object],
         from medspark.session import start_session
         from medspark.stages import Run, save_receipt
 
+        wanted = packages()
         with console.status("starting Spark"):
-            spark = start_session(f"medspark {command}")
+            spark = start_session(f"medspark {command}", wanted)
         run = Run(spark, absolute(store), shown, receipt, console)
         try:
             work(run)

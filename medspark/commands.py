@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medspark.bundle import METRICS, REPORT, load_bundle
+from medspark.databases import packages_for
 from medspark.errors import AccountingError, TaskError
 from medspark.event_task import EventTask
 from medspark.receipt import Receipt, new_run_id
@@ -15,6 +16,15 @@ from medspark.stages.events import concepts_stage
 from medspark.stages.meds import export_stage
 from medspark.task import Task
 from medspark.task_checks import load_task
+
+
+def packages_of(task: Task) -> tuple[str, ...]:
+    """The Maven coordinates that a session needs to read a task's source."""
+    return packages_for(task.source) if isinstance(task, EventTask) else ()
+
+
+def packages_of_bundle(path: Path) -> tuple[str, ...]:
+    return packages_of(load_bundle(path).task)
 
 
 def clean_command(run: Run, task: Task, repairs: str | None) -> None:

@@ -45,8 +45,13 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         yield unknown_column("subject", table.subject, table)
     yield from columns_are_sound(table)
     yield from (unknown_column("absent", name, table) for name in table.absent if name not in table.columns)
+    for name, lookup in table.lookups.items():
+        if lookup.path is not None:
+            yield f"lookups.{name}: expected entries, received a path; a mapping reads no file beside its tables"
     for name, derived in table.derived.items():
         yield from (f"derived.{name}: {problem}" for problem in problems_of(derived.expression, columns))
+        if name in table.columns:
+            yield f"derived.{name}: a column has this name already"
     for check in table.checks:
         yield from (f"checks.{check.name}: {problem}" for problem in problems_of(check.expect, table.columns))
     for skip in table.skip:

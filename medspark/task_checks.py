@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from medspark.errors import TaskError, did_you_mean
 from medspark.event_rules import EVENT_RULES
 from medspark.event_task import EventTask
-from medspark.raw_table import Column
+from medspark.raw_table import Column, ColumnBase
 from medspark.table_rules import SHARED_RULES, TABLE_RULES
 from medspark.task import TableTask, Task
 from medspark.yaml_text import read_yaml
@@ -146,7 +146,7 @@ def _column_types() -> dict[str, type[BaseModel]]:
 def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys that the model allows at a place in the task."""
     for part in location:
-        if str(part) in _column_types():
+        if str(part) in _column_types() and _is_column(model):  # a table may be named date, a group code
             model = _column_types()[str(part)]
         elif isinstance(model, type) and issubclass(model, BaseModel):
             names = {field.alias or name: field for name, field in model.model_fields.items()}
@@ -154,6 +154,10 @@ def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _is_column(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, ColumnBase)
 
 
 def _model_within(annotation: Any) -> Any:

@@ -94,7 +94,7 @@ def day_text(days):
 
 # ---------------------------------------------------------------- by chance
 
-CODES = ("INDEX", "DX/a", "DX/b", "DX/asthma", "LAB/x", "LAB/y", "DRUG/p", "GENDER/F", "GENDER/M", "MEDS_DEATH")
+CODES = ("INDEX", "DX/a", "DX/b", "DX/asthma", "LAB/x", "LAB/y", "DRUG/p", "GENDER/F", "GENDER/M")
 STEP = 0.25
 """Days between the times of made-up events, so that many are on the edges of windows."""
 
@@ -117,6 +117,9 @@ def random_events(draw, subjects=3):
     ]
     rows += [(subject, None, f"GENDER/{draw(st.sampled_from('FM'))}") for subject in range(1, draw(st.integers(1, 4)))]
     rows += [(subject, -YEARS * 365.25, "MEDS_BIRTH") for subject in range(1, draw(st.integers(1, 4)))]
+    rows += [
+        (subject, death, "MEDS_DEATH") for subject, death in draw(st.lists(st.tuples(st.just(1), times), max_size=1))
+    ]
     lengths = st.integers(0, 120).map(lambda steps: steps * STEP)
     periods = [
         (subject, start, start + length)

@@ -7,6 +7,7 @@ functions below are sent. Its clock is New York's, so that nothing hangs on the 
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -58,6 +59,13 @@ def _begin(home: str) -> None:
     send_chatter_to(Path(home) / "log")
 
 
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except BaseException:  # Spark's errors and pytest's do not survive the way back
+        raise RuntimeError(traceback.format_exc()) from None
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("session")
@@ -73,7 +81,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def away(home: Path) -> Iterator[Away]:
     """Call a function of this module in the process whose session has the packages."""
     with ProcessPoolExecutor(1, get_context("spawn"), _begin, (str(home),)) as pool:
-        yield lambda function, *arguments: pool.submit(function, *arguments).result()
+        yield lambda function, *arguments: pool.submit(_call, function, *arguments).result()
 
 
 def session() -> SparkSession:

@@ -20,6 +20,7 @@ from medspark.clean.judge import BETWEEN, COPY, EMPTIED, FAILED, KEPT, QUARANTIN
 from medspark.clean.rows import judge_typed, readable, text_rows, typed_rows
 from medspark.clean.sources import REPAIRED, Survey
 from medspark.columns import EVENT_COLUMNS, SUBJECT_ID
+from medspark.databases import OpenSource, open_source
 from medspark.errors import AccountingError, InputError
 from medspark.event_task import EventSource
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
@@ -94,13 +95,9 @@ def read_events(
             table.judged.unpersist()
 
 
-def opened(spark: SparkSession, source: EventSource) -> AbstractContextManager[Any]:
+def opened(spark: SparkSession, source: EventSource) -> AbstractContextManager[OpenSource | None]:
     """The connection to a source in a database, or nothing where it lies in files."""
-    if source.format not in DATABASES:
-        return nullcontext()
-    from medspark.databases import open_source
-
-    return open_source(spark, source)
+    return open_source(spark, source) if source.format in DATABASES else nullcontext()
 
 
 # ---------------------------------------------------------------- tables
@@ -112,7 +109,7 @@ def _read_table(
     mapping: Mapping,
     name: str,
     spec: MappedTable,
-    database: Any,
+    database: OpenSource | None,
     repairs: DataFrame | None,
 ) -> _Table | None:
     """One table, judged and with its events; None for an optional one that the source lacks."""
@@ -121,7 +118,8 @@ def _read_table(
         if spec.optional and not database.has_table(name):
             return None
         # Read once: what is counted is what is written, even of a table that changes
-        frame = database.read(name, spec.subject, list(raw.columns)).persist(StorageLevel.MEMORY_AND_DISK)
+        frame = database.read(name, spec.subject, list(raw.columns), spec.absent)
+        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
         rows, survey = judge_typed(frame, F.lit(name), raw, repairs), sources.survey_typed(frame, F.lit(name))
     else:
         files = table_files(spark, source, name, spec)

@@ -6,10 +6,17 @@ from pathlib import Path
 import duckdb
 import events
 import pyarrow as pa
-from events import events_table, made_candidates
+import pytest
+from events import asthma_task, events_table, made_candidates, rows_of
 from hypothesis import given, settings
 
+from medspark.cases.events import Plan, build_candidates
 from medspark.cases.population import criteria, to_micros
+from medspark.events.concepts import freeze_concepts
+from medspark.events.read import read_events
+from medspark.synth.write import write_hospital
+from medspark.task_checks import check_task
+from medspark.yaml_text import read_yaml
 
 TASKS = Path(__file__).parents[2] / "conf" / "tasks"
 HOUR, DAY = 3_600_000_000, 86_400_000_000
@@ -23,6 +30,8 @@ DATED = {
     "drug_exposure": [("DRUG", "drug_concept_id", "drug_exposure_start")],
     "procedure_occurrence": [("PROCEDURE", "procedure_concept_id", "procedure")],
     "measurement": [("MEASUREMENT", "measurement_concept_id", "measurement")],
+    "observation": [("OBSERVATION", "observation_concept_id", "observation")],
+    "device_exposure": [("DEVICE", "device_concept_id", "device_exposure_start")],
 }
 NUMBERS = {"drug_exposure": "try_cast(quantity AS DOUBLE)", "measurement": "try_cast(value_as_number AS DOUBLE)"}
 AN_ID = "CAST(CAST({} AS DECIMAL(38, 1)) AS BIGINT)"
@@ -49,6 +58,12 @@ def read_omop(files):
     parts.append("""
         SELECT person_id, 'MEDS_DEATH', coalesce(CAST(death_datetime AS TIMESTAMP), CAST(death_date AS TIMESTAMP)), NULL
         FROM raw_death""")
+    for end in ("start", "end"):
+        parts.append(f"""SELECT person_id, 'OBSERVATION_PERIOD_{end.upper()}',
+            CAST(observation_period_{end}_date AS TIMESTAMP), NULL FROM raw_observation_period""")
+    if "drug_era" in files:
+        parts.append(f"""SELECT person_id, 'DRUG_ERA/' || {AN_ID.format("drug_concept_id")},
+            CAST(drug_era_start_date AS TIMESTAMP), NULL FROM raw_drug_era""")
     for column, kind in (("gender", "GENDER"), ("race", "RACE")):
         number = f"nullif({AN_ID.format(f'{column}_concept_id')}, 0)"
         parts.append(f"SELECT person_id, '{kind}/' || {number}, NULL, NULL FROM raw_person WHERE {number} IS NOT NULL")
@@ -365,27 +380,124 @@ def hospital(spark, tmp_path_factory):
 
 
 def warehouse(spark, folder, tmp_path_factory, pattern):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MEDSPARK_DATA", "unset")
-        mapping = load_task(TASKS / "gi-bleed.yaml").mapping
     source = {"kind": "events", "mapping": "omop", "format": "csv", "path": str(folder)}
     records = str(tmp_path_factory.mktemp("records") / "records")
-    task = asthma_task(source=source, mapping=mapping.model_dump(by_alias=True))
-    with read_events(spark, task.source, mapping) as found:
+    task = asthma_task(source=source, mapping=OMOP)
+    with read_events(spark, task.source, task.mapping) as found:
         found.records.write.parquet(records)
         count = sum(table.events for table in found.counts.values())
-    tables = ("person", "observation_period", "death", "concept_ancestor", *DATED)
-    files = {name: pattern(name) for name in tables if list(folder.glob(f"{name}.csv*"))}
+    tables = ("person", "observation_period", "death", "drug_era", "concept_ancestor", *DATED)
+    files = {name: pattern(name) for name in tables if (folder / f"{name}.csv").exists()}
     return {"source": source, "records": spark.read.parquet(records), "count": count, "db": read_omop(files)}
 
 
 def compare(spark, warehouse, raw):
     """What each criterion took out (None: the cases) and how many cases have the outcome, once both sides agree."""
-    source, mapping = warehouse["source"], load_task(TASKS / "gi-bleed.yaml").mapping
-    raw = {"task": "oracle", "title": "Beside an oracle", **raw}
-    task, problems = check_task({**raw, "source": source, "mapping": mapping.model_dump(by_alias=True)})
+    raw = {"task": "oracle", "title": "Beside an oracle", **raw, "source": warehouse["source"], "mapping": OMOP}
+    task, problems = check_task(raw)
     assert problems == []
-    frozen = freeze_concepts(spark, task, mapping)
-    candidates = build_candidates(warehouse["records"], Plan(frozen, mapping), warehouse["count"])
-    counts, positives = assert_same(warehouse["db"], task, rows_of(candidates.toArrow()))
-    return counts, positives
+    frozen = freeze_concepts(spark, task, task.mapping)
+    candidates = build_candidates(warehouse["records"], Plan(frozen, task.mapping), warehouse["count"])
+    return assert_same(warehouse["db"], task, rows_of(candidates.toArrow()))
+
+
+OMOP = read_yaml(TASKS.parent / "sources" / "omop.yaml")
+ALL_TAKES = ["count", "present", "time_since", "time_since_first", "last", "first", "mean", "min", "max", "sd", "slope"]
+FEATURES = {
+    "demographics": ["age", "sex"],
+    "codes": {"bag": {"of": ["ill", "DRUG/"], "look_back_days": [30, 365]}},
+    "values": {"numbers": {"of": ["DRUG/", "MEASUREMENT/"], "look_back_days": 365, "take": [*ALL_TAKES, "change"]}},
+    "sequences": {"past": {"of": ["CONDITION/", "VISIT/"], "look_back_days": 365, "last": 8}},
+    "grids": {"months": {"of": ["drug"], "look_back_hours": 2880, "every_hours": 720, "take": "count"}},
+}
+CONCEPTS = {
+    "gibleed": {
+        "index": {"codes": ["CONDITION/40481087"]},  # viral sinusitis
+        "ill": {"codes": ["CONDITION/4112343", "CONDITION/260139"], "as_one": True},  # pharyngitis, bronchitis
+        "drug": {"codes": ["DRUG/1127433", "DRUG/1713671"]},
+    },
+    "hospital": {
+        "index": {"prefixes": ["VISIT_END/"]},
+        "ill": {"prefixes": ["VISIT/"], "as_one": True},
+        "drug": {"codes": ["DRUG/2000002010", "DRUG/2000002011"]},
+    },
+}
+SNAPSHOTS = {
+    "gibleed": ["1990-01-01T00:00:00", "2000-06-01T12:00:00"],
+    "hospital": ["2023-07-01T00:00:00", "2024-03-10T12:00:00"],
+}
+EVERY = {
+    "population": {
+        "index": {"event": "index", "take": "every"},
+        "predict_after_hours": 12,
+        "washout_days": 60,
+        "age_at_least": 5,
+        "age_at_most": 90,
+        "exclude": [
+            {"name": "recent drug", "had": "drug", "within_days": 14, "because": "of the test"},
+            {"name": "ill since", "had": "ill", "after_index": True, "because": "of the test"},
+        ],
+    },
+    "outcome": {"name": "ill", "event": "ill", "to_days": 90, "follow_up": "require_full", "death": "outcome"},
+    "time": {"at_prediction_time": "excluded"},
+    "features": FEATURES,
+}
+ALL_KEPT = {
+    "population": {"index": {"event": "index", "take": "every"}, "history_days": 1},
+    "outcome": {"name": "ill", "event": "ill", "to_days": 365, "follow_up": "keep_all", "death": "leave_out"},
+    "features": {**FEATURES, "sequences": {}},
+}
+SNAPSHOT = {
+    "population": {
+        "history_days": 30,
+        "require": [{"name": "had a drug", "had": "drug", "within_days": 730, "because": "of the test"}],
+    },
+    "outcome": {"name": "ill", "event": "ill", "from_days": 1, "to_days": 180},
+    "features": FEATURES,
+}
+
+
+@pytest.mark.data
+def test_the_shipped_task_of_bleeds_on_omop_gibleed(spark, gibleed, data, monkeypatch):
+    monkeypatch.setenv("MEDSPARK_DATA", str(data))
+    raw = read_yaml(TASKS / "gi-bleed.yaml")
+    removed, positives = compare(spark, gibleed, {**raw, "report": {}})
+    assert removed["earlier bleed"] > 0
+    assert removed["no full follow-up"] > 0
+    assert positives > 400
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("raw", [EVERY, ALL_KEPT], ids=["every", "all kept"])
+def test_every_index_on_omop_gibleed(spark, gibleed, raw):
+    removed, positives = compare(spark, gibleed, {**raw, "concepts": used(CONCEPTS["gibleed"], raw)})
+    assert min(removed[None], positives) > 1000
+
+
+@pytest.mark.data
+def test_a_snapshot_of_omop_gibleed(spark, gibleed):
+    assert_snapshot(spark, gibleed, "gibleed")
+
+
+def test_a_snapshot_of_the_synthetic_hospital(spark, hospital):
+    assert_snapshot(spark, hospital, "hospital")
+
+
+def assert_snapshot(spark, warehouse, name):
+    population = {**SNAPSHOT["population"], "snapshot": {"at": SNAPSHOTS[name]}}
+    raw = {**SNAPSHOT, "population": population}
+    removed, positives = compare(spark, warehouse, {**raw, "concepts": used(CONCEPTS[name], raw)})
+    assert min(removed["had a drug"], removed["history"], removed[None], positives) > 0
+
+
+@pytest.mark.parametrize("raw", [EVERY, ALL_KEPT], ids=["every", "all kept"])
+@pytest.mark.parametrize("death", ["no_outcome", "outcome", "leave_out"])
+def test_every_index_in_the_synthetic_hospital(spark, hospital, raw, death):
+    raw = {**raw, "outcome": {**raw["outcome"], "death": death}}
+    removed, positives = compare(spark, hospital, {**raw, "concepts": used(CONCEPTS["hospital"], raw)})
+    assert min(removed["died before"], removed[None], positives) > 0
+
+
+def used(concepts, raw):
+    """The concepts that a task reads; one that nothing reads is a mistake."""
+    return {name: concept for name, concept in concepts.items() if f"'{name}'" in repr(raw)}
