@@ -77,6 +77,8 @@ def values_have_units(task: EventTask) -> Iterator[str]:
     for code, rule in task.mapping.values.items() if task.mapping is not None else ():
         if rule.to_unit and rule.unit is None:
             yield f"mapping.values.{code}: expected `unit` beside to_unit, the unit that all numbers are brought to"
+        if rule.unit is not None and not rule.to_unit:
+            yield f"mapping.values.{code}: expected `to_unit` beside unit, the conversions into it"
         if rule.when_missing is not None and rule.when_missing not in rule.to_unit:
             hint = did_you_mean(rule.when_missing, rule.to_unit)
             yield f"mapping.values.{code}.when_missing: {rule.when_missing!r} is not in to_unit.{hint}"

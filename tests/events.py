@@ -78,7 +78,7 @@ def rows_of(table):
     for name in times:
         place = table.schema.get_field_index(name)
         table = table.set_column(place, name, table[name].cast(pa.timestamp("us", "UTC")).cast(pa.int64()))
-    return [row | {name: row[name] and dict(row[name]) for name in maps} for row in table.to_pylist()]
+    return [row | {name: dict(row[name]) for name in maps if row[name] is not None} for row in table.to_pylist()]
 
 
 def in_days(time):

@@ -28,11 +28,19 @@ SOUND: dict[str, Any] = {
         "demographics": {"sex": "GENDER"},
         "observation": {"start": "IN", "end": "OUT"},
         "concepts": {"ancestors": "concept_ancestor", "relationships": "concept_relationship"},
-        "values": {"LAB/718-7": {"unit": "g/L", "to_unit": {"g/L": 1, "g/dL": 10}, "when_missing": "g/dL", "range": [1, 300]}},
+        "values": {
+            "LAB/718-7": {"unit": "g/L", "to_unit": {"g/L": 1, "g/dL": 10}, "when_missing": "g/dL", "range": [1, 300]}
+        },
         "tables": {
             "labs": {
                 "subject": "patient",
-                "columns": {"patient": "long", "loinc": "string", "at": "timestamp", "result": "string", "unit": {"type": "string"}},
+                "columns": {
+                    "patient": "long",
+                    "loinc": "string",
+                    "at": "timestamp",
+                    "result": "string",
+                    "unit": {"type": "string"},
+                },
                 "absent": ["unit"],
                 "derived": {"short": {"type": "category", "expression": "left(loinc, 3)"}},
                 "lookups": {"wards": {"entries": {"1": "surgery"}}},
@@ -66,7 +74,12 @@ SOUND: dict[str, Any] = {
     "risk_bands": {"high": 0.5},
     "report": {"subgroups": ["sex"]},
 }
-DATABASE = {"url": "jdbc:postgresql://host:5432/ward", "schema": "cdm", "user_variable": "USER", "password_variable": "WORD"}
+DATABASE = {
+    "url": "jdbc:postgresql://host:5432/ward",
+    "schema": "cdm",
+    "user_variable": "USER",
+    "password_variable": "WORD",
+}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -156,6 +169,7 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.events.0.when",         "count(loinc) > 1", f"{TABLE}: events.0: when: 'count(loinc) > 1' is more than an expression over one row"),
     ("tables_are_sound",      f"{TABLE}.events.0.number",       "java_method('a', 'b')", f"{TABLE}: events.0: number: \"java_method('a', 'b')\" calls java_method(), which is not allowed here."),
     ("values_have_units",     "mapping.values.LAB/718-7.unit",  None,               "mapping.values.LAB/718-7: expected `unit` beside to_unit, the unit that all numbers are brought to"),
+    ("values_have_units",     "mapping.values.LAB/718-7",       {"unit": "g/L"},    "mapping.values.LAB/718-7: expected `to_unit` beside unit, the conversions into it"),
     ("values_have_units",     "mapping.values.LAB/718-7.when_missing", "g/l",       "mapping.values.LAB/718-7.when_missing: 'g/l' is not in to_unit."),
     ("concepts_exist",        "outcome.event",                  "blede",            "outcome.event: 'blede' is neither a concept of this task nor the first part of codes, as LAB/. Did you mean 'bleed'?"),
     ("concepts_exist",        "population.index.event",         ["drug", "drgu"],   "population.index.event: 'drgu' is neither a concept of this task nor"),
@@ -227,10 +241,7 @@ def test_an_unknown_mapping_is_told_with_the_places_looked_at_and_a_hint(tmp_pat
     assert f"{tmp_path}/sources/ompo.yaml or conf/sources/ompo.yaml. Did you mean 'omop'?" in says
 
 
-def test_a_mapping_is_found_beside_the_task_before_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_a_mapping_is_found_beside_the_task_before_the_working_folder(tmp_path: Path) -> None:
     task = written(tmp_path, "omop")
     (tmp_path / "sources").mkdir()
     own = (CONF / "sources" / "omop.yaml").read_text().replace("point_zero: true", "point_zero: false")

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.cases.aggregates import Cases, group_columns
-from medspark.cases.history import EVER, History, as_concept, between, read_history
+from medspark.cases.history import EVER, History, as_concept, between, expand, is_known, read_history
 from medspark.cases.population import Candidates, candidates, criteria
 from medspark.cases.split import assign_fold, assign_split
 from medspark.columns import (
@@ -191,7 +191,8 @@ def _demographic(history: History, found: Candidates, first_part: str, included:
     chosen = code[found.subject]
     events = history.of_codes(begins)
     start, stop = between(events, found.subject, EVER, found.time, closed=(True, included))
-    seen = stop > start
-    chosen[seen] = events.code[stop[seen] - 1]
+    at, owner = expand(start, stop)
+    in_time = is_known(events.known[at], found.time[owner], included)
+    chosen[owner[in_time]] = events.code[at[in_time]]  # of several, the last one stays
     values = pa.array([name[len(first_part) :].lstrip("/") for name in history.codes], pa.string())
     return values.take(pa.array(chosen, mask=chosen < 0))

@@ -129,10 +129,13 @@ def as_concept(name: str, concepts: dict[str, Concept]) -> Concept:
 
 
 def group_names(codes: list[str], of: Iterable[str], concepts: dict[str, Concept]) -> tuple[Ints, list[str]]:
-    """For each code its place among a group's names, -1 outside the group; a concept `as_one` is one name."""
+    """For each code its place among a group's names, -1 outside the group; a concept `as_one` is one name.
+
+    A code that several of `of` have goes to the first that is `as_one`.
+    """
     named: list[str | None] = [None] * len(codes)
-    for name in of:
-        concept = as_concept(name, concepts)
+    sets = {name: as_concept(name, concepts) for name in of}
+    for name, concept in sorted(sets.items(), key=lambda item: not item[1].as_one):
         for at in np.flatnonzero(has_concept(codes, concept)):
             named[at] = named[at] or (name if concept.as_one else codes[at])
     names = sorted({name for name in named if name is not None})

@@ -174,8 +174,8 @@ def _failed(
     for excluded in population.exclude:
         events, low = _of_concept(history, excluded.had, task), _days_before(time, excluded.within_days)
         if excluded.after_index:
-            low = np.maximum(low, index_time)
-        failed[excluded.name] = had(events, subject, low, time, closed=(not excluded.after_index, closed))
+            low = np.maximum(low, index_time + 1)
+        failed[excluded.name] = had(events, subject, low, time, closed=(True, closed))
     return failed
 
 

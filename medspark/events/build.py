@@ -106,11 +106,15 @@ def _value(rule: EventRule) -> tuple[Column, Column]:
     number, text = _expression(rule.number, "double"), _expression(rule.text, "string")
     if rule.value is not None:
         given = _expression(rule.value, "string")
-        plain = F.when(F.trim(given).rlike(NUMBER), F.trim(given)).try_cast("double")
+        plain = _finite(F.when(F.trim(given).rlike(NUMBER), F.trim(given)).try_cast("double"))
         compared = F.nullif(F.regexp_extract(given, COMPARED, 1), F.lit("")).try_cast("double")
         number = F.coalesce(number, plain, compared)
         text = F.coalesce(text, F.when(plain.isNull(), F.nullif(F.trim(given), F.lit(""))))
-    return F.when(F.abs(number) < float("inf"), number), text
+    return _finite(number), text
+
+
+def _finite(number: Column) -> Column:
+    return F.when(F.abs(number) < float("inf"), number)
 
 
 def is_static(rule: EventRule) -> bool:
@@ -137,7 +141,7 @@ def _in_one_unit(event: Column, rules: dict[str, ValueRule]) -> Column:
     number, unit, code = event[NUMERIC_VALUE], event[UNIT], event[CODE]
     value, named, fault = number, unit, F.lit(None).cast("string")
     for name, rule in rules.items():
-        converted, known = _converted(number, unit, rule)
+        converted, its_unit, known = _converted(number, unit, rule)
         outside = F.lit(False)
         if rule.range is not None and rule.range.low is not None:
             outside = outside | (converted < rule.range.low)
@@ -145,19 +149,18 @@ def _in_one_unit(event: Column, rules: dict[str, ValueRule]) -> Column:
             outside = outside | (converted > rule.range.high)
         this = (code == name) & number.isNotNull()
         value = F.when(this & known, converted).otherwise(value)
-        if rule.unit is not None:
-            named = F.when(this & known, F.lit(rule.unit)).otherwise(named)
+        named = F.when(this, its_unit).otherwise(named)
         fault = F.when(this & ~known, BAD_UNIT).when(this & outside, OUT_OF_RANGE).otherwise(fault)
     kept = {column: event[column] for column in (CODE, TIME, TEXT_VALUE, ENCOUNTER_ID, AVAILABLE_TIME)}
     kept |= {NUMERIC_VALUE: value, UNIT: named, _RULE: fault}
     return F.struct(*(column.alias(name) for name, column in kept.items()))
 
 
-def _converted(number: Column, unit: Column, rule: ValueRule) -> tuple[Column, Column]:
-    """The number in the rule's unit, and whether its own unit is known; without a unit it stays as it is."""
+def _converted(number: Column, unit: Column, rule: ValueRule) -> tuple[Column, Column, Column]:
+    """The number in the rule's unit, its unit then, and whether the one it came in is known; without one it stays."""
     if not rule.to_unit:
-        return number, F.lit(True)
+        return number, unit, F.lit(True)
     given = F.coalesce(unit, F.lit(rule.when_missing))
     scaled = [F.when(given == name, number * scale.factor + scale.offset) for name, scale in rule.to_unit.items()]
     known = reduce(Column.__or__, (given == name for name in rule.to_unit))
-    return F.coalesce(*scaled, number), F.coalesce(known, F.lit(rule.when_missing is None))
+    return F.coalesce(*scaled, number), F.when(known, rule.unit).otherwise(unit), F.coalesce(known, unit.isNull())

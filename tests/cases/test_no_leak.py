@@ -14,7 +14,7 @@ from medspark.learning import Split
 OF_THE_FUTURE = ("OBSERVED_FROM", "OBSERVED_TO", "MEDS_DEATH", "MEDS_BIRTH", "INDEX", "DRUG/p")
 """What says who is a candidate at all: index events, births, deaths and periods, by their time whenever known."""
 
-many = settings(max_examples=100, deadline=None)
+many = settings(max_examples=40, deadline=None)
 
 
 def candidates_of(rows, task, **plan):
