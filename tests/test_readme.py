@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.testing import CliRunner
 
@@ -13,12 +14,25 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_its_task_file_is_fine(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOSPITAL", "x")
-    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+@pytest.mark.parametrize("at", [0, 1], ids=["table", "events"])
+def test_its_task_files_are_fine(at, tmp_path, monkeypatch):
+    for name in ("HOSPITAL", "WAREHOUSE"):
+        monkeypatch.setenv(name, "x")
     path = tmp_path / "task.yaml"
-    path.write_text(text)
-    assert load_task(path).task == "readmission"
+    path.write_text(blocks()[at])
+    assert load_task(path).task == ("readmission", "gi-bleed")[at]
+
+
+def test_its_database_is_a_source_of_events(tmp_path, monkeypatch):
+    monkeypatch.setenv("WAREHOUSE", "x")
+    raw = {**yaml.safe_load(blocks()[1]), **yaml.safe_load(blocks()[2])}
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    assert load_task(path).source.database.schema_ == "cdm"
+
+
+def blocks():
+    return re.findall(r"```yaml\n(.*?)```", README, re.S)
 
 
 def test_its_table_of_commands_is_the_commands():

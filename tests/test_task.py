@@ -81,8 +81,8 @@ def test_every_unset_variable_is_named_at_once(tmp_path: Path, monkeypatch: pyte
 def test_a_task_written_out_is_read_as_the_same_task(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MEDSPARK_DATA", "/data")
-    monkeypatch.setenv("MEDSPARK_SYNTH", "/synth")
+    for name in ("MEDSPARK_DATA", "MEDSPARK_SYNTH", "CINC2012"):
+        monkeypatch.setenv(name, "/data")
     task = load_task(path)
     written = dump_task(task)
     (tmp_path / "task.yaml").write_text(written, encoding="utf-8")

@@ -151,7 +151,9 @@ def test_a_feature_may_not_take_a_name_of_the_table_of_cases() -> None:
 
 
 def test_every_rule_has_an_example_that_breaks_it() -> None:
-    assert {rule.__name__ for rule in (*SHARED_RULES, *TABLE_RULES)} == {row[0] for row in RULES_BROKEN} | {"names_are_free"}
+    assert {rule.__name__ for rule in (*SHARED_RULES, *TABLE_RULES)} == {row[0] for row in RULES_BROKEN} | {
+        "names_are_free"
+    }
 
 
 def test_a_required_value_that_is_wrong_is_told_once() -> None:

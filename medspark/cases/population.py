@@ -118,7 +118,7 @@ def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints
     """Patients and index times, sorted, each pair once."""
     population = task.population
     if population.snapshot is not None:
-        times = [as_of] if as_of is not None else [to_micros(text) for text in population.snapshot.at]
+        times = [as_of] if as_of is not None else sorted({to_micros(text) for text in population.snapshot.at})
         seen = first_time(history, NEVER)
         there = [np.flatnonzero(seen <= at) for at in times]
         subject = np.concatenate(there)
@@ -229,7 +229,7 @@ def _periods(opening: History, closing: History) -> tuple[Ints, Ints, Ints, Ints
     time = np.concatenate([opening.time, ever, closing.time, never])
     last_day = np.concatenate([opening.time, ever, closing.known, never])
     step = np.repeat([1, -1], [len(opening) + len(unopened), len(closing) + len(unclosed)])
-    order = np.lexsort((-step, time, subject))
+    order = np.lexsort((last_day, -step, time, subject))
     opened = np.cumsum(step[order])  # as many openings as closings of each patient: 0 between two patients
     starts, ends = order[(opened == 1) & (step[order] == 1)], order[opened == 0]
     return subject[starts], time[starts], time[ends], last_day[ends]

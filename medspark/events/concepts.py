@@ -140,7 +140,7 @@ def _pairs(frame: DataFrame, ids: set[int]) -> Pairs:
     """The second column's ids by the first's, for the first ones in `ids`."""
     first, second = frame.columns
     found: Pairs = defaultdict(set)
-    for row in frame.where(F.col(first).isin(list(ids))).collect():
+    for row in frame.where(F.col(first).isin(list(ids)) & F.col(second).isNotNull()).collect():
         found[row[first]].add(row[second])
     return found
 

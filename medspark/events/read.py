@@ -129,7 +129,7 @@ def _read_table(
             rows, survey = (typed_rows if source.format in ("parquet", "orc") else text_rows)(
                 spark, raw, files, repairs
             )
-    judged = add_events(mark_duplicates(rows, raw), spec, mapping)
+    judged = mark_duplicates(add_events(rows, spec, mapping), raw)  # rows set aside are copies of none
     fate = (
         F.when(F.col(STATUS) == COPY, COPY)
         .when(F.col(SET_ASIDE) != "", QUARANTINED)

@@ -243,8 +243,8 @@ def column_of(db, task, column):
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE seen AS
         WITH named AS (  -- a code of several of them goes to the first that is one code
-          SELECT code, arg_min(CASE WHEN as_one THEN sets.name ELSE code END, place - CASE WHEN as_one THEN 99 ELSE 0 END)
-            AS name
+          SELECT code, arg_min(
+            CASE WHEN as_one THEN sets.name ELSE code END, place - CASE WHEN as_one THEN 99 ELSE 0 END) AS name
           FROM sets JOIN (VALUES {of}) o(name, place) ON o.name = sets.name GROUP BY code)
         SELECT c.number AS nr, c.t, e.time, named.name, e.code, e.number
         FROM cases c JOIN events e ON e.subject = c.subject AND e.time {until} t AND e.known {until} t {within}

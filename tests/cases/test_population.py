@@ -53,7 +53,8 @@ def test_a_washout_counts_the_index_events_from_its_far_end_on(before, fate):
 
 def test_a_snapshot_takes_everybody_with_an_event_by_then():
     task = asthma_task(
-        concepts={"asthma": {"codes": ["DX/asthma"]}}, population={"snapshot": {"at": [day_text(10), day_text(4)]}}
+        concepts={"asthma": {"codes": ["DX/asthma"]}},
+        population={"snapshot": {"at": [day_text(10), day_text(4), day_text(10)]}},
     )
     rows = [(1, 4, "DX/a"), (2, 5, "DX/a"), (3, 11, "DX/a")]
     assert fates(rows, task) == [(1, 4, False), (1, 10, False), (2, 10, False)]
@@ -156,6 +157,13 @@ def test_a_case_is_observed_on_its_day_and_for_its_history(periods, fate):
     assert fates(rows, task) == [(1, 10, fate)]
 
 
+@pytest.mark.parametrize("known", [(9.7, 10.5), (10.5, 9.7)])
+def test_of_two_ends_at_one_time_the_later_known_counts_whatever_the_order_of_rows(known):
+    task = asthma_task(mapping=MAPPING, population={"index": INDEXED, "history_days": 5})
+    ends = [(1, 9.5, "OBSERVED_TO", None, by) for by in known]
+    assert fates([(1, 10, "INDEX"), (1, 0, "OBSERVED_FROM"), (1, 1, "OBSERVED_FROM"), *ends], task) == [(1, 10, False)]
+
+
 def test_without_periods_observation_is_from_the_first_event_to_the_last_but_birth_and_death():
     task = asthma_task(
         population={"index": INDEXED, "history_days": 5},
@@ -228,6 +236,12 @@ def test_follow_up_says_who_is_kept(follow_up, seen_to, asthma, fate):
 def test_a_death_is_no_outcome_or_one_or_a_reason_to_leave_out(death, died, asthma, fate):
     rows = [(1, 10, "INDEX"), (1, died, "MEDS_DEATH")] + ([(1, asthma, "DX/asthma")] if asthma else [])
     assert fates(rows, outcome(death=death)) == [(1, 10, fate)]
+
+
+@pytest.mark.xfail(strict=True, reason="an outcome recorded after a death in the time at risk is a positive label")
+def test_an_outcome_after_a_death_is_full_follow_up_without_the_outcome():
+    rows = [(1, 10, "INDEX"), (1, 12, "MEDS_DEATH"), (1, 15, "DX/asthma")]
+    assert fates(rows, outcome(death="no_outcome")) == [(1, 10, False)]
 
 
 def test_an_outcome_counts_by_its_time_however_late_it_is_known():

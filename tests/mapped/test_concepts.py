@@ -18,7 +18,7 @@ from medspark.mapping import Mapping
 
 Freeze = Callable[..., dict[str, Concept]]
 
-OMOP = {"concepts": {"ancestors": "concept_ancestor", "relationships": "concept_relationship"}}
+OMOP = {"point_zero": True, "concepts": {"ancestors": "concept_ancestor", "relationships": "concept_relationship"}}
 MEDS = {"code_metadata": "metadata/codes.parquet"}
 ANCESTORS = "min_levels_of_separation,descendant_concept_id,ancestor_concept_id\n0,1.0,1.0\n1,2.0,1.0\n2,3,1\n1,3,2\n1,31,30\n1,x,1\n1,,1\n"
 RELATIONS = """concept_id_1,concept_id_2,relationship_id,invalid_reason
