@@ -85,7 +85,8 @@ class Index(Closed):
 
 
 class Snapshot(Closed):
-    """Everybody with an event by then, at fixed times; scoring puts its as-of time in their place."""
+    """Everybody with an event that was known by then, births and periods of observation aside, at fixed times;
+    scoring puts its as-of time in their place."""
 
     at: tuple[str, ...] = Field(min_length=1)
     """Times such as 2015-01-01T00:00:00, UTC."""
@@ -113,7 +114,11 @@ class Excluded(Closed):
 
 
 class Population(Closed):
-    """Who is a case, and at what time a risk is asked for."""
+    """Who is a case, and at what time a risk is asked for.
+
+    Every criterion reads what was known at the prediction time, so that scoring at that time decides the same; the
+    index event alone makes its case whenever it became known.
+    """
 
     index: Index | None = None
     snapshot: Snapshot | None = None
@@ -151,8 +156,9 @@ class EventOutcome(Closed):
     """Patients not observed to the end of the time at risk: kept where the outcome was seen; all kept, without
     it taken for negative; all left out."""
     death: Literal["no_outcome", "outcome", "leave_out"] = "no_outcome"
-    """A death in the time at risk without the outcome before it: full follow-up without the outcome; the outcome
-    itself; or a reason to leave the case out."""
+    """A death after the prediction time, up to the end of the time at risk, without the outcome before it: full
+    follow-up without the outcome; the outcome itself; or a reason to leave the case out. An outcome within a day
+    after the death counts as before it, since deaths are often dates."""
 
 
 class Clock(Closed):

@@ -108,6 +108,7 @@ def run(place: dict[str, Any], store: str) -> dict[str, Any]:
     quiet = Console(quiet=True)
     run = Run(spark, store, quiet, Receipt("test", new_run_id(), {}), quiet)
     features_stage(run, clean_stage(run, task))
+    assert spark._jsparkSession.sharedState().cacheManager().isEmpty()  # else the next run would see these rows
     cases = read_table(spark, store, "cases")
     records = read_table(spark, store, "records")
     hashes = F.xxhash64(*records.columns).cast("decimal(38,0)")

@@ -167,11 +167,16 @@ def expand(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
     return np.arange(counts.sum()) - before[owner] + start[owner], owner
 
 
-def had(events: History, subject: Ints, low: Any, high: Ints, *, closed: tuple[bool, bool]) -> Bools:
-    """For each of m questions whether its patient had an event from `low` to `high`, known by `high`."""
+def had(
+    events: History, subject: Ints, low: Any, high: Ints, *, closed: tuple[bool, bool], by: Ints, included: bool
+) -> Bools:
+    """For each of m questions whether its patient had an event from `low` to `high` that was known by `by`.
+
+    `included` says whether what became known at `by` itself was known.
+    """
     start, stop = between(events, subject, low, high, closed=closed)
     at, owner = expand(start, stop)
-    in_time = is_known(events.known[at], high[owner], closed[1])
+    in_time = is_known(events.known[at], by[owner], included)
     found: Bools = np.bincount(owner[in_time], minlength=len(subject)) > 0
     return found
 
@@ -185,4 +190,11 @@ def first_time(events: History, otherwise: int) -> Ints:
     times = np.full(len(events.subjects), otherwise)
     subject, at = np.unique(events.subject, return_index=True)
     times[subject] = events.time[at]
+    return times
+
+
+def first_known(events: History) -> Ints:
+    """When the first of these events became known of each patient; NEVER for a patient without one."""
+    times = np.full(len(events.subjects), NEVER)
+    np.minimum.at(times, events.subject, events.known)
     return times

@@ -18,6 +18,7 @@ from medspark.cases.history import (
     Ints,
     as_concept,
     between,
+    first_known,
     first_time,
     had,
     has_concept,
@@ -81,19 +82,20 @@ def candidates(history: History, task: EventTask, mapping: Mapping, as_of: int |
         history: whole patients; cut at `as_of` where there is one.
         as_of: the time that a scoring run asks for; candidates with a later prediction time do not exist yet.
     """
-    subject, index_time = _indexed(history, task, as_of)
+    subject, index_time = _indexed(history, task, mapping, as_of)
     time = index_time + round(task.population.predict_after_hours * HOUR)
     if as_of is not None:
         there = time <= as_of
         subject, index_time, time = subject[there], index_time[there], time[there]
-    birth = first_time(history.of_codes(_is(history, mapping.birth)), NEVER)[subject]
-    age = np.where(birth == NEVER, np.nan, (time - birth) / (DAY * YEAR_DAYS))
-    death = first_time(history.of_codes(_is(history, mapping.death)), NEVER)[subject]
-    start, end, last_day = _observed(history, mapping, subject, time)
-    failed = _failed(history, task, mapping, subject, index_time, time, age, death, start, last_day)
+    births = history.of_codes(_is(history, mapping.birth))
+    born, told = first_time(births, NEVER)[subject], first_known(births)[subject]
+    age = np.where(told <= time, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
+    periods = _observed(history, mapping, subject, time)
+    failed = _failed(history, task, mapping, subject, index_time, time, age, periods.start)
     label = np.full(len(subject), np.nan)
     if not scoring:
-        label, dropped = _outcome(history, task, subject, time, death, end)
+        death = first_time(history.of_codes(_is(history, mapping.death)), NEVER)[subject]
+        label, dropped = _outcome(history, task, subject, time, death, periods)
         failed |= dropped
     unmet = np.full(len(subject), -1)
     for at, criterion in reversed(list(enumerate(criteria(task, mapping, scoring)))):
@@ -114,12 +116,12 @@ def _of_concepts(history: History, names: tuple[str, ...], task: EventTask) -> H
     return history.of_codes(np.logical_or.reduce(wanted))
 
 
-def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints, Ints]:
+def _indexed(history: History, task: EventTask, mapping: Mapping, as_of: int | None) -> tuple[Ints, Ints]:
     """Patients and index times, sorted, each pair once."""
     population = task.population
     if population.snapshot is not None:
         times = [as_of] if as_of is not None else sorted({to_micros(text) for text in population.snapshot.at})
-        seen = first_time(history, NEVER)
+        seen = first_known(history.of_codes(~_of_life(history, mapping)))
         there = [np.flatnonzero(seen <= at) for at in times]
         subject = np.concatenate(there)
         index_time = np.repeat(np.array(times, np.int64), [len(found) for found in there])
@@ -150,32 +152,33 @@ def _failed(
     index_time: Ints,
     time: Ints,
     age: Floats,
-    death: Ints,
-    start: Ints,
-    last_day: Ints,
+    observed_from: Ints,
 ) -> dict[str, Bools]:
-    """For each criterion but the outcome's, which candidates it takes out."""
+    """For each criterion but the outcome's, which candidates it takes out, by what was known at the prediction time."""
     population = task.population
-    closed = task.time.at_prediction_time == "included"
-    failed = {DIED: death <= time if closed else death < time, UNOBSERVED: (start == NEVER) | (last_day < time)}
+    included = task.time.at_prediction_time == "included"
+    deaths = history.of_codes(_is(history, mapping.death))
+    failed = {
+        DIED: had(deaths, subject, EVER, time, closed=(True, included), by=time, included=included),
+        UNOBSERVED: observed_from == NEVER,
+    }
     if population.washout_days is not None and population.index is not None:
         events = _of_concepts(history, population.index.event, task)
         low = index_time - round(population.washout_days * DAY)
-        first, after = between(events, subject, low, index_time, closed=(True, False))
-        failed[WASHOUT] = after > first
+        failed[WASHOUT] = had(events, subject, low, index_time, closed=(True, False), by=time, included=included)
     if population.history_days is not None:
-        failed[HISTORY] = ~(start <= time - round(population.history_days * DAY))
+        failed[HISTORY] = ~(observed_from <= time - round(population.history_days * DAY))
     youngest = -np.inf if population.age_at_least is None else population.age_at_least
     oldest = np.inf if population.age_at_most is None else population.age_at_most
     failed[AGE] = ~((age >= youngest) & (age <= oldest))
     for required in population.require:
         events, low = _of_concept(history, required.had, task), _days_before(time, required.within_days)
-        failed[required.name] = ~had(events, subject, low, time, closed=(True, closed))
+        failed[required.name] = ~had(events, subject, low, time, closed=(True, included), by=time, included=included)
     for excluded in population.exclude:
         events, low = _of_concept(history, excluded.had, task), _days_before(time, excluded.within_days)
         if excluded.after_index:
             low = np.maximum(low, index_time + 1)
-        failed[excluded.name] = had(events, subject, low, time, closed=(True, closed))
+        failed[excluded.name] = had(events, subject, low, time, closed=(True, included), by=time, included=included)
     return failed
 
 
@@ -183,41 +186,55 @@ def _days_before(time: Ints, days: float | None) -> Ints:
     return np.full(len(time), EVER) if days is None else time - round(days * DAY)
 
 
-def _observed(history: History, mapping: Mapping, subject: Ints, time: Ints) -> tuple[Ints, Ints, Ints]:
-    """For each candidate the period of observation around its prediction time: its start, its end, its last day's end.
+class Observed(NamedTuple):
+    """The period of observation around each candidate's prediction time."""
 
-    Periods that overlap or touch are one. Without a period the start is NEVER.
+    start: Ints
+    """NEVER where the prediction time is in no period that was known by then."""
+    end: Ints
+    last_day: Ints
+    """Where the end is a date, the end of that day; else the end."""
+
+
+def _of_life(history: History, mapping: Mapping) -> Bools:
+    """Which codes tell of birth, death and periods of observation, and of no care."""
+    codes = {mapping.birth, mapping.death}
+    if mapping.observation is not None:
+        codes |= {mapping.observation.start, mapping.observation.end}
+    return np.fromiter((code in codes for code in history.codes), np.bool_, len(history.codes))
+
+
+def _observed(history: History, mapping: Mapping, subject: Ints, time: Ints) -> Observed:
+    """Periods that overlap or touch are one, as are those of two consecutive days.
+
+    Without periods in the source a patient is under observation from the first event on; the last event, which nobody
+    knows of before, says how far the follow-up goes.
     """
     if mapping.observation is None:
-        life = np.array([code in (mapping.birth, mapping.death) for code in history.codes], np.bool_)
-        events = history.of_codes(~life)
+        events = history.of_codes(~_of_life(history, mapping))
         start = first_time(events, NEVER)[subject]
         end = np.full(len(history.subjects), EVER)
         np.maximum.at(end, events.subject, events.time)
-        outside = (start > time) | (end[subject] < time)
-        return np.where(outside, NEVER, start), end[subject], end[subject]
+        there = (start <= time) & (first_known(events)[subject] <= time)
+        return Observed(np.where(there, start, NEVER), end[subject], end[subject])
     opening = history.of_codes(_is(history, mapping.observation.start))
     closing = history.of_codes(_is(history, mapping.observation.end))
-    owner, starts, ends, last_days = _periods(opening, closing)
+    owner, starts, known, ends, last_days = _periods(opening, closing)
     # The last period that starts by then, found by patient and rank of time as events are
-    events = replace(opening, subject=owner, time=starts, place=owner * len(opening.clock) + _rank(opening, starts))
+    place = owner * len(opening.clock) + np.searchsorted(opening.clock, starts)
+    events = replace(opening, subject=owner, time=starts, place=place)
     first, after = between(events, subject, EVER, time, closed=(True, True))
     at = after - 1
-    inside = (after > first) & (np.append(last_days, EVER)[at] >= time)
-    return (
+    inside = (after > first) & (np.append(last_days, EVER)[at] >= time) & (np.append(known, NEVER)[at] <= time)
+    return Observed(
         np.where(inside, np.append(starts, EVER)[at], NEVER),
         np.where(inside, np.append(ends, EVER)[at], EVER),
         np.where(inside, np.append(last_days, EVER)[at], EVER),
     )
 
 
-def _rank(history: History, times: Ints) -> Ints:
-    """The place of each time in the clock; a time before all others has the first."""
-    return np.searchsorted(history.clock, times)
-
-
-def _periods(opening: History, closing: History) -> tuple[Ints, Ints, Ints, Ints]:
-    """Patient, start, end and the end of the last day of each period of observation, overlapping ones as one.
+def _periods(opening: History, closing: History) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Patient, start, when the start was known, end and the end of the last day of each period, joined ones as one.
 
     A period that nothing closes is still open; one that nothing opened began before everything.
     """
@@ -227,19 +244,20 @@ def _periods(opening: History, closing: History) -> tuple[Ints, Ints, Ints, Ints
     never, ever = np.full(len(unclosed), NEVER), np.full(len(unopened), EVER)
     subject = np.concatenate([opening.subject, unopened, closing.subject, unclosed])
     time = np.concatenate([opening.time, ever, closing.time, never])
-    last_day = np.concatenate([opening.time, ever, closing.known, never])
+    known = np.concatenate([opening.known, ever, closing.known, never])
     step = np.repeat([1, -1], [len(opening) + len(unopened), len(closing) + len(unclosed)])
-    order = np.lexsort((last_day, -step, time, subject))
+    # A period lasts to the end of its last day, so that one from the next day on goes on with it
+    order = np.lexsort((time, -step, np.where(step > 0, time, known), subject))
     opened = np.cumsum(step[order])  # as many openings as closings of each patient: 0 between two patients
     starts, ends = order[(opened == 1) & (step[order] == 1)], order[opened == 0]
-    return subject[starts], time[starts], time[ends], last_day[ends]
+    return subject[starts], time[starts], known[starts], time[ends], known[ends]
 
 
 # ---------------------------------------------------------------- outcome
 
 
 def _outcome(
-    history: History, task: EventTask, subject: Ints, time: Ints, death: Ints, end: Ints
+    history: History, task: EventTask, subject: Ints, time: Ints, death: Ints, observed: Observed
 ) -> tuple[Floats, dict[str, Bools]]:
     """The label of each candidate, and which ones the outcome's criteria take out."""
     outcome = task.outcome
@@ -252,11 +270,14 @@ def _outcome(
     seen = stop > start
     when = np.full(len(time), NEVER)
     when[seen] = events.time[start[seen]]
-    died = (death <= high) & (death < when) & (death != NEVER)
-    positive = seen & ~(died & (outcome.death == "leave_out"))
+    # A death is often a date: an outcome within a day after it counts as before it
+    died = (death <= high) & (death != NEVER) & (death < when - np.where(seen, DAY, 0))
+    positive = seen & ~died
     if outcome.death == "outcome":
         positive = positive | died
-    followed = died | (end >= high) if outcome.to_days is not None else np.ones(len(time), np.bool_)
+    # Both ends count: a last day must reach past the end of the time at risk
+    to_the_end = (observed.end >= high) | (observed.last_day > high)
+    followed = died | to_the_end if outcome.to_days is not None else np.ones(len(time), np.bool_)
     kept = followed | (positive if outcome.follow_up == "keep_outcomes" else False)
     if outcome.follow_up == "keep_all":
         kept = np.ones(len(time), np.bool_)

@@ -60,6 +60,7 @@ class _Table(NamedTuple):
     raw: RawTable
     judged: DataFrame
     survey: Survey
+    cached: DataFrame | None
 
 
 @contextmanager
@@ -74,25 +75,29 @@ def read_events(
     """
     require_whole_files(spark)
     with opened(spark, source) as database:
+        place = database.place if database is not None else str(source.path)
         tables = [
             table
             for name, spec in mapping.tables.items()
             if (table := _read_table(spark, source, mapping, name, spec, database, repairs)) is not None
         ]
         if not tables:
-            raise InputError(f"{source.path}: expected at least one table of {mapping.mapping}, received none")
-        with readable(str(source.path)):
-            counts = _count(tables)
-        _require_sound(counts, tables, repairs)
-        yield Events(
-            records=_records(tables),
-            quarantine=_quarantine(tables, counts),
-            counts={name: found.counts for name, found in counts.items()},
-            fingerprint=_fingerprint(tables),
-            files=sum(len(table.survey.files) for table in tables),
-        )
-        for table in tables:
-            table.judged.unpersist()
+            raise InputError(f"{place}: expected at least one table of {mapping.mapping}, received none")
+        try:
+            with readable(place):
+                counts = _count(tables)
+            _require_sound(counts, tables, repairs)
+            yield Events(
+                records=_records(tables),
+                quarantine=_quarantine(tables, counts),
+                counts={name: found.counts for name, found in counts.items()},
+                fingerprint=_fingerprint(tables),
+                files=sum(len(table.survey.files) for table in tables),
+            )
+        finally:  # else the session's next read of a table would get these rows again
+            for table in tables:
+                if table.cached is not None:
+                    table.cached.unpersist()
 
 
 def opened(spark: SparkSession, source: EventSource) -> AbstractContextManager[OpenSource | None]:
@@ -114,13 +119,14 @@ def _read_table(
 ) -> _Table | None:
     """One table, judged and with its events; None for an optional one that the source lacks."""
     raw = raw_table(source, mapping, name, spec)
+    cached = None
     if database is not None:
         if spec.optional and not database.has_table(name):
             return None
         # Read once: what is counted is what is written, even of a table that changes
         frame = database.read(name, spec.subject, list(raw.columns), spec.absent)
-        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
-        rows, survey = judge_typed(frame, F.lit(name), raw, repairs), sources.survey_typed(frame, F.lit(name))
+        cached = frame.persist(StorageLevel.MEMORY_AND_DISK)
+        rows, survey = judge_typed(cached, F.lit(name), raw, repairs), sources.survey_typed(cached, F.lit(name))
     else:
         files = table_files(spark, source, name, spec)
         if not files and spec.optional:
@@ -136,7 +142,7 @@ def _read_table(
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
     )
-    return _Table(name, raw, judged.withColumn(STATUS, fate), survey)
+    return _Table(name, raw, judged.withColumn(STATUS, fate), survey, cached)
 
 
 def raw_table(source: EventSource, mapping: Mapping, name: str, spec: MappedTable) -> RawTable:

@@ -2,8 +2,9 @@
 
 import events
 import pyarrow as pa
-from events import events_table, in_days, made_candidates
-from hypothesis import assume, given, settings
+import pytest
+from events import asthma_task, events_table, in_days, made_candidates
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
@@ -12,9 +13,9 @@ from medspark.event_task import EventOutcome
 from medspark.learning import Split
 
 OF_THE_FUTURE = ("OBSERVED_FROM", "OBSERVED_TO", "MEDS_DEATH", "MEDS_BIRTH", "INDEX", "DRUG/p")
-"""What says who is a candidate at all: index events, births, deaths and periods, by their time whenever known."""
+"""What says who is a candidate at all counts by its time, whenever known; here it is known at its time."""
 
-many = settings(max_examples=40, deadline=None)
+many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 def candidates_of(rows, task, **plan):
@@ -56,6 +57,7 @@ def questions(draw):
     """A task, rows of events, and one of the cases they make."""
     task = without_the_outcome(draw(events.random_tasks()))
     rows, _ = draw(events.random_events())
+    rows = [row[:4] if row[2] in OF_THE_FUTURE else row for row in rows]
     cases = [row for row in candidates_of(rows, task) if row["_excluded"] is None]
     assume(cases)
     return task, rows, draw(st.sampled_from(cases))
@@ -89,7 +91,8 @@ def test_events_later_or_known_later_change_no_feature_and_no_criterion_before_t
     unknown = st.tuples(st.just(subject), earlier, LATER_CODES, st.just(99.0), after.map(lambda days: by + days))
     planted = data.draw(st.lists(later | unknown, min_size=1, max_size=6))
     # Observed from the first event to the last: one that is known late may still be the first
-    start = min(row[1] for row in rows if row[0] == subject and row[1] is not None and row[2] != "MEDS_BIRTH")
+    seen = [row[1] for row in rows if row[0] == subject and row[1] is not None and row[2] != "MEDS_BIRTH"]
+    start = min(seen, default=by)
     planted = [row for row in planted if row[1] >= start]
     found = pick(candidates_of([*rows, *planted], task), case)
     assert (found["_excluded"], features_of(found)) == (None, features_of(case))
@@ -134,13 +137,10 @@ def by_patient(candidates):
 @given(questions(), st.sampled_from((0, 1 / events.DAY, 0.25, 3, 50)))
 def test_scoring_at_or_after_the_prediction_time_gives_the_features_of_training(question, later):
     task, rows, case = question
-    # Scoring knows no more than its time: the index event must be known, and who is observed is judged by then
+    # Who is observed is judged by what is known: without later events a patient may have left
     by = in_days(case["prediction_time"])
-    assume(task.population.snapshot is None or later == 0)
-    assume(
-        all(time_known(row) <= by for row in rows if row[2] in OF_THE_FUTURE and row[1] is not None and row[1] <= by)
-    )
-    scored = candidates_of(rows, task, as_of=by + later, scoring=True)
+    by += later if task.population.snapshot is None else 0
+    scored = candidates_of(rows, task, as_of=by, scoring=True)
     keys = ("subject_id", "prediction_time", "index_time")
     found = [row for row in scored if all(row[key] == case[key] for key in keys)]
     assume(found and found[0]["_excluded"] not in ("not observed", "history"))
@@ -155,3 +155,14 @@ def test_a_patients_split_depends_on_no_other_row(spark):
     side = assign_split(F.col("subject"), Split()).alias("side")
     sides = {row["subject"]: row["side"] for row in together.select("subject", side).collect()}
     assert {name: frame.select(side).first()[0] for name, frame in alone.items()} == {n: sides[n] for n in alone}
+
+
+@pytest.mark.xfail(strict=True, reason="without periods of observation, scoring takes the last known event for the end")
+def test_without_periods_scoring_keeps_the_patients_that_training_keeps():
+    task = asthma_task(
+        concepts={"asthma": {"codes": ["DX/asthma"]}},
+        population={"snapshot": {"at": [events.day_text(10)]}, "history_days": 5},
+    )
+    rows = [(1, 0, "DX/a"), (1, 9, "DX/a"), (1, 20, "DX/a")]
+    trained, scored = candidates_of(rows, task), candidates_of(rows, task, as_of=10, scoring=True)
+    assert [row["_excluded"] for row in trained] == [row["_excluded"] for row in scored] == [None]

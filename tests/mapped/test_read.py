@@ -68,7 +68,9 @@ def read(spark: SparkSession, tmp_path: Path) -> Read:
             assert adds_up(table)
         assert len(events) == sum(table.events for table in counts.values())
         assert len(aside) == sum(sum(t.quarantined.values()) + t.duplicates for t in counts.values())
-        return Found(sorted(events, key=repr), sorted(aside, key=repr), counts)
+        return Found(
+            sorted(events, key=repr), sorted(aside, key=lambda row: (row[0], row[1], row[2] or 0, row[3])), counts
+        )
 
     return run
 
@@ -281,17 +283,32 @@ def test_a_file_for_each_stay_names_it(read: Read) -> None:
     assert found.counts["stays"].non_events == {"not measured": 1}
 
 
-def test_of_rows_alike_the_latest_counts(read: Read) -> None:
+ALIKE = """patient,id,told,value
+1,7,2020-01-01 00:00:00,1
+1,7,2020-01-03 00:00:00,3
+1,7,2020-01-02 00:00:00,2
+1,8,,4
+1,8,,x
+1,9,2020-01-01 00:00:00,5
+1,9,2020-01-02 00:00:00,999
+"""
+
+
+def test_of_rows_alike_the_latest_counts_unless_it_is_set_aside(read: Read) -> None:
     table = {
         "subject": "patient",
         "columns": {"patient": "long", "id": "long", "told": "timestamp", "value": "double"},
         "duplicates": {"same": ["id"], "keep": "latest", "by": "told"},
         "events": [{"code": "LAB", "number": "value"}],
     }
-    text = "patient,id,told,value\n1,7,2020-01-01 00:00:00,1\n1,7,2020-01-03 00:00:00,3\n1,7,2020-01-02 00:00:00,2\n1,8,,4\n1,8,,x\n"
-    found = read({"labs.csv": text}, {"labs": table})
-    assert [event[3] for event in found.events] == [3.0, 4.0]
-    assert [row[2:4] for row in found.aside] == [(2, "duplicate"), (4, "duplicate"), (6, "value: type")]
+    found = read({"labs.csv": ALIKE}, {"labs": table}, values={"LAB": {"range": [0, 100]}})
+    assert [event[3] for event in found.events] == [3.0, 4.0, 5.0]
+    assert [row[2:4] for row in found.aside] == [
+        (2, "duplicate"),
+        (4, "duplicate"),
+        (6, "value: type"),
+        (8, "value: range"),
+    ]
 
 
 # ---------------------------------------------------------------- refusals
@@ -333,7 +350,7 @@ def test_a_parquet_column_of_another_type_is_refused(read: Read) -> None:
         read({"in.parquet": pa.table({"patient": [1], "note": [4711.5]})}, {"in": LOOSE}, kind="parquet")
     fractions = pa.table({"patient": [263.0], "note": ["x"]})  # which hold no whole number past 2^53
     with pytest.raises(
-        InputError, match="'patient' is declared long, which can be read from .*; the source has double"
+        InputError, match=r"'patient' is declared long, which can be read from .*; the source has double"
     ):
         read({"in.parquet": fractions}, {"in": LOOSE}, kind="parquet", point_zero=True)
 
