@@ -101,32 +101,41 @@ STEP = 0.25
 
 @st.composite
 def random_events(draw, subjects=3):
-    """Rows for `events_table` and periods of observation (subject, start, stop), which are among the rows too."""
+    """Rows for `events_table` and periods of observation, which are among the rows too.
+
+    A period is (subject, start, when the start became known, stop); its last day is known to the end.
+    """
     size = draw(st.sampled_from((0, 1, 2, 20, 40, 40)))
     times = st.integers(0, 160).map(lambda steps: steps * STEP)
+    lateness = st.none() | st.sampled_from((-1, 0, 0.5, 1, 3, 15))
     one = st.tuples(
         st.integers(1, subjects),
         times,
         st.sampled_from(("INDEX", *CODES)),
         st.none() | st.integers(-4, 8).map(lambda halves: halves / 2),
-        st.none() | st.sampled_from((-1, 0, 0.5, 1, 3)),
+        lateness,
     )
     rows = [
         (subject, time, code, number, None if late is None else time + late)
         for subject, time, code, number, late in draw(st.lists(one, min_size=size, max_size=size))
     ]
     rows += [(subject, None, f"GENDER/{draw(st.sampled_from('FM'))}") for subject in range(1, draw(st.integers(1, 4)))]
-    rows += [(subject, -YEARS * 365.25, "MEDS_BIRTH") for subject in range(1, draw(st.integers(1, 4)))]
+    births = st.tuples(st.integers(1, subjects), st.sampled_from((-YEARS * 365.25, 5.0)), lateness)
+    deaths = st.tuples(st.just(1), times, lateness)
     rows += [
-        (subject, death, "MEDS_DEATH") for subject, death in draw(st.lists(st.tuples(st.just(1), times), max_size=1))
+        (subject, time, code, None, None if late is None else time + late)
+        for code, drawn in (("MEDS_BIRTH", births), ("MEDS_DEATH", deaths))
+        for subject, time, late in draw(st.lists(drawn, max_size=3))
     ]
     lengths = st.integers(0, 120).map(lambda steps: steps * STEP)
     periods = [
-        (subject, start, start + length)
-        for subject, start, length in draw(st.lists(st.tuples(st.integers(1, subjects), times, lengths), max_size=6))
+        (subject, start, start + late, start + length)
+        for subject, start, late, length in draw(
+            st.lists(st.tuples(st.integers(1, subjects), times, st.sampled_from((0, 0, 0.5, 1)), lengths), max_size=6)
+        )
     ]
-    for subject, start, stop in periods:
-        rows += [(subject, start, "OBSERVED_FROM"), (subject, stop, "OBSERVED_TO", None, stop + 1)]
+    for subject, start, known, stop in periods:
+        rows += [(subject, start, "OBSERVED_FROM", None, known), (subject, stop, "OBSERVED_TO", None, stop + 1)]
     return rows, periods
 
 

@@ -146,7 +146,11 @@ def _pairs(frame: DataFrame, ids: set[int]) -> Pairs:
 
 
 def _read(spark: SparkSession, source: EventSource, mapping: Mapping, name: str, columns: _Columns) -> DataFrame:
-    """A table that relates concepts; rows that cannot be read have no place in it."""
+    """A table that relates concepts.
+
+    Raises:
+        InputError: a row of it cannot be read, since a descendant would be missing without a word.
+    """
     spec = MappedTable(subject=next(iter(columns)), columns=dict(columns), events=[{"code": "none"}])
     with opened(spark, source) as database:
         if database is not None:
@@ -157,7 +161,10 @@ def _read(spark: SparkSession, source: EventSource, mapping: Mapping, name: str,
         files = table_files(spark, source, name, spec)
         read = typed_rows if source.format in ("parquet", "orc") else text_rows
         judged, _ = read(spark, raw, files, None)
-    return judged.where(F.col(SET_ASIDE) == "").select(*columns)
+    unread = judged.where(F.col(SET_ASIDE) != "").count()
+    if unread:
+        raise InputError(f"table {name!r}: expected whole numbers as concept ids, received {unread} rows without them")
+    return judged.select(*columns)
 
 
 def _type(column: NumberColumn | TextColumn) -> str:

@@ -78,7 +78,7 @@ def read_omop(files):
     db.execute(f"""
         CREATE TABLE periods AS
         SELECT {AN_ID.format("person_id")} AS subject,
-          epoch_us(CAST(observation_period_start_date AS TIMESTAMP)) AS start,
+          epoch_us(CAST(observation_period_start_date AS TIMESTAMP)) AS start, start + {DAY} AS known,
           epoch_us(CAST(observation_period_end_date AS TIMESTAMP)) AS stop, stop + {DAY} AS last_day
         FROM raw_observation_period""")
     return db
@@ -99,66 +99,75 @@ def oracle(db, task):
     write_sets(db, task)
     population, outcome, mapping = task.population, task.outcome, task.mapping
     until = "<=" if task.time.at_prediction_time == "included" else "<"
+    observation = (mapping.observation.start, mapping.observation.end) if mapping.observation else ()
+    life = ", ".join(f"'{code}'" for code in (mapping.birth, mapping.death, *observation))
+    db.execute(f"""CREATE OR REPLACE TEMP VIEW care AS FROM events WHERE time IS NOT NULL AND code NOT IN ({life})""")
     if population.snapshot is not None:
         times = ", ".join(f"({to_micros(text)})" for text in population.snapshot.at)
-        index = f"""SELECT DISTINCT subject, moments.t AS index_time FROM events, (VALUES {times}) moments(t)
-                    WHERE events.time <= moments.t"""
+        index = f"SELECT DISTINCT subject, t AS index_time FROM care JOIN (VALUES {times}) moments(t) ON known <= t"
     else:
         names = ", ".join(f"'{name}'" for name in population.index.event)
         first = "GROUP BY subject" if population.index.take == "first" else "GROUP BY subject, time"
-        index = f"""SELECT subject, min(time) AS index_time FROM events
-                    WHERE time IS NOT NULL AND code IN (SELECT code FROM sets WHERE name IN ({names})) {first}"""
-        db.execute(f"""CREATE OR REPLACE TEMP TABLE index_events AS SELECT subject, time FROM events
+        db.execute(f"""CREATE OR REPLACE TEMP TABLE index_events AS SELECT subject, time, known FROM events
                        WHERE time IS NOT NULL AND code IN (SELECT code FROM sets WHERE name IN ({names}))""")
+        index = f"SELECT subject, min(time) AS index_time FROM index_events {first}"
+    db.execute(f"""CREATE OR REPLACE TEMP TABLE timed AS
+        SELECT *, index_time + {micros(population.predict_after_hours / 24)} AS t FROM ({index})""")
+    # `observed`: from when on, by what was known at t; `followed`: how far, by all that is known now
     if mapping.observation is None:
-        db.execute(f"""CREATE OR REPLACE TEMP TABLE observed AS
-            SELECT subject, min(time) AS start, max(time) AS stop, max(time) AS last_day FROM events
-            WHERE time IS NOT NULL AND code NOT IN ('{mapping.birth}', '{mapping.death}') GROUP BY subject""")
+        observed = "SELECT timed.subject, t, min(time) AS start FROM timed JOIN care USING (subject) WHERE known <= t"
+        db.execute(f"CREATE OR REPLACE TEMP TABLE observed AS {observed} GROUP BY timed.subject, t")
+        db.execute("""CREATE OR REPLACE TEMP TABLE followed AS
+            SELECT subject, min(time) AS start, max(time) AS stop, max(time) AS last_day FROM care GROUP BY subject""")
     else:
-        db.execute("""CREATE OR REPLACE TEMP TABLE observed AS
-            SELECT subject, min(start) AS start, max(stop) AS stop, max(last_day) AS last_day FROM (
-              SELECT *, sum(CASE WHEN start <= reached THEN 0 ELSE 1 END) OVER by_start AS island FROM (
-                SELECT *, max(stop) OVER (PARTITION BY subject ORDER BY start, stop
-                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached FROM periods)
-              WINDOW by_start AS (PARTITION BY subject ORDER BY start, stop ROWS UNBOUNDED PRECEDING))
-            GROUP BY subject, island""")
-    # Without periods nobody is lost while there are still events, even before the first one
-    last = "(SELECT stop FROM observed WHERE observed.subject = timed.subject)"
-    stop = last if mapping.observation is None else "o.stop"
+        known = "(SELECT DISTINCT periods.*, t FROM timed JOIN periods USING (subject) WHERE known <= t)"
+        db.execute(f"""CREATE OR REPLACE TEMP TABLE observed AS
+            SELECT subject, t, start FROM ({joined(known, "subject, t")}) WHERE start <= t AND t <= last_day""")
+        db.execute(f"CREATE OR REPLACE TEMP TABLE followed AS {joined('periods', 'subject')}")
+    around = "" if mapping.observation is None else "AND f.start <= timed.t AND timed.t <= f.last_day"
     tests = failures(task, until)
     low = f"(t + {micros(outcome.from_days)})"
     high = f"(t + {micros(outcome.to_days)})" if outcome.to_days is not None else str(2**63 - 1)
     after = ">=" if outcome.from_days > 0 or until == "<" else ">"
-    died = f"coalesce(death <= {high} AND (death < outcome OR outcome IS NULL), false)"
-    label = {
-        "no_outcome": "outcome IS NOT NULL",
-        "leave_out": f"outcome IS NOT NULL AND NOT {died}",
-        "outcome": f"outcome IS NOT NULL OR {died}",
-    }[outcome.death]
+    died = f"coalesce(death <= {high} AND (outcome IS NULL OR death < outcome - {DAY}), false)"
+    label = f"outcome IS NOT NULL AND NOT {died}"
+    if outcome.death == "outcome":
+        label = f"({label}) OR {died}"
     if outcome.death == "leave_out":
         tests["died before the outcome"] = died
-    followed = f"({died} OR coalesce(stop >= {high}, false))" if outcome.to_days is not None else "true"
     if outcome.to_days is not None and outcome.follow_up != "keep_all":
-        kept = f"({followed} OR ({label}))" if outcome.follow_up == "keep_outcomes" else followed
-        tests["no full follow-up"] = f"NOT {kept}"
+        kept = f"{died} OR coalesce(stop >= {high} OR last_day > {high}, false)"
+        kept += f" OR ({label})" if outcome.follow_up == "keep_outcomes" else ""
+        tests["no full follow-up"] = f"NOT ({kept})"
     unmet = " ".join(f"WHEN {test} THEN '{name}'" for name, test in tests.items())
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE candidates AS
-        WITH indexed AS ({index}),
-        timed AS (SELECT *, index_time + {micros(population.predict_after_hours / 24)} AS t FROM indexed),
-        known AS (SELECT timed.*, o.start, {stop} AS stop,
-            (SELECT min(time) FROM events e WHERE e.subject = timed.subject AND code = '{mapping.birth}') AS birth,
+        WITH found AS (SELECT timed.*, o.start, f.stop, f.last_day,
+            (SELECT min(time) FROM events e WHERE e.subject = timed.subject AND code = '{mapping.birth}'
+               AND known <= t) AS birth,
             (SELECT min(time) FROM events e WHERE e.subject = timed.subject AND code = '{mapping.death}') AS death,
             (SELECT min(time) FROM events e WHERE e.subject = timed.subject
                AND code IN (SELECT code FROM sets WHERE name = '{outcome.event}')
                AND time {after} {low} AND time <= {high}) AS outcome
-          FROM timed LEFT JOIN observed o ON o.subject = timed.subject AND o.start <= t AND t <= o.last_day),
-        aged AS (SELECT *, (t - birth) / {DAY} / 365.25 AS age FROM known),
+          FROM timed LEFT JOIN observed o ON o.subject = timed.subject AND o.t = timed.t
+          LEFT JOIN followed f ON f.subject = timed.subject {around}),
+        aged AS (SELECT *, (t - birth) / {DAY} / 365.25 AS age FROM found),
         judged AS (SELECT *, CASE {unmet} END AS unmet, {label} AS label FROM aged)
         SELECT row_number() OVER (ORDER BY subject, t) AS number, subject, index_time, t, age, unmet,
           CASE WHEN unmet IS NULL THEN label END AS label FROM judged""")
     db.execute("CREATE OR REPLACE TEMP TABLE cases AS SELECT * FROM candidates WHERE unmet IS NULL")
     return db.execute("SELECT subject, index_time, t, age, unmet, label FROM candidates ORDER BY number").fetchall()
+
+
+def joined(periods, owner):
+    """SQL for the periods of each `owner`, those that overlap, touch or lie on consecutive days as one."""
+    return f"""
+        SELECT {owner}, min(start) AS start, max(stop) AS stop, max(last_day) AS last_day FROM (
+          SELECT *, sum(CASE WHEN start <= reached THEN 0 ELSE 1 END) OVER by_start AS island FROM (
+            SELECT *, max(last_day) OVER (PARTITION BY {owner} ORDER BY start, stop
+              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached FROM {periods})
+          WINDOW by_start AS (PARTITION BY {owner} ORDER BY start, stop ROWS UNBOUNDED PRECEDING))
+        GROUP BY {owner}, island"""
 
 
 def micros(days):
@@ -192,8 +201,10 @@ def failures(task, until):
     found = {}
     if population.washout_days is not None:
         found["another index event before"] = f"""EXISTS (FROM index_events x WHERE x.subject = aged.subject
-            AND x.time < index_time AND x.time >= index_time - {micros(population.washout_days)})"""
-    found["died before"] = f"coalesce(death {until} t, false)"
+            AND x.time < index_time AND x.time >= index_time - {micros(population.washout_days)}
+            AND x.known {until} t)"""
+    found["died before"] = f"""EXISTS (FROM events e WHERE e.subject = aged.subject
+        AND code = '{task.mapping.death}' AND e.time {until} t AND e.known {until} t)"""
     if task.mapping.observation is not None or population.history_days is not None:
         found["not observed"] = "start IS NULL"
     if population.history_days is not None:
@@ -353,10 +364,10 @@ def read_rows(rows, periods):
     db.execute("""
         CREATE TABLE events AS SELECT subject_id AS subject, code, epoch_us(time) AS time, numeric_value AS number,
           epoch_us(greatest(time, available_time)) AS known FROM rows""")
-    db.execute("CREATE TABLE periods (subject BIGINT, start BIGINT, stop BIGINT, last_day BIGINT)")
-    for subject, start, stop in periods:
-        ends = (events.micros(start), events.micros(stop), events.micros(stop + 1))
-        db.execute("INSERT INTO periods VALUES (?, ?, ?, ?)", [subject, *ends])
+    db.execute("CREATE TABLE periods (subject BIGINT, start BIGINT, known BIGINT, stop BIGINT, last_day BIGINT)")
+    for subject, start, known, stop in periods:
+        times = map(events.micros, (start, known, stop, stop + 1))
+        db.execute("INSERT INTO periods VALUES (?, ?, ?, ?, ?)", [subject, *times])
     return db
 
 

@@ -12,8 +12,8 @@ from medspark.cases.split import assign_split
 from medspark.event_task import EventOutcome
 from medspark.learning import Split
 
-OF_THE_FUTURE = ("OBSERVED_FROM", "OBSERVED_TO", "MEDS_DEATH", "MEDS_BIRTH", "INDEX", "DRUG/p")
-"""What says who is a candidate at all counts by its time, whenever known; here it is known at its time."""
+KNOWN_AT_ONCE = ("OBSERVED_FROM", "OBSERVED_TO", "MEDS_BIRTH")
+"""What became known at the very prediction time counts for age and observation even where `time` excludes it."""
 
 many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
@@ -40,10 +40,26 @@ def time_known(row):
     return row[1] if available is None else max(row[1], available)
 
 
-def is_known(row, by, task):
-    if row[1] is None:
-        return True
-    return time_known(row) <= by if task.time.at_prediction_time == "included" else time_known(row) < by
+def until(rows, case, task):
+    """The rows known by the prediction time and the index event, which alone is a case's whenever it became known.
+
+    Of what became known at a prediction time that `time` excludes, no more is left than that the patient was seen.
+    """
+    by = in_days(case["prediction_time"])
+    kept = []
+    for row in rows:
+        indexes = row[:2] == (case["subject_id"], in_days(case["index_time"])) and is_index(row[2], task)
+        if row[1] is None or indexes or time_known(row) < by:
+            kept.append(row)
+        elif time_known(row) == by:
+            same = task.time.at_prediction_time == "included" or row[2] in KNOWN_AT_ONCE
+            kept += [row] if same else [(row[0], row[1], "SEEN", None, by)] if row[2] != "MEDS_DEATH" else []
+    return kept
+
+
+def is_index(code, task):
+    index = task.population.index
+    return index is not None and any(code in task.concepts[name].codes for name in index.event)
 
 
 def without_the_outcome(task):
@@ -57,7 +73,6 @@ def questions(draw):
     """A task, rows of events, and one of the cases they make."""
     task = without_the_outcome(draw(events.random_tasks()))
     rows, _ = draw(events.random_events())
-    rows = [row[:4] if row[2] in OF_THE_FUTURE else row for row in rows]
     cases = [row for row in candidates_of(rows, task) if row["_excluded"] is None]
     assume(cases)
     return task, rows, draw(st.sampled_from(cases))
@@ -67,17 +82,11 @@ def questions(draw):
 @given(questions())
 def test_features_are_the_same_when_everything_later_or_not_yet_known_is_cut_off(question):
     task, rows, case = question
-    by = in_days(case["prediction_time"])
-    cut = [row for row in rows if is_known(row, by, task) or (row[1] <= by and row[2] in OF_THE_FUTURE)]
-    # Where periods of observation end, or the last event is, says who is a case; its features do not depend on it
-    kept = [row for row in rows if row[2] in ("OBSERVED_FROM", "OBSERVED_TO") and row not in cut]
-    kept += [(case["subject_id"], by + 99, "LAST SEEN"), (case["subject_id"], in_days(case["index_time"]), "SEEN")]
-    found = pick(candidates_of([*cut, *kept], task), case)
-    assume(found["_excluded"] not in ("not observed", "history"))
+    found = pick(candidates_of(until(rows, case, task), task), case)
     assert (found["_excluded"], features_of(found)) == (None, features_of(case))
 
 
-LATER_CODES = st.sampled_from(("DX/a", "DX/b", "DX/asthma", "LAB/x", "LAB/y", "GENDER/F", "GENDER/M", "DX/unheard-of"))
+LATER_CODES = ("DX/a", "DX/b", "DX/asthma", "LAB/x", "LAB/y", "GENDER/F", "GENDER/M", "DX/unheard-of", "MEDS_DEATH")
 
 
 @many
@@ -86,14 +95,11 @@ def test_events_later_or_known_later_change_no_feature_and_no_criterion_before_t
     task, rows, case = question
     subject, by = case["subject_id"], in_days(case["prediction_time"])
     after = st.sampled_from((1 / events.DAY, 0.25, 1, 20))  # a microsecond later is later
-    later = st.tuples(st.just(subject), after.map(lambda days: by + days), LATER_CODES, st.just(99.0))
+    codes = st.sampled_from(LATER_CODES)
+    later = st.tuples(st.just(subject), after.map(lambda days: by + days), codes, st.just(99.0))
     earlier = st.sampled_from((0, 0.25, 1, 20)).map(lambda days: by - days)
-    unknown = st.tuples(st.just(subject), earlier, LATER_CODES, st.just(99.0), after.map(lambda days: by + days))
+    unknown = st.tuples(st.just(subject), earlier, codes, st.just(99.0), after.map(lambda days: by + days))
     planted = data.draw(st.lists(later | unknown, min_size=1, max_size=6))
-    # Observed from the first event to the last: one that is known late may still be the first
-    seen = [row[1] for row in rows if row[0] == subject and row[1] is not None and row[2] != "MEDS_BIRTH"]
-    start = min(seen, default=by)
-    planted = [row for row in planted if row[1] >= start]
     found = pick(candidates_of([*rows, *planted], task), case)
     assert (found["_excluded"], features_of(found)) == (None, features_of(case))
 
@@ -137,15 +143,39 @@ def by_patient(candidates):
 @given(questions(), st.sampled_from((0, 1 / events.DAY, 0.25, 3, 50)))
 def test_scoring_at_or_after_the_prediction_time_gives_the_features_of_training(question, later):
     task, rows, case = question
-    # Who is observed is judged by what is known: without later events a patient may have left
     by = in_days(case["prediction_time"])
-    by += later if task.population.snapshot is None else 0
-    scored = candidates_of(rows, task, as_of=by, scoring=True)
-    keys = ("subject_id", "prediction_time", "index_time")
-    found = [row for row in scored if all(row[key] == case[key] for key in keys)]
-    assume(found and found[0]["_excluded"] not in ("not observed", "history"))
-    assert (found[0]["_excluded"], features_of(found[0])) == (None, features_of(case))
-    assert found[0]["boolean_value"] is None
+    by += later if task.population.snapshot is None else 0  # a snapshot is taken at the time that scoring asks for
+    assume(is_index_known(rows, case, task, by))
+    found = pick(candidates_of(rows, task, as_of=by, scoring=True), case)
+    assert (found["_excluded"], features_of(found)) == (None, features_of(case))
+    assert found["boolean_value"] is None
+
+
+def is_index_known(rows, case, task, by):
+    key = (case["subject_id"], in_days(case["index_time"]))
+    of_it = [row for row in rows if row[:2] == key and is_index(row[2], task)]
+    return task.population.index is None or any(time_known(row) <= by for row in of_it)
+
+
+@many
+@given(events.random_tasks(), events.random_events())
+def test_scoring_at_the_prediction_time_decides_who_is_a_case_as_training_does(task, made):
+    rows, _ = made
+    task = without_the_outcome(task)
+    trained = candidates_of(rows, task)
+    for time in sorted({row["prediction_time"] for row in trained}):
+        by = in_days(time)
+        there = [row for row in trained if row["prediction_time"] == time and is_index_known(rows, row, task, by)]
+        scored = [row for row in candidates_of(rows, task, as_of=by, scoring=True) if row["prediction_time"] == time]
+        if task.population.index is not None and task.population.index.take == "first":
+            # The first index event that is known need not be the first one
+            keys = {(row["subject_id"], row["index_time"]) for row in there}
+            scored = [row for row in scored if (row["subject_id"], row["index_time"]) in keys]
+        assert by_patient(unlabelled(scored)) == by_patient(unlabelled(there))
+
+
+def unlabelled(candidates):
+    return [{name: value for name, value in row.items() if name != "boolean_value"} for row in candidates]
 
 
 def test_a_patients_split_depends_on_no_other_row(spark):
@@ -157,7 +187,6 @@ def test_a_patients_split_depends_on_no_other_row(spark):
     assert {name: frame.select(side).first()[0] for name, frame in alone.items()} == {n: sides[n] for n in alone}
 
 
-@pytest.mark.xfail(strict=True, reason="without periods of observation, scoring takes the last known event for the end")
 def test_without_periods_scoring_keeps_the_patients_that_training_keeps():
     task = asthma_task(
         concepts={"asthma": {"codes": ["DX/asthma"]}},

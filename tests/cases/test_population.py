@@ -238,7 +238,6 @@ def test_a_death_is_no_outcome_or_one_or_a_reason_to_leave_out(death, died, asth
     assert fates(rows, outcome(death=death)) == [(1, 10, fate)]
 
 
-@pytest.mark.xfail(strict=True, reason="an outcome recorded after a death in the time at risk is a positive label")
 def test_an_outcome_after_a_death_is_full_follow_up_without_the_outcome():
     rows = [(1, 10, "INDEX"), (1, 12, "MEDS_DEATH"), (1, 15, "DX/asthma")]
     assert fates(rows, outcome(death="no_outcome")) == [(1, 10, False)]
