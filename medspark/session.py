@@ -36,6 +36,8 @@ DEFAULTS: Final = {
     "spark.driver.memory": "4g",
     "spark.sql.shuffle.partitions": "8",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
+    # Java compiles no method beyond this size: Spark's larger ones would be interpreted, row after row
+    "spark.sql.codegen.hugeMethodLimit": "8000",
     # A task that failed is tried again, as on a cluster; plain local[*] would try once
     "spark.master": "local[*,4]",
 }

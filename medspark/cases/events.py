@@ -116,7 +116,7 @@ def _is_read(plan: Plan) -> Column:
     """The events that any part of the task reads; the others need not cross the network."""
     task, mapping = plan.task, plan.mapping
     population = task.population
-    if mapping.observation is None:
+    if mapping.observation is None and (population.history_days is not None or task.outcome.to_days is not None):
         return F.lit(True)  # observed from the first event to the last, whatever they are
     names = [task.outcome.event, *task.features.reads(), *(rule.had for rule in population.require)]
     names += [rule.had for rule in population.exclude]
@@ -124,7 +124,8 @@ def _is_read(plan: Plan) -> Column:
         return F.lit(True)  # everybody with any event
     sets = [as_concept(name, task.concepts) for name in [*population.index.event, *names]]
     first_parts = [f"{mapping.demographics[name]}/" for name in task.features.demographics if name != AGE]
-    own = [mapping.birth, mapping.death, mapping.observation.start, mapping.observation.end]
+    own = [mapping.birth, mapping.death]
+    own += [mapping.observation.start, mapping.observation.end] if mapping.observation is not None else []
     sets.append(Concept(codes=tuple(own), prefixes=tuple(first_parts)))
     codes = {code for concept in sets for code in concept.codes}
     prefixes = {prefix for concept in sets for prefix in concept.prefixes}

@@ -209,7 +209,7 @@ def _count(tables: list[_Table]) -> dict[str, _Found]:
             NON_EVENT,
             F.size(EVENTS).alias("events"),
         )
-        for table in tables
+        for table in _with_rows(tables)
     ]
     keys = ["table", STATUS, SET_ASIDE, EMPTIED, FAILED, REPAIRED, NON_EVENT]
     rows = reduce(DataFrame.unionByName, parts).groupBy(*keys).agg(F.count("*").alias("rows"), F.sum("events"))
@@ -273,12 +273,17 @@ def _fingerprint(tables: list[_Table]) -> str:
 # ---------------------------------------------------------------- frames
 
 
+def _with_rows(tables: list[_Table]) -> list[_Table]:
+    """The tables that have rows, one at least: each one in a query costs a compilation, an empty one too."""
+    return [table for table in tables if table.survey.rows] or tables[:1]
+
+
 def _records(tables: list[_Table]) -> DataFrame:
     """The events of all tables, one row each."""
     _require_one_subject_type(tables)
     parts = [
         table.judged.where(F.col(STATUS) == KEPT).select(SUBJECT_ID, F.explode(EVENTS).alias("_event"))
-        for table in tables
+        for table in _with_rows(tables)
     ]
     columns = [F.col(f"_event.{name}") for name in EVENT_COLUMNS if name != SUBJECT_ID]
     return reduce(DataFrame.unionByName, parts).select(SUBJECT_ID, *columns)
@@ -292,9 +297,10 @@ def _require_one_subject_type(tables: list[_Table]) -> None:
 
 def _quarantine(tables: list[_Table], counts: dict[str, _Found]) -> DataFrame:
     """The rows of all tables that were set aside; tables without any are not read again."""
-    dirty = [t for t in tables if counts[t.name].counts.quarantined or counts[t.name].counts.duplicates] or tables[:1]
+    dirty = [t for t in tables if counts[t.name].counts.quarantined or counts[t.name].counts.duplicates]
     parts = [
         quarantine_rows(table.judged.where(F.col(STATUS).isin(QUARANTINED, COPY)), table.raw, EVENT_REASONS)
         for table in dirty
     ]
-    return reduce(DataFrame.unionByName, parts)
+    nothing = quarantine_rows(tables[0].judged.where(F.lit(False)), tables[0].raw, EVENT_REASONS)
+    return reduce(DataFrame.unionByName, parts, nothing)

@@ -51,6 +51,36 @@ def test_a_washout_counts_the_index_events_from_its_far_end_on(before, fate):
     assert fates(rows, population(washout_days=5))[-1] == (1, 20, fate)
 
 
+def test_a_washout_knows_no_index_event_that_was_known_later():
+    rows = [(1, 18, "INDEX", None, 20.001), (1, 20, "INDEX"), (2, 18, "INDEX", None, 20), (2, 20, "INDEX")]
+    found = fates(rows, population(washout_days=5))
+    assert found[1::2] == [(1, 20, False), (2, 20, "another index event before")]
+
+
+def test_the_index_event_makes_its_case_however_late_it_is_known():
+    assert fates([(1, 3, "INDEX", None, 400)], asthma_task()) == [(1, 3, False)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "taken"),
+    [
+        ([(1, 4, "DX/a", None, 10)], True),  # known at the very time
+        ([(1, 4, "DX/a", None, 10.001)], False),
+        ([(1, 4, "MEDS_BIRTH"), (1, 5, "MEDS_DEATH"), (1, 5, "OBSERVED_FROM"), (1, 6, "OBSERVED_TO")], False),
+        ([(1, None, "GENDER/F")], False),
+    ],
+)
+@pytest.mark.parametrize("boundary", ["included", "excluded"])
+def test_a_snapshot_takes_nobody_of_whom_no_care_was_known_by_then(rows, taken, boundary):
+    task = asthma_task(
+        mapping=MAPPING,
+        concepts={"asthma": {"codes": ["DX/asthma"]}},
+        population={"snapshot": {"at": [day_text(10)]}},
+        time={"at_prediction_time": boundary},
+    )
+    assert [fate[:2] for fate in fates(rows, task)] == ([(1, 10)] if taken else [])
+
+
 def test_a_snapshot_takes_everybody_with_an_event_by_then():
     task = asthma_task(
         concepts={"asthma": {"codes": ["DX/asthma"]}},
@@ -71,6 +101,28 @@ def test_a_death_at_the_prediction_time_is_before_it_where_that_is_included(boun
     task = asthma_task(time={"at_prediction_time": boundary})
     assert fates([(1, 3, "INDEX"), (1, 3, "MEDS_DEATH")], task) == [(1, 3, fate)]
     assert fates([(1, 3, "INDEX"), (1, 2, "MEDS_DEATH")], task) == [(1, 3, "died before")]
+
+
+@pytest.mark.parametrize(
+    ("known", "boundary", "fate"),
+    [
+        (3, "included", "died before"),
+        (3.001, "included", False),
+        (2.9, "excluded", "died before"),
+        (3, "excluded", False),
+    ],
+)
+def test_a_death_that_was_not_known_by_then_is_not_before_the_prediction_time(known, boundary, fate):
+    task = asthma_task(time={"at_prediction_time": boundary})
+    assert fates([(1, 2, "MEDS_DEATH", None, known), (1, 3, "INDEX")], task) == [(1, 3, fate)]
+
+
+@pytest.mark.parametrize(("known", "age"), [(10, 18), (10.001, None)])
+@pytest.mark.parametrize("boundary", ["included", "excluded"])
+def test_an_age_is_unknown_until_the_birth_is_known(known, age, boundary):
+    rows = [(1, 10 - 18 * 365.25, "MEDS_BIRTH", None, known), (1, 10, "INDEX")]
+    (row,) = made_candidates(rows, asthma_task(time={"at_prediction_time": boundary}))
+    assert row["age"] == age
 
 
 @pytest.mark.parametrize(("born", "fate"), [(None, "age"), (10 - 18 * 365.25, False), (10.001 - 18 * 365.25, "age")])
@@ -145,6 +197,7 @@ def period(start, stop):
         ([(0, 6), (6, 50)], False),  # they touch
         ([(0, 6), (7.5, 50)], "history"),
         ([(0, 30), (2, 3)], False),  # one within the other
+        ([(0, 6), (7, 50)], False),  # one ends the day before the other starts
         ([(0, 7), (6, 50)], False),  # they overlap
         ([(0, None)], False),  # still open
         ([(None, 50)], False),  # began before everything
@@ -162,6 +215,39 @@ def test_of_two_ends_at_one_time_the_later_known_counts_whatever_the_order_of_ro
     task = asthma_task(mapping=MAPPING, population={"index": INDEXED, "history_days": 5})
     ends = [(1, 9.5, "OBSERVED_TO", None, by) for by in known]
     assert fates([(1, 10, "INDEX"), (1, 0, "OBSERVED_FROM"), (1, 1, "OBSERVED_FROM"), *ends], task) == [(1, 10, False)]
+
+
+@pytest.mark.parametrize(("known", "fate"), [(10, False), (10.001, "not observed")])
+@pytest.mark.parametrize("boundary", ["included", "excluded"])
+def test_a_period_counts_once_its_start_is_known(known, fate, boundary):
+    task = asthma_task(mapping=MAPPING, population={"index": INDEXED}, time={"at_prediction_time": boundary})
+    rows = [(1, 10, "INDEX"), (1, 0, "OBSERVED_FROM", None, known), (1, 50, "OBSERVED_TO", None, 51)]
+    assert fates(rows, task) == [(1, 10, fate)]
+
+
+def test_joined_periods_are_followed_to_the_end_of_the_last_one():
+    outcome = {"name": "asthma", "event": "asthma", "to_days": 30, "follow_up": "require_full"}
+    task = asthma_task(mapping=MAPPING, population={"index": INDEXED}, outcome=outcome)
+    rows = [(1, 10, "INDEX"), *period(0, 19)]
+    assert fates([*rows, *period(20, 50)], task) == [(1, 10, False)]
+    assert fates([*rows, *period(21, 50)], task) == [(1, 10, LOST)]
+
+
+@pytest.mark.parametrize(
+    ("stop", "known", "fate"), [(20, 20, False), (19.5, 20.5, False), (19.5, 20, "no full follow-up")]
+)
+def test_follow_up_lasts_to_an_end_or_past_the_end_of_its_last_day(stop, known, fate):
+    outcome = {"name": "asthma", "event": "asthma", "to_days": 10, "follow_up": "require_full"}
+    task = asthma_task(mapping=MAPPING, population={"index": INDEXED}, outcome=outcome)
+    rows = [(1, 10, "INDEX"), (1, 0, "OBSERVED_FROM"), (1, stop, "OBSERVED_TO", None, known)]
+    assert fates(rows, task) == [(1, 10, fate)]
+
+
+def test_without_periods_an_event_that_was_not_known_by_then_begins_no_observation():
+    task = population(history_days=5)
+    late = (1, 5, "DX/a", None, 10.001)
+    assert fates([late, (1, 10, "INDEX", None, 11)], task) == [(1, 10, "not observed")]
+    assert fates([(1, 5, "DX/a", None, 10), (1, 10, "INDEX")], task) == [(1, 10, False)]
 
 
 def test_without_periods_observation_is_from_the_first_event_to_the_last_but_birth_and_death():
@@ -241,6 +327,14 @@ def test_a_death_is_no_outcome_or_one_or_a_reason_to_leave_out(death, died, asth
 def test_an_outcome_after_a_death_is_full_follow_up_without_the_outcome():
     rows = [(1, 10, "INDEX"), (1, 12, "MEDS_DEATH"), (1, 15, "DX/asthma")]
     assert fates(rows, outcome(death="no_outcome")) == [(1, 10, False)]
+
+
+@pytest.mark.parametrize("asthma", [12.5, 13, 13.001])
+@pytest.mark.parametrize("death", ["no_outcome", "outcome", "leave_out"])
+def test_an_outcome_within_a_day_after_the_death_counts_as_before_it(asthma, death):
+    rows = [(1, 10, "INDEX"), (1, 12, "MEDS_DEATH"), (1, asthma, "DX/asthma")]
+    died = {"no_outcome": False, "outcome": True, "leave_out": "died before the outcome"}[death]
+    assert fates(rows, outcome(death=death)) == [(1, 10, True if asthma <= 13 else died)]
 
 
 def test_an_outcome_counts_by_its_time_however_late_it_is_known():
