@@ -37,6 +37,7 @@ check: $(READY)  ## Lint, types and import contracts
 
 bench: $(READY)  ## Benchmarks: medspark beside its alternatives, as ratios
 	$(BIN)/python benchmarks/clean.py
+	$(BIN)/python benchmarks/events.py --millions 1 10
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) build

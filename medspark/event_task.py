@@ -85,7 +85,7 @@ class Index(Closed):
 
 
 class Snapshot(Closed):
-    """Everybody with an event that was known by then, births and periods of observation aside, at fixed times;
+    """Everybody with an event that was known by then, births, deaths and periods of observation aside, at fixed times;
     scoring puts its as-of time in their place."""
 
     at: tuple[str, ...] = Field(min_length=1)
@@ -158,7 +158,8 @@ class EventOutcome(Closed):
     death: Literal["no_outcome", "outcome", "leave_out"] = "no_outcome"
     """A death after the prediction time, up to the end of the time at risk, without the outcome before it: full
     follow-up without the outcome; the outcome itself; or a reason to leave the case out. An outcome within a day
-    after the death counts as before it, since deaths are often dates."""
+    after the death counts as before it, since deaths are often dates; a death that was not known at the prediction
+    time counts as after it."""
 
 
 class Clock(Closed):

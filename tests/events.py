@@ -119,14 +119,13 @@ def random_events(draw, subjects=3):
         (subject, time, code, number, None if late is None else time + late)
         for subject, time, code, number, late in draw(st.lists(one, min_size=size, max_size=size))
     ]
-    rows = _first_ones_known(rows)
     rows += [(subject, None, f"GENDER/{draw(st.sampled_from('FM'))}") for subject in range(1, draw(st.integers(1, 4)))]
     births = st.tuples(st.integers(1, subjects), st.sampled_from((-YEARS * 365.25, 5.0)), lateness)
     deaths = st.tuples(st.just(1), times, lateness)
     rows += [
         (subject, time, code, None, None if late is None else time + late)
         for code, drawn in (("MEDS_BIRTH", births), ("MEDS_DEATH", deaths))
-        for subject, time, late in draw(st.lists(drawn, max_size=3, unique_by=lambda one: one[0]))
+        for subject, time, late in draw(st.lists(drawn, max_size=3))
     ]
     lengths = st.integers(0, 120).map(lambda steps: steps * STEP)
     periods = [
@@ -135,22 +134,9 @@ def random_events(draw, subjects=3):
             st.lists(st.tuples(st.integers(1, subjects), times, st.sampled_from((0, 0, 0.5, 1)), lengths), max_size=6)
         )
     ]
-    owners = [period[0] for period in periods]
-    periods = [
-        (subject, start, known if owners.count(subject) == 1 else start, stop)
-        for subject, start, known, stop in periods
-    ]
     for subject, start, known, stop in periods:
         rows += [(subject, start, "OBSERVED_FROM", None, known), (subject, stop, "OBSERVED_TO", None, stop + 1)]
     return rows, periods
-
-
-def _first_ones_known(rows):
-    """Rows with each patient's first events known at once; test_no_leak has what becomes of others."""
-    first = {}
-    for subject, time, *_ in rows:
-        first[subject] = min(time, first.get(subject, time))
-    return [row[:4] if row[1] == first[row[0]] else row for row in rows]
 
 
 YEARS = 50

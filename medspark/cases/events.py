@@ -117,7 +117,7 @@ def _is_read(plan: Plan) -> Column:
     task, mapping = plan.task, plan.mapping
     population = task.population
     if mapping.observation is None and (population.history_days is not None or task.outcome.to_days is not None):
-        return F.lit(True)  # observed from the first event to the last, whatever they are
+        return F.lit(True)  # observed from the first event, followed to the last, whatever they are
     names = [task.outcome.event, *task.features.reads(), *(rule.had for rule in population.require)]
     names += [rule.had for rule in population.exclude]
     if population.index is None:

@@ -198,3 +198,13 @@ def first_known(events: History) -> Ints:
     times = np.full(len(events.subjects), NEVER)
     np.minimum.at(times, events.subject, events.known)
     return times
+
+
+def first_time_known(events: History, subject: Ints, by: Ints) -> Ints:
+    """For each of m questions its patient's first of the events that were known by `by`; NEVER without one."""
+    start, stop = between(events, subject, EVER, by, closed=(True, True))
+    at, owner = expand(start, stop)
+    in_time = events.known[at] <= by[owner]
+    times = np.full(len(subject), NEVER)
+    np.minimum.at(times, owner[in_time], events.time[at[in_time]])
+    return times

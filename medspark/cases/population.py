@@ -18,8 +18,10 @@ from medspark.cases.history import (
     Ints,
     as_concept,
     between,
+    expand,
     first_known,
     first_time,
+    first_time_known,
     had,
     has_concept,
 )
@@ -87,10 +89,9 @@ def candidates(history: History, task: EventTask, mapping: Mapping, as_of: int |
     if as_of is not None:
         there = time <= as_of
         subject, index_time, time = subject[there], index_time[there], time[there]
-    births = history.of_codes(_is(history, mapping.birth))
-    born, told = first_time(births, NEVER)[subject], first_known(births)[subject]
-    age = np.where(told <= time, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
-    periods = _observed(history, mapping, subject, time)
+    born = first_time_known(history.of_codes(_is(history, mapping.birth)), subject, time)
+    age = np.where(born != NEVER, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
+    periods = _observed(history, task, mapping, subject, time)
     failed = _failed(history, task, mapping, subject, index_time, time, age, periods.start)
     label = np.full(len(subject), np.nan)
     if not scoring:
@@ -204,7 +205,7 @@ def _of_life(history: History, mapping: Mapping) -> Bools:
     return np.fromiter((code in codes for code in history.codes), np.bool_, len(history.codes))
 
 
-def _observed(history: History, mapping: Mapping, subject: Ints, time: Ints) -> Observed:
+def _observed(history: History, task: EventTask, mapping: Mapping, subject: Ints, time: Ints) -> Observed:
     """Periods that overlap or touch are one, as are those of two consecutive days.
 
     Without periods in the source a patient is under observation from the first event on; the last event, which nobody
@@ -212,20 +213,40 @@ def _observed(history: History, mapping: Mapping, subject: Ints, time: Ints) -> 
     """
     if mapping.observation is None:
         events = history.of_codes(~_of_life(history, mapping))
-        start = first_time(events, NEVER)[subject]
         end = np.full(len(history.subjects), EVER)
         np.maximum.at(end, events.subject, events.time)
-        there = (start <= time) & (first_known(events)[subject] <= time)
-        return Observed(np.where(there, start, NEVER), end[subject], end[subject])
+        # Nothing but the history that is asked for reads the start, and finding it looks at every event
+        asked = task.population.history_days is not None
+        start = first_time_known(events, subject, time) if asked else np.full(len(subject), EVER)
+        return Observed(start, end[subject], end[subject])
     opening = history.of_codes(_is(history, mapping.observation.start))
     closing = history.of_codes(_is(history, mapping.observation.end))
-    owner, starts, known, ends, last_days = _periods(opening, closing)
+    whole = _around(opening, closing, subject, time, len(history.subjects))
+    # From when on is told by the periods that had become known, each candidate having its own
+    known, closed = _known_by(opening, subject, time), _known_by(closing, subject, time)
+    then = _around(known, closed, np.arange(len(subject)), time, len(subject))
+    return Observed(then.start, whole.end, whole.last_day)
+
+
+def _known_by(events: History, subject: Ints, time: Ints) -> History:
+    """For each candidate the events known by its time, as those of a patient of its own."""
+    start, stop = between(events, subject, EVER, time, closed=(True, True))
+    at, owner = expand(start, stop)
+    in_time = events.known[at] <= time[owner]
+    at, owner = at[in_time], owner[in_time]
+    place = owner * len(events.clock) + np.searchsorted(events.clock, events.time[at])
+    return replace(events.pick(at), subject=owner, place=place)
+
+
+def _around(opening: History, closing: History, subject: Ints, time: Ints, patients: int) -> Observed:
+    """The period around each time, as far as these openings and closings tell."""
+    owner, starts, ends, last_days = _periods(opening, closing, patients)
     # The last period that starts by then, found by patient and rank of time as events are
     place = owner * len(opening.clock) + np.searchsorted(opening.clock, starts)
     events = replace(opening, subject=owner, time=starts, place=place)
     first, after = between(events, subject, EVER, time, closed=(True, True))
     at = after - 1
-    inside = (after > first) & (np.append(last_days, EVER)[at] >= time) & (np.append(known, NEVER)[at] <= time)
+    inside = (after > first) & (np.append(last_days, EVER)[at] >= time)
     return Observed(
         np.where(inside, np.append(starts, EVER)[at], NEVER),
         np.where(inside, np.append(ends, EVER)[at], EVER),
@@ -233,12 +254,11 @@ def _observed(history: History, mapping: Mapping, subject: Ints, time: Ints) -> 
     )
 
 
-def _periods(opening: History, closing: History) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Patient, start, when the start was known, end and the end of the last day of each period, joined ones as one.
+def _periods(opening: History, closing: History, n: int) -> tuple[Ints, Ints, Ints, Ints]:
+    """Patient, start, end and the end of the last day of each period of n patients, joined ones as one.
 
     A period that nothing closes is still open; one that nothing opened began before everything.
     """
-    n = len(opening.subjects)
     more = np.bincount(opening.subject, minlength=n) - np.bincount(closing.subject, minlength=n)
     unclosed, unopened = np.repeat(np.arange(n), np.maximum(more, 0)), np.repeat(np.arange(n), np.maximum(-more, 0))
     never, ever = np.full(len(unclosed), NEVER), np.full(len(unopened), EVER)
@@ -250,7 +270,7 @@ def _periods(opening: History, closing: History) -> tuple[Ints, Ints, Ints, Ints
     order = np.lexsort((time, -step, np.where(step > 0, time, known), subject))
     opened = np.cumsum(step[order])  # as many openings as closings of each patient: 0 between two patients
     starts, ends = order[(opened == 1) & (step[order] == 1)], order[opened == 0]
-    return subject[starts], time[starts], known[starts], time[ends], known[ends]
+    return subject[starts], time[starts], time[ends], known[ends]
 
 
 # ---------------------------------------------------------------- outcome

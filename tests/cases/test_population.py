@@ -200,7 +200,7 @@ def period(start, stop):
         ([(0, 6), (7, 50)], False),  # one ends the day before the other starts
         ([(0, 7), (6, 50)], False),  # they overlap
         ([(0, None)], False),  # still open
-        ([(None, 50)], False),  # began before everything
+        ([(None, 50)], "not observed"),  # nobody knew of it yet
         ([(0, 4), (11, 50)], "not observed"),
     ],
 )
