@@ -88,7 +88,7 @@ def hospital(patients, seed=0):
 
 def write_meds(folder, rows):
     """A MEDS dataset, with one extension column and the parents of codes."""
-    columns = list(zip(*rows, strict=True))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
     naive = pa.timestamp("us")
     table = pa.table(
         {
@@ -349,3 +349,15 @@ def test_the_commands_run_on_events(road, tmp_path):
         "score", road["bundle"], "--to", tmp_path / "tonight", "--as-of", "2020-01-20T06:00", "--json"
     ).stdout
     assert json.loads(receipt)["counts"]["score"]["scored"] > 0
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [(1, None, "GENDER/F", None, None, None)], [(1, DAY_0, "DX/lung", None, None, None)]]
+)
+def test_a_source_without_an_index_event_gives_no_case_and_an_attrition_of_zeros(spark, tmp_path, rows):
+    source = write_meds(tmp_path / "meds", rows)
+    run = new_run(spark, tmp_path / "store")
+    features_stage(run, clean_stage(run, task_at(tmp_path, source)))
+    counts = run.receipt.counts["features"]
+    assert {(row["removed"], row["remaining"]) for row in counts["attrition"]} == {(0, 0)}
+    assert counts["splits"] == {}

@@ -28,7 +28,7 @@ def readable(path: str) -> Iterator[None]:
         if any(sign in text for sign in _EXPRESSION_SIGNS):
             raise InputError(
                 "an expression of the task fails on some row: guard it with try_divide, nullif or try_cast. "
-                "It is one under derived or checks."
+                "It is one under derived or checks, or of a mapping's events."
             ) from error
         hint = next((hint for sign, hint in _SIGNS.items() if sign in text), "The log has Spark's own words.")
         raise InputError(f"{path}: a file cannot be read. {hint}") from error

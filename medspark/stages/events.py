@@ -166,21 +166,20 @@ def score_stage(run: Run, bundle: Bundle, task: EventTask, source: str | None, a
     mapping = mapping_of(task)
     plan = Plan(task, mapping, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
     served = serve(bundle, engine)
-    with run.receipt.timed("clean"), run.progress("clean"), read_events(spark, task.source, mapping) as found:
+    with run.receipt.timed("score"), run.progress("score"), read_events(spark, task.source, mapping) as found:
         run_id = score_id(bundle.bundle_id, found.fingerprint, as_of)
         run.receipt.bundle_id = bundle.bundle_id
         run.receipt.inputs["source"] = _input(task, found)
         run.receipt.counts["score"] = _totals(found)
         if is_scored(run, run_id):
             return run_id
-        with run.receipt.timed("score"), run.progress("score"):
-            events = sum(table.events for table in found.counts.values())
-            candidates = build_candidates(found.records, plan, events).persist(StorageLevel.MEMORY_AND_DISK)
-            cases = candidates.where(F.col(EXCLUDED).isNull())
-            stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
-            expected = candidates.count() + _set_aside(found)
-            write_scores(run, cases, _rejected(candidates, found.quarantine, run_id), served, stamps, expected)
-            candidates.unpersist()
+        events = sum(table.events for table in found.counts.values())
+        candidates = build_candidates(found.records, plan, events).persist(StorageLevel.MEMORY_AND_DISK)
+        cases = candidates.where(F.col(EXCLUDED).isNull())
+        stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
+        expected = candidates.count() + _set_aside(found)
+        write_scores(run, cases, _rejected(candidates, found.quarantine, run_id), served, stamps, expected)
+        candidates.unpersist()
     return run_id
 
 
