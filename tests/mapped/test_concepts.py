@@ -20,7 +20,7 @@ Freeze = Callable[..., dict[str, Concept]]
 
 OMOP = {"point_zero": True, "concepts": {"ancestors": "concept_ancestor", "relationships": "concept_relationship"}}
 MEDS = {"code_metadata": "metadata/codes.parquet"}
-ANCESTORS = "min_levels_of_separation,descendant_concept_id,ancestor_concept_id\n0,1.0,1.0\n1,2.0,1.0\n2,3,1\n1,3,2\n1,31,30\n1,x,1\n1,,1\n"
+ANCESTORS = "min_levels_of_separation,descendant_concept_id,ancestor_concept_id\n0,1.0,1.0\n1,2.0,1.0\n2,3,1\n1,3,2\n1,31,30\n1,,1\n"
 RELATIONS = """concept_id_1,concept_id_2,relationship_id,invalid_reason
 10,20,Maps to,
 10,10,Maps to,
@@ -28,7 +28,6 @@ RELATIONS = """concept_id_1,concept_id_2,relationship_id,invalid_reason
 12,40,Is a,
 13,50,Maps to value,
 10,60,Mapped from,
-x,70,Maps to,
 """
 PARENTS = pa.table(
     {
@@ -98,6 +97,15 @@ def test_concepts_get_the_codes_of_their_descendants_and_of_what_they_map_to(fre
         ("DX/source/K92",),
     ]
     assert [concept.as_one for concept in found.values()] == [at == 8 for at in range(len(RESOLVED))]
+
+
+@pytest.mark.usefixtures("omop")
+def test_a_row_without_a_concepts_id_ends_the_run_since_a_descendant_would_be_missing(
+    freeze: Freeze, tmp_path: Path
+) -> None:
+    (tmp_path / "concept_ancestor.csv").write_text(ANCESTORS + "1,x,1\n")
+    with pytest.raises(InputError, match="expected whole numbers as concept ids, received 1 rows without them"):
+        freeze({"c": {"codes": ["DX/1"], "descendants": True}}, OMOP)
 
 
 @pytest.mark.usefixtures("omop")
