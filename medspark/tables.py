@@ -20,11 +20,42 @@ from medspark.errors import InputError
 CURRENT = "CURRENT"
 
 
-def write_version(frame: DataFrame, store: str, table: str, version: str) -> str:
-    """Write a version of a table, without showing it yet, and return its path."""
+def write_version(frame: DataFrame, store: str, table: str, version: str, **options: str) -> str:
+    """Write a version of a table, without showing it yet, and return its path; `options` are the Parquet writer's."""
     path = f"{store}/{table}/{version}"
-    frame.write.mode("overwrite").option("compression", "zstd").parquet(path)
+    frame.write.mode("overwrite").options(**{"compression": "zstd", **options}).parquet(path)
     return path
+
+
+def append_version(frame: DataFrame, store: str, table: str, version: str) -> str:
+    """Write rows into a version that is not shown yet, beside those that are there, and return its path.
+
+    Each Spark task's rows stay as soon as that task is done, even where the job then stops: what is there is whole
+    tasks' work, which `finished_rows` finds. A task that is tried again writes the same file again.
+    """
+    path = f"{store}/{table}/{version}"
+    in_place = frame.write.mode("append").option("mapreduce.fileoutputcommitter.algorithm.version", "2")
+    in_place.option("compression", "zstd").parquet(path)
+    return path
+
+
+def finished_rows(spark: SparkSession, store: str, table: str, version: str, key: str) -> DataFrame | None:
+    """The keys of the rows that a run which stopped left in a version; None where there are none."""
+    path = f"{store}/{table}/{version}"
+    if not exists(spark, path) or not parquet_files(spark, path):
+        return None
+    return spark.read.parquet(path).select(key)
+
+
+def parquet_files(spark: SparkSession, path: str) -> dict[str, str]:
+    """The Parquet files at or below a path that readers look at, each with its path below it."""
+    found = list_files(spark, path)
+    hidden = ("_", ".")
+    return {
+        file: place
+        for file, place in found.items()
+        if place.endswith(".parquet") and not any(part.startswith(hidden) for part in place.split("/"))
+    }
 
 
 def publish(spark: SparkSession, store: str, tables: Iterable[str], version: str) -> None:
@@ -73,6 +104,17 @@ def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any, Any]:
     configuration = spark.sparkContext._jsc.hadoopConfiguration()
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
     return jvm, hadoop_path.getFileSystem(configuration), hadoop_path
+
+
+def full_path(spark: SparkSession, path: str) -> str:
+    """A path with its file system, as every machine of a cluster understands it."""
+    _, system, hadoop_path = _file_system(spark, path)
+    return str(system.makeQualified(hadoop_path).toString())
+
+
+def make_folder(spark: SparkSession, path: str) -> None:
+    _, system, hadoop_path = _file_system(spark, path)
+    system.mkdirs(hadoop_path)
 
 
 def exists(spark: SparkSession, path: str) -> bool:

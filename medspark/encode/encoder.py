@@ -26,6 +26,7 @@ MOST_CELLS = 20_000_000
 """Numbers of all inputs encoded at a time: wide features make short batches, not large memory."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a number past float32 is infinite; scoring sets its row aside
 def encode(batch: pa.RecordBatch, statistics: Statistics) -> Arrays:
     """The network's inputs for a batch of n cases.
 
@@ -91,11 +92,18 @@ def encode_batches(
     batches: Iterator[pa.RecordBatch], statistics: Statistics, keys: tuple[str, ...]
 ) -> Iterator[pa.RecordBatch]:
     """Batches of cases to batches of tensors: the `keys` as they are, then one list column for each input."""
-    rows = max(1, MOST_CELLS // max(1, sum(statistics.widths().values())))
-    for batch in (whole.slice(at, rows) for whole in batches for at in range(0, max(1, whole.num_rows), rows)):
+    for batch in short_batches(batches, statistics):
         arrays = {name: as_list(array) for name, array in encode(batch, statistics).items()}
         columns = [batch.column(key) for key in keys]
         yield pa.RecordBatch.from_arrays([*columns, *arrays.values()], names=[*keys, *arrays])
+
+
+def short_batches(batches: Iterator[pa.RecordBatch], statistics: Statistics) -> Iterator[pa.RecordBatch]:
+    """The batches cut so that the inputs of each have at most MOST_CELLS numbers."""
+    rows = max(1, MOST_CELLS // max(1, sum(statistics.widths().values())))
+    for whole in batches:
+        for at in range(0, max(1, whole.num_rows), rows):
+            yield whole.slice(at, rows)
 
 
 def as_list(array: npt.NDArray[np.generic]) -> pa.ListArray:

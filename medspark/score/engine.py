@@ -4,9 +4,9 @@ A worker that LiteRT serves never imports TensorFlow. No Spark here.
 """
 
 import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,26 +23,39 @@ ROWS = 1024
 """Rows of one call: every call has as many, the last one padded, so a row's logit never depends on its batch."""
 _KEPT = 2
 _cache: OrderedDict[str, Engine] = OrderedDict()
+_loads = 0
 
 
-def engine_for(kind: EngineKind, network: bytes, digest: str) -> Engine:
-    """The engine for a network, loaded once in each process; the last two are kept."""
+def engine_for(kind: EngineKind, network: Path, digest: str) -> Engine:
+    """The engine for a network's file, loaded once in each process; the last two are kept."""
+    global _loads  # noqa: PLW0603 (a count of this process)
     key = f"{kind} {digest}"
     if key not in _cache:
         _cache[key] = litert_engine(network) if kind == "litert" else tensorflow_engine(network)
+        _loads += 1
         while len(_cache) > _KEPT:
             _cache.popitem(last=False)
     _cache.move_to_end(key)
     return _cache[key]
 
 
-def litert_engine(network: bytes) -> Engine:
-    """An engine over LiteRT, on one thread: Spark runs a task for each core already."""
+def loads() -> int:
+    """How many networks this process has loaded."""
+    return _loads
+
+
+def threads() -> int:
+    """Threads of one task: Spark sets the variable to `spark.task.cpus`, and runs a task for each core already."""
+    return int(os.environ.get("OMP_NUM_THREADS", "1"))
+
+
+def litert_engine(network: Path) -> Engine:
+    """An engine over LiteRT. The file is mapped, so workers of one machine share its pages."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise MedsparkError("the LiteRT engine needs ai-edge-litert: install medspark[score] on the workers") from error
-    interpreter = Interpreter(model_content=network, num_threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
+    interpreter = Interpreter(model_path=str(network), num_threads=threads())
     inputs = {_input_name(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
     for detail in interpreter.get_input_details():
         interpreter.resize_tensor_input(detail["index"], [ROWS, *detail["shape"][1:]])
@@ -64,20 +77,16 @@ def _input_name(name: str) -> str:
     return name.removeprefix("serving_default_").rsplit(":", 1)[0]
 
 
-def tensorflow_engine(network: bytes) -> Engine:
+def tensorflow_engine(network: Path) -> Engine:
     """An engine over a .keras file, for a network that LiteRT cannot serve."""
-    threads = os.environ.get("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", threads)
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", threads)
+    for pool in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(pool, str(threads()))
     try:
         import keras
         import tensorflow as tf
     except ImportError as error:
         raise MedsparkError("this bundle needs TensorFlow to score: install medspark[train] on the workers") from error
-    with tempfile.NamedTemporaryFile(suffix=".keras") as file:
-        file.write(network)
-        file.flush()
-        model = keras.saving.load_model(file.name, compile=False)
+    model = keras.saving.load_model(network, compile=False)
     function = tf.function(lambda tensors: model(tensors, training=False))
 
     def call(tensors: Arrays) -> npt.NDArray[np.float32]:

@@ -1,64 +1,121 @@
-"""Score cases in Spark: the bundle's files are broadcast once; each Arrow batch is encoded and predicted in place."""
+"""Score Arrow batches of cases or of tensors: encode, predict, calibrate. One row out for each row in.
+
+A row that cannot be scored has a reason in place of a score; it changes nothing for the rows around it. No Spark here.
+"""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
-from medspark.columns import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, RISK_BAND, SUBJECT_ID, quoted
-from medspark.encode.encoder import encode
-from medspark.encode.statistics import from_json
+from medspark.columns import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
+from medspark.encode.encoder import encode, short_batches
+from medspark.encode.statistics import Statistics, from_json
+from medspark.encode.tensors import shaped, without_unsound
 from medspark.evaluate.calibration import Calibration, apply_calibration
-from medspark.score.engine import EngineKind, engine_for
+from medspark.score.engine import Engine, EngineKind, engine_for
 
 KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
 LOWEST_BAND = "low"
+UNSCORABLE = "unscorable: "
+Floats = npt.NDArray[np.float64]
 
 
 class Served(NamedTuple):
-    """What a scoring worker needs of a bundle."""
+    """What a scoring worker needs of a bundle. The network goes to each executor as a file, all else by broadcast."""
 
     kind: EngineKind
-    network: bytes
+    network: str
+    """The file's path, or its name among the session's files."""
     digest: str
     statistics: str
     """JSON of the fitted statistics."""
     calibration: Calibration
     bands: dict[str, float]
+    reads: Literal["cases", "tensors"] = "cases"
 
 
-def predict_cases(cases: DataFrame, served: Served) -> DataFrame:
-    """The keys of each case with its logit, probability and risk band: one row out for each row in."""
-    types = dict(cases.dtypes)
-    features = [name for name in from_json(served.statistics).columns() if name not in KEYS]
-    schema = ", ".join(
-        [*(f"{key} {types[key]}" for key in KEYS), f"{LOGIT} double", f"{PROBABILITY} double", f"{RISK_BAND} string"]
-    )
-    shared = cases.sparkSession.sparkContext.broadcast(served)
+class Scored(NamedTuple):
+    """The answers for n rows."""
 
-    def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return predict_batches(batches, shared.value)
+    logit: Floats
+    """NaN where there is no score."""
+    probability: Floats
+    band: pa.DictionaryArray
+    """Null where there is no score."""
+    reason: pa.Array
+    """Why there is no score; null where there is one."""
 
-    return cases.select(*map(quoted, [*KEYS, *features])).mapInArrow(predict, schema)
+
+def columns_read(served: Served) -> list[str]:
+    """The columns that scoring reads beside the keys."""
+    statistics = statistics_of(served)
+    names = statistics.widths() if served.reads == "tensors" else statistics.columns()
+    return [name for name in names if name not in KEYS]
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> Statistics:
+    return from_json(text)
+
+
+def statistics_of(served: Served) -> Statistics:
+    """The statistics, read once in each process."""
+    return _parsed(served.statistics)
+
+
+def load_engine(served: Served) -> Engine:
+    """The network's engine in this worker, loaded the first time."""
+    return engine_for(served.kind, Path(served.network), served.digest)
+
+
+def score_batch(batch: pa.RecordBatch, served: Served, engine: Engine) -> Scored:
+    """Score the n rows of a batch; no Spark needed.
+
+    Raises:
+        InputError: a column of the tensors is absent or of another type.
+    """
+    statistics = statistics_of(served)
+    if served.reads == "tensors":
+        tensors, reasons = shaped(batch, statistics.widths())
+    else:
+        tensors, reasons = encode(batch, statistics), None
+    tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)
+    logit = engine(tensors) if batch.num_rows else np.empty(0)
+    unanswered = ~np.isfinite(logit)
+    if unanswered.any() or reasons is not None:
+        reasons = np.full(len(logit), None, object) if reasons is None else reasons
+        reasons[unanswered & (reasons == None)] = "the network's answer is not finite"  # noqa: E711 (elementwise)
+        unscored = reasons != None  # noqa: E711 (elementwise)
+        logit = np.where(unscored, np.nan, logit)
+        reason = pa.array([None if text is None else UNSCORABLE + text for text in reasons], pa.string())
+    else:
+        unscored = None
+        reason = pa.nulls(len(logit), pa.string())
+    probability = apply_calibration(served.calibration, logit)
+    return Scored(logit, probability, band_of(probability, served.bands, unscored), reason)
+
+
+def band_of(
+    probability: Floats, bands: dict[str, float], unscored: npt.NDArray[np.bool_] | None = None
+) -> pa.DictionaryArray:
+    """The highest band whose threshold each probability reaches; `low` below all of them; null where unscored."""
+    ordered = sorted(bands.items(), key=lambda item: item[1])
+    names = pa.array([LOWEST_BAND, *(name for name, _ in ordered)], pa.string())
+    place = np.searchsorted([threshold for _, threshold in ordered], probability, side="right")
+    return pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int8), mask=unscored), names)
 
 
 def predict_batches(batches: Iterator[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
-    """Score Arrow batches of cases; no Spark needed."""
-    statistics = from_json(served.statistics)
-    engine = engine_for(served.kind, served.network, served.digest)
-    for batch in batches:
-        logit = engine(encode(batch, statistics)) if batch.num_rows else np.empty(0)
-        probability = apply_calibration(served.calibration, logit)
+    """Score Arrow batches, of wide features a part at a time; no Spark needed."""
+    engine = load_engine(served)
+    for batch in short_batches(batches, statistics_of(served)):
+        logit, probability, band, reason = score_batch(batch, served, engine)
         columns = [batch.column(key) for key in KEYS]
-        columns += [pa.array(logit), pa.array(probability), pa.array(band_of(probability, served.bands), pa.string())]
-        yield pa.RecordBatch.from_arrays(columns, names=[*KEYS, LOGIT, PROBABILITY, RISK_BAND])
-
-
-def band_of(probability: npt.NDArray[np.float64], bands: dict[str, float]) -> npt.NDArray[np.object_]:
-    """The highest band whose threshold each probability reaches; `low` below all of them."""
-    ordered = sorted(bands.items(), key=lambda item: item[1])
-    names = np.array([LOWEST_BAND, *(name for name, _ in ordered)], dtype=object)
-    return names[np.searchsorted([threshold for _, threshold in ordered], probability, side="right")]
+        answers = [pa.array(numbers, from_pandas=True) for numbers in (logit, probability)]  # NaN becomes null
+        columns += [*answers, band.dictionary_decode(), reason]
+        yield pa.RecordBatch.from_arrays(columns, names=[*KEYS, LOGIT, PROBABILITY, RISK_BAND, REASON])

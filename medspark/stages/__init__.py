@@ -1,5 +1,6 @@
 """The stages, one function each, for every kind of source."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from medspark.bundle import Bundle
@@ -7,10 +8,22 @@ from medspark.columns import CASES
 from medspark.event_task import EventTask
 from medspark.stages import events, table
 from medspark.stages.run import Run, read_facts, require_rules, rules_digest, save_receipt
+from medspark.stages.score import Eligible, is_scored, score_cases, score_id
+from medspark.stages.tensors import is_encoded, score_tensors_stage, write_tensors
 from medspark.tables import table_path
 from medspark.task import Task
 
-__all__ = ["Run", "clean_stage", "features_stage", "freeze", "require_cases", "save_receipt", "score_stage"]
+__all__ = [
+    "Run",
+    "clean_stage",
+    "encode_stage",
+    "features_stage",
+    "freeze",
+    "require_cases",
+    "save_receipt",
+    "score_stage",
+    "score_tensors_stage",
+]
 
 
 def freeze(run: Run, task: Task) -> Task:
@@ -55,6 +68,19 @@ def require_cases(run: Run, task: Task) -> dict[str, Any]:
     return facts
 
 
+def eligible(run: Run, task: Task, source: str | None, as_of: str | None) -> AbstractContextManager[Eligible]:
+    """What a source comes to at a time: its eligible cases, and every other row with a reason.
+
+    Raises:
+        TaskError: what is asked for does not suit the task.
+        InputError: the source breaks its contract.
+        AccountingError: rows do not add up.
+    """
+    if isinstance(task, EventTask):
+        return events.eligible(run, task, source, as_of)
+    return table.eligible(run, task, source, as_of)
+
+
 def score_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None = None, engine: str = "auto") -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
@@ -75,7 +101,30 @@ def score_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None 
         InputError: the source breaks its contract.
         AccountingError: rows or cases do not add up.
     """
-    task = bundle.task
-    if isinstance(task, EventTask):
-        return events.score_stage(run, bundle, task, source, as_of, engine)
-    return table.score_stage(run, bundle, task, source or task.source.path, as_of, engine)
+    with eligible(run, bundle.task, source, as_of) as found:
+        run_id = _begin(run, bundle, found, as_of)
+        if not is_scored(run, run_id):
+            with run.receipt.timed("score"), run.progress("score"):
+                score_cases(run, bundle, found, run_id, engine)
+    return run_id
+
+
+def encode_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None = None) -> str:
+    """A source and a bundle to `tensors` and `rejected`, which `score_tensors_stage` then scores.
+
+    Args and errors as `score_stage` has them; the version returned is the id that the scores will have.
+    """
+    with eligible(run, bundle.task, source, as_of) as found:
+        version = _begin(run, bundle, found, as_of)
+        if not is_encoded(run, version):
+            with run.receipt.timed("encode"), run.progress("encode"):
+                write_tensors(run, bundle, found, version)
+    return version
+
+
+def _begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
+    """Note in the receipt what is scored, and give the scoring run's id."""
+    run.receipt.bundle_id = bundle.bundle_id
+    run.receipt.inputs["source"] = found.inputs
+    run.receipt.counts["score"] = found.counts
+    return score_id(bundle.bundle_id, found.fingerprint, as_of)

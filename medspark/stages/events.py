@@ -1,26 +1,24 @@
 """The stages of a task whose source is events: tables to MEDS records, records to cases, cases to scores."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
-from medspark.bundle import Bundle
 from medspark.cases.cases import Attrition
 from medspark.cases.events import EXCLUDED, Plan, build_candidates, count_concepts
 from medspark.cases.population import Criterion, criteria, to_micros
 from medspark.columns import (
-    BUNDLE_ID,
     CASE_ID,
     FILE,
     LINE,
     QUARANTINE,
     REASON,
     RECORDS,
-    RULE,
-    RUN_ID,
     SUBJECT_ID,
 )
 from medspark.errors import TaskError
@@ -31,7 +29,7 @@ from medspark.mapping import Mapping
 from medspark.stages.cases import publish_cases
 from medspark.stages.repairs import read_repairs
 from medspark.stages.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
-from medspark.stages.score import is_scored, score_id, serve, write_scores
+from medspark.stages.score import Eligible
 from medspark.tables import publish, read_table, table_path, write_version
 
 CLEAN_SECTIONS = ("source", "mapping")
@@ -154,9 +152,21 @@ def _attrition(seen: Observation, reasons: list[Criterion]) -> list[Attrition]:
     return rows
 
 
-def score_stage(run: Run, bundle: Bundle, task: EventTask, source: str | None, as_of: str | None, engine: str) -> str:
-    """The population as it stood at `as_of`, scored: what happened or became known later is left out."""
-    spark = run.spark
+@contextmanager
+def eligible(run: Run, task: EventTask, source: str | None, as_of: str | None) -> Iterator[Eligible]:
+    """The population as it stood at `as_of`: what happened or became known later is left out.
+
+    Args:
+        run: at work.
+        task: a bundle's.
+        source: the path that takes the place of the task's; None leaves it.
+        as_of: a timestamp.
+
+    Raises:
+        TaskError: a path is given where the source is a database, or no time where the population is a snapshot.
+        InputError: the source breaks its contract.
+        AccountingError: rows do not add up.
+    """
     if source is not None and task.source.format == "jdbc":
         raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
     if task.population.snapshot is not None and as_of is None:
@@ -165,44 +175,28 @@ def score_stage(run: Run, bundle: Bundle, task: EventTask, source: str | None, a
     task = task.model_copy(update={"source": moved})
     mapping = mapping_of(task)
     plan = Plan(task, mapping, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
-    served = serve(bundle, engine)
-    with run.receipt.timed("score"), run.progress("score"), read_events(spark, task.source, mapping) as found:
-        run_id = score_id(bundle.bundle_id, found.fingerprint, as_of)
-        run.receipt.bundle_id = bundle.bundle_id
-        run.receipt.inputs["source"] = _input(task, found)
-        run.receipt.counts["score"] = _totals(found)
-        if is_scored(run, run_id):
-            return run_id
+    with ExitStack() as stack:
+        with run.receipt.timed("clean"), run.progress("clean"):
+            found = stack.enter_context(read_events(run.spark, task.source, mapping))
         events = sum(table.events for table in found.counts.values())
         candidates = build_candidates(found.records, plan, events).persist(StorageLevel.MEMORY_AND_DISK)
-        cases = candidates.where(F.col(EXCLUDED).isNull())
-        stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
-        expected = candidates.count() + _set_aside(found)
-        write_scores(run, cases, _rejected(candidates, found.quarantine, run_id), served, stamps, expected)
+        excluded = candidates.where(F.col(EXCLUDED).isNotNull()).select(
+            CASE_ID,
+            SUBJECT_ID,
+            F.lit(None).cast("string").alias(FILE),
+            F.lit(None).cast("bigint").alias(LINE),
+            F.col(EXCLUDED).alias(REASON),
+        )
+        yield Eligible(
+            cases=candidates.where(F.col(EXCLUDED).isNull()),
+            excluded=excluded,
+            quarantine=found.quarantine,
+            fingerprint=found.fingerprint,
+            inputs=_input(task, found),
+            counts=_totals(found),
+            expected=lambda: candidates.count() + _set_aside(found),
+        )
         candidates.unpersist()
-    return run_id
-
-
-def _rejected(candidates: DataFrame, quarantine: DataFrame, run_id: str) -> DataFrame:
-    """Candidates that are no case, by key, and rows that were set aside, by place; no more of the patient."""
-    types = dict(candidates.dtypes)
-    excluded = candidates.where(F.col(EXCLUDED).isNotNull()).select(
-        F.lit(run_id).alias(RUN_ID),
-        CASE_ID,
-        SUBJECT_ID,
-        F.lit(None).cast("string").alias(FILE),
-        F.lit(None).cast("bigint").alias(LINE),
-        F.concat(F.lit("excluded: "), EXCLUDED).alias(REASON),
-    )
-    unread = quarantine.select(
-        F.lit(run_id).alias(RUN_ID),
-        F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
-        F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
-        FILE,
-        LINE,
-        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
-    )
-    return excluded.unionByName(unread)
 
 
 def _tell_tables(run: Run, counts: dict[str, TableCounts]) -> None:

@@ -1,33 +1,71 @@
-"""The last part of scoring, whatever the source: predict, write, count and publish."""
+"""Scoring, whatever the source: predict, write, count and publish."""
 
+import atexit
 import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
 from medspark.columns import (
+    BUNDLE_ID,
+    CASE_ID,
+    FILE,
+    LINE,
     REASON,
     REJECTED,
     REJECTED_COLUMNS,
     RISK_BAND,
+    RULE,
     RUN_ID,
     SCORE_COLUMNS,
     SCORED_AT,
     SCORES,
+    SUBJECT_ID,
 )
 from medspark.errors import AccountingError, TaskError
 from medspark.evaluate.calibration import Calibration
 from medspark.receipt import now
-from medspark.score.predict import Served, predict_cases
+from medspark.score.frames import predict_cases
+from medspark.score.predict import Served
 from medspark.stages.run import Run
-from medspark.tables import (
-    current_version,
-    delete,
-    publish,
-    table_path,
-    write_version,
-)
+from medspark.tables import append_version, current_version, delete, finished_rows, publish, table_path, write_version
+
+UNSCORED = "unscored"
+
+
+class Eligible(NamedTuple):
+    """What a source comes to at a time: its eligible cases, and every other row with a reason."""
+
+    cases: DataFrame
+    excluded: DataFrame
+    """`case_id`, `subject_id`, `file`, `line`, `reason` of cases that a criterion takes out."""
+    quarantine: DataFrame
+    fingerprint: str
+    inputs: dict[str, Any]
+    """Where the source lies and what it is, for the receipt."""
+    counts: dict[str, Any]
+    expected: Callable[[], int]
+    """How many cases and rejected rows there must be in all."""
+
+
+def rejected_rows(found: Eligible, run_id: str) -> DataFrame:
+    """Every row without a case: excluded ones by key, quarantined ones by place; no more of the patient."""
+    types = dict(found.excluded.dtypes)
+    excluded = found.excluded.withColumn(REASON, F.concat(F.lit("excluded: "), REASON))
+    unread = found.quarantine.select(
+        F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
+        F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
+        FILE,
+        LINE,
+        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
+    )
+    return excluded.unionByName(unread).withColumn(RUN_ID, F.lit(run_id)).select(*REJECTED_COLUMNS)
 
 
 def score_id(bundle_id: str, fingerprint: str, as_of: str | None) -> str:
@@ -48,7 +86,7 @@ def serve(bundle: Bundle, engine: str) -> Served:
     name = LITERT if use_litert else KERAS
     return Served(
         kind="litert" if use_litert else "tensorflow",
-        network=(bundle.path / name).read_bytes(),
+        network=str((bundle.path / name).resolve()),
         digest=bundle.manifest["files"][name],
         statistics=(bundle.path / STATISTICS).read_text(encoding="utf-8"),
         calibration=Calibration.from_dict(bundle.read_json(CALIBRATION)),
@@ -56,40 +94,100 @@ def serve(bundle: Bundle, engine: str) -> Served:
     )
 
 
+def is_local(spark: SparkSession) -> bool:
+    """Whether the tasks run on the driver's machine, in its own process."""
+    master = str(spark.sparkContext.master)
+    return master == "local" or master.startswith("local[")
+
+
+def ship(spark: SparkSession, served: Served) -> Served:
+    """Give each executor the network's file, once; workers map it, so those of one machine share its pages."""
+    if is_local(spark):
+        return served
+    folder = Path(tempfile.mkdtemp(prefix="medspark-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    source = Path(served.network)
+    # Named by content: the files of a session share one folder
+    named = shutil.copy(source, folder / f"{served.digest}{source.suffix}")
+    spark.sparkContext.addFile(str(named))
+    return served._replace(network=Path(named).name)
+
+
+def score_cases(run: Run, bundle: Bundle, found: Eligible, run_id: str, engine: str) -> None:
+    """Score the eligible cases through Spark and publish them with the rest's reasons."""
+    served = ship(run.spark, serve(bundle, engine))
+    run.receipt.counts["score"]["reader"] = {"kind": "spark", "because": "the source is raw: Spark cleans it"}
+    write_scores(run, bundle, found.cases, rejected_rows(found, run_id), served, run_id, found.expected())
+
+
 def write_scores(
-    run: Run, cases: DataFrame, rejected: DataFrame, served: Served, stamps: dict[str, str], expected: int
+    run: Run, bundle: Bundle, cases: DataFrame, rejected: DataFrame, served: Served, run_id: str, expected: int
 ) -> None:
     """Predict the cases and publish `scores` and `rejected` together.
 
+    Each Spark task's scores stay once it is done. Where a run that was stopped left some, only the others are scored.
+
     Args:
         run: its store is where the scores go.
-        cases: the eligible ones, with their features.
+        bundle: the network's.
+        cases: the eligible ones with their features, or tensors.
         rejected: everything else that came in, as REJECTED_COLUMNS.
-        served: the bundle's network.
-        stamps: the run's id and the bundle's.
+        served: the bundle's network, shipped.
+        run_id: from `score_id`.
         expected: scores and rejected rows there must be in all.
 
     Raises:
         AccountingError: there are more or fewer; then nothing is published.
     """
-    spark, run_id = run.spark, stamps[RUN_ID]
-    scores = predict_cases(cases, served).withColumns(
-        {name: F.lit(value) for name, value in stamps.items()} | {SCORED_AT: F.lit(now()).cast("timestamp")}
-    )
-    written = write_version(scores.select(*SCORE_COLUMNS), run.store, SCORES, run_id)
-    aside = write_version(rejected.select(*REJECTED_COLUMNS), run.store, REJECTED, run_id)
+    spark = run.spark
+    finished = finished_rows(spark, run.store, SCORES, run_id, CASE_ID)
+    before = finished.count() if finished is not None else 0
+    if finished is not None:
+        cases = cases.join(finished, CASE_ID, "left_anti")
+    loaded, seen = spark.sparkContext.accumulator(0), Observation()
+    predicted = predict_cases(cases, served, loaded)
+    watched = predicted.observe(seen, F.count_if(F.col(REASON).isNotNull()).alias(UNSCORED))
+    stamps = {RUN_ID: F.lit(run_id), BUNDLE_ID: F.lit(bundle.bundle_id), SCORED_AT: F.lit(now()).cast("timestamp")}
+    scores = watched.where(F.col(REASON).isNull()).withColumns(stamps).select(*SCORE_COLUMNS)
+    written = append_version(scores, run.store, SCORES, run_id)
+    if seen.get.get(UNSCORED):  # rare: they are found a second time rather than all kept
+        unscored = predicted.where(F.col(REASON).isNotNull())
+        places = {RUN_ID: F.lit(run_id), FILE: F.lit(None).cast("string"), LINE: F.lit(None).cast("bigint")}
+        rejected = rejected.unionByName(unscored.withColumns(places).select(*REJECTED_COLUMNS))
+    aside = write_version(rejected, run.store, REJECTED, run_id)
     found = spark.read.parquet(written).groupBy(RISK_BAND).count().collect()
     bands = {row[RISK_BAND]: row["count"] for row in found}
     reasons = {row[REASON]: row["count"] for row in spark.read.parquet(aside).groupBy(REASON).count().collect()}
-    if sum(bands.values()) + sum(reasons.values()) != expected:
-        delete(spark, written)
+    run.receipt.counts["score"] |= {"scored_before": before, "loads": loaded.value}
+    publish_scores(run, served, run_id, bands, reasons, expected)
+
+
+def publish_scores(
+    run: Run, served: Served, run_id: str, bands: dict[str, int], reasons: dict[str, int], expected: int
+) -> None:
+    """Publish `scores` and `rejected`, both written, where they add up.
+
+    Args:
+        run: its store has the two tables.
+        served: the network that scored.
+        run_id: their version.
+        bands: scores by risk band.
+        reasons: rejected rows by reason.
+        expected: how many there must be in all.
+
+    Raises:
+        AccountingError: there are more or fewer; then nothing is published.
+    """
+    scored, rejected = sum(bands.values()), sum(reasons.values())
+    if scored + rejected != expected:
+        delete(run.spark, f"{run.store}/{SCORES}/{run_id}")
         raise AccountingError(
-            f"{expected} came in, but {sum(bands.values())} were scored and {sum(reasons.values())} rejected. "
-            "Nothing was published."
+            f"{expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
         )
-    publish(spark, run.store, (REJECTED, SCORES), run_id)
-    run.receipt.counts["score"] |= {"scored": sum(bands.values()), "bands": bands, "rejected": reasons}
-    run.receipt.outputs |= {SCORES: written, REJECTED: aside}
+    publish(run.spark, run.store, (REJECTED, SCORES), run_id)
+    bands = dict(sorted(bands.items()))
+    run.receipt.counts["score"] |= {"engine": served.kind, "scored": scored, "bands": bands, "rejected": reasons}
+    run.receipt.outputs |= {name: f"{run.store}/{name}/{run_id}" for name in (SCORES, REJECTED)}
     _tell_scores(run, bands, reasons, served.kind)
 
 
@@ -103,13 +201,15 @@ def is_scored(run: Run, run_id: str) -> bool:
 
 
 def _tell_scores(run: Run, bands: dict[str, int], reasons: dict[str, int], engine: str) -> None:
-    if "rows_in" in run.receipt.counts["score"]:
-        run.say(f"  rows in     {run.receipt.counts['score']['rows_in']:>12,}")
+    counts = run.receipt.counts["score"]
+    run.say(f"  rows in     {counts['rows_in']:>12,}")
     run.say(f"  scored      {sum(bands.values()):>12,}  by {engine}")
+    if counts["scored_before"]:
+        run.say(f"    of them   {counts['scored_before']:>12,}  by a run that was stopped")
     for band, rows in sorted(bands.items(), key=lambda item: item[1]):
         run.say(f"    {band:<10}{rows:>12,}")
     for reason, rows in sorted(reasons.items()):
-        if reason.startswith("excluded"):
+        if not reason.startswith("quarantined"):
             run.say(f"  rejected    {rows:>12,}  {reason}")
     quarantined = sum(rows for reason, rows in reasons.items() if reason.startswith("quarantined"))
     if quarantined:

@@ -3,26 +3,23 @@
 Every table of a stage is written whole, its counts are checked, and only then is it published.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.bundle import Bundle
 from medspark.cases.cases import EXCLUDED, build_cases, count_attrition, mark_excluded
 from medspark.clean.clean import Counts, clean
 from medspark.clean.lookups import freeze_lookups
 from medspark.columns import (
-    BUNDLE_ID,
     CASE_ID,
     FILE,
     LINE,
     QUARANTINE,
     REASON,
     RECORDS,
-    REJECTED_COLUMNS,
-    RULE,
-    RUN_ID,
     SOURCE_FILE,
     SOURCE_LINE,
     SUBJECT_ID,
@@ -32,7 +29,7 @@ from medspark.errors import TaskError
 from medspark.stages.cases import publish_cases
 from medspark.stages.repairs import read_repairs
 from medspark.stages.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
-from medspark.stages.score import is_scored, score_id, serve, write_scores
+from medspark.stages.score import Eligible
 from medspark.tables import (
     publish,
     read_table,
@@ -99,50 +96,42 @@ def features_stage(run: Run, task: TableTask) -> None:
         )
 
 
-def score_stage(
-    run: Run, bundle: Bundle, task: TableTask, source: str, as_of: str | None = None, engine: str = "auto"
-) -> str:
-    """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
-
-    The rules and features are the bundle's. Rows read = scores + rejected, or nothing is published. A run's id is
-    made of what decides its result, so that the same run again finds its scores there and changes nothing.
+@contextmanager
+def eligible(run: Run, task: TableTask, source: str | None, as_of: str | None) -> Iterator[Eligible]:
+    """The source's eligible cases, and why the other rows are none.
 
     Args:
-        run: its store is where the scores go.
-        bundle: verified.
-        task: the bundle's.
-        source: the path that takes the place of the task's.
-        as_of: a timestamp; cases whose prediction time is later are rejected.
-        engine: litert, tensorflow, or auto: litert where the bundle has it.
-
-    Returns:
-        The scoring run's id, which is also the version of the two tables.
+        run: at work.
+        task: a bundle's.
+        source: the path that takes the place of the task's; None leaves it.
+        as_of: a timestamp; cases whose prediction time is later are excluded.
 
     Raises:
+        TaskError: there is an as-of time and no time to compare it with.
         InputError: the source breaks its contract.
         AccountingError: rows do not add up.
     """
-    spark = run.spark
-    task = task.model_copy(update={"source": task.source.model_copy(update={"path": source})})
+    path = source or task.source.path
+    task = task.model_copy(update={"source": task.source.model_copy(update={"path": path})})
     if as_of is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
-    served = serve(bundle, engine)
     with run.receipt.timed("clean"), run.progress("clean"):
-        cleaned = clean(spark, task, scoring=True)
-    run_id = score_id(bundle.bundle_id, cleaned.fingerprint, as_of)
-    run.receipt.bundle_id = bundle.bundle_id
-    run.receipt.inputs["source"] = {"path": source, "files": len(cleaned.files), "fingerprint": cleaned.fingerprint}
-    run.receipt.counts["score"] = cleaned.counts._asdict()
-    if is_scored(run, run_id):
-        cleaned.release()
-        return run_id
-    with run.receipt.timed("score"), run.progress("score"):
-        marked = reject_later(mark_excluded(cleaned.records, task), task, as_of)
-        rejected = _rejected(marked, cleaned.quarantine, task, run_id)
-        stamps = {RUN_ID: run_id, BUNDLE_ID: bundle.bundle_id}
-        write_scores(run, build_cases(marked, task), rejected, served, stamps, cleaned.counts.rows_in)
-        cleaned.release()
-    return run_id
+        cleaned = clean(run.spark, task, scoring=True)
+    marked = reject_later(mark_excluded(cleaned.records, task), task, as_of)
+    excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
+        F.col(quoted(task.source.case)).alias(CASE_ID),
+        F.col(quoted(task.source.subject)).alias(SUBJECT_ID),
+        F.col(SOURCE_FILE).alias(FILE),
+        F.col(SOURCE_LINE).alias(LINE),
+        F.col(EXCLUDED).alias(REASON),
+    )
+    inputs = {"path": path, "files": len(cleaned.files), "fingerprint": cleaned.fingerprint}
+    counts = cleaned.counts
+    cases = build_cases(marked, task)
+    yield Eligible(
+        cases, excluded, cleaned.quarantine, cleaned.fingerprint, inputs, counts._asdict(), lambda: counts.rows_in
+    )
+    cleaned.release()
 
 
 def reject_later(marked: DataFrame, task: TableTask, as_of: str | None) -> DataFrame:
@@ -154,29 +143,6 @@ def reject_later(marked: DataFrame, task: TableTask, as_of: str | None) -> DataF
         time > F.lit(as_of).cast("timestamp"), "after the as-of time"
     )
     return marked.withColumn(EXCLUDED, F.coalesce(EXCLUDED, late))
-
-
-def _rejected(marked: DataFrame, quarantine: DataFrame, task: TableTask, run_id: str) -> DataFrame:
-    """Every row without a score: excluded cases by key, quarantined rows by place; no more of the patient."""
-    source = task.source
-    excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
-        F.lit(run_id).alias(RUN_ID),
-        F.col(quoted(source.case)).alias(CASE_ID),
-        F.col(quoted(source.subject)).alias(SUBJECT_ID),
-        F.col(SOURCE_FILE).alias(FILE),
-        F.col(SOURCE_LINE).alias(LINE),
-        F.concat(F.lit("excluded: "), EXCLUDED).alias(REASON),
-    )
-    types = dict(excluded.dtypes)
-    unread = quarantine.select(
-        F.lit(run_id).alias(RUN_ID),
-        F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
-        F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
-        FILE,
-        LINE,
-        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
-    )
-    return excluded.unionByName(unread).select(*REJECTED_COLUMNS)
 
 
 def _tell_clean(run: Run, counts: Counts) -> None:

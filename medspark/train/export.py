@@ -26,7 +26,7 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> float | None:
     """
     try:
         network.export(str(path), format="litert", verbose=False)
-        served = litert_engine(path.read_bytes())(sample)
+        served = litert_engine(path)(sample)
     except (ValueError, RuntimeError, NotImplementedError):
         path.unlink(missing_ok=True)
         return None

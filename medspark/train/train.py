@@ -27,7 +27,7 @@ from medspark.columns import (
     TRAIN,
     VALID,
 )
-from medspark.encode.apply import encode_cases, in_training_order
+from medspark.encode.apply import encode_cases, in_training_order, tensors_options
 from medspark.encode.fit import fit_statistics
 from medspark.encode.statistics import Statistics, to_json
 from medspark.errors import GateError, InputError
@@ -64,7 +64,7 @@ def write_tensors(cases: DataFrame, statistics: Statistics, path: str) -> str:
     """Encode the cases into Parquet, one folder a split, shuffled by a hash of the case."""
     files = 1 + cases.count() // ROWS_PER_FILE
     tensors = in_training_order(encode_cases(cases, statistics), files)
-    tensors.write.mode("overwrite").partitionBy(SPLIT).option("compression", "zstd").parquet(path)
+    tensors.write.mode("overwrite").partitionBy(SPLIT).options(**tensors_options(statistics)).parquet(path)
     return path
 
 

@@ -19,7 +19,7 @@ def network(tmp_path_factory):
     folder = tmp_path_factory.mktemp("network")
     model.save(folder / "model.keras")
     model.export(str(folder / "model.tflite"), format="litert", verbose=False)
-    return {"keras": (folder / "model.keras").read_bytes(), "litert": (folder / "model.tflite").read_bytes()}
+    return {"keras": folder / "model.keras", "litert": folder / "model.tflite"}
 
 
 def tensors(rows, seed=0):
@@ -51,7 +51,7 @@ def test_a_rows_logit_has_the_same_bits_alone_and_among_others(network):
 def test_a_network_is_loaded_once_by_its_digest_and_the_last_two_are_kept(network, monkeypatch):
     loads = []
     monkeypatch.setattr(module, "_cache", type(module._cache)())
-    monkeypatch.setattr(module, "litert_engine", lambda data: loads.append(data) or litert_engine(data))
+    monkeypatch.setattr(module, "litert_engine", lambda path: loads.append(path) or litert_engine(path))
     for digest in ("a", "a", "b", "a", "c", "a", "b"):
         engine_for("litert", network["litert"], digest)
     assert len(loads) == 4  # a, b, c, and b again: c and a were the last two
