@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -24,6 +24,13 @@ TaskFile = Annotated[Path, typer.Argument(metavar="TASK", help="A task file, suc
 Store = Annotated[str, typer.Option(help="Where the tables, bundles and receipts go.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON, for a scheduler.")]
 Folds = Annotated[bool, typer.Option("--cross-validate", help="Also train once for each of the task's split.folds.")]
+BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that training printed.")]
+Source = Annotated[
+    str | None, typer.Option(help="The file, folder or pattern to score; without it the one trained on.")
+]
+AsOf = Annotated[
+    str | None, typer.Option(help="Score the population as it stood at this time, such as 2026-11-23T06:00 (UTC).")
+]
 STORE = "store"
 
 
@@ -136,32 +143,43 @@ def run(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, jso
 
 @app.command()
 def score(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that training printed.")],
+    bundle: BundleFolder,
     to: Annotated[str, typer.Option(help="Where the scores go.")],
-    source: Annotated[
-        str | None, typer.Option(help="The file, folder or pattern to score; without it the one trained on.")
+    source: Source = None,
+    as_of: AsOf = None,
+    tensors: Annotated[
+        str | None, typer.Option(help="A store that `medspark encode` wrote: what it encoded is scored.")
     ] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(help="Score the population as it stood at this time, such as 2026-11-23T06:00 (UTC)."),
-    ] = None,
-    engine: Annotated[str, typer.Option(help="auto, litert or tensorflow.")] = "auto",
+    engine: Annotated[
+        Literal["auto", "litert", "tensorflow"], typer.Option(help="auto: litert where the bundle has it.")
+    ] = "auto",
+    reader: Annotated[
+        Literal["auto", "workers", "spark"],
+        typer.Option(help="Who reads tensors. auto: the workers themselves where they can, else Spark."),
+    ] = "auto",
     json_: Json = False,
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
-    from medspark.commands import packages_of_bundle, score_command
+    from medspark.commands import score_command
 
-    _run(
-        "score",
-        to,
-        json_,
-        lambda run: score_command(run, bundle, source, as_of, engine),
-        lambda: packages_of_bundle(bundle),
-        bundle=str(bundle),
-        source=source,
-        as_of=as_of,
-        engine=engine,
-    )
+    place = absolute(tensors) if tensors is not None else None
+    asked: dict[str, Any] = {"source": source, "as_of": as_of, "tensors": place, "engine": engine, "reader": reader}
+    _run_bundle("score", bundle, to, json_, lambda run: score_command(run, bundle, **asked), **asked)
+
+
+@app.command()
+def encode(
+    bundle: BundleFolder,
+    to: Annotated[str, typer.Option(help="The store that the tensors go to.")],
+    source: Source = None,
+    as_of: AsOf = None,
+    json_: Json = False,
+) -> None:
+    """Write a source's eligible cases as a bundle's tensors, for `medspark score --tensors`."""
+    from medspark.commands import encode_command
+
+    asked = {"source": source, "as_of": as_of}
+    _run_bundle("encode", bundle, to, json_, lambda run: encode_command(run, bundle, source, as_of), **asked)
 
 
 @app.command()
@@ -214,6 +232,15 @@ def _run_task(
         task=str(path),
         **arguments,
     )
+
+
+def _run_bundle(
+    command: str, bundle: Path, store: str, as_json: bool, work: Callable[[Any], object], **arguments: object
+) -> None:
+    """Work on a bundle, with the packages that its source needs."""
+    from medspark.commands import packages_of_bundle
+
+    _run(command, store, as_json, work, lambda: packages_of_bundle(bundle), bundle=str(bundle), **arguments)
 
 
 def _no_packages() -> tuple[str, ...]:

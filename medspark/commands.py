@@ -4,14 +4,23 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from medspark.bundle import METRICS, REPORT, load_bundle
 from medspark.databases import packages_for
 from medspark.errors import AccountingError, TaskError
 from medspark.event_task import EventTask
 from medspark.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, freeze, save_receipt, score_stage
+from medspark.stages import (
+    Run,
+    clean_stage,
+    encode_stage,
+    features_stage,
+    freeze,
+    save_receipt,
+    score_stage,
+    score_tensors_stage,
+)
 from medspark.stages.events import concepts_stage
 from medspark.stages.meds import export_stage
 from medspark.task import Task
@@ -81,9 +90,29 @@ def run_command(run: Run, task: Task, with_folds: bool) -> Path:
     return bundle
 
 
-def score_command(run: Run, bundle: Path, source: str | None, as_of: str | None, engine: str) -> None:
-    run.receipt.run_id = score_stage(run, load_bundle(bundle), source, as_of, engine)
+def score_command(
+    run: Run,
+    bundle: Path,
+    source: str | None,
+    as_of: str | None,
+    tensors: str | None = None,
+    engine: str = "auto",
+    reader: Literal["auto", "workers", "spark"] = "auto",
+) -> None:
+    if tensors is not None:
+        if source is not None or as_of is not None:
+            raise TaskError("--tensors", ["--source and --as-of were decided when the tensors were encoded"])
+        run.receipt.run_id = score_tensors_stage(run, load_bundle(bundle), tensors, engine, reader)
+    elif reader != "auto":
+        raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
+    else:
+        run.receipt.run_id = score_stage(run, load_bundle(bundle), source, as_of, engine)
     run.say(f"scores: {run.receipt.outputs['scores']}")
+
+
+def encode_command(run: Run, bundle: Path, source: str | None, as_of: str | None) -> None:
+    encode_stage(run, load_bundle(bundle), source, as_of)
+    run.say(f"tensors: {run.receipt.outputs['tensors']}")
 
 
 def report_command(path: Path) -> None:
@@ -117,7 +146,7 @@ def demo_command(run: Run, task_file: Path, patients: int, out: str, seed: int) 
     bundle = run_command(run, task, with_folds=False)
     run.say("The newest stays, whose outcome nobody knows yet")
     tonight = replace(run, store=f"{out}/tonight", receipt=Receipt("score", new_run_id(), {"bundle": str(bundle)}))
-    score_command(tonight, bundle, f"{hospital}/flat/tonight", None, "auto")
+    score_command(tonight, bundle, f"{hospital}/flat/tonight", None)
     save_receipt(tonight)
     caught = {"admissions": run.receipt.counts["clean"], "tonight": tonight.receipt.counts["score"]}
     _compare(run, planted, caught)
