@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -20,6 +21,14 @@ def spark() -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def road(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Made-up stays cleaned, learned and scored: `source`, `lines`, `folder`, `bundle`, `run`."""
+    from roads import walked
+
+    return walked(spark, tmp_path_factory.mktemp("road"))
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from roads import stays, write
 from tasks import STAYS
-from test_road import stays, write
 
 ROOT = Path(__file__).parent.parent
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from test_road import new_run
+from roads import new_run
 
 from medspark.bundle import load_bundle
 from medspark.stages import clean_stage, features_stage, score_stage

@@ -1,8 +1,6 @@
 """The whole road on made-up stays, and what must hold between its ends."""
 
 import json
-import math
-import random
 import shutil
 import subprocess
 import sys
@@ -10,80 +8,22 @@ from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
-from rich.console import Console
+from roads import HEADER, new_run, score, walk
 from tasks import STAYS, stays_at, stays_task
 
 from medspark.bundle import load_bundle
 from medspark.clean.lookups import freeze_lookups
 from medspark.errors import BundleError, GateError, InputError, TaskError
-from medspark.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, save_receipt, score_stage
+from medspark.stages import clean_stage, features_stage, save_receipt
 from medspark.stages.table import reject_later
 from medspark.tables import read_table, read_text
 from medspark.train.stage import train_stage
-
-HEADER = ",".join(STAYS["columns"])
-
-
-def stays(count, seed=0):
-    """CSV lines of stays whose return depends on age and one diagnosis; some values missing, one age impossible."""
-    rng = random.Random(seed)
-    lines = []
-    for stay in range(count):
-        age, sex = rng.uniform(20, 90), rng.choice(["F", "M", ""])
-        codes = [rng.choice(["I50", "E11", "I10", "J44"]) for _ in range(2)]
-        risk = 1 / (1 + math.exp(-(age - 60) / 12 - (2 if "I50" in codes else -1)))
-        shown = "" if rng.random() < 0.1 else f"{age:.1f}"
-        died, back = rng.random() < 0.03, rng.random() < risk
-        lines.append(
-            f"{stay},p{stay // 2},{shown},{sex},{codes[0]},{codes[1]},{died},{back}".lower().replace("f,", "F,")
-        )
-    return [line.replace(",m,", ",M,").replace(",f,", ",F,") for line in lines]
-
-
-def write(path, lines, header=HEADER):
-    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-    return path
-
-
-def new_run(spark, store):
-    quiet = Console(quiet=True)
-    return Run(spark, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
-
-
-def walk(spark, store, task):
-    run = new_run(spark, store)
-    frozen = clean_stage(run, task)
-    features_stage(run, frozen)
-    return train_stage(run, frozen), run
-
-
-@pytest.fixture(scope="module")
-def road(spark, tmp_path_factory):
-    """The source, the store and the bundle of one walk down the road."""
-    folder = tmp_path_factory.mktemp("road")
-    lines = [*stays(1500), "9001,p9001,240,F,I10,I10,false,true"]
-    source = write(folder / "stays.csv", lines)
-    bundle, run = walk(spark, folder / "store", stays_at(source))
-    return {"folder": folder, "lines": lines, "source": source, "bundle": bundle, "run": run}
-
-
-def scores_of(spark, store):
-    return {row["case_id"]: row["probability"] for row in read_table(spark, str(store), "scores").collect()}
 
 
 def trained_probabilities(road):
     (table,) = (road["folder"] / "store" / "predictions").glob("*-*/part-0.parquet")
     rows = pq.ParquetFile(table).read(columns=["case_id", "probability"]).to_pylist()
     return {row["case_id"]: row["probability"] for row in rows}
-
-
-def score(spark, road, name, lines=None, header=HEADER, **options):
-    store = road["folder"] / name
-    source = road["source"] if lines is None else write(road["folder"] / f"{name}.csv", lines, header)
-    run = new_run(spark, store)
-    score_stage(run, load_bundle(road["bundle"]), str(source), **options)
-    return scores_of(spark, store), run
 
 
 def largest_difference(found, expected):

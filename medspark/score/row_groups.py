@@ -39,7 +39,7 @@ from medspark.score.predict import KEYS, Scored, Served, columns_read, load_engi
 
 UNIT_BYTES = 32 * 2**20
 """Encoded numbers of one unit of work, more only where a row group is larger."""
-BATCH_BYTES = 8 * 2**20
+BATCH_BYTES = 2 * 2**20
 """Numbers decoded at a time: with a few copies of them, what a worker holds beside its network."""
 _READERS = 16
 _BUFFER = 2**20
@@ -47,6 +47,8 @@ NO_ROWS = "part-none.parquet"
 """The file without rows."""
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _PIECE = b"medspark.piece"
+_REPEATED = (RUN_ID, BUNDLE_ID, RISK_BAND, SCORED_AT, PREDICTION_TIME)
+"""Columns of which many rows have the same."""
 _SCHEMES = {"s3a": "s3", "s3n": "s3"}
 """Hadoop's names of file systems that Arrow names otherwise."""
 
@@ -255,11 +257,11 @@ def _table(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
 def _write(table: pa.Table, address: str, facts: dict[bytes, bytes]) -> None:
     """Write Parquet whole: into memory, then to a name that no reader looks at, then renamed."""
     buffer = pa.BufferOutputStream()
-    table = table.replace_schema_metadata(facts)
-    repeated = [
-        name for name in (RUN_ID, BUNDLE_ID, RISK_BAND, SCORED_AT, PREDICTION_TIME) if name in table.column_names
-    ]
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=repeated, store_schema=False)
+    repeated = [name for name in _REPEATED if name in table.column_names]
+    options = {"compression": "zstd", "use_dictionary": repeated, "store_schema": False}
+    with pq.ParquetWriter(buffer, table.schema, **options) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(facts)
     system, path = open_place(address)
     folder, _, name = path.rpartition("/")
     if isinstance(system, fs.S3FileSystem | fs.GcsFileSystem):  # an object appears when it is whole
