@@ -1,12 +1,14 @@
-"""Events to cases at scale: the `clean` and `features` commands beside DuckDB, on one feed of laboratory events.
+"""Events to cases at scale: the `clean` and `features` commands beside DuckDB, on the synthetic hospital's events.
 
-    python benchmarks/events.py --millions 1 10          the sizes, in millions of events
+    python benchmarks/events.py --millions 1 10          the sizes, in millions of events, about
     python benchmarks/events.py --millions 100           takes about 20 minutes and 10 GB of disk
 
-Every figure is of a process of its own, from its start to its end: `medspark clean` brings a MEDS dataset into a store,
-`medspark features` makes a case a patient of it, with 40 codes x 5 numbers = 200 features for each window. DuckDB reads
-the same MEDS files, once grouped by patient and code (its best way: a row for each code that a patient has) and once
-with 200 filtered aggregates (the obvious way: a column for each feature). Both Sparks are local[2], 4 GiB of driver.
+Every figure is of a process of its own, from its start to its end: `medspark clean` brings the MEDS dataset that
+`medspark synth --parts meds` made into a store, `medspark features` makes a case a patient of it, the discharge from
+the first stay, with 40 codes x 5 numbers = 200 features for each window. DuckDB reads the same MEDS files for the same
+cases and the first window, once grouped by patient and code (its best way: a row for each code that a patient has) and
+once with 200 filtered aggregates (the obvious way: a column for each feature). Both Sparks are local[2], 4 GiB of
+driver.
 """
 
 import argparse
@@ -21,11 +23,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-EVENTS_A_PATIENT = 100
-CODES, USED = 60, 40
-WINDOWS = {"1 window": [365], "2 windows": [365, 90], "3 windows": [365, 90, 30]}
-START = 1_600_000_000
-INDEX = START + 2 * 365 * 86_400
+from processes import resident
+
+from medspark.synth.vocabulary import PANEL
+
+PATIENTS_A_MILLION = 10_000
+"""A patient of the hospital has about 100 events."""
+LABS = [f"LAB/{test.name}" for test in PANEL[:40]]
+WINDOWS = {"1 window": [365], "2 windows": [365, 7], "3 windows": [365, 7, 2]}
+"""Days; a first stay is mostly shorter than a week and never longer than 40 days."""
 SETTINGS = {"MEDSPARK_MASTER": "local[2,4]", "MEDSPARK_DRIVER_MEMORY": "4g"}
 MEDSPARK = Path(sys.executable).parent / "medspark"
 
@@ -36,6 +42,11 @@ class Measured(NamedTuple):
     """Of the process and all below it, resident."""
 
 
+class Size(NamedTuple):
+    events: int
+    ways: dict[str, Measured]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--millions", type=int, nargs="+", default=[1, 10])
@@ -44,7 +55,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one is not None:
-        ONE[given.one[0]](Path(given.one[1]), given.millions[0])
+        ONE[given.one[0]](Path(given.one[1]))
         return
     work = given.folder or Path(tempfile.mkdtemp(prefix="medspark-events-"))
     found = {millions: measure(work / f"{millions}m", millions, not given.no_duckdb) for millions in given.millions}
@@ -53,11 +64,17 @@ def main() -> None:
         shutil.rmtree(work)
 
 
-def measure(folder: Path, millions: int, with_duckdb: bool) -> dict[str, Measured]:
+def measure(folder: Path, millions: int, with_duckdb: bool) -> Size:
     """All ways on one size."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "data" / "_SUCCESS").exists():
-        run([sys.executable, __file__, "--millions", str(millions), "--one", "feed", str(folder)])
+    planted = folder / "hospital" / "planted.json"
+    if not planted.exists():
+        patients = str(millions * PATIENTS_A_MILLION)
+        out = str(planted.parent)
+        run([str(MEDSPARK), "synth", "--parts", "meds", "--patients", patients, "--out", out])
+    hospital = json.loads(planted.read_text())
+    events = hospital["meds"]["events"]
+    print(f"{millions:>4} M  {events:,} events of {hospital['patients']:,} patients", flush=True)
     found = {}
     tasks = {name: write_task(folder, name, days) for name, days in WINDOWS.items()}
     first = tasks["1 window"]
@@ -65,10 +82,10 @@ def measure(folder: Path, millions: int, with_duckdb: bool) -> dict[str, Measure
     for name, task in tasks.items():
         found[f"features, {name}"] = run([str(MEDSPARK), "features", str(task), "--store", str(folder / "store")])
     for way in ("duckdb best", "duckdb obvious") if with_duckdb else ():
-        found[way] = run([sys.executable, __file__, "--millions", str(millions), "--one", way, str(folder)])
+        found[way] = run([sys.executable, __file__, "--one", way, str(folder)])
     for name, one in found.items():
         print(f"{millions:>4} M  {name:<22}{one.seconds:>8.1f} s{one.peak_gb:>8.1f} GB", flush=True)
-    return found
+    return Size(events, found)
 
 
 def run(command: list[str]) -> Measured:
@@ -88,32 +105,12 @@ def run(command: list[str]) -> Measured:
     return Measured(seconds, peak / 2**30)
 
 
-def resident(root: int) -> int:
-    """The proportional memory of a process and all below it, bytes: pages that two share count once."""
-    parents, sizes = {}, {}
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(place.name)] = int((place / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue
-    below = {root}
-    while new := {pid for pid, parent in parents.items() if parent in below} - below:
-        below |= new
-    for pid in below:
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            sizes[pid] = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-        except (OSError, StopIteration):
-            continue
-    return sum(sizes.values())
-
-
-def tell(found: dict[int, dict[str, Measured]]) -> None:
+def tell(found: dict[int, Size]) -> None:
     """What it comes to: ratios, and the growth from one size to the next."""
-    for millions, ways in found.items():
+    for events, ways in found.values():
         one = ways["features, 1 window"]
-        events = millions * 1e6 / one.seconds
-        print(f"\n{millions} M events: {events:,.0f} events/s from process start to cases; peak {one.peak_gb:.1f} GB")
+        rate = events / one.seconds
+        print(f"\n{events:,} events: {rate:,.0f} events/s from process start to cases; peak {one.peak_gb:.1f} GB")
         for before, after in (("1 window", "2 windows"), ("2 windows", "3 windows")):
             more = ways[f"features, {after}"].seconds / ways[f"features, {before}"].seconds - 1
             print(f"  from {before} to {after}: {more:+.0%}")
@@ -122,25 +119,29 @@ def tell(found: dict[int, dict[str, Measured]]) -> None:
                 print(f"  {way} takes {ways[way].seconds / one.seconds:.2f} of medspark's time")
     sizes = sorted(found)
     for small, large in pairwise(sizes):
-        growth = found[large]["features, 1 window"].seconds / found[small]["features, 1 window"].seconds
-        print(f"\nfrom {small} to {large} M events, {large / small:g} times as many: {growth:.1f} times the time")
+        before, after = (found[size].ways["features, 1 window"].seconds for size in (small, large))
+        times = found[large].events / found[small].events
+        print(f"\nfrom {small} to {large} M events, {times:.3g} times as many: {after / before:.1f} times the time")
 
 
 def write_task(folder: Path, name: str, days: list[int]) -> Path:
-    """The task of one number of windows; all have one mapping, so they share the records of a store."""
-    used = ", ".join(f"LAB/{code:04d}" for code in range(USED))
+    """The task of one number of windows; all have one mapping, so they share the records of a store.
+
+    Events at the discharge itself are no history, so that who died in the first stay is a case too: one a patient.
+    """
     path = folder / f"{name.replace(' ', '-')}.yaml"
     path.write_text(
         f"""
 task: feed
 title: Events to cases
-source: {{kind: events, mapping: meds, format: parquet, path: "{folder}"}}
+source: {{kind: events, mapping: meds, format: parquet, path: "{folder / "hospital" / "meds"}"}}
 concepts:
-  discharge: {{codes: [DISCHARGE]}}
-  outcome: {{codes: [LAB/{CODES - 1:04d}]}}
-  labs: {{codes: [{used}]}}
+  admission: {{codes: [HOSPITAL_ADMISSION]}}
+  discharge: {{codes: [HOSPITAL_DISCHARGE]}}
+  labs: {{codes: {json.dumps(LABS)}}}
 population: {{index: {{event: discharge, take: first}}}}
-outcome: {{name: a late result, event: outcome, from_days: 1}}
+outcome: {{name: readmitted within 30 days, event: admission, to_days: 30, follow_up: keep_all}}
+time: {{at_prediction_time: excluded}}
 features:
   values:
     labs: {{of: [labs], look_back_days: {json.dumps(days)}, take: [count, mean, min, max, last]}}
@@ -151,60 +152,35 @@ features:
 
 # ---------------------------------------------------------------- one way, in a process of its own
 
-
-def write_feed(folder: Path, millions: int) -> None:
-    """A MEDS dataset: for each patient 99 results of 60 codes over two years, then a discharge."""
-    from pyspark.sql import functions as F
-
-    from medspark.session import start_session
-
-    spark = start_session("feed")
-    ids = spark.range(0, millions * 1_000_000, numPartitions=max(2, millions // 2))
-
-    def draw(salt: int):
-        return F.pmod(F.xxhash64("id", F.lit(salt)), F.lit(1_000_003)) / 1_000_003
-
-    last = F.pmod("id", F.lit(EVENTS_A_PATIENT)) == EVENTS_A_PATIENT - 1
-    lab = F.concat(F.lit("LAB/"), F.lpad((draw(1) * CODES).cast("int").cast("string"), 4, "0"))
-    at = F.when(last, INDEX).otherwise(START + (draw(2) * (INDEX - START)).cast("bigint"))
-    ids.select(
-        F.floor(F.col("id") / EVENTS_A_PATIENT).alias("subject_id"),
-        at.cast("timestamp").alias("time"),
-        F.when(last, "DISCHARGE").otherwise(lab).alias("code"),
-        F.when(~last, F.round(100 * draw(3), 2)).cast("float").alias("numeric_value"),
-    ).write.parquet(str(folder / "data"))
-
-
-LABS = ", ".join(f"'LAB/{code:04d}'" for code in range(USED))
 WINDOW = f"""
-    FROM read_parquet('{{data}}/*.parquet') e
-    JOIN (SELECT subject_id, min(time) AS at FROM read_parquet('{{data}}/*.parquet')
-          WHERE code = 'DISCHARGE' GROUP BY 1) c USING (subject_id)
-    WHERE e.time BETWEEN c.at - INTERVAL 365 DAY AND c.at AND e.code IN ({LABS})
+    FROM (SELECT subject_id, min(time) AS at FROM read_parquet('{{data}}/*.parquet')
+          WHERE code = 'HOSPITAL_DISCHARGE' GROUP BY subject_id) c
+    LEFT JOIN (SELECT * FROM read_parquet('{{data}}/*.parquet') WHERE code IN ({str(LABS)[1:-1]})) e
+    ON e.subject_id = c.subject_id AND e.time >= c.at - INTERVAL 365 DAY AND e.time < c.at
 """  # noqa: S608 (this script's own codes)
 
 
-def duckdb_best(folder: Path, _: int) -> None:
+def duckdb_best(folder: Path) -> None:
     """A row for each patient and code: what DuckDB does well."""
     duckdb_to(
         folder,
-        "SELECT subject_id, code, count(*) AS n, avg(numeric_value) AS mean, min(numeric_value) AS low, "
-        "max(numeric_value) AS high, arg_max(numeric_value, time) AS last" + WINDOW + "GROUP BY subject_id, code",
+        "SELECT c.subject_id, code, count(code) AS n, avg(numeric_value) AS mean, min(numeric_value) AS low, "
+        "max(numeric_value) AS high, arg_max(numeric_value, time) AS last" + WINDOW + "GROUP BY c.subject_id, code",
     )
 
 
-def duckdb_obvious(folder: Path, _: int) -> None:
+def duckdb_obvious(folder: Path) -> None:
     """A column for each feature."""
     columns = []
-    for code in range(USED):
-        of = f"FILTER (WHERE code = 'LAB/{code:04d}') AS"
+    for place, code in enumerate(LABS):
+        of = f"FILTER (WHERE code = '{code}') AS"
         columns += [
-            f"count(*) {of} n{code}",
-            f"avg(numeric_value) {of} mean{code}",
-            f"min(numeric_value) {of} low{code}",
+            f"count(*) {of} n{place}",
+            f"avg(numeric_value) {of} mean{place}",
+            f"min(numeric_value) {of} low{place}",
         ]
-        columns += [f"max(numeric_value) {of} high{code}", f"arg_max(numeric_value, time) {of} last{code}"]
-    duckdb_to(folder, f"SELECT subject_id, {', '.join(columns)}" + WINDOW + "GROUP BY subject_id")
+        columns += [f"max(numeric_value) {of} high{place}", f"arg_max(numeric_value, time) {of} last{place}"]
+    duckdb_to(folder, f"SELECT c.subject_id, {', '.join(columns)}" + WINDOW + "GROUP BY c.subject_id")
 
 
 def duckdb_to(folder: Path, query: str) -> None:
@@ -213,10 +189,11 @@ def duckdb_to(folder: Path, query: str) -> None:
     connection = duckdb.connect()
     connection.execute(f"SET threads = 2; SET memory_limit = '6GB'; SET temp_directory = '{folder / 'spill'}'")
     out = folder / "duckdb.parquet"
-    connection.execute(f"COPY ({query.format(data=folder / 'data')}) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
+    data = folder / "hospital" / "meds" / "data"
+    connection.execute(f"COPY ({query.format(data=data)}) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-ONE = {"feed": write_feed, "duckdb best": duckdb_best, "duckdb obvious": duckdb_obvious}
+ONE = {"duckdb best": duckdb_best, "duckdb obvious": duckdb_obvious}
 
 
 if __name__ == "__main__":

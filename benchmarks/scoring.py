@@ -154,40 +154,40 @@ def cold_command(place: Path, cores: int) -> float:
 
 
 def run(command: list[str], more: dict[str, str]) -> None:
-    done = subprocess.run(command, env={**os.environ, **SETTINGS, **more}, capture_output=True, text=True)
+    environment = {**os.environ, **SETTINGS, **more}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
 
 def watch(command: list[str], more: dict[str, str]) -> dict[str, Any]:
     """Run a way, and note at each line it prints the time and the CPU used so far, and all the while the memory."""
-    log = tempfile.TemporaryFile("w+")
-    process = subprocess.Popen(
-        command, env={**os.environ, **SETTINGS, **more}, stdout=subprocess.PIPE, stderr=log, text=True
-    )
     most = {"worker": 0, "whole": 0}
-    over = threading.Event()
-
-    def sample() -> None:
-        while not over.wait(0.1):
-            most["worker"] = max(most["worker"], peak_of_workers(process.pid))
-            most["whole"] = max(most["whole"], proportional_memory(process.pid))
-
-    sampler = threading.Thread(target=sample, daemon=True)
-    sampler.start()
     marks, cpu, last = [], [], {}
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("mark"):
-            marks.append(float(line.split()[1]))
-            cpu.append(cpu_seconds(process.pid))
-        elif line.startswith("{"):
-            last = json.loads(line)
-    over.set()
-    sampler.join()
-    if process.wait():
-        log.seek(0)
-        sys.exit(f"{' '.join(command)} failed:\n{log.read()[-4000:]}")
+    over = threading.Event()
+    environment = {**os.environ, **SETTINGS, **more}
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+
+        def sample() -> None:
+            while not over.wait(0.1):
+                most["worker"] = max(most["worker"], peak_of_workers(process.pid))
+                most["whole"] = max(most["whole"], proportional_memory(process.pid))
+
+        sampler = threading.Thread(target=sample, daemon=True)
+        sampler.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("mark"):
+                marks.append(float(line.split()[1]))
+                cpu.append(cpu_seconds(process.pid))
+            elif line.startswith("{"):
+                last = json.loads(line)
+        over.set()
+        sampler.join()
+        if process.wait():
+            log.seek(0)
+            sys.exit(f"{' '.join(command)} failed:\n{log.read()[-4000:]}")
     return {"marks": marks, "cpu": cpu, **most, **last}
 
 
@@ -599,14 +599,13 @@ def limit(place: Path, cores: int) -> Callable[[Path], str]:
     return score
 
 
-ENGINE: Any = None
+LOADED: dict[str, Any] = {}
 
 
 def limit_loads(network: str) -> None:
-    global ENGINE
     from medspark.score.engine import litert_engine
 
-    ENGINE = litert_engine(Path(network))
+    LOADED["engine"] = litert_engine(Path(network))
 
 
 def limit_scores(task: tuple[str, int, list[str], str]) -> None:
@@ -616,7 +615,9 @@ def limit_scores(task: tuple[str, int, list[str], str]) -> None:
         for batch in source.iter_batches(32_768, row_groups=[group], columns=["case_id", *names], use_threads=False):
             columns = {name: batch.column(name).flatten().to_numpy() for name in names}
             keys.append(batch.column("case_id"))
-            found.append(risk(ENGINE({name: flat.reshape(batch.num_rows, -1) for name, flat in columns.items()})))
+            found.append(
+                risk(LOADED["engine"]({name: flat.reshape(batch.num_rows, -1) for name, flat in columns.items()}))
+            )
     table = pa.table({"case_id": pa.chunked_array(keys), "probability": np.concatenate(found)})
     pq.write_table(table, out, compression="zstd", use_dictionary=False)
 

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from medspark.errors import MedsparkError
+from medspark.synth import DEFAULT_PARTS
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
@@ -24,7 +25,10 @@ TaskFile = Annotated[Path, typer.Argument(metavar="TASK", help="A task file, suc
 Store = Annotated[str, typer.Option(help="Where the tables, bundles and receipts go.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON, for a scheduler.")]
 Folds = Annotated[bool, typer.Option("--cross-validate", help="Also train once for each of the task's split.folds.")]
-BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that training printed.")]
+BundleFolder = Annotated[
+    str,
+    typer.Argument(metavar="BUNDLE", help="The folder that training printed, or its copy, such as hdfs://HOST/FOLDER."),
+]
 Source = Annotated[
     str | None, typer.Option(help="The file, folder or pattern to score; without it the one trained on.")
 ]
@@ -73,12 +77,15 @@ def synth(
     patients: Annotated[int, typer.Option(min=1, help="How many.")] = 20_000,
     out: Annotated[str, typer.Option(help="The folder to write.")] = "hospital",
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same hospital.")] = 0,
+    parts: Annotated[str, typer.Option(help="What to write of flat, omop and meds.")] = ",".join(DEFAULT_PARTS),
     json_: Json = False,
 ) -> None:
     """Make a synthetic hospital, dirty on purpose, with a known signal."""
     from medspark.commands import synth_command
 
-    _run("synth", out, json_, lambda run: synth_command(run, patients, run.store, seed), seed=seed, patients=patients)
+    named = [part.strip() for part in parts.split(",") if part.strip()]
+    asked: dict[str, Any] = {"seed": seed, "patients": patients, "parts": named}
+    _run("synth", out, json_, lambda run: synth_command(run, patients, run.store, seed, named), **asked)
 
 
 @app.command()
@@ -193,6 +200,19 @@ def report(
 
 
 @app.command()
+def pack(
+    out: Annotated[Path, typer.Option(help="The archive to write.")] = Path("environment.tar.gz"),
+    with_tensorflow: Annotated[
+        bool, typer.Option("--with-tensorflow", help="For bundles that only TensorFlow can serve.")
+    ] = False,
+) -> None:
+    """Pack the Python packages that scoring needs, for clusters whose machines lack them."""
+    from medspark.commands import pack_command
+
+    _end(_guarded(lambda: pack_command(out, with_tensorflow), terminal()))
+
+
+@app.command()
 def demo(
     patients: Annotated[int, typer.Option(min=2000, help="Of the synthetic hospital.")] = 20_000,
     out: Annotated[str, typer.Option(help="The folder to write.")] = "build/demo",
@@ -235,12 +255,12 @@ def _run_task(
 
 
 def _run_bundle(
-    command: str, bundle: Path, store: str, as_json: bool, work: Callable[[Any], object], **arguments: object
+    command: str, bundle: str, store: str, as_json: bool, work: Callable[[Any], object], **arguments: object
 ) -> None:
     """Work on a bundle, with the packages that its source needs."""
     from medspark.commands import packages_of_bundle
 
-    _run(command, store, as_json, work, lambda: packages_of_bundle(bundle), bundle=str(bundle), **arguments)
+    _run(command, store, as_json, work, lambda: packages_of_bundle(bundle), bundle=bundle, **arguments)
 
 
 def _no_packages() -> tuple[str, ...]:
@@ -264,7 +284,7 @@ def _run(
 
     receipt = Receipt(command, new_run_id(), arguments)
     log = log_file(store, receipt.run_id)
-    console = send_chatter_to(log)
+    console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
 
     def whole() -> None:

@@ -1,14 +1,18 @@
 """What each command does, composed of stages. Imported only when a command runs, so that `medspark --help` is quick."""
 
+import atexit
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from medspark.bundle import METRICS, REPORT, load_bundle
+from medspark.bundle import MANIFEST, METRICS, REPORT, Bundle, load_bundle
 from medspark.databases import packages_for
-from medspark.errors import AccountingError, TaskError
+from medspark.errors import AccountingError, BundleError, TaskError
 from medspark.event_task import EventTask
 from medspark.receipt import Receipt, new_run_id
 from medspark.stages import (
@@ -23,6 +27,9 @@ from medspark.stages import (
 )
 from medspark.stages.events import concepts_stage
 from medspark.stages.meds import export_stage
+from medspark.stages.run import local_path
+from medspark.synth import DEFAULT_PARTS
+from medspark.tables import copy_to_local, exists
 from medspark.task import Task
 from medspark.task_checks import load_task
 
@@ -32,8 +39,34 @@ def packages_of(task: Task) -> tuple[str, ...]:
     return packages_for(task.source) if isinstance(task, EventTask) else ()
 
 
-def packages_of_bundle(path: Path) -> tuple[str, ...]:
-    return packages_of(load_bundle(path).task)
+def packages_of_bundle(place: str) -> tuple[str, ...]:
+    """Those of a bundle on this machine. One elsewhere is read by Spark: by then it is too late for packages."""
+    return () if is_elsewhere(place) else packages_of(load_bundle(local_path(place)).task)
+
+
+def is_elsewhere(place: str) -> bool:
+    """Whether a bundle is on another file system than this machine's: hdfs://HOST/FOLDER, s3a://BUCKET/FOLDER."""
+    return "://" in place and not place.startswith("file:")
+
+
+def bundle_at(run: Run, place: str) -> Bundle:
+    """The bundle of a folder on any file system; from elsewhere it is copied here for as long as this process lives.
+
+    Raises:
+        BundleError: it is none, or not as it was written.
+    """
+    if not is_elsewhere(place):
+        return load_bundle(local_path(place))
+    if not exists(run.spark, f"{place}/{MANIFEST}"):
+        raise BundleError(f"{place} is no bundle: it has no {MANIFEST}")
+    folder = Path(tempfile.mkdtemp(prefix="medspark-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = folder / "bundle"
+    copy_to_local(run.spark, place, copy)
+    try:
+        return load_bundle(copy)
+    except BundleError as error:
+        raise BundleError(str(error).replace(str(copy), place)) from None
 
 
 def clean_command(run: Run, task: Task, repairs: str | None) -> None:
@@ -92,7 +125,7 @@ def run_command(run: Run, task: Task, with_folds: bool) -> Path:
 
 def score_command(
     run: Run,
-    bundle: Path,
+    bundle: str,
     source: str | None,
     as_of: str | None,
     tensors: str | None = None,
@@ -102,16 +135,16 @@ def score_command(
     if tensors is not None:
         if source is not None or as_of is not None:
             raise TaskError("--tensors", ["--source and --as-of were decided when the tensors were encoded"])
-        run.receipt.run_id = score_tensors_stage(run, load_bundle(bundle), tensors, engine, reader)
+        run.receipt.run_id = score_tensors_stage(run, bundle_at(run, bundle), tensors, engine, reader)
     elif reader != "auto":
         raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
     else:
-        run.receipt.run_id = score_stage(run, load_bundle(bundle), source, as_of, engine)
+        run.receipt.run_id = score_stage(run, bundle_at(run, bundle), source, as_of, engine)
     run.say(f"scores: {run.receipt.outputs['scores']}")
 
 
-def encode_command(run: Run, bundle: Path, source: str | None, as_of: str | None) -> None:
-    encode_stage(run, load_bundle(bundle), source, as_of)
+def encode_command(run: Run, bundle: str, source: str | None, as_of: str | None) -> None:
+    encode_stage(run, bundle_at(run, bundle), source, as_of)
     run.say(f"tensors: {run.receipt.outputs['tensors']}")
 
 
@@ -125,14 +158,24 @@ def report_command(path: Path) -> None:
     print(f"report: {bundle.path / REPORT}")
 
 
-def synth_command(run: Run, patients: int, out: str, seed: int) -> dict[str, Any]:
+def pack_command(out: Path, with_tensorflow: bool) -> None:
+    from medspark.pack import SCORING, TENSORFLOW, pack
+
+    versions = pack(out, SCORING + TENSORFLOW if with_tensorflow else SCORING)
+    print(f"{len(versions)} packages, {out.stat().st_size / 1e6:,.0f} MB: {out}")
+    print(f"spark-submit --archives {out}#environment --conf spark.pyspark.python=./environment/bin/python ...")
+
+
+def synth_command(run: Run, patients: int, out: str, seed: int, parts: Sequence[str] = DEFAULT_PARTS) -> dict[str, Any]:
     from medspark.synth.write import write_hospital
 
     with run.receipt.timed("synth"), run.progress("synthetic hospital"):
-        planted = write_hospital(run.spark, out, patients, seed)
+        planted = write_hospital(run.spark, out, patients, seed, parts=parts)
     run.receipt.counts["synth"] = planted
     run.say(f"  patients    {planted['patients']:>12,}")
     run.say(f"  stays       {planted['admissions']:>12,}")
+    if "meds" in planted:
+        run.say(f"  events      {planted['meds']['events']:>12,}")
     run.say(f"hospital: {out}")
     return planted
 
@@ -146,7 +189,7 @@ def demo_command(run: Run, task_file: Path, patients: int, out: str, seed: int) 
     bundle = run_command(run, task, with_folds=False)
     run.say("The newest stays, whose outcome nobody knows yet")
     tonight = replace(run, store=f"{out}/tonight", receipt=Receipt("score", new_run_id(), {"bundle": str(bundle)}))
-    score_command(tonight, bundle, f"{hospital}/flat/tonight", None)
+    score_command(tonight, str(bundle), f"{hospital}/flat/tonight", None)
     save_receipt(tonight)
     caught = {"admissions": run.receipt.counts["clean"], "tonight": tonight.receipt.counts["score"]}
     _compare(run, planted, caught)

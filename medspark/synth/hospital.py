@@ -47,10 +47,10 @@ def stream(seed: int, block: int, purpose: int) -> np.random.Generator:
 def block(seed: int, block: int, patients: int) -> dict[str, pd.DataFrame]:
     """One block of a hospital with `patients` in all: the frames `patients`, `admissions` and `drugs`.
 
-    `patients`: patient_id, sex, born. `admissions`, ordered by patient and time: the columns of the flat
-    extract (laboratory values in the unit they were reported in, NaN where not measured) with died,
-    true_probability, readmitted and tonight. `drugs`, one row per stay and drug: admission_id, patient_id,
-    drug (a place in `vocabulary.DRUGS`), started_at, ended_at.
+    `patients`: patient_id, sex, born, and severity, which no file shows. `admissions`, ordered by patient and
+    time: the columns of the flat extract (laboratory values in the unit they were reported in, NaN where not
+    measured) with died, true_probability, readmitted and tonight. `drugs`, one row per stay and drug:
+    admission_id, patient_id, drug (a place in `vocabulary.DRUGS`), started_at, ended_at.
     """
     rng = stream(seed, block, 0)
     first = block * PATIENTS_PER_BLOCK
@@ -59,7 +59,7 @@ def block(seed: int, block: int, patients: int) -> dict[str, pd.DataFrame]:
     order = np.argsort(stays["admission_id"].to_numpy(), kind="stable")
     stays, given = stays.iloc[order].reset_index(drop=True), given[order]
     return {
-        "patients": pd.DataFrame({key: people[key] for key in ("patient_id", "sex", "born")}),
+        "patients": pd.DataFrame({key: people[key] for key in ("patient_id", "sex", "born", "severity")}),
         "admissions": stays,
         "drugs": _drugs(stays, given),
     }

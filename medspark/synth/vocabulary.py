@@ -176,6 +176,88 @@ LABS: Final = (
     Lab("sodium", "2951-2", "Sodium [Moles/volume] in Serum or Plasma", 3019550, "mmol/L", 8753),
 )
 
+
+class Test(NamedTuple):
+    """A test of the laboratory's panel; its values are spread as a lognormal's."""
+
+    name: str
+    unit: str
+    share: float
+    """Of the times that blood is drawn."""
+    digits: int
+    """After the decimal point."""
+    spread: float
+    """Between patients: the standard deviation of the logarithm."""
+    typical: float | None = None
+    """None where the flat extract has the test: its value is the stay's own."""
+    worse: float = 0.0
+    """By how many spreads it moves with each standard deviation of the patient's severity."""
+
+
+PANEL: Final = (
+    Test("creatinine", "mg/dL", 0.36, 2, 0.30),
+    Test("hba1c", "%", 0.0, 1, 0.12),
+    Test("haemoglobin", "g/dL", 0.36, 1, 0.10),
+    Test("sodium", "mmol/L", 0.36, 0, 0.02),
+    Test("potassium", "mmol/L", 0.36, 1, 0.09, 4.2, 0.1),
+    Test("chloride", "mmol/L", 0.26, 0, 0.03, 103, -0.1),
+    Test("bicarbonate", "mmol/L", 0.22, 0, 0.10, 25, -0.2),
+    Test("urea", "mmol/L", 0.34, 1, 0.45, 6.2, 0.3),
+    Test("glucose", "mmol/L", 0.36, 1, 0.25, 6.6, 0.2),
+    Test("leukocytes", "10*9/L", 0.38, 1, 0.35, 8.4, 0.3),
+    Test("platelets", "10*9/L", 0.36, 0, 0.30, 245, -0.1),
+    Test("haematocrit", "L/L", 0.30, 2, 0.11, 0.39, -0.3),
+    Test("erythrocytes", "10*12/L", 0.12, 2, 0.12, 4.3, -0.3),
+    Test("mean cell volume", "fL", 0.12, 0, 0.06, 90, 0.1),
+    Test("c-reactive protein", "mg/L", 0.36, 0, 0.90, 22, 0.4),
+    Test("calcium", "mmol/L", 0.16, 2, 0.05, 2.28, -0.2),
+    Test("magnesium", "mmol/L", 0.16, 2, 0.11, 0.82, -0.1),
+    Test("phosphate", "mmol/L", 0.14, 2, 0.22, 1.08, 0.1),
+    Test("albumin", "g/L", 0.16, 0, 0.13, 36, -0.5),
+    Test("total protein", "g/L", 0.06, 0, 0.10, 67, -0.2),
+    Test("bilirubin", "umol/L", 0.16, 0, 0.55, 10, 0.2),
+    Test("alanine aminotransferase", "U/L", 0.18, 0, 0.60, 27, 0.2),
+    Test("aspartate aminotransferase", "U/L", 0.16, 0, 0.55, 29, 0.2),
+    Test("alkaline phosphatase", "U/L", 0.15, 0, 0.40, 86, 0.2),
+    Test("gamma-glutamyltransferase", "U/L", 0.14, 0, 0.75, 42, 0.2),
+    Test("lactate dehydrogenase", "U/L", 0.14, 0, 0.32, 215, 0.3),
+    Test("creatine kinase", "U/L", 0.06, 0, 0.70, 95, 0.1),
+    Test("lipase", "U/L", 0.04, 0, 0.60, 34),
+    Test("neutrophils", "10*9/L", 0.10, 1, 0.40, 5.8, 0.3),
+    Test("lymphocytes", "10*9/L", 0.10, 1, 0.40, 1.5, -0.3),
+    Test("monocytes", "10*9/L", 0.10, 2, 0.35, 0.65, 0.1),
+    Test("eosinophils", "10*9/L", 0.10, 2, 0.80, 0.12, -0.1),
+    Test("basophils", "10*9/L", 0.10, 2, 0.50, 0.04),
+    Test("reticulocytes", "10*9/L", 0.02, 0, 0.40, 62),
+    Test("prothrombin time", "s", 0.08, 1, 0.16, 12.4, 0.2),
+    Test("inr", "1", 0.12, 1, 0.22, 1.2, 0.2),
+    Test("activated partial thromboplastin time", "s", 0.08, 0, 0.18, 31, 0.1),
+    Test("fibrinogen", "g/L", 0.03, 1, 0.30, 3.8, 0.2),
+    Test("d-dimer", "ug/mL", 0.04, 2, 0.90, 0.85, 0.3),
+    Test("troponin t", "ng/L", 0.09, 0, 0.95, 18, 0.4),
+    Test("nt-probnp", "ng/L", 0.05, 0, 1.10, 480, 0.5),
+    Test("lactate", "mmol/L", 0.09, 1, 0.42, 1.5, 0.4),
+    Test("procalcitonin", "ug/L", 0.04, 2, 1.10, 0.18, 0.4),
+    Test("ph", "1", 0.07, 2, 0.006, 7.39, -0.3),
+    Test("carbon dioxide pressure", "kPa", 0.07, 1, 0.17, 5.4, 0.1),
+    Test("oxygen pressure", "kPa", 0.07, 1, 0.25, 10.4, -0.2),
+    Test("osmolality", "mmol/kg", 0.02, 0, 0.03, 291, 0.1),
+    Test("uric acid", "mmol/L", 0.02, 2, 0.28, 0.36, 0.2),
+    Test("ammonia", "umol/L", 0.01, 0, 0.45, 34, 0.2),
+    Test("iron", "umol/L", 0.02, 0, 0.55, 10, -0.2),
+    Test("ferritin", "ug/L", 0.03, 0, 0.95, 150, 0.2),
+    Test("transferrin", "g/L", 0.02, 1, 0.20, 2.2, -0.3),
+    Test("vitamin b12", "pmol/L", 0.02, 0, 0.45, 280),
+    Test("folate", "nmol/L", 0.02, 0, 0.45, 18, -0.1),
+    Test("vitamin d", "nmol/L", 0.01, 0, 0.45, 52, -0.2),
+    Test("thyrotropin", "mU/L", 0.04, 2, 0.65, 1.8),
+    Test("free thyroxine", "pmol/L", 0.02, 1, 0.17, 16),
+    Test("cholesterol", "mmol/L", 0.02, 1, 0.25, 4.5, -0.2),
+    Test("triglycerides", "mmol/L", 0.02, 1, 0.48, 1.4),
+    Test("cortisol", "nmol/L", 0.01, 0, 0.42, 410, 0.2),
+)
+"""What the laboratory measures several times a stay, in the MEDS events; the flat extract's tests are among them."""
+
 MG_DL: Final = "mg/dL"
 UMOL_L: Final = "umol/L"
 MG_DL_PER_UMOL_L: Final = 0.01131

@@ -1,20 +1,22 @@
 """Writes the synthetic hospital with Spark: each task makes its own blocks anew, so no row is shuffled."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.errors import TaskError
-from medspark.synth import dirt, flat, hospital, omop
+from medspark.errors import TaskError, did_you_mean
+from medspark.synth import DEFAULT_PARTS, dirt, flat, hospital, meds, omop
 from medspark.tables import delete, write_text
 
 PLANTED: Final = "planted.json"
 BLOCKS_PER_PARTITION: Final = 100
 """At most: some 200,000 rows of the flat extract, 40 MB."""
+MEDS_BLOCKS_PER_PARTITION: Final = 20
+"""At most: some 2 million events, 7 MB."""
 
 Batches = Iterator[pa.RecordBatch]
 Lines = Callable[[int], list[bytes]]
@@ -22,36 +24,86 @@ Lines = Callable[[int], list[bytes]]
 
 
 def write_hospital(
-    spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None = None
+    spark: SparkSession,
+    out: str,
+    patients: int,
+    seed: int,
+    partitions: int | None = None,
+    parts: Sequence[str] = DEFAULT_PARTS,
 ) -> dict[str, Any]:
-    """Write a hospital below `out`, over one that is there, and return what `planted.json` holds.
+    """Write parts of a hospital below `out`, over those that are there, and return what `planted.json` holds.
 
-    Files: `omop/TABLE.csv/`, `flat/admissions/`, `flat/tonight/` (CSV, a header in each part file),
-    `flat/truth/` (Parquet) and, last of all, `planted.json`. The rows are the same for any `partitions`.
+    Files: part `flat`: `flat/admissions/`, `flat/tonight/` (CSV, a header in each part file) and `flat/truth/`
+    (Parquet); part `omop`: `omop/TABLE.csv/`; part `meds`: `meds/data/` (Parquet); last of all `planted.json`, of
+    the parts written now. The rows are the same for any `partitions` and whatever the other parts.
 
     Raises:
-        TaskError: no patients, or a seed below 0.
+        TaskError: no patients, a seed below 0, or an unknown part.
     """
-    if patients < 1 or seed < 0:
-        problem = f"expected at least 1 patient and a seed of at least 0, received {patients} and {seed}"
-        raise TaskError("synth", [problem])
+    _check(patients, seed, parts)
     delete(spark, f"{out}/{PLANTED}")  # while files are replaced, no summary speaks for them
-    blocks = _blocks(spark, patients, partitions)
-    for part in flat.PARTS:
-        _write_lines(blocks, f"{out}/flat/{part}", flat.columns(part), _flat_lines(seed, patients, part))
-    for name in omop.TABLES:
-        _write_lines(blocks, f"{out}/omop/{name}.csv", omop.COLUMNS[name], _omop_lines(seed, patients, name))
-    one = spark.range(1, numPartitions=1)
-    _write_lines(one, f"{out}/omop/concept.csv", omop.COLUMNS["concept"], _concept_lines)
-    _truth(blocks, seed, patients).write.mode("overwrite").parquet(f"{out}/flat/truth")
-    planted = _planted(blocks, seed, patients)
+    for part, write in PARTS.items():
+        if part in parts:
+            write(spark, out, patients, seed, partitions)
+    planted = _planted(spark, out, patients, seed, partitions, parts)
     write_text(spark, f"{out}/{PLANTED}", json.dumps(planted, indent=2) + "\n")
     return planted
 
 
-def _blocks(spark: SparkSession, patients: int, partitions: int | None) -> DataFrame:
+def _check(patients: int, seed: int, parts: Sequence[str]) -> None:
+    problems = []
+    if patients < 1 or seed < 0:
+        problems.append(f"expected at least 1 patient and a seed of at least 0, received {patients} and {seed}")
+    known = ", ".join(PARTS)
+    unknown = sorted(set(parts) - set(PARTS))
+    problems += [f"expected parts of {known}, received {part!r}.{did_you_mean(part, PARTS)}" for part in unknown]
+    if not parts:
+        problems.append(f"expected one or more parts of {known}, received none")
+    if problems:
+        raise TaskError("synth", problems)
+
+
+def _write_flat(spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None) -> None:
+    blocks = _blocks(spark, patients, partitions)
+    for part in flat.PARTS:
+        _write_lines(blocks, f"{out}/flat/{part}", flat.columns(part), _flat_lines(seed, patients, part))
+    _truth(blocks, seed, patients).write.mode("overwrite").parquet(f"{out}/flat/truth")
+
+
+def _write_omop(spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None) -> None:
+    blocks = _blocks(spark, patients, partitions)
+    for name in omop.TABLES:
+        _write_lines(blocks, f"{out}/omop/{name}.csv", omop.COLUMNS[name], _omop_lines(seed, patients, name))
+    one = spark.range(1, numPartitions=1)
+    _write_lines(one, f"{out}/omop/concept.csv", omop.COLUMNS["concept"], _concept_lines)
+
+
+def _write_meds(spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None) -> None:
+    def make(batches: Batches) -> Batches:
+        for block in _numbers(batches):
+            yield meds.events(seed, block, patients)
+
+    blocks = _blocks(spark, patients, partitions, MEDS_BLOCKS_PER_PARTITION)
+    events = blocks.mapInArrow(make, meds.SPARK_SCHEMA)
+    events.write.mode("overwrite").option("compression", "zstd").parquet(_meds_data(out))
+
+
+def _meds_data(out: str) -> str:
+    return f"{out}/meds/{meds.DATA}"
+
+
+PARTS: Final[dict[str, Callable[[SparkSession, str, int, int, int | None], None]]] = {
+    "flat": _write_flat,
+    "omop": _write_omop,
+    "meds": _write_meds,
+}
+"""Each part of a hospital with what writes it: (session, out, patients, seed, partitions)."""
+
+
+def _blocks(spark: SparkSession, patients: int, partitions: int | None, most: int = BLOCKS_PER_PARTITION) -> DataFrame:
+    """The numbers of the blocks, at most so many of them in a partition unless told how many partitions."""
     blocks = hospital.blocks(patients)
-    wanted = partitions or max(spark.sparkContext.defaultParallelism, -(-blocks // BLOCKS_PER_PARTITION))
+    wanted = partitions or max(spark.sparkContext.defaultParallelism, -(-blocks // most))
     return spark.range(blocks, numPartitions=min(blocks, wanted))
 
 
@@ -97,24 +149,35 @@ def _truth(blocks: DataFrame, seed: int, patients: int) -> DataFrame:
     return blocks.mapInArrow(make, schema)
 
 
-def _planted(blocks: DataFrame, seed: int, patients: int) -> dict[str, Any]:
-    """What was written, counted by the generation itself and added up over the blocks."""
+def _planted(
+    spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None, parts: Sequence[str]
+) -> dict[str, Any]:
+    """What was written: stays and dirt counted by the generation itself, events in the files."""
+    counts = _counts(_blocks(spark, patients, partitions), seed, patients, with_dirt="flat" in parts)
+    stays = sum(rows for (_, name), rows in counts.items() if name == "stays")
+    planted: dict[str, Any] = {"seed": seed, "patients": patients, "admissions": stays}
+    if "flat" in parts:
+        planted["flat"] = {part: _part(part, counts) for part in flat.PARTS}
+    if "meds" in parts:
+        planted["meds"] = {"events": spark.read.parquet(_meds_data(out)).count()}
+    return planted
+
+
+def _counts(blocks: DataFrame, seed: int, patients: int, with_dirt: bool) -> dict[tuple[str, str], int]:
+    """The stays, and with dirt the rows of each kind, by part of the flat extract; else the stays of no part."""
 
     def make(batches: Batches) -> Batches:
         for block in _numbers(batches):
-            for part in flat.PARTS:
-                counts = flat.counts(seed, block, patients, part)
+            if with_dirt:
+                counted = {part: flat.counts(seed, block, patients, part) for part in flat.PARTS}
+            else:
+                counted = {"": {"stays": len(hospital.block(seed, block, patients)["admissions"])}}
+            for part, counts in counted.items():
                 yield _batch(part=[part] * len(counts), name=list(counts), rows=list(counts.values()))
 
-    counted = blocks.mapInArrow(make, "part string, name string, rows bigint")
-    summed = counted.groupBy("part", "name").agg(F.sum("rows").alias("rows")).collect()
-    counts = {(row["part"], row["name"]): int(row["rows"]) for row in summed}
-    return {
-        "seed": seed,
-        "patients": patients,
-        "admissions": sum(counts[part, "stays"] for part in flat.PARTS),
-        "flat": {part: _part(part, counts) for part in flat.PARTS},
-    }
+    rows = blocks.mapInArrow(make, "part string, name string, rows bigint")
+    summed = rows.groupBy("part", "name").agg(F.sum("rows").alias("rows")).collect()
+    return {(row["part"], row["name"]): int(row["rows"]) for row in summed}
 
 
 def _part(part: str, counts: dict[tuple[str, str], int]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from medspark.encode.statistics import (
     from_json,
     to_json,
 )
-from medspark.encode.tensors import arrays, matrix
+from medspark.encode.tensors import arrays, shaped
 from medspark.errors import InputError
 
 
@@ -131,23 +131,43 @@ def test_encoded_batches_become_arrays_again_without_a_copy():
     assert not views["numeric"].flags.owndata
 
 
+def tensors(column, name="categories"):
+    return pa.record_batch([column], [name])
+
+
 @given(st.integers(0, 20), st.integers(1, 5), st.integers(0, 5))
-def test_a_matrix_survives_a_list_column_and_any_slice(rows, width, start):
+def test_numbers_survive_a_list_column_and_any_slice(rows, width, start):
     numbers = np.arange(rows * width, dtype=np.int32).reshape(rows, width)
-    column = as_list(numbers).slice(start)
-    assert matrix(column, "x", width).tolist() == numbers[start:].tolist()
+    views, reasons = shaped(tensors(as_list(numbers).slice(start)), {"categories": width})
+    assert reasons is None
+    assert views["categories"].tolist() == numbers[start:].tolist()
 
 
 @pytest.mark.parametrize(
-    ("column", "says"),
+    ("rows", "numbers", "misshapen"),
     [
-        (pa.array([[1.0], None], pa.list_(pa.float32())), "1 nulls"),
-        (pa.array([[1.0], [1.0, 2.0]], pa.list_(pa.float32())), "3 in 2 rows"),
+        ([[1.0], None], [[1.0], [0.0]], [False, True]),
+        ([[1.0], [1.0, 2.0]], [[1.0], [0.0]], [False, True]),
+        ([[], [1.0, 2.0], [3.0]], [[0.0], [0.0], [3.0]], [True, True, False]),
+        ([[None], [2.0]], [[0.0], [2.0]], [True, False]),
     ],
 )
-def test_a_tensor_of_another_shape_is_refused(column, says):
-    with pytest.raises(InputError, match=says):
-        matrix(column, "numeric", 1)
+def test_a_row_of_another_shape_becomes_zeros_with_a_reason(rows, numbers, misshapen):
+    views, reasons = shaped(tensors(pa.array(rows, pa.list_(pa.float32())), "numeric"), {"numeric": 1})
+    assert views["numeric"].tolist() == numbers
+    says = "numeric is null or not 1 numbers"
+    assert reasons.tolist() == [says if wrong else None for wrong in misshapen]
+
+
+def test_training_refuses_rows_of_another_shape():
+    column = pa.array([[1.0], None], pa.list_(pa.float32()))
+    with pytest.raises(InputError, match="1 of 2 rows cannot be read: numeric is null"):
+        arrays(tensors(column, "numeric"), {"numeric": 1})
+
+
+def test_a_tensor_of_another_type_is_refused():
+    with pytest.raises(InputError, match="expected lists of float, received list<item: double>"):
+        arrays(tensors(pa.array([[1.0]], pa.list_(pa.float64())), "numeric"), {"numeric": 1})
 
 
 def test_an_absent_tensor_is_refused_by_name():
