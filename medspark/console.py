@@ -15,9 +15,15 @@ POLL_SECONDS = 0.2
 SHOWN_AFTER_SECONDS = 2.0
 
 
-def log_file(store: str, run_id: str) -> Path:
-    """Where a run's log goes: beside its receipt, or, for a store on another file system, in the user's cache."""
+def log_file(store: str, run_id: str) -> Path | None:
+    """Where a run's log goes: beside its receipt, or, for a store on another file system, in the user's cache.
+
+    None where spark-submit started the run for such a store: the machine may be any of a cluster's, which collects
+    what its programs say and forgets the rest.
+    """
     if "://" in store and not store.startswith("file:"):
+        if "PYSPARK_GATEWAY_PORT" in os.environ:
+            return None
         return Path.home() / ".cache" / "medspark" / f"{run_id}.log"
     return Path(store.removeprefix("file://")) / "runs" / f"{run_id}.log"
 

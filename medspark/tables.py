@@ -11,6 +11,7 @@ Everything goes through Hadoop's file system, so a store may lie on any that Spa
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -147,6 +148,13 @@ def list_files(spark: SparkSession, path: str) -> dict[str, str]:
             file = walk.next().getPath().toString()
             files[file] = file.removeprefix(above.toString()).strip("/")
     return dict(sorted(files.items()))
+
+
+def copy_to_local(spark: SparkSession, path: str, place: Path) -> None:
+    """Copy a file or a folder from any file system to `place` on the driver's machine, which is not there yet."""
+    jvm, system, hadoop_path = _file_system(spark, path)
+    # The raw file system: the other one adds checksum files
+    system.copyToLocalFile(False, hadoop_path, jvm.org.apache.hadoop.fs.Path(place.absolute().as_uri()), True)
 
 
 def read_text(spark: SparkSession, path: str) -> str:

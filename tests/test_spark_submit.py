@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyspark
 import pytest
+from roads import stays, write
 from test_cli import ROOT, task_file
-from test_road import stays, write
 
 SUBMIT = Path(pyspark.__file__).parent / "bin" / "spark-submit"
 

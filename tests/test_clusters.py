@@ -1,0 +1,194 @@
+"""The same rows scored with the same bundle on clusters of several kinds: each gives the same scores, bit for bit.
+
+Each runs the line at the head of its settings file in conf/spark, with its words in capitals filled in.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from clusters import HERE, HOME, JARS, Hadoop, NotHereError, bare_environment, hadoop, standalone
+from pyspark.sql import SparkSession
+
+from medspark.pack import pack
+from medspark.tables import copy_to_local, list_paths, read_text, table_path
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parent.parent
+SMALL = {"spark.driver.memory": "1g", "spark.executor.memory": "512m", "spark.executor.cores": "1"}
+"""The memory of these clusters."""
+
+
+def documented(kind: str, /, settings: dict[str, str], **words: object) -> list[str]:
+    """The line that conf/spark/KIND.conf gives, its words in capitals replaced, with settings for a small machine."""
+    (line,) = re.findall(r"^# +(spark-submit .+)$", (ROOT / "conf" / "spark" / f"{kind}.conf").read_text(), re.M)
+    for word, value in words.items():
+        assert word in line, f"{kind}.conf: {word}"
+        line = re.sub(rf"\b{word}\b", str(value), line)
+    first, *rest = shlex.split(line)
+    assert not re.search(r"\b[A-Z]{4,}\b", re.sub(r"\S*/\S*", "", line)), line
+    extra = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
+    return [str(HOME / "bin" / first), *extra, *rest]
+
+
+def submit(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    venv = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "SPARK_LOCAL_IP": HERE}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **venv, **environment}, timeout=600
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done
+
+
+def digest(spark: SparkSession, store: str, folder: Path) -> str:
+    """A digest of what a store's scores say of each case, to the last bit of its probability; no time and no run."""
+    copy = folder / "scores"
+    copy_to_local(spark, table_path(spark, store, "scores"), copy)
+    rows = pq.read_table(copy, columns=["case_id", "probability", "risk_band"]).to_pylist()
+    assert len(rows) > 1000
+    found = hashlib.sha256()
+    for row in sorted(rows, key=lambda row: row["case_id"]):
+        found.update(f"{row['case_id']} {struct.pack('>d', row['probability']).hex()} {row['risk_band']}\n".encode())
+    return found.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory) -> Path:
+    """What `medspark pack` makes of this environment."""
+    place = tmp_path_factory.mktemp("packed") / "environment.tar.gz"
+    pack(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def expected(spark, road, tmp_path_factory) -> str:
+    """The digest of the scores that one thread of one machine gives."""
+    folder = tmp_path_factory.mktemp("local")
+    words = {"BUNDLE": road["bundle"], "SOURCE": road["source"], "STORE": folder / "store"}
+    settings = {"spark.driver.memory": "1g"}
+    line = documented("local", settings, **words)
+    submit(
+        [line[0], "--master", "local[1]", *line[1:]], PYSPARK_PYTHON=sys.executable, MEDSPARK_SPARK_LOG=f"{folder}/log"
+    )
+    return digest(spark, str(folder / "store"), folder)
+
+
+@pytest.fixture(scope="session")
+def master(tmp_path_factory) -> Iterator[str]:
+    try:
+        running = standalone(tmp_path_factory.mktemp("standalone"))
+        address = running.__enter__()
+    except NotHereError as error:
+        pytest.skip(str(error))
+    yield address
+    running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[Hadoop]:
+    try:
+        running = hadoop(tmp_path_factory.mktemp("hadoop"))
+        found = running.__enter__()
+    except NotHereError as error:
+        pytest.skip(str(error))
+    yield found
+    running.__exit__(None, None, None)
+
+
+def scored_in_client_mode(spark, road, environment, master, folder) -> str:
+    words = {"BUNDLE": road["bundle"], "SOURCE": road["source"], "STORE": folder / "store"}
+    line = documented("standalone", SMALL, MASTER=master, ENVIRONMENT=environment, **words)
+    submit(line, MEDSPARK_SPARK_LOG=f"{folder}/log")
+    return digest(spark, str(folder / "store"), folder)
+
+
+def test_executors_of_their_own_give_the_same_scores(spark, road, environment, expected, tmp_path):
+    assert scored_in_client_mode(spark, road, environment, "local-cluster[2,1,1024]", tmp_path) == expected
+
+
+def test_a_standalone_cluster_gives_the_same_scores(spark, road, environment, expected, master, tmp_path):
+    assert scored_in_client_mode(spark, road, environment, master, tmp_path) == expected
+
+
+def put(spark: SparkSession, source: Path, place: str) -> str:
+    """Copy a file or folder of this machine to another file system, as `hdfs dfs -put` does; its address there."""
+    path = spark.sparkContext._jvm.org.apache.hadoop.fs.Path
+    system = path(place).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    system.copyFromLocalFile(False, True, path(f"file://{source}"), path(place))
+    return place
+
+
+def on_yarn(cluster: Hadoop, environment: Path, **words: str) -> list[str]:
+    settings = SMALL | {
+        "spark.executor.memoryOverhead": "512m",
+        "spark.driver.memoryOverhead": "512m",
+        "spark.executor.instances": "2",
+        # Spark as it is installed here, rather than 400 MB that are sent to this same machine
+        "spark.yarn.jars": f"local:{JARS}/*",
+        # Else Spark takes another of this machine's addresses
+        "spark.yarn.appMasterEnv.SPARK_LOCAL_IP": HERE,
+        "spark.executorEnv.SPARK_LOCAL_IP": HERE,
+    }
+    return documented("yarn", settings, ENVIRONMENT=environment, **words)
+
+
+def test_yarn_gives_the_same_scores_where_everything_is_on_hdfs(spark, road, environment, expected, cluster, tmp_path):
+    words = {
+        "BUNDLE": put(spark, road["bundle"], f"{cluster.files}/medspark/bundle"),
+        "SOURCE": put(spark, road["source"], f"{cluster.files}/medspark/stays.csv"),
+        "STORE": f"{cluster.files}/medspark/tonight",
+    }
+    try:
+        submit(on_yarn(cluster, environment, **words), HADOOP_CONF_DIR=str(cluster.conf))
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{cluster.said()}") from None
+    assert digest(spark, words["STORE"], tmp_path) == expected
+    (written,) = list_receipts(spark, words["STORE"])
+    receipt = json.loads(read_text(spark, written))
+    assert receipt["arguments"]["bundle"] == words["BUNDLE"]
+    assert "tensorflow" not in receipt["versions"]
+
+
+def list_receipts(spark: SparkSession, store: str) -> list[str]:
+    return [path for path in list_paths(spark, f"{store}/runs") if path.endswith(".json")]
+
+
+def test_what_is_no_bundle_on_hdfs_is_one_clear_sentence(spark, road, environment, cluster):
+    words = {"BUNDLE": f"{cluster.files}/nowhere", "SOURCE": "x", "STORE": f"{cluster.files}/medspark/failed"}
+    with pytest.raises(AssertionError):
+        submit(on_yarn(cluster, environment, **words), HADOOP_CONF_DIR=str(cluster.conf))
+    (written,) = list_receipts(spark, words["STORE"])
+    receipt = json.loads(read_text(spark, written))
+    assert (receipt["exit_code"], receipt["error"]) == (3, f"{words['BUNDLE']} is no bundle: it has no manifest.json")
+
+
+def test_the_packed_environment_scores_without_tensorflow(spark, road, environment, expected, tmp_path):
+    unpacked = tmp_path / "elsewhere"
+    subprocess.run(["mkdir", unpacked], check=True)
+    subprocess.run(["tar", "-xzf", environment, "-C", unpacked], check=True)
+    py4j = next((HOME / "python" / "lib").glob("py4j-*.zip"))
+    bare = {
+        **bare_environment(),
+        "PYTHONPATH": f"{HOME.parent / 'absent'}:{HOME / 'python' / 'lib' / 'pyspark.zip'}:{py4j}",
+    }
+    python = str(unpacked / "bin" / "python")
+    settings = {"SPARK_HOME": str(HOME), "MEDSPARK_MASTER": "local[1]", "PYSPARK_PYTHON": python}
+    command = [python, "-m", "medspark.cli", "score", road["bundle"], "--source", road["source"]]
+    done = subprocess.run(
+        [*command, "--to", tmp_path / "store"], env=bare | settings, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "by litert" in done.stdout
+    assert digest(spark, str(tmp_path / "store"), tmp_path) == expected
+    without = [python, "-c", "import tensorflow"]
+    assert "No module named 'tensorflow'" in subprocess.run(without, env=bare, capture_output=True, text=True).stderr
