@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medspark.evaluate.calibration import Floats, logistic_regression, logit
+from medspark.evaluate.calibrate import logistic_regression
+from medspark.evaluate.calibration import Floats, logit
 
 METRICS: Final = ("auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept")
 

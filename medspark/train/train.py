@@ -31,7 +31,8 @@ from medspark.encode.apply import encode_cases, in_training_order, tensors_optio
 from medspark.encode.fit import fit_statistics
 from medspark.encode.statistics import Statistics, to_json
 from medspark.errors import GateError, InputError
-from medspark.evaluate.calibration import Calibration, apply_calibration, fit_calibration
+from medspark.evaluate.calibrate import fit_calibration
+from medspark.evaluate.calibration import Calibration, apply_calibration
 from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.metrics import performance
 from medspark.evaluate.report import ReportData, write_report

@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from medspark.errors import BundleError, InputError
-from medspark.evaluate.calibration import (
-    Calibration,
-    apply_calibration,
-    fit_calibration,
-    logistic_regression,
-    sigmoid,
-)
+from medspark.evaluate.calibrate import fit_calibration, logistic_regression
+from medspark.evaluate.calibration import Calibration, apply_calibration, sigmoid
 
 METHODS = ["platt", "isotonic", "none"]
 
