@@ -14,6 +14,7 @@ count; it writes as much as the peers do, a key and a probability, where medspar
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -170,9 +171,13 @@ def watch(command: list[str], more: dict[str, str]) -> dict[str, Any]:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
 
         def sample() -> None:
-            while not over.wait(0.1):
+            # Adding up shared pages takes 20 ms of a core, which is then not there for what is measured
+            for at in itertools.count():
+                if over.wait(0.2):
+                    return
                 most["worker"] = max(most["worker"], peak_of_workers(process.pid))
-                most["whole"] = max(most["whole"], proportional_memory(process.pid))
+                if at % 10 == 0:
+                    most["whole"] = max(most["whole"], proportional_memory(process.pid))
 
         sampler = threading.Thread(target=sample, daemon=True)
         sampler.start()
@@ -367,14 +372,15 @@ def draw(fitted: Any, seed: int, rows: int) -> dict[str, npt.NDArray[Any]]:
 
 def write_tensors(spark: Any, path: str, fitted: Any, rows: int) -> None:
     """Random tensors with their keys, by the writer and with the options that `medspark encode` has."""
-    from medspark.encode.apply import tensors_options
+    from pyspark.sql import types
+
+    from medspark.encode.apply import tensors_options, tensors_schema
     from medspark.encode.encoder import as_list
-    from medspark.encode.statistics import dtype_of
 
     names = fitted.widths()
-    kinds = {"float32": "array<float>", "int32": "array<int>"}
-    schema = "case_id bigint, subject_id bigint, prediction_time timestamp, split string, boolean_value boolean, "
-    schema += ", ".join(f"{name} {kinds[dtype_of(name)]}" for name in names)
+    keys = {"case_id": types.LongType(), "subject_id": types.LongType(), "prediction_time": types.TimestampType()}
+    keys |= {"split": types.StringType(), "boolean_value": types.BooleanType()}
+    schema = tensors_schema(keys, fitted)
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -385,7 +391,6 @@ def write_tensors(spark: Any, path: str, fitted: Any, rows: int) -> None:
             time_ = pa.repeat(pa.scalar(1_700_000_000_000_000, pa.int64()), len(ids)).cast(pa.timestamp("us", "UTC"))
             columns = [ids, ids, time_, pa.repeat("test", len(ids)), pa.nulls(len(ids), pa.bool_())]
             arrays = [as_list(made[name]) for name in names]
-            keys = ["case_id", "subject_id", "prediction_time", "split", "boolean_value"]
             yield pa.RecordBatch.from_arrays([*columns, *arrays], names=[*keys, *names])
 
     frame = spark.range(0, rows, 1, max(2, rows // 1_000_000)).mapInArrow(make, schema)

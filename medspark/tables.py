@@ -11,8 +11,9 @@ Everything goes through Hadoop's file system, so a store may lie on any that Spa
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -99,38 +100,56 @@ def read_table(spark: SparkSession, store: str, table: str) -> DataFrame:
 # ---------------------------------------------------------------- Hadoop's file system
 
 
-def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any, Any]:
-    """The JVM's gateway, the file system that `path` is on, and the path as Hadoop's type."""
-    jvm: Any = spark.sparkContext._jvm
-    configuration = spark.sparkContext._jsc.hadoopConfiguration()
-    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
-    return jvm, hadoop_path.getFileSystem(configuration), hadoop_path
+class _Hadoop(NamedTuple):
+    """Classes of the JVM, found once: each part of such a name is a question to the JVM."""
+
+    path: Any
+    file_context: Any
+    rename: Any
+    """Options of a rename."""
+    io_utils: Any
+
+
+@lru_cache(maxsize=1)
+def _hadoop(jvm: Any) -> _Hadoop:
+    files = jvm.org.apache.hadoop.fs
+    return _Hadoop(files.Path, files.FileContext, files.Options.Rename, jvm.org.apache.commons.io.IOUtils)
+
+
+def _classes(spark: SparkSession) -> _Hadoop:
+    return _hadoop(spark.sparkContext._jvm)
+
+
+def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """The file system that `path` is on, and the path as Hadoop's type."""
+    hadoop_path = _classes(spark).path(path)
+    return hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), hadoop_path
 
 
 def full_path(spark: SparkSession, path: str) -> str:
     """A path with its file system, as every machine of a cluster understands it."""
-    _, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     return str(system.makeQualified(hadoop_path).toString())
 
 
 def make_folder(spark: SparkSession, path: str) -> None:
-    _, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     system.mkdirs(hadoop_path)
 
 
 def exists(spark: SparkSession, path: str) -> bool:
-    _, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     return bool(system.exists(hadoop_path))
 
 
 def delete(spark: SparkSession, path: str) -> None:
-    _, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     system.delete(hadoop_path, True)
 
 
 def list_paths(spark: SparkSession, path: str) -> list[str]:
     """The full paths directly below a directory, hidden ones too; of a file, itself; of a pattern, its matches."""
-    _, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     matches = system.globStatus(hadoop_path)
     found = [status.getPath() for status in matches] if matches is not None else []
     return sorted(status.getPath().toString() for item in found for status in system.listStatus(item))
@@ -138,7 +157,7 @@ def list_paths(spark: SparkSession, path: str) -> list[str]:
 
 def list_files(spark: SparkSession, path: str) -> dict[str, str]:
     """Every file at or below a path or pattern, hidden ones too, sorted, each with its path below what matched."""
-    _, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     matches = system.globStatus(hadoop_path)
     files = {}
     for match in matches if matches is not None else []:
@@ -152,40 +171,40 @@ def list_files(spark: SparkSession, path: str) -> dict[str, str]:
 
 def copy_to_local(spark: SparkSession, path: str, place: Path) -> None:
     """Copy a file or a folder from any file system to `place` on the driver's machine, which is not there yet."""
-    jvm, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     # The raw file system: the other one adds checksum files
-    system.copyToLocalFile(False, hadoop_path, jvm.org.apache.hadoop.fs.Path(place.absolute().as_uri()), True)
+    system.copyToLocalFile(False, hadoop_path, _classes(spark).path(place.absolute().as_uri()), True)
 
 
 def read_text(spark: SparkSession, path: str) -> str:
-    jvm, system, hadoop_path = _file_system(spark, path)
+    system, hadoop_path = _file_system(spark, path)
     stream = system.open(hadoop_path)
     try:
-        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode("utf-8")
+        return bytes(_classes(spark).io_utils.toByteArray(stream)).decode("utf-8")
     finally:
         stream.close()
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
     """Replace a small file in one step: written aside, then renamed over the old one."""
-    jvm, system, aside = _file_system(spark, path + ".new")
+    hadoop = _classes(spark)
+    system, aside = _file_system(spark, full_path(spark, path + ".new"))
     stream = system.create(aside, True)
     stream.write(bytearray(text.encode("utf-8")))
     stream.close()
-    context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
-        aside.toUri() if aside.toUri().getScheme() else system.getUri(), system.getConf()
-    )
-    overwrite = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
+    if system.getScheme() == "file":  # where a rename replaces; what follows would start a dozen processes there
+        if not system.rename(aside, hadoop.path(path)):
+            raise OSError(f"{path} could not be replaced")
+        return
     gateway: Any = spark.sparkContext._gateway
-    options = gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
-    options[0] = overwrite
-    context.rename(aside, jvm.org.apache.hadoop.fs.Path(path), options)
+    options = gateway.new_array(hadoop.rename, 1)
+    options[0] = hadoop.rename.OVERWRITE
+    hadoop.file_context.getFileContext(aside.toUri(), system.getConf()).rename(aside, hadoop.path(path), options)
 
 
 def rename_only_file(spark: SparkSession, folder: str, path: str, end: str) -> None:
     """Move the one file of a folder whose name ends so, and delete the folder."""
-    _, system, hadoop_folder = _file_system(spark, folder)
-    jvm: Any = spark.sparkContext._jvm
+    system, hadoop_folder = _file_system(spark, folder)
     (found,) = [file for file in list_files(spark, folder) if file.endswith(end)]
-    system.rename(jvm.org.apache.hadoop.fs.Path(found), jvm.org.apache.hadoop.fs.Path(path))
+    system.rename(_classes(spark).path(found), _classes(spark).path(path))
     system.delete(hadoop_folder, True)

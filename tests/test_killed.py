@@ -85,14 +85,21 @@ def below(run: subprocess.Popen, wanted: Callable[[psutil.Process], bool]) -> li
     return [process for process in psutil.Process(run.pid).children(recursive=True) if wanted(process)]
 
 
+def runs(process: psutil.Process | None, what: str) -> bool:
+    """Whether it is alive and has that among its arguments."""
+    try:
+        return process is not None and what in process.cmdline()
+    except psutil.NoSuchProcess:  # it ended while we looked
+        return False
+
+
 def is_worker(process: psutil.Process) -> bool:
     """Whether it is one of Spark's Python workers, which their daemon starts."""
-    parent = process.parent()
-    return parent is not None and all("pyspark.daemon" in one.cmdline() for one in (process, parent))
+    return runs(process, "pyspark.daemon") and runs(process.parent(), "pyspark.daemon")
 
 
 def is_executor(process: psutil.Process) -> bool:
-    return "org.apache.spark.executor.CoarseGrainedExecutorBackend" in process.cmdline()
+    return runs(process, "org.apache.spark.executor.CoarseGrainedExecutorBackend")
 
 
 def content(store: Path) -> dict[int, tuple]:

@@ -5,21 +5,20 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, StructField, StructType
 
 from medspark.columns import CASE_ID, LABEL, PREDICTION_TIME, SPLIT, SUBJECT_ID, quoted
 from medspark.encode.encoder import encode_batches
 from medspark.encode.statistics import Statistics, dtype_of, from_json, to_json
 
-_SQL_TYPES = {"float32": "array<float>", "int32": "array<int>"}
+_NUMBERS = {"float32": FloatType(), "int32": IntegerType()}
 ROW_GROUP_BYTES = 32 * 2**20
 KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME, SPLIT, LABEL)
 
 
 def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
     """Cases to tensors: their keys and label, then one array column for each network input."""
-    types = dict(cases.dtypes)
-    inputs = [f"{quoted(name)} {_SQL_TYPES[dtype_of(name)]}" for name in statistics.widths()]
-    schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *inputs])
+    schema = tensors_schema({key: cases.schema[key].dataType for key in KEYS}, statistics)
     text = to_json(statistics)
 
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -27,6 +26,12 @@ def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
 
     columns = [*KEYS, *(name for name in statistics.columns() if name not in KEYS)]
     return cases.select(*map(quoted, columns)).mapInArrow(apply, schema)
+
+
+def tensors_schema(keys: dict[str, DataType], statistics: Statistics) -> StructType:
+    """The columns of tensors. No number in a list is ever null, which spares readers a third of their work."""
+    inputs = {name: ArrayType(_NUMBERS[dtype_of(name)], containsNull=False) for name in statistics.widths()}
+    return StructType([StructField(name, kind) for name, kind in (keys | inputs).items()])
 
 
 def tensors_options(statistics: Statistics) -> dict[str, str]:

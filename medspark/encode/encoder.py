@@ -112,4 +112,6 @@ def as_list(array: npt.NDArray[np.generic]) -> pa.ListArray:
     offsets = (
         np.arange(0, (rows + 1) * width, width, dtype=np.int32)[: rows + 1] if width else np.zeros(rows + 1, np.int32)
     )
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(array.reshape(-1)))
+    numbers = pa.array(array.reshape(-1))
+    kind = pa.list_(pa.field("element", numbers.type, nullable=False))
+    return pa.ListArray.from_arrays(pa.array(offsets), numbers, type=kind)

@@ -3,6 +3,7 @@
 A worker that LiteRT serves never imports TensorFlow. No Spark here.
 """
 
+import gc
 import os
 from collections import OrderedDict
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def engine_for(kind: EngineKind, network: Path, digest: str) -> Engine:
     if key not in _cache:
         _cache[key] = litert_engine(network) if kind == "litert" else tensorflow_engine(network)
         _loads += 1
+        gc.freeze()  # Spark collects garbage after every task, and would look through all that stays each time
         while len(_cache) > _KEPT:
             _cache.popitem(last=False)
     _cache.move_to_end(key)

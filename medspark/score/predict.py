@@ -20,6 +20,7 @@ from medspark.evaluate.calibration import Calibration, apply_calibration
 from medspark.score.engine import Engine, EngineKind, engine_for
 
 KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
+ANSWERS = (LOGIT, PROBABILITY, RISK_BAND, REASON)
 LOWEST_BAND = "low"
 UNSCORABLE = "unscorable: "
 Floats = npt.NDArray[np.float64]
@@ -37,18 +38,6 @@ class Served(NamedTuple):
     calibration: Calibration
     bands: dict[str, float]
     reads: Literal["cases", "tensors"] = "cases"
-
-
-class Scored(NamedTuple):
-    """The answers for n rows."""
-
-    logit: Floats
-    """NaN where there is no score."""
-    probability: Floats
-    band: pa.DictionaryArray
-    """Null where there is no score."""
-    reason: pa.Array
-    """Why there is no score; null where there is one."""
 
 
 def columns_read(served: Served) -> list[str]:
@@ -73,8 +62,12 @@ def load_engine(served: Served) -> Engine:
     return engine_for(served.kind, Path(served.network), served.digest)
 
 
-def score_batch(batch: pa.RecordBatch, served: Served, engine: Engine) -> Scored:
-    """Score the n rows of a batch; no Spark needed.
+def score_batch(batch: pa.RecordBatch, served: Served, engine: Engine) -> pa.RecordBatch:
+    """The keys of the n rows of a batch, each with its answers, or with the reason why it has none; no Spark needed.
+
+    Returns:
+        KEYS as they came, LOGIT and PROBABILITY (double), RISK_BAND (a dictionary of strings), all three null where
+        there is no score, and REASON (string), null where there is one.
 
     Raises:
         InputError: a column of the tensors is absent or of another type.
@@ -87,17 +80,18 @@ def score_batch(batch: pa.RecordBatch, served: Served, engine: Engine) -> Scored
     tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)
     logit = engine(tensors) if batch.num_rows else np.empty(0)
     unanswered = ~np.isfinite(logit)
+    unscored = None
+    reason = pa.nulls(len(logit), pa.string())
     if unanswered.any() or reasons is not None:
         reasons = np.full(len(logit), None, object) if reasons is None else reasons
         reasons[unanswered & (reasons == None)] = "the network's answer is not finite"  # noqa: E711 (elementwise)
         unscored = reasons != None  # noqa: E711 (elementwise)
-        logit = np.where(unscored, np.nan, logit)
         reason = pa.array([None if text is None else UNSCORABLE + text for text in reasons], pa.string())
-    else:
-        unscored = None
-        reason = pa.nulls(len(logit), pa.string())
     probability = apply_calibration(served.calibration, logit)
-    return Scored(logit, probability, band_of(probability, served.bands, unscored), reason)
+    band = band_of(probability, served.bands, unscored)
+    numbers = [pa.array(values, mask=unscored) for values in (logit, probability)]
+    keys = [batch.column(key) for key in KEYS]
+    return pa.RecordBatch.from_arrays([*keys, *numbers, band, reason], names=[*KEYS, *ANSWERS])
 
 
 def band_of(
@@ -114,8 +108,6 @@ def predict_batches(batches: Iterator[pa.RecordBatch], served: Served) -> Iterat
     """Score Arrow batches, of wide features a part at a time; no Spark needed."""
     engine = load_engine(served)
     for batch in short_batches(batches, statistics_of(served)):
-        logit, probability, band, reason = score_batch(batch, served, engine)
-        columns = [batch.column(key) for key in KEYS]
-        answers = [pa.array(numbers, from_pandas=True) for numbers in (logit, probability)]  # NaN becomes null
-        columns += [*answers, band.dictionary_decode(), reason]
-        yield pa.RecordBatch.from_arrays(columns, names=[*KEYS, LOGIT, PROBABILITY, RISK_BAND, REASON])
+        found = score_batch(batch, served, engine)
+        place = found.schema.get_field_index(RISK_BAND)
+        yield found.set_column(place, RISK_BAND, found.column(place).dictionary_decode())

@@ -9,10 +9,11 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,22 +21,19 @@ from pyarrow import fs
 
 from medspark.columns import (
     BUNDLE_ID,
-    CASE_ID,
     FILE,
     LINE,
     PREDICTION_TIME,
-    PROBABILITY,
     REASON,
     REJECTED_COLUMNS,
     RISK_BAND,
     RUN_ID,
     SCORE_COLUMNS,
     SCORED_AT,
-    SUBJECT_ID,
 )
 from medspark.encode.statistics import Statistics
 from medspark.score.engine import ROWS, loads
-from medspark.score.predict import KEYS, Scored, Served, columns_read, load_engine, score_batch, statistics_of
+from medspark.score.predict import ANSWERS, KEYS, Served, columns_read, load_engine, score_batch, statistics_of
 
 UNIT_BYTES = 32 * 2**20
 """Encoded numbers of one unit of work, more only where a row group is larger."""
@@ -47,8 +45,8 @@ NO_ROWS = "part-none.parquet"
 """The file without rows."""
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _PIECE = b"medspark.piece"
-_REPEATED = (RUN_ID, BUNDLE_ID, RISK_BAND, SCORED_AT, PREDICTION_TIME)
-"""Columns of which many rows have the same."""
+_REPEATED = (RUN_ID, BUNDLE_ID, RISK_BAND, FILE, REASON)
+"""Texts that many rows have in common: each is written once, and a number a row."""
 _SCHEMES = {"s3a": "s3", "s3n": "s3"}
 """Hadoop's names of file systems that Arrow names otherwise."""
 
@@ -85,8 +83,6 @@ class Piece(NamedTuple):
     """Scores by risk band."""
     reasons: dict[str, int]
     """Rows without a score, by reason."""
-    finished_before: bool
-    """Whether the piece was found finished and nothing was scored."""
     loads: int
     """Networks that the worker loaded for it."""
 
@@ -165,14 +161,15 @@ def score_unit(unit: Unit, served: Served, sink: Sink) -> Piece:
     if finished is not None:
         return finished
     before = loads()
-    scores, rejected = _score(unit, served, sink)
+    answers = _answers(unit, served)
+    scores, rejected = _score_rows(answers, sink), _rejected_rows(answers, unit, sink)
     reasons = Counter(rejected[REASON].to_pylist())
     bands = {row["values"]: row["counts"] for row in pc.value_counts(scores[RISK_BAND].combine_chunks()).to_pylist()}
     if rejected.num_rows:
         _write(rejected, f"{sink.rejected}/{unit.piece}", {})
     counts = {"bands": bands, "reasons": reasons}
     _write(scores, f"{sink.scores}/{unit.piece}", {_PIECE: json.dumps(counts).encode()})  # last: it says "finished"
-    return Piece(bands, dict(reasons), finished_before=False, loads=loads() - before)
+    return Piece(bands, dict(reasons), loads() - before)
 
 
 def _finished(system: fs.FileSystem, path: str) -> Piece | None:
@@ -180,25 +177,27 @@ def _finished(system: fs.FileSystem, path: str) -> Piece | None:
         return None
     with system.open_input_file(path) as source:
         counts = json.loads(pq.read_metadata(source).metadata[_PIECE])
-    return Piece(counts["bands"], counts["reasons"], finished_before=True, loads=0)
+    return Piece(counts["bands"], counts["reasons"], loads=0)
 
 
-def _score(unit: Unit, served: Served, sink: Sink) -> tuple[pa.Table, pa.Table]:
+def _answers(unit: Unit, served: Served) -> pa.Table:
+    """The keys and answers of a unit's rows, as `score_batch` gives them."""
     engine = load_engine(served)
     system, path = open_place(unit.file)
     columns = [*KEYS, *columns_read(served)]
-    scored, unscored = [], []
     with system.open_input_file(path) as source, pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER) as file:
-        schema = file.schema_arrow
         groups = list(range(unit.first, unit.last))
         rows = batch_rows(statistics_of(served))
-        for batch in file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False):
-            found = score_batch(batch, served, engine)
-            scored.append(_score_rows(batch, found, sink))
-            if found.reason.null_count < len(found.reason):
-                unscored.append(_rejected_rows(batch, found, unit, sink))
-    keys = {key: schema.field(key).type for key in KEYS}
-    return _table(scored, score_schema(keys)), _table(unscored, rejected_schema(keys))
+        batches = file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False)
+        found = [score_batch(batch, served, engine) for batch in batches]
+        return pa.Table.from_batches(found) if found else _no_answers(file.schema_arrow)
+
+
+def _no_answers(tensors: pa.Schema) -> pa.Table:
+    """What `score_batch` gives for no rows of tensors."""
+    band = pa.dictionary(pa.int8(), pa.string())
+    answers = zip(ANSWERS, (pa.float64(), pa.float64(), band, pa.string()), strict=True)
+    return pa.schema([*(tensors.field(key) for key in KEYS), *answers]).empty_table()
 
 
 def batch_rows(statistics: Statistics) -> int:
@@ -207,59 +206,47 @@ def batch_rows(statistics: Statistics) -> int:
     return max(1, BATCH_BYTES // row_bytes // ROWS) * ROWS
 
 
-def score_schema(keys: dict[str, pa.DataType]) -> pa.Schema:
-    """The columns of `scores`, the keys typed as the tensors have them."""
-    names = pa.dictionary(pa.int8(), pa.string())
-    types = {**keys, RUN_ID: pa.string(), BUNDLE_ID: pa.string(), PREDICTION_TIME: _TIMESTAMP}
-    types |= {PROBABILITY: pa.float64(), RISK_BAND: names, SCORED_AT: _TIMESTAMP}
-    return pa.schema([(name, types[name]) for name in SCORE_COLUMNS])
-
-
-def rejected_schema(keys: dict[str, pa.DataType]) -> pa.Schema:
-    """The columns of `rejected`, the keys typed as the tensors have them."""
-    types = {**keys, RUN_ID: pa.string(), FILE: pa.string(), LINE: pa.int64(), REASON: pa.string()}
-    return pa.schema([(name, types[name]) for name in REJECTED_COLUMNS])
-
-
-def _score_rows(batch: pa.RecordBatch, found: Scored, sink: Sink) -> pa.Table:
-    rows = batch.num_rows
+def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:
+    """The rows of `scores`, the keys typed as the tensors have them."""
+    scored = _where(answers, pc.is_null)
+    rows = scored.num_rows
     columns = {
-        RUN_ID: pa.repeat(sink.run_id, rows),
-        BUNDLE_ID: pa.repeat(sink.bundle_id, rows),
-        CASE_ID: batch.column(CASE_ID),
-        SUBJECT_ID: batch.column(SUBJECT_ID),
-        PREDICTION_TIME: batch.column(PREDICTION_TIME).cast(_TIMESTAMP),
-        PROBABILITY: pa.array(found.probability),
-        RISK_BAND: found.band,
+        **{name: scored[name] for name in (*KEYS, *ANSWERS)},
+        RUN_ID: _all_alike(sink.run_id, rows),
+        BUNDLE_ID: _all_alike(sink.bundle_id, rows),
+        PREDICTION_TIME: scored[PREDICTION_TIME].cast(_TIMESTAMP),
         SCORED_AT: pa.repeat(pa.scalar(sink.scored_at, pa.int64()).cast(_TIMESTAMP), rows),
     }
-    table = pa.table({name: columns[name] for name in SCORE_COLUMNS})
-    return table if found.reason.null_count == rows else table.filter(found.reason.is_null())
+    return pa.table({name: columns[name] for name in SCORE_COLUMNS})
 
 
-def _rejected_rows(batch: pa.RecordBatch, found: Scored, unit: Unit, sink: Sink) -> pa.Table:
-    rows = batch.num_rows
+def _rejected_rows(answers: pa.Table, unit: Unit, sink: Sink) -> pa.Table:
+    """The rows of `rejected`, the keys typed as the tensors have them."""
+    unscored = _where(answers, pc.is_valid)
+    rows = unscored.num_rows
     columns = {
-        RUN_ID: pa.repeat(sink.run_id, rows),
-        CASE_ID: batch.column(CASE_ID),
-        SUBJECT_ID: batch.column(SUBJECT_ID),
-        FILE: pa.repeat(unit.place, rows),
+        **{name: unscored[name] for name in (*KEYS, *ANSWERS)},
+        RUN_ID: _all_alike(sink.run_id, rows),
+        FILE: _all_alike(unit.place, rows),
         LINE: pa.nulls(rows, pa.int64()),
-        REASON: found.reason,
     }
-    return pa.table({name: columns[name] for name in REJECTED_COLUMNS}).filter(found.reason.is_valid())
+    return pa.table({name: columns[name] for name in REJECTED_COLUMNS})
 
 
-def _table(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables(parts).cast(schema) if parts else schema.empty_table()
+def _where(answers: pa.Table, has_reason: Callable[[Any], Any]) -> pa.Table:
+    """The rows that have no reason, or those that have one; mostly all or none, which need no copy."""
+    chosen = has_reason(answers[REASON])
+    return answers if pc.all(chosen).as_py() else answers.filter(chosen)
+
+
+def _all_alike(text: str, rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([text]))
 
 
 def _write(table: pa.Table, address: str, facts: dict[bytes, bytes]) -> None:
     """Write Parquet whole: into memory, then to a name that no reader looks at, then renamed."""
     buffer = pa.BufferOutputStream()
-    repeated = [name for name in _REPEATED if name in table.column_names]
-    options = {"compression": "zstd", "use_dictionary": repeated, "store_schema": False}
-    with pq.ParquetWriter(buffer, table.schema, **options) as writer:
+    with pq.ParquetWriter(buffer, table.schema, store_schema=False, **_encodings(table.schema)) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata(facts)
     system, path = open_place(address)
@@ -275,12 +262,24 @@ def _write(table: pa.Table, address: str, facts: dict[bytes, bytes]) -> None:
         system.move(aside, path)
 
 
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """How a piece is encoded: half the time and less space than by the writer's defaults (benchmarks/scoring.py)."""
+    numbers = [field.name for field in schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
+    return {
+        "compression": "snappy",
+        "use_dictionary": [name for name in _REPEATED if name in schema.names],
+        "column_encoding": dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+        "write_statistics": [name for name in KEYS if name in schema.names],
+    }
+
+
 def write_empty(tensors: str, sink: Sink, scores: bool) -> None:
     """Files without rows, so that readers find the columns of `rejected`, and of `scores` where nothing was scored."""
     system, path = open_place(tensors)
     with system.open_input_file(path) as source:
         schema = pq.read_schema(source)
-    keys = {key: schema.field(key).type for key in KEYS}
-    _write(rejected_schema(keys).empty_table(), f"{sink.rejected}/{NO_ROWS}", {})
+    none = _no_answers(schema)
+    nowhere = Unit(tensors, "", 0, 0, 0, NO_ROWS)
+    _write(_rejected_rows(none, nowhere, sink), f"{sink.rejected}/{NO_ROWS}", {})
     if scores:
-        _write(score_schema(keys).empty_table(), f"{sink.scores}/{NO_ROWS}", {})
+        _write(_score_rows(none, sink), f"{sink.scores}/{NO_ROWS}", {})

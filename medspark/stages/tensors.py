@@ -53,6 +53,10 @@ from medspark.tables import (
 )
 
 Asked = Literal["auto", "workers", "spark"]
+UNITS_OF_A_TASK = 8
+"""At most: Spark takes some 30 ms to hand a Python worker its next task, and a unit takes 100 ms."""
+ROUNDS = 2
+"""Tasks for each core, where there are units enough: the slower one of two cores then gets fewer."""
 
 
 class Reader(NamedTuple):
@@ -200,6 +204,7 @@ def _score_by_workers(
     at = int(datetime.now(UTC).timestamp()) * 1_000_000
     sink = Sink(folders[SCORES], folders[REJECTED], run_id, bundle.bundle_id, at)
     units = plan_units(files, served)
+    there = {path.rsplit("/", 1)[-1] for path in list_paths(spark, sink.scores)}
     pieces = _run_units(spark, units, served, sink)
     write_empty(next(iter(files)), sink, scores=not units)
     _keep_only(spark, sink, {unit.piece for unit in units} | {NO_ROWS})
@@ -208,7 +213,7 @@ def _score_by_workers(
     for piece in pieces:
         bands.update(piece.bands)
         reasons.update(piece.reasons)
-    before = sum(sum(piece.bands.values()) for piece in pieces if piece.finished_before)
+    before = sum(sum(piece.bands.values()) for unit, piece in zip(units, pieces, strict=True) if unit.piece in there)
     run.receipt.counts["score"] |= {"scored_before": before, "loads": sum(piece.loads for piece in pieces)}
     publish_scores(run, served, run_id, dict(bands), dict(reasons), expected)
 
@@ -222,7 +227,9 @@ def _run_units(spark: SparkSession, units: list[Unit], served: Served, sink: Sin
         served, sink = shared.value
         return score_unit(unit, located(served), sink)
 
-    return spark.sparkContext.parallelize(units, len(units)).map(score).collect()
+    context = spark.sparkContext
+    tasks = max(-(-len(units) // UNITS_OF_A_TASK), min(len(units), ROUNDS * context.defaultParallelism))
+    return context.parallelize(units, tasks).map(score).collect()
 
 
 def _keep_only(spark: SparkSession, sink: Sink, pieces: set[str]) -> None:
