@@ -164,13 +164,18 @@ def score(
         Literal["auto", "workers", "spark"],
         typer.Option(help="Who reads tensors. auto: the workers themselves where they can, else Spark."),
     ] = "auto",
+    writer: Annotated[
+        Literal["auto", "workers", "spark"],
+        typer.Option(help="Who writes the scores. auto: the workers themselves where they can, else Spark."),
+    ] = "auto",
     json_: Json = False,
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
     from medspark.commands import score_command
 
     place = absolute(tensors) if tensors is not None else None
-    asked: dict[str, Any] = {"source": source, "as_of": as_of, "tensors": place, "engine": engine, "reader": reader}
+    asked: dict[str, Any] = {"source": source, "as_of": as_of, "tensors": place, "engine": engine}
+    asked |= {"reader": reader, "writer": writer}
     _run_bundle("score", bundle, to, json_, lambda run: score_command(run, bundle, **asked), **asked)
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from medspark.bundle import MANIFEST, METRICS, REPORT, Bundle, load_bundle
 from medspark.databases import packages_for
@@ -27,6 +27,7 @@ from medspark.stages import (
 )
 from medspark.stages.events import concepts_stage
 from medspark.stages.meds import export_stage
+from medspark.stages.pieces import Asked
 from medspark.stages.run import local_path
 from medspark.synth import DEFAULT_PARTS
 from medspark.tables import copy_to_local, exists
@@ -130,16 +131,17 @@ def score_command(
     as_of: str | None,
     tensors: str | None = None,
     engine: str = "auto",
-    reader: Literal["auto", "workers", "spark"] = "auto",
+    reader: Asked = "auto",
+    writer: Asked = "auto",
 ) -> None:
     if tensors is not None:
         if source is not None or as_of is not None:
             raise TaskError("--tensors", ["--source and --as-of were decided when the tensors were encoded"])
-        run.receipt.run_id = score_tensors_stage(run, bundle_at(run, bundle), tensors, engine, reader)
+        run.receipt.run_id = score_tensors_stage(run, bundle_at(run, bundle), tensors, engine, reader, writer)
     elif reader != "auto":
         raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
     else:
-        run.receipt.run_id = score_stage(run, bundle_at(run, bundle), source, as_of, engine)
+        run.receipt.run_id = score_stage(run, bundle_at(run, bundle), source, as_of, engine, writer)
     run.say(f"scores: {run.receipt.outputs['scores']}")
 
 

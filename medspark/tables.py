@@ -188,18 +188,26 @@ def read_text(spark: SparkSession, path: str) -> str:
 def write_text(spark: SparkSession, path: str, text: str) -> None:
     """Replace a small file in one step: written aside, then renamed over the old one."""
     hadoop = _classes(spark)
-    system, aside = _file_system(spark, full_path(spark, path + ".new"))
+    system, place = _file_system(spark, full_path(spark, path))
+    if system.getScheme() == "file":  # by Hadoop, a rename that replaces starts a dozen processes here
+        _replace_here(Path(str(place.toUri().getPath())), text)
+        return
+    aside = hadoop.path(f"{place.toString()}.new")
     stream = system.create(aside, True)
     stream.write(bytearray(text.encode("utf-8")))
     stream.close()
-    if system.getScheme() == "file":  # where a rename replaces; what follows would start a dozen processes there
-        if not system.rename(aside, hadoop.path(path)):
-            raise OSError(f"{path} could not be replaced")
-        return
     gateway: Any = spark.sparkContext._gateway
     options = gateway.new_array(hadoop.rename, 1)
     options[0] = hadoop.rename.OVERWRITE
-    hadoop.file_context.getFileContext(aside.toUri(), system.getConf()).rename(aside, hadoop.path(path), options)
+    hadoop.file_context.getFileContext(place.toUri(), system.getConf()).rename(aside, place, options)
+
+
+def _replace_here(place: Path, text: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = place.with_name(f"{place.name}.new")
+    aside.write_text(text, encoding="utf-8", newline="")
+    place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # the checksum of what Hadoop wrote before
+    aside.replace(place)
 
 
 def rename_only_file(spark: SparkSession, folder: str, path: str, end: str) -> None:

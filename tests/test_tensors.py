@@ -12,14 +12,21 @@ from tasks import STAYS, stays_at
 from medspark.bundle import load_bundle
 from medspark.errors import AccountingError, InputError, TaskError
 from medspark.score import row_groups
-from medspark.score.row_groups import open_place, out_of_reach, plan_units
+from medspark.score.pieces import open_place, out_of_reach
+from medspark.score.row_groups import plan_units
 from medspark.stages import encode_stage, score_stage, score_tensors_stage
+from medspark.stages.pieces import choose
 from medspark.stages.run import write_facts
 from medspark.stages.score import serve
 from medspark.stages.tensors import statistics_digest
 from medspark.tables import publish, read_table
 
-READERS = ("workers", "spark")
+WAYS = {
+    "workers": {"reader": "workers"},
+    "spark-reads": {"reader": "spark", "writer": "workers"},
+    "spark": {"writer": "spark"},
+}
+"""Who reads the tensors, and who writes the scores."""
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +44,22 @@ def score_tensors(spark, road, store, name, **options):
     return scores_of(spark, run.store), run
 
 
-def test_both_readers_give_the_scores_that_the_raw_source_gets(spark, road, encoded):
+def test_each_way_gives_the_scores_that_the_raw_source_gets(spark, road, encoded):
     raw, raw_run = score(spark, road, "raw-beside-tensors")
-    for reader in READERS:
-        found, run = score_tensors(spark, road, encoded[0], f"by-{reader}", reader=reader)
+    for way, options in WAYS.items():
+        found, run = score_tensors(spark, road, encoded[0], f"by-{way}", **options)
         assert found == raw  # bit for bit
         assert run.receipt.counts["score"]["bands"] == raw_run.receipt.counts["score"]["bands"]
-        assert run.receipt.counts["score"]["reader"]["kind"] == reader
+        who = {name: run.receipt.counts["score"][name]["kind"] for name in ("reader", "writer")}
+        assert who == {"reader": "spark", "writer": options.get("reader", "spark")} | options
 
 
-def test_both_readers_write_the_same_columns_with_the_same_types(spark, road, encoded):
+def test_each_way_writes_the_same_columns_with_the_same_types(spark, road, encoded):
     score(spark, road, "raw-types")
     tables = {"raw": "raw-types"}
-    for reader in READERS:
-        score_tensors(spark, road, encoded[0], f"types-{reader}", reader=reader)
-        tables[reader] = f"types-{reader}"
+    for way, options in WAYS.items():
+        score_tensors(spark, road, encoded[0], f"types-{way}", **options)
+        tables[way] = f"types-{way}"
     for table in ("scores", "rejected"):
         types = [read_table(spark, str(road["folder"] / name), table).dtypes for name in tables.values()]
         assert types[0] == types[1] == types[2]
@@ -70,7 +78,7 @@ def test_a_local_session_lets_workers_read_and_says_why(spark, road, encoded):
     _, run = score_tensors(spark, road, encoded[0], "automatic")
     assert run.receipt.counts["score"]["reader"] == {
         "kind": "workers",
-        "because": "they reach the tensors and the store",
+        "because": "they reach it",
     }
 
 
@@ -82,10 +90,11 @@ def test_scoring_tensors_again_changes_nothing(spark, road, encoded):
     assert again.receipt.outputs["scores"] == run.receipt.outputs["scores"]
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_tensorflow_serves_tensors_too(spark, road, encoded, reader):
-    litert, _ = score_tensors(spark, road, encoded[0], f"tensors-litert-{reader}", reader=reader, engine="litert")
-    keras, run = score_tensors(spark, road, encoded[0], f"tensors-keras-{reader}", reader=reader, engine="tensorflow")
+@pytest.mark.parametrize("way", WAYS)
+def test_tensorflow_serves_tensors_too(spark, road, encoded, way):
+    options = WAYS[way]
+    litert, _ = score_tensors(spark, road, encoded[0], f"tensors-litert-{way}", **options, engine="litert")
+    keras, run = score_tensors(spark, road, encoded[0], f"tensors-keras-{way}", **options, engine="tensorflow")
     assert max(abs(litert[case] - keras[case]) for case in litert) < 1e-6
     assert run.receipt.counts["score"]["engine"] == "tensorflow"
 
@@ -112,11 +121,14 @@ def test_a_file_system_without_a_client_is_left_to_spark_with_a_reason(spark):
 
 
 def test_workers_that_are_asked_for_where_they_cannot_read_are_refused(spark):
-    from medspark.stages.tensors import choose_reader
-
-    assert choose_reader(spark, "auto", ["nowhere://host/table"]).kind == "spark"
+    assert choose(spark, "--reader", "auto", ["nowhere://host/table"]).kind == "spark"
     with pytest.raises(TaskError, match="--reader"):
-        choose_reader(spark, "workers", ["nowhere://host/table"])
+        choose(spark, "--reader", "workers", ["nowhere://host/table"])
+
+
+def test_workers_who_read_cannot_leave_the_writing_to_spark(spark, road, encoded):
+    with pytest.raises(TaskError, match="--writer"):
+        score_tensors(spark, road, encoded[0], "contrary", reader="workers", writer="spark")
 
 
 @pytest.mark.parametrize(
@@ -183,8 +195,8 @@ def test_a_worker_loads_a_network_once_whatever_the_number_of_units(spark, road,
 
 def test_a_table_without_rows_gives_no_score_and_no_failure(spark, road, encoded, tmp_path):
     rewritten(spark, road, encoded, tmp_path, change=lambda table: table.slice(0, 0), files=1)
-    for reader in READERS:
-        found, run = score_tensors(spark, road, tmp_path, f"empty-{reader}", reader=reader)
+    for way, options in WAYS.items():
+        found, run = score_tensors(spark, road, tmp_path, f"empty-{way}", **options)
         assert found == {}
         assert read_table(spark, run.store, "rejected").count() == 0
 
@@ -204,7 +216,9 @@ def spoil(table):
     columns["codes_diagnoses"][6] = [-1, *columns["codes_diagnoses"][6][1:]]
     columns["codes_diagnoses"][7] = [*columns["codes_diagnoses"][7], 1, 1]
     columns["numeric"][8] = [3e38] * len(columns["numeric"][8])
-    return pa.table({name: pa.array(values, table[name].type) for name, values in columns.items()})
+    kinds = {name: table[name].type for name in columns}
+    kinds |= {name: pa.list_(kind.value_type) for name, kind in kinds.items() if pa.types.is_list(kind)}
+    return pa.table({name: pa.array(values, kinds[name]) for name, values in columns.items()})
 
 
 REASONS = {
@@ -217,15 +231,16 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("group", [3, 5000])
 def test_a_bad_row_is_rejected_with_a_reason_and_moves_no_other_score(
-    spark, road, encoded, tmp_path, units, reader, group
+    spark, road, encoded, tmp_path, units, way, group
 ):
+    options = WAYS[way]
     whole = rewritten(spark, road, encoded, tmp_path, change=spoil, group=group)
     bad = whole["case_id"].to_pylist()[:9]
-    expected, _ = score_tensors(spark, road, encoded[0], f"sound-{reader}-{group}", reader=reader)
-    found, run = score_tensors(spark, road, tmp_path, f"spoilt-{reader}-{group}", reader=reader)
+    expected, _ = score_tensors(spark, road, encoded[0], f"sound-{way}-{group}", **options)
+    found, run = score_tensors(spark, road, tmp_path, f"spoilt-{way}-{group}", **options)
     assert found == {case: probability for case, probability in expected.items() if case not in bad}
     assert run.receipt.counts["score"]["rejected"] == REASONS
     rejected = read_table(spark, run.store, "rejected").collect()
@@ -249,11 +264,12 @@ def test_a_raw_number_past_what_the_network_can_hold_is_rejected_alone(spark, tm
 # ---------------------------------------------------------------- stopped and resumed
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_a_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, encoded, tmp_path, units, reader):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, encoded, tmp_path, units, way):
+    options = WAYS[way]
     rewritten(spark, road, encoded, tmp_path, files=4)
-    expected, run = score_tensors(spark, road, tmp_path, f"stopped-{reader}", reader=reader)
-    store = road["folder"] / f"stopped-{reader}"
+    expected, run = score_tensors(spark, road, tmp_path, f"stopped-{way}", **options)
+    store = road["folder"] / f"stopped-{way}"
     (scores,) = (path for path in (store / "scores").iterdir() if path.is_dir())
     pieces = sorted(path for path in scores.glob("part-*.parquet") if pq.read_metadata(path).num_rows)
     kept = {path: path.stat().st_mtime_ns for path in pieces[::2]}
@@ -262,34 +278,35 @@ def test_a_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, encode
         path.unlink()
     (scores / "_part-half.parquet.1234").write_bytes(b"half a piece")
     (store / "scores" / "CURRENT").unlink()
-    again, run = score_tensors(spark, road, tmp_path, f"stopped-{reader}", reader=reader)
+    again, run = score_tensors(spark, road, tmp_path, f"stopped-{way}", **options)
     assert again == expected
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # what was finished was not scored again
     assert run.receipt.counts["score"]["scored_before"] == rows_kept > 0
 
 
-def test_what_one_reader_left_is_not_counted_twice_by_the_other(spark, road, encoded, tmp_path, units):
+def test_what_one_way_left_is_not_counted_twice_by_another(spark, road, encoded, tmp_path, units):
     rewritten(spark, road, encoded, tmp_path, files=4)
-    expected, _ = score_tensors(spark, road, tmp_path, "mixed", reader="spark")
-    for reader in ("workers", "spark"):
+    expected, _ = score_tensors(spark, road, tmp_path, "mixed", writer="spark")
+    for way in ("workers", "spark", "spark-reads", "spark", "workers", "spark-reads"):
         (road["folder"] / "mixed" / "scores" / "CURRENT").unlink()
-        found, run = score_tensors(spark, road, tmp_path, "mixed", reader=reader)
+        found, run = score_tensors(spark, road, tmp_path, "mixed", **WAYS[way])
         assert found == expected
         assert read_table(spark, run.store, "scores").count() == len(expected)
 
 
-def test_a_raw_run_that_was_stopped_goes_on_with_what_is_missing(spark, road):
+@pytest.mark.parametrize("writer", ["workers", "spark"])
+def test_a_raw_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, writer):
     spark.conf.set("spark.sql.files.maxPartitionBytes", "8192")
     try:
-        expected, _ = score(spark, road, "raw-stopped")
-        store = road["folder"] / "raw-stopped"
+        expected, _ = score(spark, road, f"raw-stopped-{writer}", writer=writer)
+        store = road["folder"] / f"raw-stopped-{writer}"
         (scores,) = (path for path in (store / "scores").iterdir() if path.is_dir())
         pieces = sorted(path for path in scores.glob("part-*.parquet") if pq.read_metadata(path).num_rows)
         assert len(pieces) > 3
         rows_kept = sum(pq.read_metadata(path).num_rows for path in pieces[1:])
         pieces[0].unlink()
         (store / "scores" / "CURRENT").unlink()
-        again, run = score(spark, road, "raw-stopped")
+        again, run = score(spark, road, f"raw-stopped-{writer}", writer=writer)
     finally:
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
     assert again == expected
@@ -300,7 +317,7 @@ def test_rows_that_do_not_add_up_are_not_published(spark, road, encoded, tmp_pat
     whole = rewritten(spark, road, encoded, tmp_path)
     facts = {"statistics": statistics_digest(load_bundle(road["bundle"])), "fingerprint": "short"}
     write_facts(spark, str(tmp_path / "tensors" / "made"), {**facts, "rows": whole.num_rows + 1})
-    for reader in READERS:
+    for way, options in WAYS.items():
         with pytest.raises(AccountingError, match="Nothing was published"):
-            score_tensors(spark, road, tmp_path, f"short-{reader}", reader=reader)
-        assert not (road["folder"] / f"short-{reader}" / "scores" / "CURRENT").exists()
+            score_tensors(spark, road, tmp_path, f"short-{way}", **options)
+        assert not (road["folder"] / f"short-{way}" / "scores" / "CURRENT").exists()

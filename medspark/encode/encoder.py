@@ -3,7 +3,7 @@
 Each row is encoded by itself, so neither the batch it falls into nor its neighbours change its tensor. No Spark here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +98,7 @@ def encode_batches(
         yield pa.RecordBatch.from_arrays([*columns, *arrays.values()], names=[*keys, *arrays])
 
 
-def short_batches(batches: Iterator[pa.RecordBatch], statistics: Statistics) -> Iterator[pa.RecordBatch]:
+def short_batches(batches: Iterable[pa.RecordBatch], statistics: Statistics) -> Iterator[pa.RecordBatch]:
     """The batches cut so that the inputs of each have at most MOST_CELLS numbers."""
     rows = max(1, MOST_CELLS // max(1, sum(statistics.widths().values())))
     for whole in batches:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark import Accumulator, SparkFiles
+from pyspark import Accumulator, SparkFiles, TaskContext
 
 from medspark.columns import LOGIT, PROBABILITY, REASON, RISK_BAND, quoted
 from medspark.score.engine import loads
-from medspark.score.predict import KEYS, Served, columns_read, predict_batches
+from medspark.score.pieces import Piece, Sink, write_piece
+from medspark.score.predict import KEYS, Served, answer_batches, columns_read, predict_batches, statistics_of
+from medspark.score.row_groups import batch_rows
+from medspark.session import batches_of
 
 if TYPE_CHECKING:  # a worker need not import all of Spark's SQL to find the network's file
     from pyspark.sql import DataFrame
@@ -44,3 +49,30 @@ def predict_cases(cases: DataFrame, served: Served, loaded: Accumulator[int] | N
             loaded.add(loads() - before)
 
     return cases.select(*map(quoted, [*KEYS, *columns_read(served)])).mapInArrow(predict, schema)
+
+
+def score_to_pieces(cases: DataFrame, served: Served, sink: Sink) -> list[Piece]:
+    """Score each case, or row of tensors, and let the workers write their answers: one piece for each Spark task.
+
+    A task that is tried again writes the same file again.
+
+    Args:
+        cases, served: as `predict_cases` has them.
+        sink: where every worker can write.
+    """
+    shared = cases.sparkSession.sparkContext.broadcast((served, sink))
+    job = uuid.uuid4().hex[:16]
+
+    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        served, sink = shared.value
+        task = TaskContext.get()
+        assert task is not None, "in a Spark task"
+        name = f"part-{job}-{task.partitionId():05}.parquet"
+        piece = write_piece(name, answer_batches(batches, located(served)), sink)
+        if piece is not None:
+            yield pa.RecordBatch.from_pydict({"piece": [json.dumps(piece)]})
+
+    scored = cases.select(*map(quoted, [*KEYS, *columns_read(served)])).mapInArrow(score, "piece string")
+    with batches_of(cases.sparkSession, batch_rows(statistics_of(served)) if served.reads == "tensors" else None):
+        found = scored.collect()
+    return [Piece(*json.loads(row["piece"])) for row in found]

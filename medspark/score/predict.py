@@ -3,7 +3,7 @@
 A row that cannot be scored has a reason in place of a score; it changes nothing for the rows around it. No Spark here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -104,10 +104,15 @@ def band_of(
     return pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int8), mask=unscored), names)
 
 
-def predict_batches(batches: Iterator[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
-    """Score Arrow batches, of wide features a part at a time; no Spark needed."""
+def answer_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
+    """Score Arrow batches as `score_batch` does, of wide features a part at a time; no Spark needed."""
     engine = load_engine(served)
     for batch in short_batches(batches, statistics_of(served)):
-        found = score_batch(batch, served, engine)
+        yield score_batch(batch, served, engine)
+
+
+def predict_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
+    """The same with the names of the bands written out, as Spark takes them."""
+    for found in answer_batches(batches, served):
         place = found.schema.get_field_index(RISK_BAND)
         yield found.set_column(place, RISK_BAND, found.column(place).dictionary_decode())

@@ -7,6 +7,7 @@ from medspark.bundle import Bundle
 from medspark.columns import CASES
 from medspark.event_task import EventTask
 from medspark.stages import events, table
+from medspark.stages.pieces import Asked
 from medspark.stages.run import Run, read_facts, require_rules, rules_digest, save_receipt
 from medspark.stages.score import Eligible, is_scored, score_cases, score_id
 from medspark.stages.tensors import is_encoded, score_tensors_stage, write_tensors
@@ -81,7 +82,14 @@ def eligible(run: Run, task: Task, source: str | None, as_of: str | None) -> Abs
     return table.eligible(run, task, source, as_of)
 
 
-def score_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None = None, engine: str = "auto") -> str:
+def score_stage(
+    run: Run,
+    bundle: Bundle,
+    source: str | None,
+    as_of: str | None = None,
+    engine: str = "auto",
+    writer: Asked = "auto",
+) -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
     The rules and features are the bundle's. A run's id is made of what decides its result, so that the same run
@@ -93,6 +101,7 @@ def score_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None 
         source: the path that takes the place of the task's; none to read where training read.
         as_of: a timestamp; what happens later is not known yet.
         engine: litert, tensorflow, or auto: litert where the bundle has it.
+        writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
 
     Returns:
         The scoring run's id, which is also the version of the two tables.
@@ -105,7 +114,7 @@ def score_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None 
         run_id = _begin(run, bundle, found, as_of)
         if not is_scored(run, run_id):
             with run.receipt.timed("score"), run.progress("score"):
-                score_cases(run, bundle, found, run_id, engine)
+                score_cases(run, bundle, found, run_id, engine, writer)
     return run_id
 
 

@@ -33,8 +33,19 @@ from medspark.evaluate.calibration import Calibration
 from medspark.receipt import now
 from medspark.score.frames import predict_cases
 from medspark.score.predict import Served
+from medspark.stages.pieces import Asked, choose, counts_of, frame_to_pieces, is_local, sink_of
 from medspark.stages.run import Run
-from medspark.tables import append_version, current_version, delete, finished_rows, publish, table_path, write_version
+from medspark.tables import (
+    append_version,
+    current_version,
+    delete,
+    finished_rows,
+    full_path,
+    make_folder,
+    publish,
+    table_path,
+    write_version,
+)
 
 UNSCORED = "unscored"
 
@@ -94,12 +105,6 @@ def serve(bundle: Bundle, engine: str) -> Served:
     )
 
 
-def is_local(spark: SparkSession) -> bool:
-    """Whether the tasks run on the driver's machine, in its own process."""
-    master = str(spark.sparkContext.master)
-    return master == "local" or master.startswith("local[")
-
-
 def ship(spark: SparkSession, served: Served) -> Served:
     """Give each executor the network's file, once; workers map it, so those of one machine share its pages."""
     if is_local(spark):
@@ -113,17 +118,24 @@ def ship(spark: SparkSession, served: Served) -> Served:
     return served._replace(network=Path(named).name)
 
 
-def score_cases(run: Run, bundle: Bundle, found: Eligible, run_id: str, engine: str) -> None:
+def score_cases(run: Run, bundle: Bundle, found: Eligible, run_id: str, engine: str, writer: Asked) -> None:
     """Score the eligible cases through Spark and publish them with the rest's reasons."""
     served = ship(run.spark, serve(bundle, engine))
     run.receipt.counts["score"]["reader"] = {"kind": "spark", "because": "the source is raw: Spark cleans it"}
-    write_scores(run, bundle, found.cases, rejected_rows(found, run_id), served, run_id, found.expected())
+    write_scores(run, bundle, found.cases, rejected_rows(found, run_id), served, run_id, found.expected(), writer)
 
 
 def write_scores(
-    run: Run, bundle: Bundle, cases: DataFrame, rejected: DataFrame, served: Served, run_id: str, expected: int
+    run: Run,
+    bundle: Bundle,
+    cases: DataFrame,
+    rejected: DataFrame | None,
+    served: Served,
+    run_id: str,
+    expected: int,
+    writer: Asked,
 ) -> None:
-    """Predict the cases and publish `scores` and `rejected` together.
+    """Score cases that Spark reads and publish `scores` and `rejected` together.
 
     Each Spark task's scores stay once it is done. Where a run that was stopped left some, only the others are scored.
 
@@ -131,14 +143,42 @@ def write_scores(
         run: its store is where the scores go.
         bundle: the network's.
         cases: the eligible ones with their features, or tensors.
-        rejected: everything else that came in, as REJECTED_COLUMNS.
+        rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
         served: the bundle's network, shipped.
         run_id: from `score_id`.
         expected: scores and rejected rows there must be in all.
+        writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
 
     Raises:
+        TaskError: workers are to write where they cannot.
         AccountingError: there are more or fewer; then nothing is published.
     """
+    make_folder(run.spark, run.store)  # a machine that does not see it then writes to a disk of its own
+    chosen = choose(run.spark, "--writer", writer, [full_path(run.spark, run.store)])
+    run.receipt.counts["score"]["writer"] = chosen._asdict()
+    write = _write_by_workers if chosen.kind == "workers" else _write_by_spark
+    bands, reasons = write(run, bundle, cases, rejected, served, run_id)
+    publish_scores(run, served, run_id, bands, reasons, expected)
+
+
+Counted = tuple[dict[str, int], dict[str, int]]
+"""Scores by risk band, and rejected rows by reason."""
+
+
+def _write_by_workers(
+    run: Run, bundle: Bundle, cases: DataFrame, rejected: DataFrame | None, served: Served, run_id: str
+) -> Counted:
+    pieces, before = frame_to_pieces(run.spark, cases, served, sink_of(run, bundle, run_id))
+    run.receipt.counts["score"] |= {"scored_before": before, "loads": sum(piece.loads for piece in pieces)}
+    bands, reasons = counts_of(pieces)
+    if rejected is None:
+        return bands, reasons
+    return bands, _reasons(run.spark, append_version(rejected, run.store, REJECTED, run_id))
+
+
+def _write_by_spark(
+    run: Run, bundle: Bundle, cases: DataFrame, rejected: DataFrame | None, served: Served, run_id: str
+) -> Counted:
     spark = run.spark
     finished = finished_rows(spark, run.store, SCORES, run_id, CASE_ID)
     before = finished.count() if finished is not None else 0
@@ -150,16 +190,26 @@ def write_scores(
     stamps = {RUN_ID: F.lit(run_id), BUNDLE_ID: F.lit(bundle.bundle_id), SCORED_AT: F.lit(now()).cast("timestamp")}
     scores = watched.where(F.col(REASON).isNull()).withColumns(stamps).select(*SCORE_COLUMNS)
     written = append_version(scores, run.store, SCORES, run_id)
+    if rejected is None:
+        rejected = spark.createDataFrame([], _rejected_type(cases.dtypes))
     if seen.get.get(UNSCORED):  # rare: they are found a second time rather than all kept
         unscored = predicted.where(F.col(REASON).isNotNull())
         places = {RUN_ID: F.lit(run_id), FILE: F.lit(None).cast("string"), LINE: F.lit(None).cast("bigint")}
         rejected = rejected.unionByName(unscored.withColumns(places).select(*REJECTED_COLUMNS))
-    aside = write_version(rejected, run.store, REJECTED, run_id)
+    reasons = _reasons(spark, write_version(rejected, run.store, REJECTED, run_id))
     found = spark.read.parquet(written).groupBy(RISK_BAND).count().collect()
-    bands = {row[RISK_BAND]: row["count"] for row in found}
-    reasons = {row[REASON]: row["count"] for row in spark.read.parquet(aside).groupBy(REASON).count().collect()}
     run.receipt.counts["score"] |= {"scored_before": before, "loads": loaded.value}
-    publish_scores(run, served, run_id, bands, reasons, expected)
+    return {row[RISK_BAND]: row["count"] for row in found}, reasons
+
+
+def _reasons(spark: SparkSession, rejected: str) -> dict[str, int]:
+    return {row[REASON]: row["count"] for row in spark.read.parquet(rejected).groupBy(REASON).count().collect()}
+
+
+def _rejected_type(dtypes: list[tuple[str, str]]) -> str:
+    """The columns of `rejected` as Spark's types, the keys typed as the cases have them."""
+    types = {RUN_ID: "string", FILE: "string", LINE: "bigint", REASON: "string", **dict(dtypes)}
+    return ", ".join(f"{name} {types[name]}" for name in REJECTED_COLUMNS)
 
 
 def publish_scores(

@@ -5,33 +5,23 @@ themselves; Spark only says who does what. Otherwise Spark reads and writes. The
 """
 
 import hashlib
-from collections import Counter
-from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from medspark.bundle import STATISTICS, Bundle
-from medspark.columns import FILE, LINE, REASON, REJECTED, REJECTED_COLUMNS, RUN_ID, SCORES, TENSORS
+from medspark.columns import REASON, REJECTED, TENSORS
 from medspark.encode.apply import encode_cases, tensors_options
 from medspark.encode.statistics import from_json
 from medspark.errors import AccountingError, InputError, TaskError
 from medspark.score.frames import located
+from medspark.score.pieces import Piece, Sink, write_empty
 from medspark.score.predict import Served
-from medspark.score.row_groups import (
-    NO_ROWS,
-    Piece,
-    Sink,
-    Unit,
-    out_of_reach,
-    plan_units,
-    score_unit,
-    write_empty,
-)
+from medspark.score.row_groups import Unit, plan_units, schema_of, score_unit
+from medspark.stages.pieces import Asked, choose, counts_of, keep_only, sink_of
 from medspark.stages.run import Run, read_facts, write_facts
 from medspark.stages.score import (
     Eligible,
-    is_local,
     is_scored,
     publish_scores,
     rejected_rows,
@@ -52,18 +42,10 @@ from medspark.tables import (
     write_version,
 )
 
-Asked = Literal["auto", "workers", "spark"]
 UNITS_OF_A_TASK = 8
 """At most: Spark takes some 30 ms to hand a Python worker its next task, and a unit takes 100 ms."""
 ROUNDS = 2
 """Tasks for each core, where there are units enough: the slower one of two cores then gets fewer."""
-
-
-class Reader(NamedTuple):
-    """Who reads the tensors and writes the scores, and why."""
-
-    kind: Literal["workers", "spark"]
-    because: str
 
 
 def statistics_digest(bundle: Bundle) -> str:
@@ -115,7 +97,9 @@ def write_tensors(run: Run, bundle: Bundle, found: Eligible, version: str) -> No
 # ---------------------------------------------------------------- score
 
 
-def score_tensors_stage(run: Run, bundle: Bundle, source: str, engine: str = "auto", reader: Asked = "auto") -> str:
+def score_tensors_stage(
+    run: Run, bundle: Bundle, source: str, engine: str = "auto", reader: Asked = "auto", writer: Asked = "auto"
+) -> str:
     """The current tensors of a store, which `encode_stage` wrote, to `scores` and `rejected`.
 
     Args:
@@ -123,7 +107,9 @@ def score_tensors_stage(run: Run, bundle: Bundle, source: str, engine: str = "au
         bundle: verified.
         source: the store that has the tensors.
         engine: litert, tensorflow, or auto: litert where the bundle has it.
-        reader: workers: each task reads and writes Parquet itself; spark: Spark does; auto: workers where they can.
+        reader: workers: each task reads row groups itself, and writes; spark: Spark reads; auto: workers where they
+            can.
+        writer: the same of writing.
 
     Returns:
         The scoring run's id, which is also the version of the two tables.
@@ -133,6 +119,8 @@ def score_tensors_stage(run: Run, bundle: Bundle, source: str, engine: str = "au
         TaskError: workers are asked for where they cannot.
         AccountingError: rows do not add up.
     """
+    if (reader, writer) == ("workers", "spark"):
+        raise TaskError("--writer", ["workers who read tensors also write their scores; leave --reader out"])
     spark = run.spark
     with run.receipt.timed("score"), run.progress("score"):
         path = full_path(spark, table_path(spark, source, TENSORS))
@@ -146,15 +134,17 @@ def score_tensors_stage(run: Run, bundle: Bundle, source: str, engine: str = "au
         served = ship(spark, serve(bundle, engine))._replace(reads="tensors")
         files = parquet_files(spark, path)
         make_folder(spark, run.store)  # a machine that does not see it then writes to a disk of its own
-        chosen = choose_reader(spark, reader, [next(iter(files)), full_path(spark, run.store)])
+        asked = "spark" if writer == "spark" else reader
+        chosen = choose(spark, "--reader", asked, [next(iter(files)), full_path(spark, run.store)])
         run.receipt.counts["score"]["reader"] = chosen._asdict()
         if chosen.kind == "workers":
+            run.receipt.counts["score"]["writer"] = chosen._asdict()
             _score_by_workers(run, bundle, files, served, run_id, facts["rows"])
         else:
-            tensors = spark.read.parquet(path)
-            none = spark.createDataFrame([], _rejected_type(tensors.dtypes))
-            write_scores(run, bundle, tensors, none, served, run_id, facts["rows"])
-    run.say(f"  read by     {chosen.kind}: {chosen.because}")
+            write_scores(run, bundle, spark.read.parquet(path), None, served, run_id, facts["rows"], writer)
+    for who in ("reader", "writer"):
+        found = run.receipt.counts["score"][who]
+        run.say(f"  {who}      {found['kind']}: {found['because']}")
     return run_id
 
 
@@ -169,53 +159,20 @@ def _require_encoded_for(spark: SparkSession, path: str, bundle: Bundle) -> dict
     return facts
 
 
-def choose_reader(spark: SparkSession, asked: Asked, addresses: list[str]) -> Reader:
-    """Who reads tensors and writes scores.
-
-    Args:
-        spark: its executors' machines are asked, where they are not the driver's.
-        asked: what the user wants.
-        addresses: of what must be within reach.
-
-    Raises:
-        TaskError: workers are asked for, and cannot reach them.
-    """
-    if asked == "spark":
-        return Reader("spark", "it was asked for")
-    problem = out_of_reach(addresses)
-    if problem is None and not is_local(spark):
-        context = spark.sparkContext
-        tasks = context.defaultParallelism
-        answers = context.parallelize(range(tasks), tasks).map(lambda _: out_of_reach(addresses)).collect()
-        problem = next((answer for answer in answers if answer is not None), None)
-    if problem is None:
-        return Reader("workers", "it was asked for" if asked == "workers" else "they reach the tensors and the store")
-    if asked == "workers":
-        raise TaskError("--reader", [f"workers cannot read and write here: {problem}. Use spark."])
-    return Reader("spark", f"workers cannot read and write here: {problem}")
-
-
 def _score_by_workers(
     run: Run, bundle: Bundle, files: dict[str, str], served: Served, run_id: str, expected: int
 ) -> None:
-    """One Spark task for each unit: it reads, scores and writes, and tells only what it counted."""
+    """Each unit is read, scored and written by a worker, which tells only what it counted."""
     spark = run.spark
-    folders = {table: full_path(spark, f"{run.store}/{table}/{run_id}") for table in (SCORES, REJECTED)}
-    at = int(datetime.now(UTC).timestamp()) * 1_000_000
-    sink = Sink(folders[SCORES], folders[REJECTED], run_id, bundle.bundle_id, at)
+    sink = sink_of(run, bundle, run_id)
     units = plan_units(files, served)
     there = {path.rsplit("/", 1)[-1] for path in list_paths(spark, sink.scores)}
     pieces = _run_units(spark, units, served, sink)
-    write_empty(next(iter(files)), sink, scores=not units)
-    _keep_only(spark, sink, {unit.piece for unit in units} | {NO_ROWS})
-    bands: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for piece in pieces:
-        bands.update(piece.bands)
-        reasons.update(piece.reasons)
-    before = sum(sum(piece.bands.values()) for unit, piece in zip(units, pieces, strict=True) if unit.piece in there)
+    write_empty(schema_of(next(iter(files))), sink, scores=not units)
+    keep_only(spark, sink, pieces)
+    before = sum(sum(piece.bands.values()) for piece in pieces if piece.name in there)
     run.receipt.counts["score"] |= {"scored_before": before, "loads": sum(piece.loads for piece in pieces)}
-    publish_scores(run, served, run_id, dict(bands), dict(reasons), expected)
+    publish_scores(run, served, run_id, *counts_of(pieces), expected)
 
 
 def _run_units(spark: SparkSession, units: list[Unit], served: Served, sink: Sink) -> list[Piece]:
@@ -230,23 +187,3 @@ def _run_units(spark: SparkSession, units: list[Unit], served: Served, sink: Sin
     context = spark.sparkContext
     tasks = max(-(-len(units) // UNITS_OF_A_TASK), min(len(units), ROUNDS * context.defaultParallelism))
     return context.parallelize(units, tasks).map(score).collect()
-
-
-def _keep_only(spark: SparkSession, sink: Sink, pieces: set[str]) -> None:
-    """Remove what a run that was stopped left beside finished pieces: half-written ones, or another reader's.
-
-    Raises:
-        AccountingError: a piece is not there.
-    """
-    found = {folder: list_paths(spark, folder) for folder in (sink.scores, sink.rejected)}
-    for path in (path for paths in found.values() for path in paths if path.rsplit("/", 1)[-1] not in pieces):
-        delete(spark, path)
-    missing = pieces - {NO_ROWS} - {path.rsplit("/", 1)[-1] for path in found[sink.scores]}
-    if missing:
-        raise AccountingError(f"{sink.scores}: {len(missing)} of {len(pieces)} files are not there")
-
-
-def _rejected_type(dtypes: list[tuple[str, str]]) -> str:
-    """The columns of `rejected` as Spark's types, the keys typed as the tensors have them."""
-    types = {RUN_ID: "string", FILE: "string", LINE: "bigint", REASON: "string", **dict(dtypes)}
-    return ", ".join(f"{name} {types[name]}" for name in REJECTED_COLUMNS)

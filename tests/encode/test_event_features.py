@@ -389,7 +389,8 @@ def test_sequences_and_grids_scale_by_all_numbers_of_a_code(fitted):
 
 
 def test_the_fitted_statistics_encode_cases_in_spark(cases, fitted):
-    tensors = {row["case_id"]: row for row in encode_cases(cases, fitted).collect()}
+    timed = cases.selectExpr("*", "timestamp'2026-01-01' AS prediction_time")
+    tensors = {row["case_id"]: row for row in encode_cases(timed, fitted).collect()}
     assert set(fitted.widths()) <= set(tensors[1].asDict())
     assert tensors[5]["codes_dx_all"] == [2, 1]
     # age and its indicator; na in ten days: last, time since, sd, count, presence; k in half a day

@@ -92,7 +92,7 @@ def test_the_number_of_columns_changes_nothing_about_the_two_passes(spark):
 
 
 def test_encoded_cases_keep_their_key_and_label_and_the_order_is_by_a_hash(spark):
-    cases = spark.createDataFrame(ROWS, CASES)
+    cases = spark.createDataFrame(ROWS, CASES).selectExpr("*", "timestamp'2026-01-01' AS prediction_time")
     tensors = encode_cases(cases, fit_statistics(cases, features()))
     rows = {row["case_id"]: row for row in tensors.collect()}
     assert rows[3]["numeric"] == [0.0, 1.0]

@@ -1,0 +1,118 @@
+"""Scores that workers write, each task its piece: who does it, what a run that was stopped left, and the sums."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from pyspark.sql import DataFrame, SparkSession
+
+from medspark.bundle import Bundle
+from medspark.columns import CASE_ID, REJECTED, SCORES
+from medspark.errors import AccountingError, TaskError
+from medspark.score.frames import score_to_pieces
+from medspark.score.pieces import NO_ROWS, Piece, Sink, finished_piece, out_of_reach, write_empty
+from medspark.score.predict import KEYS, Served
+from medspark.stages.run import Run
+from medspark.tables import delete, exists, full_path, list_paths
+
+Asked = Literal["auto", "workers", "spark"]
+
+
+class Chosen(NamedTuple):
+    """Who reads, or who writes, and why."""
+
+    kind: Literal["workers", "spark"]
+    because: str
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Whether the tasks run on the driver's machine, in its own process."""
+    master = str(spark.sparkContext.master)
+    return master == "local" or master.startswith("local[")
+
+
+def choose(spark: SparkSession, option: str, asked: Asked, addresses: list[str]) -> Chosen:
+    """Whether workers do it themselves or Spark does.
+
+    Args:
+        spark: its executors' machines are asked, where they are not the driver's.
+        option: the command's, for messages.
+        asked: what the user wants.
+        addresses: of what must be within the workers' reach.
+
+    Raises:
+        TaskError: workers are asked for, and cannot reach them.
+    """
+    if asked == "spark":
+        return Chosen("spark", "it was asked for")
+    problem = out_of_reach(addresses)
+    if problem is None and not is_local(spark):
+        context = spark.sparkContext
+        tasks = context.defaultParallelism
+        answers = context.parallelize(range(tasks), tasks).map(lambda _: out_of_reach(addresses)).collect()
+        problem = next((answer for answer in answers if answer is not None), None)
+    if problem is None:
+        return Chosen("workers", "it was asked for" if asked == "workers" else "they reach it")
+    if asked == "workers":
+        raise TaskError(option, [f"workers cannot do it here: {problem}. Use spark."])
+    return Chosen("spark", f"workers cannot: {problem}")
+
+
+def sink_of(run: Run, bundle: Bundle, run_id: str) -> Sink:
+    """Where the pieces of a scoring run go."""
+    scores, rejected = (full_path(run.spark, f"{run.store}/{table}/{run_id}") for table in (SCORES, REJECTED))
+    return Sink(scores, rejected, run_id, bundle.bundle_id, int(datetime.now(UTC).timestamp()) * 1_000_000)
+
+
+def frame_to_pieces(spark: SparkSession, cases: DataFrame, served: Served, sink: Sink) -> tuple[list[Piece], int]:
+    """Score cases, or tensors, that Spark reads; those in pieces that a stopped run left are not scored again.
+
+    Returns:
+        All pieces that there are now, and how many scores were there before.
+    """
+    paths = list_paths(spark, sink.scores) if exists(spark, sink.scores) else []
+    there = [finished_piece(sink, path.rsplit("/", 1)[-1]) for path in paths if not _is_hidden(path)]
+    finished = [piece for piece in there if piece is not None]
+    keep_only(spark, sink, finished)
+    for folder, names in {
+        sink.scores: [piece.name for piece in finished],
+        sink.rejected: [piece.name for piece in finished if piece.reasons],
+    }.items():
+        if names:
+            done = spark.read.parquet(*(f"{folder}/{name}" for name in names)).select(CASE_ID)
+            cases = cases.join(done, CASE_ID, "left_anti")
+    pieces = [*finished, *score_to_pieces(cases, served, sink)]
+    write_empty(cases.select(*KEYS).limit(0).toArrow().schema, sink, scores=not pieces)
+    keep_only(spark, sink, pieces)
+    return pieces, sum(sum(piece.bands.values()) for piece in finished)
+
+
+def _is_hidden(path: str) -> bool:
+    return path.rsplit("/", 1)[-1].startswith(("_", ".")) or path.endswith(NO_ROWS)
+
+
+def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
+    """Remove what else lies there: half-written pieces, those of a task that was tried again, another writer's.
+
+    Raises:
+        AccountingError: a piece is not there.
+    """
+    names = {piece.name for piece in pieces}
+    found = {f: list_paths(spark, f) if exists(spark, f) else [] for f in (sink.scores, sink.rejected)}
+    for path in (path for paths in found.values() for path in paths):
+        if path.rsplit("/", 1)[-1] not in names | {NO_ROWS}:
+            delete(spark, path)
+    missing = names - {path.rsplit("/", 1)[-1] for path in found[sink.scores]}
+    if missing:
+        raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
+
+
+def counts_of(pieces: Iterable[Piece]) -> tuple[dict[str, int], dict[str, int]]:
+    """Scores by risk band, and rows without a score by reason."""
+    bands: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for piece in pieces:
+        bands.update(piece.bands)
+        reasons.update(piece.reasons)
+    return dict(bands), dict(reasons)
