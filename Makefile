@@ -36,8 +36,10 @@ check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## Benchmarks: medspark beside its alternatives, as ratios
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python benchmarks/clean.py
 	$(BIN)/python benchmarks/events.py --millions 1 10
+	$(BIN)/python benchmarks/scoring.py
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) build

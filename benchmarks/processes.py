@@ -1,8 +1,11 @@
-"""What a process and all below it take: memory and CPU."""
+"""A process and all below it: which they are, and what they take of memory and CPU."""
 
 from pathlib import Path
 
 import psutil
+
+WORKER = "pyspark.daemon"
+"""Among the arguments of Spark's Python workers, and of the process that starts them."""
 
 
 def family(root: int) -> list[psutil.Process]:
@@ -26,7 +29,7 @@ def proportional_memory(root: int) -> int:
 
 def peak_of_workers(root: int) -> int:
     """The most bytes that any of Spark's Python workers below a process ever had resident."""
-    return max((_peak(process.pid) for process in family(root) if _is_worker(process)), default=0)
+    return max((_peak(process.pid) for process in family(root) if runs(process, WORKER)), default=0)
 
 
 def cpu_seconds(root: int) -> float:
@@ -41,10 +44,11 @@ def _memory(process: psutil.Process, kind: str) -> int:
         return 0
 
 
-def _is_worker(process: psutil.Process) -> bool:
+def runs(process: psutil.Process | None, what: str) -> bool:
+    """Whether it is alive and has that among its arguments."""
     try:
-        return "pyspark.daemon" in process.cmdline()
-    except psutil.Error:
+        return process is not None and what in process.cmdline()
+    except psutil.Error:  # it ended while we looked
         return False
 
 

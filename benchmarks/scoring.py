@@ -2,6 +2,7 @@
 
     python benchmarks/scoring.py                                  2 million rows, 64 numbers a row: the main table
     python benchmarks/scoring.py --inputs 16 64 256 mixed         other shapes; mixed has numbers, categories and codes
+    python benchmarks/scoring.py --inputs large --millions 0.02      51 million weights, 64 numbers a row
     python benchmarks/scoring.py --millions 1 2 4 8 --ways medspark medspark-spark limit       how the time grows
     python benchmarks/scoring.py --cores 1 2 --ways medspark limit                             and with the cores
     python benchmarks/scoring.py --millions 50 --ways medspark    takes 13 GB of disk
@@ -36,7 +37,7 @@ from processes import cpu_seconds, peak_of_workers, proportional_memory
 
 MEDSPARK = Path(sys.executable).parent / "medspark"
 SETTINGS = {"MEDSPARK_DRIVER_MEMORY": "4g", "TF_CPP_MIN_LOG_LEVEL": "3"}
-MIXED = "mixed"
+MIXED, LARGE = "mixed", "large"
 LEVELS, CATEGORIES, CODES, BAG = 12, 8, 500, 16
 BATCH = 10_000
 """Rows of a batch of the peers: their best, of 1,000, 10,000 and 100,000."""
@@ -56,7 +57,7 @@ class Measured(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", nargs="+", default=["64"], help="numbers a row, or `mixed`")
+    parser.add_argument("--inputs", nargs="+", default=["64"], help="numbers a row, `mixed` or `large`")
     parser.add_argument("--millions", nargs="+", type=float, default=[2])
     parser.add_argument("--cores", nargs="+", type=int, default=[2])
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
@@ -246,7 +247,7 @@ def bundle_of(place: Path) -> Path:
 
 
 def numbers_of(inputs: str) -> int:
-    return 64 if inputs == MIXED else int(inputs)
+    return 64 if inputs in (MIXED, LARGE) else int(inputs)
 
 
 def made_statistics(inputs: str) -> Any:
@@ -322,7 +323,7 @@ def write_bundle(place: Path, inputs: str) -> None:
         sys.exit(f"the benchmark's task is wrong: {problems}")
 
     def fill(folder: Path) -> dict[str, Any]:
-        network = made_network(fitted)
+        network = made_network(fitted, (8192, 6144) if inputs == LARGE else (128, 64))
         network.save(folder / KERAS)
         if export_litert(network, folder / LITERT, draw(fitted, 0, 2000)) is None:
             sys.exit("LiteRT does not serve the benchmark's network")
@@ -335,8 +336,8 @@ def write_bundle(place: Path, inputs: str) -> None:
     save_bundle(place / "bundles", fill)
 
 
-def made_network(fitted: Any) -> Any:
-    """Two hidden layers of 128 and 64; embeddings of 6 and 24 for categories and codes."""
+def made_network(fitted: Any, widths: tuple[int, ...]) -> Any:
+    """Hidden layers of some widths; embeddings of 6 and 24 for categories and codes."""
     import keras
 
     from medspark.encode.statistics import dtype_of
@@ -352,7 +353,7 @@ def made_network(fitted: Any) -> Any:
         else:
             parts.append(part)
     hidden = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
-    for width in (128, 64):
+    for width in widths:
         hidden = keras.layers.Dense(width, activation="relu")(hidden)
     return keras.Model(inputs, keras.layers.Dense(1)(hidden))
 

@@ -28,6 +28,8 @@ class Split(Closed):
 class Network(Closed):
     kind: Literal["tabular"] = "tabular"
     size: Literal["small", "medium", "large"] = "small"
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(min_length=1)] | None = None
+    """Widths of the hidden layers, in place of those of `size`."""
     embedding: int = Field(default=6, ge=1, le=512)
     """Width of the vector learned for each category."""
     dropout: float = Field(default=0.35, ge=0, lt=1)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel
 from sqlglot.errors import SqlglotError
@@ -65,9 +65,10 @@ def table_zone_exists(task: TableTask) -> Iterator[str]:
 
 
 def zone_exists(where: str, zone: str) -> Iterator[str]:
-    zones = available_timezones()
-    if zone not in zones:
-        hint = did_you_mean(zone, zones)
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = did_you_mean(zone, available_timezones())
         yield f"{where}: expected an IANA zone such as Europe/Paris, received {zone!r}.{hint}"
 
 

@@ -18,8 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 from clusters import HERE, HOME, JARS, Hadoop, NotHereError, bare_environment, hadoop, standalone
 from pyspark.sql import SparkSession
+from roads import new_run
 
+from medspark.bundle import load_bundle
 from medspark.pack import pack
+from medspark.stages import encode_stage, score_tensors_stage
 from medspark.tables import copy_to_local, list_paths, read_text, table_path
 
 pytestmark = pytest.mark.integration
@@ -53,6 +56,7 @@ def submit(command: list[str], **environment: str) -> subprocess.CompletedProces
 def digest(spark: SparkSession, store: str, folder: Path) -> str:
     """A digest of what a store's scores say of each case, to the last bit of its probability; no time and no run."""
     copy = folder / "scores"
+    folder.mkdir(exist_ok=True)
     copy_to_local(spark, table_path(spark, store, "scores"), copy)
     rows = pq.read_table(copy, columns=["case_id", "probability", "risk_band"]).to_pylist()
     assert len(rows) > 1000
@@ -157,6 +161,16 @@ def test_yarn_gives_the_same_scores_where_everything_is_on_hdfs(spark, road, env
     receipt = json.loads(read_text(spark, written))
     assert receipt["arguments"]["bundle"] == words["BUNDLE"]
     assert "tensorflow" not in receipt["versions"]
+    assert receipt["counts"]["score"]["writer"] == {"kind": "workers", "because": "they reach it"}
+
+
+def test_workers_read_tensors_from_hdfs_and_write_scores_there(spark, road, expected, cluster, tmp_path):
+    store, bundle = f"{cluster.files}/medspark/encoded", load_bundle(road["bundle"])
+    encode_stage(new_run(spark, store), bundle, str(road["source"]))
+    for name, who in {"read": {"reader": "workers"}, "write": {"reader": "spark", "writer": "workers"}}.items():
+        run = new_run(spark, f"{cluster.files}/medspark/workers-{name}")
+        score_tensors_stage(run, bundle, store, **who)
+        assert digest(spark, run.store, tmp_path / name) == expected
 
 
 def list_receipts(spark: SparkSession, store: str) -> list[str]:

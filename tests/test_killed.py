@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyspark
 import pytest
+from processes import WORKER, family, runs
 from roads import new_run
 
 from medspark.bundle import load_bundle
@@ -81,25 +81,13 @@ def wait_for_the_middle(run: subprocess.Popen, store: Path) -> None:
         time.sleep(0.01)
 
 
-def below(run: subprocess.Popen, wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
-    return [process for process in psutil.Process(run.pid).children(recursive=True) if wanted(process)]
+def workers(run: subprocess.Popen) -> list[psutil.Process]:
+    """Spark's Python workers, which their daemon starts."""
+    return [process for process in family(run.pid) if runs(process, WORKER) and runs(process.parent(), WORKER)]
 
 
-def runs(process: psutil.Process | None, what: str) -> bool:
-    """Whether it is alive and has that among its arguments."""
-    try:
-        return process is not None and what in process.cmdline()
-    except psutil.NoSuchProcess:  # it ended while we looked
-        return False
-
-
-def is_worker(process: psutil.Process) -> bool:
-    """Whether it is one of Spark's Python workers, which their daemon starts."""
-    return runs(process, "pyspark.daemon") and runs(process.parent(), "pyspark.daemon")
-
-
-def is_executor(process: psutil.Process) -> bool:
-    return runs(process, "org.apache.spark.executor.CoarseGrainedExecutorBackend")
+def executors(run: subprocess.Popen) -> list[psutil.Process]:
+    return [p for p in family(run.pid) if runs(p, "org.apache.spark.executor.CoarseGrainedExecutorBackend")]
 
 
 def content(store: Path) -> dict[int, tuple]:
@@ -122,7 +110,7 @@ def undisturbed(road, tensors, tmp_path_factory) -> dict[int, tuple]:
 def test_a_python_worker_that_is_killed_changes_nothing(road, tensors, undisturbed, tmp_path, reader):
     run = begin(road, tensors, tmp_path, reader, "local[2,4]")
     wait_for_the_middle(run, tmp_path)
-    below(run, is_worker)[0].send_signal(signal.SIGKILL)
+    workers(run)[0].send_signal(signal.SIGKILL)
     before = len(written(tmp_path))
     finished(run, tmp_path)
     assert before < FILES
@@ -133,19 +121,19 @@ def test_a_python_worker_that_is_killed_changes_nothing(road, tensors, undisturb
 def test_an_executor_that_is_killed_changes_nothing(road, tensors, undisturbed, tmp_path, reader):
     run = begin(road, tensors, tmp_path, reader, "local-cluster[2,1,1024]")
     wait_for_the_middle(run, tmp_path)
-    executors = below(run, is_executor)
-    executors[0].send_signal(signal.SIGKILL)
+    started = executors(run)
+    started[0].send_signal(signal.SIGKILL)
     before = len(written(tmp_path))
     finished(run, tmp_path)
     assert before < FILES
-    assert len(executors) == 2
+    assert len(started) == 2
     assert content(tmp_path) == undisturbed
 
 
 def test_a_driver_that_is_killed_leaves_what_was_scored_to_the_next_run(road, tensors, undisturbed, tmp_path):
     run = begin(road, tensors, tmp_path, "workers", "local[2,4]")
     wait_for_the_middle(run, tmp_path)
-    everyone = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
+    everyone = family(run.pid)
     for process in everyone:
         process.send_signal(signal.SIGKILL)
     psutil.wait_procs(everyone, 30)

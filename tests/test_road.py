@@ -1,6 +1,7 @@
 """The whole road on made-up stays, and what must hold between its ends."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -132,6 +133,12 @@ def test_an_empty_source_gives_no_score_and_no_failure(spark, road):
     found, run = score(spark, road, "empty", [])
     assert found == {}
     assert run.receipt.counts["score"]["rows_in"] == 0
+
+
+def test_from_raw_to_score_no_table_is_written_between(spark, road):
+    _, run = score(spark, road, "at-once")
+    assert sorted(os.listdir(run.store)) == ["rejected", "scores"]
+    assert run.receipt.counts["score"]["writer"] == {"kind": "workers", "because": "they reach it"}
 
 
 def test_scores_have_their_bands_by_threshold(spark, road):

@@ -12,7 +12,7 @@ from tasks import STAYS, stays_at
 from medspark.bundle import load_bundle
 from medspark.errors import AccountingError, InputError, TaskError
 from medspark.score import row_groups
-from medspark.score.pieces import open_place, out_of_reach
+from medspark.score.places import open_place, out_of_reach
 from medspark.score.row_groups import plan_units
 from medspark.stages import encode_stage, score_stage, score_tensors_stage
 from medspark.stages.pieces import choose
@@ -117,13 +117,13 @@ def test_a_store_without_tensors_is_refused(spark, road, tmp_path):
 
 
 def test_a_file_system_without_a_client_is_left_to_spark_with_a_reason(spark):
-    assert out_of_reach(["nowhere://host/table"]).startswith("there is no client for nowhere")
+    assert out_of_reach(["nowhere://host/table"], []).startswith("there is no client for nowhere")
 
 
 def test_workers_that_are_asked_for_where_they_cannot_read_are_refused(spark):
-    assert choose(spark, "--reader", "auto", ["nowhere://host/table"]).kind == "spark"
+    assert choose(spark, "--reader", "auto", ["nowhere://host/table"], []).kind == "spark"
     with pytest.raises(TaskError, match="--reader"):
-        choose(spark, "--reader", "workers", ["nowhere://host/table"])
+        choose(spark, "--reader", "workers", [], ["nowhere://host/table"])
 
 
 def test_workers_who_read_cannot_leave_the_writing_to_spark(spark, road, encoded):

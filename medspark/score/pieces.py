@@ -4,7 +4,6 @@ A piece appears whole or not at all: it is written aside, then renamed. Its foot
 """
 
 import json
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from medspark.columns import (
     SCORED_AT,
 )
 from medspark.score.engine import loads
+from medspark.score.places import open_place, put
 from medspark.score.predict import ANSWERS, KEYS
 
 NO_ROWS = "part-none.parquet"
@@ -38,8 +38,6 @@ _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _COUNTS = b"medspark.counts"
 _REPEATED = (RUN_ID, BUNDLE_ID, RISK_BAND, FILE, REASON)
 """Texts that many rows have in common: each is written once, and a number a row."""
-_SCHEMES = {"s3a": "s3", "s3n": "s3"}
-"""Hadoop's names of file systems that Arrow names otherwise."""
 
 
 class Sink(NamedTuple):
@@ -64,32 +62,6 @@ class Piece(NamedTuple):
     """Rows without a score, by reason."""
     loads: int
     """Networks that the worker loaded for it."""
-
-
-def open_place(address: str) -> tuple[fs.FileSystem, str]:
-    """Arrow's file system for an address as Hadoop writes it (`file:/a`, `hdfs://h:p/a`, `s3a://b/a`), and the path.
-
-    Raises:
-        OSError, ValueError: there is no client for it here.
-    """
-    scheme, colon, rest = address.partition(":")
-    if not colon or scheme == "file":
-        return fs.LocalFileSystem(), "/" + (rest if colon else address).lstrip("/")
-    system, path = fs.FileSystem.from_uri(f"{_SCHEMES.get(scheme, scheme)}:{rest}")
-    return system, path
-
-
-def out_of_reach(addresses: list[str]) -> str | None:
-    """What this machine cannot reach by Arrow's own file systems, and why; None where all is well."""
-    for address in addresses:
-        try:
-            system, path = open_place(address)
-            missing = system.get_file_info(path).type == fs.FileType.NotFound
-        except (OSError, ValueError, ImportError) as error:
-            return f"there is no client for {address.split(':')[0]}: ({type(error).__name__})"
-        if missing:
-            return f"{address} is not there"
-    return None
 
 
 def finished_piece(sink: Sink, name: str) -> Piece | None:
@@ -134,8 +106,8 @@ def write_piece(name: str, answers: Iterable[pa.RecordBatch], sink: Sink, file: 
         return None
     rejected = _encoded(unscored)
     if rejected is not None:
-        _put(rejected, f"{sink.rejected}/{name}")
-    _put(encoded, f"{sink.scores}/{name}")  # last: it says "finished"
+        put(rejected, f"{sink.rejected}/{name}")
+    put(encoded, f"{sink.scores}/{name}")  # last: it says "finished"
     return Piece(name, dict(bands), dict(reasons), loads() - before)
 
 
@@ -217,21 +189,6 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-def _put(content: pa.Buffer, address: str) -> None:
-    """Write a file whole: to a name that no reader looks at, then renamed."""
-    system, path = open_place(address)
-    folder, _, name = path.rpartition("/")
-    if isinstance(system, fs.S3FileSystem | fs.GcsFileSystem):  # an object appears when it is whole
-        aside = path
-    else:
-        system.create_dir(folder)
-        aside = f"{folder}/_{name}.{uuid.uuid4().hex[:8]}"
-    with system.open_output_stream(aside) as stream:
-        stream.write(content)
-    if aside != path:
-        system.move(aside, path)
-
-
 def write_empty(keys: pa.Schema, sink: Sink, scores: bool) -> None:
     """Files without rows, so that readers find the columns of `rejected`, and of `scores` where nothing was scored.
 
@@ -243,6 +200,6 @@ def write_empty(keys: pa.Schema, sink: Sink, scores: bool) -> None:
     band = pa.dictionary(pa.int8(), pa.string())
     answers = zip(ANSWERS, (pa.float64(), pa.float64(), band, pa.string()), strict=True)
     none = pa.schema([*(keys.field(key) for key in KEYS), *answers]).empty_table()
-    _put(_encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
+    put(_encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
     if scores:
-        _put(_encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")
+        put(_encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")

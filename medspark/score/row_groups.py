@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from medspark.encode.statistics import Statistics
 from medspark.score.engine import ROWS
-from medspark.score.pieces import Piece, Sink, finished_piece, open_place, write_piece
+from medspark.score.pieces import Piece, Sink, finished_piece, write_piece
+from medspark.score.places import open_place
 from medspark.score.predict import KEYS, Served, columns_read, load_engine, score_batch, statistics_of
 
 UNIT_BYTES = 32 * 2**20

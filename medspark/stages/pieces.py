@@ -11,7 +11,8 @@ from medspark.bundle import Bundle
 from medspark.columns import CASE_ID, REJECTED, SCORES
 from medspark.errors import AccountingError, TaskError
 from medspark.score.frames import score_to_pieces
-from medspark.score.pieces import NO_ROWS, Piece, Sink, finished_piece, out_of_reach, write_empty
+from medspark.score.pieces import NO_ROWS, Piece, Sink, finished_piece, write_empty
+from medspark.score.places import out_of_reach
 from medspark.score.predict import KEYS, Served
 from medspark.stages.run import Run
 from medspark.tables import delete, exists, full_path, list_paths
@@ -32,25 +33,26 @@ def is_local(spark: SparkSession) -> bool:
     return master == "local" or master.startswith("local[")
 
 
-def choose(spark: SparkSession, option: str, asked: Asked, addresses: list[str]) -> Chosen:
+def choose(spark: SparkSession, option: str, asked: Asked, reads: list[str], writes: list[str]) -> Chosen:
     """Whether workers do it themselves or Spark does.
 
     Args:
         spark: its executors' machines are asked, where they are not the driver's.
         option: the command's, for messages.
         asked: what the user wants.
-        addresses: of what must be within the workers' reach.
+        reads: addresses of what workers must be able to read.
+        writes: and of the folders where they must be able to write.
 
     Raises:
         TaskError: workers are asked for, and cannot reach them.
     """
     if asked == "spark":
         return Chosen("spark", "it was asked for")
-    problem = out_of_reach(addresses)
+    problem = out_of_reach(reads, writes)
     if problem is None and not is_local(spark):
         context = spark.sparkContext
         tasks = context.defaultParallelism
-        answers = context.parallelize(range(tasks), tasks).map(lambda _: out_of_reach(addresses)).collect()
+        answers = context.parallelize(range(tasks), tasks).map(lambda _: out_of_reach(reads, writes)).collect()
         problem = next((answer for answer in answers if answer is not None), None)
     if problem is None:
         return Chosen("workers", "it was asked for" if asked == "workers" else "they reach it")

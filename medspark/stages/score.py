@@ -154,7 +154,7 @@ def write_scores(
         AccountingError: there are more or fewer; then nothing is published.
     """
     make_folder(run.spark, run.store)  # a machine that does not see it then writes to a disk of its own
-    chosen = choose(run.spark, "--writer", writer, [full_path(run.spark, run.store)])
+    chosen = choose(run.spark, "--writer", writer, [], [full_path(run.spark, run.store)])
     run.receipt.counts["score"]["writer"] = chosen._asdict()
     write = _write_by_workers if chosen.kind == "workers" else _write_by_spark
     bands, reasons = write(run, bundle, cases, rejected, served, run_id)

@@ -135,7 +135,7 @@ def score_tensors_stage(
         files = parquet_files(spark, path)
         make_folder(spark, run.store)  # a machine that does not see it then writes to a disk of its own
         asked = "spark" if writer == "spark" else reader
-        chosen = choose(spark, "--reader", asked, [next(iter(files)), full_path(spark, run.store)])
+        chosen = choose(spark, "--reader", asked, [next(iter(files))], [full_path(spark, run.store)])
         run.receipt.counts["score"]["reader"] = chosen._asdict()
         if chosen.kind == "workers":
             run.receipt.counts["score"]["writer"] = chosen._asdict()

@@ -19,7 +19,7 @@ from medspark.encode.statistics import (
 from medspark.learning import Network
 
 LAYERS: Final = {"small": (64, 32), "medium": (256, 128), "large": (512, 256, 128)}
-"""Widths of the hidden layers by the task's `size`; a grid's convolutions are as wide as the last."""
+"""Widths of the hidden layers by the task's `size`, unless it has `hidden`."""
 KERNEL: Final = 3
 """Steps of a grid that a convolution sees at once."""
 NEVER: Final = -1e9
@@ -40,6 +40,11 @@ def build_network(statistics: Statistics, network: Network, l2: float, seed: int
     logits = [_member(inputs, sizes, network, l2, seed * 1000 + member) for member in range(network.members)]
     output = keras.layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]
     return keras.Model(inputs, output, name="members")
+
+
+def hidden_layers(network: Network) -> tuple[int, ...]:
+    """Widths of the hidden layers; a grid's convolutions are as wide as the last."""
+    return network.hidden or LAYERS[network.size]
 
 
 def serving_network(members: Any) -> Any:
@@ -102,7 +107,7 @@ def _grid(inputs: Inputs, name: str, size: int, network: Network, seed: int) -> 
     for at in range(2):
         init = keras.initializers.GlorotUniform(seed=seed + 1 + at)
         hidden = keras.layers.Conv1D(
-            LAYERS[network.size][-1], KERNEL, padding="same", activation="gelu", kernel_initializer=init
+            hidden_layers(network)[-1], KERNEL, padding="same", activation="gelu", kernel_initializer=init
         )(hidden)
     pooled = [keras.layers.GlobalAveragePooling1D()(hidden), keras.layers.GlobalMaxPooling1D()(hidden)]
     return keras.layers.Concatenate()(pooled)
@@ -120,7 +125,7 @@ def _present(ids: Any) -> Any:
 
 def _head(hidden: Any, network: Network, l2: float, seed: int) -> Any:
     init = keras.initializers.GlorotUniform
-    for at, width in enumerate(LAYERS[network.size]):
+    for at, width in enumerate(hidden_layers(network)):
         hidden = keras.layers.Dense(
             width,
             activation="gelu",

@@ -1,0 +1,81 @@
+"""Files where Spark's workers reach them without Spark: on disks, S3, GCS and HDFS, by Arrow. No Spark here."""
+
+import os
+import uuid
+
+import pyarrow as pa
+from pyarrow import fs
+
+_SCHEMES = {"s3a": "s3", "s3n": "s3"}
+"""Hadoop's names of file systems that Arrow names otherwise."""
+_FAILURES = (OSError, ValueError, ImportError, RuntimeError)
+"""What the clients raise."""
+
+
+def open_place(address: str) -> tuple[fs.FileSystem, str]:
+    """Arrow's file system for an address as Hadoop writes it (`file:/a`, `hdfs://h:p/a`, `s3a://b/a`), and the path.
+
+    Raises:
+        OSError, ValueError, ImportError, RuntimeError: there is no client for it here, or it does not answer.
+    """
+    scheme, colon, rest = address.partition(":")
+    if not colon or scheme == "file":
+        return fs.LocalFileSystem(), "/" + (rest if colon else address).lstrip("/")
+    if scheme == "hdfs":
+        return _hdfs(*rest.removeprefix("//").partition("/")[::2])
+    system, path = fs.FileSystem.from_uri(f"{_SCHEMES.get(scheme, scheme)}:{rest}")
+    return system, path
+
+
+def _hdfs(server: str, path: str) -> tuple[fs.FileSystem, str]:
+    """HDFS by a client that needs neither Java nor Hadoop's libraries, as a worker's machine may have neither."""
+    from hdfs_native.fsspec import HdfsFileSystem
+
+    if "SPARK_USER" in os.environ:  # a container's own user is another
+        os.environ.setdefault("HADOOP_USER_NAME", os.environ["SPARK_USER"])
+    host, _, port = server.partition(":")
+    system = HdfsFileSystem(host or None, int(port) if port else None)
+    return fs.PyFileSystem(fs.FSSpecHandler(system)), f"/{path}"
+
+
+def out_of_reach(reads: list[str], writes: list[str]) -> str | None:
+    """What this machine cannot read, or cannot write to, and why; None where all is well.
+
+    Args:
+        reads: addresses of files.
+        writes: addresses of folders; a file is written there, and deleted.
+    """
+    for address in [*reads, *writes]:
+        try:
+            system, path = open_place(address)
+            if system.get_file_info(path).type == fs.FileType.NotFound:
+                return f"{address} is not there"
+        except _FAILURES as error:
+            return f"there is no client for {address.split(':')[0]}: ({type(error).__name__})"
+    for address in writes:
+        try:
+            trial = f"{address}/_trial.{uuid.uuid4().hex}"
+            put(pa.py_buffer(b"can this machine write here?"), trial)
+            system, path = open_place(trial)
+            system.delete_file(path)
+        except _FAILURES as error:
+            return f"{address} cannot be written to ({type(error).__name__})"
+    return None
+
+
+def put(content: pa.Buffer, address: str) -> None:
+    """Write a file whole: to a name that no reader looks at, then renamed."""
+    system, path = open_place(address)
+    folder, _, name = path.rpartition("/")
+    if isinstance(system, fs.S3FileSystem | fs.GcsFileSystem):  # an object appears when it is whole
+        aside = path
+    else:
+        system.create_dir(folder)
+        aside = f"{folder}/_{name}.{uuid.uuid4().hex[:8]}"
+    with system.open_output_stream(aside) as stream:
+        stream.write(content)
+    if aside == path:
+        return
+    if isinstance(system, fs.PyFileSystem) and system.get_file_info(path).type == fs.FileType.File:
+        system.delete_file(path)  # HDFS renames to no name that is taken
+    system.move(aside, path)
