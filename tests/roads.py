@@ -1,5 +1,6 @@
 """Made-up stays, and the whole road on them: what the tests of several stages walk."""
 
+import json
 import math
 import random
 
@@ -39,6 +40,11 @@ def write(path, lines, header=HEADER):
 def new_run(spark, store):
     quiet = Console(quiet=True)
     return Run(spark, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
+
+
+def receipt_in(said):
+    """The receipt that a command with --json printed among its launcher's words."""
+    return json.JSONDecoder().raw_decode(said, said.index("{\n"))[0]
 
 
 def walk(spark, store, task):

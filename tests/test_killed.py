@@ -3,7 +3,6 @@
 Each run scores 200 small files of tensors, one after the other, so that there is a middle.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import pyspark
 import pytest
 from processes import WORKER, family, runs
-from roads import new_run
+from roads import new_run, receipt_in
 
 from medspark.bundle import load_bundle
 from medspark.stages import encode_stage
@@ -67,8 +66,7 @@ def begin(road, tensors: Path, store: Path, reader: str, master: str) -> subproc
 def finished(run: subprocess.Popen, store: Path) -> dict:
     """The receipt of a run, at its end."""
     assert run.wait(300) == 0, (store / "said").read_text()[-4000:]
-    said = (store / "said").read_text()
-    return json.loads(said[said.index("{\n") :])
+    return receipt_in((store / "said").read_text())
 
 
 def written(store: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from medspark.score.pieces import NO_ROWS, Piece, Sink, finished_piece, write_em
 from medspark.score.places import out_of_reach
 from medspark.score.predict import KEYS, Served
 from medspark.stages.run import Run
-from medspark.tables import delete, exists, full_path, list_paths
+from medspark.tables import delete, full_path, list_paths
 
 Asked = Literal["auto", "workers", "spark"]
 
@@ -73,8 +73,7 @@ def frame_to_pieces(spark: SparkSession, cases: DataFrame, served: Served, sink:
     Returns:
         All pieces that there are now, and how many scores were there before.
     """
-    paths = list_paths(spark, sink.scores) if exists(spark, sink.scores) else []
-    there = [finished_piece(sink, path.rsplit("/", 1)[-1]) for path in paths if not _is_hidden(path)]
+    there = (finished_piece(sink, name) for name in names_in(spark, sink.scores) if name.startswith("part-"))
     finished = [piece for piece in there if piece is not None]
     keep_only(spark, sink, finished)
     for folder, names in {
@@ -90,8 +89,9 @@ def frame_to_pieces(spark: SparkSession, cases: DataFrame, served: Served, sink:
     return pieces, sum(sum(piece.bands.values()) for piece in finished)
 
 
-def _is_hidden(path: str) -> bool:
-    return path.rsplit("/", 1)[-1].startswith(("_", ".")) or path.endswith(NO_ROWS)
+def names_in(spark: SparkSession, folder: str) -> set[str]:
+    """The names of what lies in a folder, which may not be there."""
+    return {path.rsplit("/", 1)[-1] for path in list_paths(spark, folder)}
 
 
 def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
@@ -101,13 +101,12 @@ def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
         AccountingError: a piece is not there.
     """
     names = {piece.name for piece in pieces}
-    found = {f: list_paths(spark, f) if exists(spark, f) else [] for f in (sink.scores, sink.rejected)}
-    for path in (path for paths in found.values() for path in paths):
-        if path.rsplit("/", 1)[-1] not in names | {NO_ROWS}:
-            delete(spark, path)
-    missing = names - {path.rsplit("/", 1)[-1] for path in found[sink.scores]}
+    missing = names - names_in(spark, sink.scores)
     if missing:
         raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
+    for folder in (sink.scores, sink.rejected):
+        for name in names_in(spark, folder) - names - {NO_ROWS}:
+            delete(spark, f"{folder}/{name}")
 
 
 def counts_of(pieces: Iterable[Piece]) -> tuple[dict[str, int], dict[str, int]]:

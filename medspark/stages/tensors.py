@@ -18,7 +18,7 @@ from medspark.score.frames import located
 from medspark.score.pieces import Piece, Sink, write_empty
 from medspark.score.predict import Served
 from medspark.score.row_groups import Unit, plan_units, schema_of, score_unit
-from medspark.stages.pieces import Asked, choose, counts_of, keep_only, sink_of
+from medspark.stages.pieces import Asked, choose, counts_of, keep_only, names_in, sink_of
 from medspark.stages.run import Run, read_facts, write_facts
 from medspark.stages.score import (
     Eligible,
@@ -34,7 +34,6 @@ from medspark.tables import (
     current_version,
     delete,
     full_path,
-    list_paths,
     make_folder,
     parquet_files,
     publish,
@@ -166,7 +165,7 @@ def _score_by_workers(
     spark = run.spark
     sink = sink_of(run, bundle, run_id)
     units = plan_units(files, served)
-    there = {path.rsplit("/", 1)[-1] for path in list_paths(spark, sink.scores)}
+    there = names_in(spark, sink.scores)
     pieces = _run_units(spark, units, served, sink)
     write_empty(schema_of(next(iter(files))), sink, scores=not units)
     keep_only(spark, sink, pieces)
