@@ -15,6 +15,7 @@ count; it writes as much as the peers do, a key and a probability, where medspar
 """
 
 import argparse
+import inspect
 import itertools
 import json
 import os
@@ -481,10 +482,17 @@ def documented(spark: Any, place: Path) -> Any:
         def predict(*inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return risk(model.predict(dict(zip(names, inputs, strict=True)), verbose=0))
 
-        return predict
+        return with_inputs(predict, names)
 
     shapes = [[width] for width in widths_of(place).values()]
     return predict_batch_udf(make_predict, return_type=DoubleType(), batch_size=BATCH, input_tensor_shapes=shapes)
+
+
+def with_inputs(predict: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
+    """The function with a signature that says how many inputs there are, which predict_batch_udf looks at."""
+    one = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    predict.__signature__ = inspect.Signature([inspect.Parameter(name, one) for name in names])  # type: ignore[attr-defined]
+    return predict
 
 
 def tuned(spark: Any, place: Path) -> Any:
@@ -504,7 +512,7 @@ def tuned(spark: Any, place: Path) -> Any:
             given = zip(names, inputs, strict=True)
             return risk(engine({name: array.astype(kinds[name], copy=False) for name, array in given}))
 
-        return predict
+        return with_inputs(predict, names)
 
     shapes = [[width] for width in widths_of(place).values()]
     return predict_batch_udf(make_predict, return_type=DoubleType(), batch_size=BATCH, input_tensor_shapes=shapes)

@@ -50,7 +50,7 @@ def shaped(batch: pa.RecordBatch, widths: dict[str, int]) -> tuple[Arrays, Reaso
         flat = column.flatten()  # heeds slices, as `values` does not; drops null rows
         if column.null_count or flat.null_count or not _is_rectangle(column, flat, width):
             found[name], misshapen = _rows_of_width(column, width)
-            reasons = _with(reasons, misshapen, f"{name} is null or not {width} numbers")
+            reasons = with_reason(reasons, misshapen, f"{name} is null or not {width} numbers")
         else:
             found[name] = flat.to_numpy(zero_copy_only=True).reshape(len(column), width)
     return found, reasons
@@ -96,7 +96,7 @@ def without_unsound(tensors: Arrays, sizes: dict[str, int], reasons: Reasons | N
         unsound = _outside(array, sizes[name]) if ids else _not_finite(array)
         says = f"{name} has an id outside its vocabulary" if ids else f"{name} is not finite"
         if unsound is not None:
-            reasons = _with(reasons, unsound, says)
+            reasons = with_reason(reasons, unsound, says)
         found[name] = array if unsound is None else np.where(unsound[:, None], np.zeros((), array.dtype), array)
     return found, reasons
 
@@ -115,7 +115,7 @@ def _outside(array: npt.NDArray[Any], size: int) -> Bools | None:
     return np.asarray(((array < 0) | (array >= size)).any(axis=1))
 
 
-def _with(reasons: Reasons | None, rows: Bools, says: str) -> Reasons | None:
+def with_reason(reasons: Reasons | None, rows: Bools, says: str) -> Reasons | None:
     """The reasons with one more for some rows; the first one of a row stays."""
     if not rows.any():
         return reasons

@@ -32,8 +32,6 @@ from medspark.score.predict import ANSWERS, KEYS
 
 NO_ROWS = "part-none.parquet"
 """The file without rows."""
-GROUP_ROWS = 2**17
-"""Rows of a row group, about."""
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _COUNTS = b"medspark.counts"
 _REPEATED = (RUN_ID, BUNDLE_ID, RISK_BAND, FILE, REASON)
@@ -77,12 +75,12 @@ def finished_piece(sink: Sink, name: str) -> Piece | None:
     return Piece(name, counts["bands"], counts["reasons"], loads=0)
 
 
-def write_piece(name: str, answers: Iterable[pa.RecordBatch], sink: Sink, file: str | None = None) -> Piece | None:
-    """Write what `score_batch` gives for a task's rows, and say what it counts; None, and no file, where it has none.
+def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | None = None) -> Piece | None:
+    """Write what `answers_of` gives for a task's rows, and say what it counts; None, and no file, where it has none.
 
     Args:
         name: of the file. A task that runs again has the same and takes the place of what it wrote before.
-        answers: batches; they are held only until they are encoded.
+        answers: tables, none of them without rows; they are held only until they are encoded.
         sink: where to.
         file: where the rows came from, for those that are rejected.
     """
@@ -92,7 +90,7 @@ def write_piece(name: str, answers: Iterable[pa.RecordBatch], sink: Sink, file: 
     unscored: list[pa.Table] = []
 
     def scored() -> Iterator[pa.Table]:
-        for table in _tables(answers):
+        for table in answers:
             rows = _score_rows(table, sink)
             found = pc.value_counts(rows[RISK_BAND].combine_chunks()).to_pylist()
             bands.update({count["values"]: count["counts"] for count in found})
@@ -109,21 +107,6 @@ def write_piece(name: str, answers: Iterable[pa.RecordBatch], sink: Sink, file: 
         put(rejected, f"{sink.rejected}/{name}")
     put(encoded, f"{sink.scores}/{name}")  # last: it says "finished"
     return Piece(name, dict(bands), dict(reasons), loads() - before)
-
-
-def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The batches, some at a time; none without rows."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        if batch.num_rows:
-            held.append(batch)
-            rows += batch.num_rows
-        if rows >= GROUP_ROWS:
-            yield pa.Table.from_batches(held)
-            held, rows = [], 0
-    if held:
-        yield pa.Table.from_batches(held)
 
 
 def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from medspark.columns import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
 from medspark.encode.encoder import encode, short_batches
 from medspark.encode.statistics import Statistics, from_json
-from medspark.encode.tensors import shaped, without_unsound
+from medspark.encode.tensors import Reasons, shaped, with_reason, without_unsound
 from medspark.evaluate.calibration import Calibration, apply_calibration
 from medspark.score.engine import Engine, EngineKind, engine_for
 
@@ -23,6 +23,8 @@ KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
 ANSWERS = (LOGIT, PROBABILITY, RISK_BAND, REASON)
 LOWEST_BAND = "low"
 UNSCORABLE = "unscorable: "
+HELD_BYTES = 32 * 2**20
+"""Of the batches whose answers are made, and written, together: their keys may keep all of them in memory."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -62,12 +64,8 @@ def load_engine(served: Served) -> Engine:
     return engine_for(served.kind, Path(served.network), served.digest)
 
 
-def score_batch(batch: pa.RecordBatch, served: Served, engine: Engine) -> pa.RecordBatch:
-    """The keys of the n rows of a batch, each with its answers, or with the reason why it has none; no Spark needed.
-
-    Returns:
-        KEYS as they came, LOGIT and PROBABILITY (double), RISK_BAND (a dictionary of strings), all three null where
-        there is no score, and REASON (string), null where there is one.
+def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Floats, Reasons | None]:
+    """The logit of each of a batch's n rows, (n,), and why a row has none; no Spark needed.
 
     Raises:
         InputError: a column of the tensors is absent or of another type.
@@ -78,20 +76,30 @@ def score_batch(batch: pa.RecordBatch, served: Served, engine: Engine) -> pa.Rec
     else:
         tensors, reasons = encode(batch, statistics), None
     tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)
-    logit = engine(tensors) if batch.num_rows else np.empty(0)
+    logit = engine(tensors)
     unanswered = ~np.isfinite(logit)
-    unscored = None
+    if unanswered.any():
+        reasons = with_reason(reasons, unanswered, "the network's answer is not finite")
+    return logit, reasons
+
+
+def answers_of(keys: pa.Table, logit: Floats, reasons: Reasons | None, served: Served) -> pa.Table:
+    """The keys of n rows, each with its answers, or with the reason why it has none.
+
+    Returns:
+        KEYS as they came, LOGIT and PROBABILITY (double), RISK_BAND (a dictionary of strings), all three null where
+        there is no score, and REASON (string), null where there is one.
+    """
+    unscored: npt.NDArray[np.bool_] | None = None
     reason = pa.nulls(len(logit), pa.string())
-    if unanswered.any() or reasons is not None:
-        reasons = np.full(len(logit), None, object) if reasons is None else reasons
-        reasons[unanswered & (reasons == None)] = "the network's answer is not finite"  # noqa: E711 (elementwise)
-        unscored = reasons != None  # noqa: E711 (elementwise)
+    if reasons is not None:
+        unscored = np.array([text is not None for text in reasons])
         reason = pa.array([None if text is None else UNSCORABLE + text for text in reasons], pa.string())
+        logit = np.where(unscored, np.nan, logit)
     probability = apply_calibration(served.calibration, logit)
-    band = band_of(probability, served.bands, unscored)
     numbers = [pa.array(values, mask=unscored) for values in (logit, probability)]
-    keys = [batch.column(key) for key in KEYS]
-    return pa.RecordBatch.from_arrays([*keys, *numbers, band, reason], names=[*KEYS, *ANSWERS])
+    answers = [*numbers, band_of(probability, served.bands, unscored), reason]
+    return pa.table([*keys.columns, *answers], names=[*KEYS, *ANSWERS])
 
 
 def band_of(
@@ -104,15 +112,43 @@ def band_of(
     return pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int8), mask=unscored), names)
 
 
-def answer_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
-    """Score Arrow batches as `score_batch` does, of wide features a part at a time; no Spark needed."""
+def answer_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.Table]:
+    """Score Arrow batches, of wide features a part at a time, and give what `answers_of` says of many; no Spark needed.
+
+    Keys and logits are held for some batches: what is done once for these costs little a row.
+    """
     engine = load_engine(served)
+    held: list[_Held] = []
+    size = 0
     for batch in short_batches(batches, statistics_of(served)):
-        yield score_batch(batch, served, engine)
+        if batch.num_rows:
+            held.append(_Held(batch.select(KEYS), *logits_of(batch, served, engine)))
+            size += batch.nbytes
+        if size >= HELD_BYTES:
+            yield _together(held, served)
+            held, size = [], 0
+    if held:
+        yield _together(held, served)
+
+
+class _Held(NamedTuple):
+    keys: pa.RecordBatch
+    logit: Floats
+    reasons: Reasons | None
+
+
+def _together(held: list[_Held], served: Served) -> pa.Table:
+    reasons = None
+    if any(part.reasons is not None for part in held):
+        none = (np.full(len(part.logit), None, object) if part.reasons is None else part.reasons for part in held)
+        reasons = np.concatenate([*none])
+    keys = pa.Table.from_batches([part.keys for part in held])
+    return answers_of(keys, np.concatenate([part.logit for part in held]), reasons, served)
 
 
 def predict_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
-    """The same with the names of the bands written out, as Spark takes them."""
+    """The same as batches with the names of the bands written out, as Spark takes them."""
     for found in answer_batches(batches, served):
         place = found.schema.get_field_index(RISK_BAND)
-        yield found.set_column(place, RISK_BAND, found.column(place).dictionary_decode())
+        names = found.column(place).combine_chunks().dictionary_decode()
+        yield from found.set_column(place, RISK_BAND, names).combine_chunks().to_batches()

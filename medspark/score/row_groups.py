@@ -17,7 +17,7 @@ from medspark.encode.statistics import Statistics
 from medspark.score.engine import ROWS
 from medspark.score.pieces import Piece, Sink, finished_piece, write_piece
 from medspark.score.places import open_place
-from medspark.score.predict import KEYS, Served, columns_read, load_engine, score_batch, statistics_of
+from medspark.score.predict import KEYS, Served, answer_batches, columns_read, statistics_of
 
 UNIT_BYTES = 32 * 2**20
 """Encoded numbers of one unit of work, more only where a row group is larger."""
@@ -83,20 +83,18 @@ def score_unit(unit: Unit, served: Served, sink: Sink) -> Piece:
     """Read, score and write one unit, or find that it is done."""
     piece = finished_piece(sink, unit.piece)
     if piece is None:
-        piece = write_piece(unit.piece, _answers(unit, served), sink, unit.place)
+        piece = write_piece(unit.piece, answer_batches(_batches(unit, served), served), sink, unit.place)
     assert piece is not None, "a unit has rows"
     return piece
 
 
-def _answers(unit: Unit, served: Served) -> Iterator[pa.RecordBatch]:
-    engine = load_engine(served)
+def _batches(unit: Unit, served: Served) -> Iterator[pa.RecordBatch]:
     system, path = open_place(unit.file)
     columns = [*KEYS, *columns_read(served)]
     rows = batch_rows(statistics_of(served))
     groups = list(range(unit.first, unit.last))
     with system.open_input_file(path) as source, pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER) as file:
-        for batch in file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False):
-            yield score_batch(batch, served, engine)
+        yield from file.iter_batches(rows, row_groups=groups, columns=columns, use_threads=False)
 
 
 def batch_rows(statistics: Statistics) -> int:
