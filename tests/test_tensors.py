@@ -267,7 +267,7 @@ def test_a_raw_number_past_what_the_network_can_hold_is_rejected_alone(spark, tm
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, encoded, tmp_path, units, way):
     options = WAYS[way]
-    rewritten(spark, road, encoded, tmp_path, files=4)
+    rewritten(spark, road, encoded, tmp_path, change=spoil, files=4)
     expected, run = score_tensors(spark, road, tmp_path, f"stopped-{way}", **options)
     store = road["folder"] / f"stopped-{way}"
     (scores,) = (path for path in (store / "scores").iterdir() if path.is_dir())
@@ -282,6 +282,8 @@ def test_a_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, encode
     assert again == expected
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # what was finished was not scored again
     assert run.receipt.counts["score"]["scored_before"] == rows_kept > 0
+    assert run.receipt.counts["score"]["rejected"] == REASONS
+    assert read_table(spark, run.store, "rejected").count() == sum(REASONS.values())
 
 
 def test_what_one_way_left_is_not_counted_twice_by_another(spark, road, encoded, tmp_path, units):
