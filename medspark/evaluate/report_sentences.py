@@ -209,7 +209,7 @@ def model(data: "ReportData") -> list[Fact]:
     settings = [
         (words(key), _setting(value))
         for section in (data.task.network, data.task.training)
-        for key, value in section.model_dump(mode="json").items()
+        for key, value in section.model_dump(mode="json", exclude_none=True).items()
     ]
     difference = data.engine.get("litert_max_difference")
     engine = "TensorFlow" if difference is None else f"LiteRT, at most {difference:.1e} from Keras in a logit"
@@ -217,6 +217,8 @@ def model(data: "ReportData") -> list[Fact]:
 
 
 def _setting(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_setting, value))
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 
