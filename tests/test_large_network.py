@@ -13,6 +13,7 @@ from roads import receipt_in, scores_of, stays, walk, write
 from tasks import stays_at
 
 from medspark.bundle import LITERT, load_bundle
+from medspark.score.engine import ROWS
 
 pytestmark = pytest.mark.integration
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 MB = 2**20
 WITHOUT_NETWORK = 250 * MB
 """What a worker takes beside its network: Python, numpy, pyarrow, LiteRT and some batches."""
+HIDDEN = [8192, 6144]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def large(spark, tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
     source = write(folder / "stays.csv", stays(600))
     training = {"epochs": 1, "batch_size": 128, "learning_rate": 1e-4}
-    task = stays_at(source, network={"hidden": [8192, 6144]}, training=training)
+    task = stays_at(source, network={"hidden": HIDDEN}, training=training)
     bundle, _ = walk(spark, folder / "store", task)
     return bundle, source
 
@@ -66,4 +68,6 @@ def test_a_network_of_50_million_weights_is_scored_by_executors_as_by_one_thread
     assert alone["counts"]["score"]["engine"] == receipt["counts"]["score"]["engine"] == "litert"
     assert scores_of(spark, tmp_path / "executors") == scores_of(spark, tmp_path / "alone")  # bit for bit
     assert receipt["counts"]["score"]["loads"] <= 2  # once in each worker
-    assert 0 < memory < WITHOUT_NETWORK + 2 * size  # the file's pages, which workers share, and LiteRT's own copy
+    of_one_call = ROWS * sum(HIDDEN) * 4  # what the layers pass on, as 32-bit floats
+    # twice the network: the file's pages, which workers share, and LiteRT's own copy
+    assert 0 < memory < WITHOUT_NETWORK + 2 * size + of_one_call
