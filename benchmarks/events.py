@@ -119,9 +119,11 @@ def tell(found: dict[int, Size]) -> None:
                 print(f"  {way} takes {ways[way].seconds / one.seconds:.2f} of medspark's time")
     sizes = sorted(found)
     for small, large in pairwise(sizes):
-        before, after = (found[size].ways["features, 1 window"].seconds for size in (small, large))
         times = found[large].events / found[small].events
-        print(f"\nfrom {small} to {large} M events, {times:.3g} times as many: {after / before:.1f} times the time")
+        print(f"\nfrom {small} to {large} M events, {times:.3g} times as many")
+        for way in ("clean", *(f"features, {name}" for name in WINDOWS)):
+            before, after = (found[size].ways[way].seconds for size in (small, large))
+            print(f"  {way:<22}{after / before:>8.1f} times the time")
 
 
 def write_task(folder: Path, name: str, days: list[int]) -> Path:

@@ -75,7 +75,7 @@ def _broken(violations: list[Violation], action: str, where: Column) -> list[Col
 
 def _and(rules: str, more: list[Column]) -> Column:
     """The rules broken so far and more of them, one a line."""
-    return F.concat_ws(BETWEEN, F.when(F.col(rules) != "", F.col(rules)), *more)
+    return F.concat_ws(BETWEEN, F.nullif(F.col(rules), F.lit("")), *more) if more else F.col(rules)
 
 
 def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:

@@ -22,16 +22,25 @@ from medspark.raw_table import RawTable
 def readable(path: str) -> Iterator[None]:
     """Turn Spark's failure to read a file into one sentence; its own text may hold a patient's values."""
     try:
-        yield
+        with expressions_hold():
+            yield
     except (PySparkException, Py4JJavaError) as error:  # Spark raises the one or the other
-        text = str(error)
-        if any(sign in text for sign in _EXPRESSION_SIGNS):
-            raise InputError(
-                "an expression of the task fails on some row: guard it with try_divide, nullif or try_cast. "
-                "It is one under derived or checks, or of a mapping's events."
-            ) from error
-        hint = next((hint for sign, hint in _SIGNS.items() if sign in text), "The log has Spark's own words.")
+        hint = next((hint for sign, hint in _SIGNS.items() if sign in str(error)), "The log has Spark's own words.")
         raise InputError(f"{path}: a file cannot be read. {hint}") from error
+
+
+@contextmanager
+def expressions_hold() -> Iterator[None]:
+    """Turn the failure of an expression on some row into one sentence. Other failures pass."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        if not any(sign in str(error) for sign in _EXPRESSION_SIGNS):
+            raise
+        raise InputError(
+            "an expression of the task fails on some row: guard it with try_divide, nullif or try_cast. "
+            "It is one under derived or checks, or of a mapping's events."
+        ) from error
 
 
 _EXPRESSION_SIGNS = (

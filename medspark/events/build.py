@@ -9,7 +9,7 @@ from itertools import chain
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, SET_ASIDE
+from medspark.clean.judge import SET_ASIDE
 from medspark.clean.values import NUMBER
 from medspark.columns import (
     AVAILABLE_TIME,
@@ -26,6 +26,7 @@ from medspark.expressions import spark_sql
 from medspark.mapping import PLACEHOLDER, EventRule, MappedTable, Mapping, ValueRule
 
 EVENTS = "_events"
+EVENT_COUNT = "_event_count"
 NON_EVENT = "_non_event"
 """The name of the rule by which a row is no event."""
 NO_EVENT, BAD_UNIT, OUT_OF_RANGE = "event: none", "value: unit", "value: range"
@@ -39,29 +40,41 @@ _RAW, _FACTOR, _OFFSET, _RULE = "raw", "factor", "offset", "rule"
 
 
 def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataFrame:
-    """Add the events of each row (EVENTS), the rule that passes it over (NON_EVENT), and what sets it aside.
+    """Add each row's events by the rules (EVENTS), the rule that passes it over (NON_EVENT), and what sets it aside.
 
-    The subject is the column SUBJECT_ID of the result.
+    EVENTS has a place for each rule, null where the row has no event by it; EVENT_COUNT says how many it has. The
+    subject is the column SUBJECT_ID of the result.
+
+    Every event is a column of its own first, and no step is a function of arrays: Spark compiles those not, and would
+    walk through the rules of the whole row.
     """
     skipped = [F.when(F.expr(spark_sql(skip.when)), skip.name) for skip in table.skip]
-    made = [_event(rule, mapping) for rule in table.events]
-    events = F.array_compact(F.array(*made))
+    names = [f"_event:{at}" for at in range(len(table.events))]
     rows = judged.withColumns(
         {
             SUBJECT_ID: F.col(quoted(table.subject)),
             NON_EVENT: F.coalesce(*skipped) if skipped else F.lit(None).cast("string"),
-            EVENTS: events,
+            **{name: _event(rule, mapping) for name, rule in zip(names, table.events, strict=True)},
         }
     )
+    events = [F.col(quoted(name)) for name in names]
     if mapping.values:
-        rows = rows.withColumn(EVENTS, F.transform(EVENTS, lambda event: _in_one_unit(event, mapping.values)))
-        broken = F.element_at(F.filter(F.transform(EVENTS, lambda event: event[_RULE]), F.isnotnull), 1)
-        broken = F.when(F.size(F.filter(EVENTS, lambda event: event[_RULE].isNotNull())) > 0, broken)
+        rows = rows.withColumns(
+            {name: _in_one_unit(event, mapping.values) for name, event in zip(names, events, strict=True)}
+        )
+        broken = F.coalesce(*(event[_RULE] for event in events))
     else:
         broken = F.lit(None).cast("string")
-    fault = F.when(F.col(SUBJECT_ID).isNull() | (F.size(EVENTS) == 0), NO_EVENT).otherwise(broken)
+    count = reduce(Column.__add__, (event.isNotNull().cast("int") for event in events))
+    fault = F.when(F.col(SUBJECT_ID).isNull() | (count == 0), NO_EVENT).otherwise(broken)
     fault = F.when(F.col(NON_EVENT).isNull() & (F.col(SET_ASIDE) == ""), fault)
-    return rows.withColumn(SET_ASIDE, F.concat_ws(BETWEEN, F.when(F.col(SET_ASIDE) != "", F.col(SET_ASIDE)), fault))
+    return rows.withColumns(
+        {
+            EVENTS: F.array(*events),
+            EVENT_COUNT: count,
+            SET_ASIDE: F.coalesce(fault, F.col(SET_ASIDE)),
+        }
+    ).drop(*names)
 
 
 def _event(rule: EventRule, mapping: Mapping) -> Column:
@@ -139,7 +152,8 @@ def _time(rule: EventRule, mapping: Mapping) -> tuple[Column, Column]:
 def _in_one_unit(event: Column, rules: dict[str, ValueRule]) -> Column:
     """The event with its number in its code's unit, and the value rule that it breaks."""
     number, unit, code = event[NUMERIC_VALUE], event[UNIT], event[CODE]
-    value, named, fault = number, unit, F.lit(None).cast("string")
+    never = F.when(F.lit(False), F.lit(None))
+    value, named, fault = never, never, never
     for name, rule in rules.items():
         converted, its_unit, known = _converted(number, unit, rule)
         outside = F.lit(False)
@@ -148,12 +162,12 @@ def _in_one_unit(event: Column, rules: dict[str, ValueRule]) -> Column:
         if rule.range is not None and rule.range.high is not None:
             outside = outside | (converted > rule.range.high)
         this = (code == name) & number.isNotNull()
-        value = F.when(this & known, converted).otherwise(value)
-        named = F.when(this, its_unit).otherwise(named)
-        fault = F.when(this & ~known, BAD_UNIT).when(this & outside, OUT_OF_RANGE).otherwise(fault)
+        value = value.when(this & known, converted)
+        named = named.when(this, its_unit)
+        fault = fault.when(this & ~known, BAD_UNIT).when(this & outside, OUT_OF_RANGE)
     kept = {column: event[column] for column in (CODE, TIME, TEXT_VALUE, ENCOUNTER_ID, AVAILABLE_TIME)}
-    kept |= {NUMERIC_VALUE: value, UNIT: named, _RULE: fault}
-    return F.struct(*(column.alias(name) for name, column in kept.items()))
+    kept |= {NUMERIC_VALUE: value.otherwise(number), UNIT: named.otherwise(unit), _RULE: fault}
+    return F.when(event.isNotNull(), F.struct(*(column.alias(name) for name, column in kept.items())))
 
 
 def _converted(number: Column, unit: Column, rule: ValueRule) -> tuple[Column, Column, Column]:

@@ -17,13 +17,13 @@ from pyspark.sql import functions as F
 from medspark.clean import sources
 from medspark.clean.clean import quarantine_rows, require_whole_files
 from medspark.clean.judge import BETWEEN, COPY, EMPTIED, FAILED, KEPT, QUARANTINED, SET_ASIDE, STATUS, mark_duplicates
-from medspark.clean.rows import judge_typed, readable, text_rows, typed_rows
+from medspark.clean.rows import expressions_hold, judge_typed, readable, text_rows, typed_rows
 from medspark.clean.sources import REPAIRED, Survey
 from medspark.columns import EVENT_COLUMNS, SUBJECT_ID
 from medspark.databases import OpenSource, open_source
 from medspark.errors import AccountingError, InputError
 from medspark.event_task import EventSource
-from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
+from medspark.events.build import EVENT_COUNT, EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.mapping import MappedTable, Mapping
 from medspark.raw_table import RawTable, TableSource
 from medspark.tables import list_files
@@ -87,13 +87,15 @@ def read_events(
             with readable(place):
                 counts = _count(tables)
             _require_sound(counts, tables, repairs)
-            yield Events(
+            events = Events(
                 records=_records(tables),
                 quarantine=_quarantine(tables, counts),
                 counts={name: found.counts for name, found in counts.items()},
                 fingerprint=_fingerprint(tables),
                 files=sum(len(table.survey.files) for table in tables),
             )
+            with expressions_hold():  # the values of events are worked out when they are written, not to count them
+                yield events
         finally:  # else the session's next read of a table would get these rows again
             for table in tables:
                 if table.cached is not None:
@@ -207,7 +209,7 @@ def _count(tables: list[_Table]) -> dict[str, _Found]:
             FAILED,
             REPAIRED,
             NON_EVENT,
-            F.size(EVENTS).alias("events"),
+            F.col(EVENT_COUNT).alias("events"),
         )
         for table in _with_rows(tables)
     ]
@@ -282,11 +284,11 @@ def _records(tables: list[_Table]) -> DataFrame:
     """The events of all tables, one row each."""
     _require_one_subject_type(tables)
     parts = [
-        table.judged.where(F.col(STATUS) == KEPT).select(SUBJECT_ID, F.explode(EVENTS).alias("_event"))
+        table.judged.select(SUBJECT_ID, F.explode(F.when(F.col(STATUS) == KEPT, F.col(EVENTS))).alias("_event"))
         for table in _with_rows(tables)
     ]
     columns = [F.col(f"_event.{name}") for name in EVENT_COLUMNS if name != SUBJECT_ID]
-    return reduce(DataFrame.unionByName, parts).select(SUBJECT_ID, *columns)
+    return reduce(DataFrame.unionByName, parts).where("_event is not null").select(SUBJECT_ID, *columns)
 
 
 def _require_one_subject_type(tables: list[_Table]) -> None:

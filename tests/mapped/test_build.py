@@ -34,7 +34,8 @@ def build(spark: SparkSession) -> Build:
         found = add_events(frame.select(*typed, F.lit("").alias(SET_ASIDE)), whole.tables["t"], whole)
         kinds = {TIME: "string", AVAILABLE_TIME: "string", NUMERIC_VALUE: "double"}
         shown = F.transform(
-            EVENTS, lambda event: F.struct(*(event[part].cast(kinds.get(part, "string")).alias(part) for part in PARTS))
+            F.array_compact(EVENTS),
+            lambda event: F.struct(*(event[part].cast(kinds.get(part, "string")).alias(part) for part in PARTS)),
         )
         collected = found.select(SET_ASIDE, NON_EVENT, shown.alias(EVENTS)).collect()
         return [(row[SET_ASIDE], row[NON_EVENT], [event.asDict() for event in row[EVENTS]]) for row in collected]
