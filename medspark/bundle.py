@@ -47,7 +47,12 @@ class Bundle(NamedTuple):
 
 def bundle_id_of(folder: Path) -> str:
     """The id of a bundle's files: 16 hexadecimal digits."""
-    digests = {name: file_digest(folder / name) for name in SCORED_BY if (folder / name).exists()}
+    return _id_of(_digests(folder))
+
+
+def _id_of(files: dict[str, str]) -> str:
+    """The same, by the digest of each file."""
+    digests = {name: files[name] for name in SCORED_BY if name in files}
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -60,8 +65,8 @@ def save_bundle(parent: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
     try:
         facts = write(folder)
-        bundle_id = bundle_id_of(folder)
-        files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+        files = _digests(folder)
+        bundle_id = _id_of(files)
         manifest = {"format": FORMAT, "bundle_id": bundle_id, "files": files, **facts}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         place = parent / bundle_id
@@ -93,7 +98,7 @@ def load_bundle(path: str | Path) -> Bundle:
     if manifest.get("format") != FORMAT:
         raise BundleError(f"{path}: expected bundle format {FORMAT}, received {manifest.get('format')}")
     problems = list(_differences(path, files))
-    if not problems and bundle_id_of(path) != bundle_id:
+    if not problems and _id_of(files) != bundle_id:
         problems = [f"the id {bundle_id} is not the one of its files"]
     if problems:
         raise BundleError(f"{path} is not the bundle that was written\n" + "\n".join(f"  - {p}" for p in problems))
@@ -111,6 +116,11 @@ def _differences(path: Path, files: dict[str, str]) -> Iterable[str]:
     for item in sorted(path.iterdir()):
         if item.name not in files and item.name != MANIFEST:
             yield f"{item.name} was added"
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The digest of each file of a folder, by its name."""
+    return {path.name: file_digest(path) for path in sorted(folder.iterdir())}
 
 
 def file_digest(path: Path) -> str:
