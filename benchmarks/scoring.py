@@ -16,7 +16,6 @@ count; it writes as much as the peers do, a key and a probability, where medspar
 
 import argparse
 import inspect
-import itertools
 import json
 import os
 import shutil
@@ -173,13 +172,10 @@ def watch(command: list[str], more: dict[str, str]) -> dict[str, Any]:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
 
         def sample() -> None:
-            # Adding up shared pages takes 20 ms of a core, which is then not there for what is measured
-            for at in itertools.count():
-                if over.wait(0.2):
-                    return
-                most["worker"] = max(most["worker"], peak_of_workers(process.pid))
-                if at % 10 == 0:
-                    most["whole"] = max(most["whole"], proportional_memory(process.pid))
+            # Seldom, as adding up shared pages takes a core for 20 ms, which is then not there for what is measured
+            while not over.wait(2):
+                most["worker"] = max(most["worker"], peak_of_workers(process.pid))  # a high-water mark
+                most["whole"] = max(most["whole"], proportional_memory(process.pid))
 
         sampler = threading.Thread(target=sample, daemon=True)
         sampler.start()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@lru_cache(maxsize=1)
 def package_versions() -> dict[str, str]:
     """The versions of Python and of the packages a result depends on, those that are installed."""
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
@@ -52,7 +54,7 @@ class Receipt:
     run_id: str
     arguments: dict[str, Any]
     started_at: str = field(default_factory=now)
-    versions: dict[str, str] = field(default_factory=package_versions)
+    versions: dict[str, str] = field(default_factory=lambda: dict(package_versions()))
     inputs: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError
@@ -44,20 +45,14 @@ def append_version(frame: DataFrame, store: str, table: str, version: str) -> st
 def finished_rows(spark: SparkSession, store: str, table: str, version: str, key: str) -> DataFrame | None:
     """The keys of the rows that a run which stopped left in a version; None where there are none."""
     path = f"{store}/{table}/{version}"
-    if not exists(spark, path) or not parquet_files(spark, path):
+    if not any(map(is_parquet, list_files(spark, path).values())):
         return None
     return spark.read.parquet(path).select(key)
 
 
-def parquet_files(spark: SparkSession, path: str) -> dict[str, str]:
-    """The Parquet files at or below a path that readers look at, each with its path below it."""
-    found = list_files(spark, path)
-    hidden = ("_", ".")
-    return {
-        file: place
-        for file, place in found.items()
-        if place.endswith(".parquet") and not any(part.startswith(hidden) for part in place.split("/"))
-    }
+def is_parquet(place: str) -> bool:
+    """Whether a path below a table is of a file that readers look at."""
+    return place.endswith(".parquet") and not any(part.startswith(("_", ".")) for part in place.split("/"))
 
 
 def publish(spark: SparkSession, store: str, tables: Iterable[str], version: str) -> None:
@@ -101,8 +96,9 @@ def read_table(spark: SparkSession, store: str, table: str) -> DataFrame:
 
 
 class _Hadoop(NamedTuple):
-    """Classes of the JVM, found once: each part of such a name is a question to the JVM."""
+    """Hadoop's settings and classes in the JVM, found once: each part of such a name is a question to the JVM."""
 
+    settings: Any
     path: Any
     file_context: Any
     rename: Any
@@ -111,19 +107,17 @@ class _Hadoop(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _hadoop(jvm: Any) -> _Hadoop:
-    files = jvm.org.apache.hadoop.fs
-    return _Hadoop(files.Path, files.FileContext, files.Options.Rename, jvm.org.apache.commons.io.IOUtils)
-
-
-def _classes(spark: SparkSession) -> _Hadoop:
-    return _hadoop(spark.sparkContext._jvm)
+def _hadoop(context: SparkContext) -> _Hadoop:
+    jvm: Any = context._jvm
+    files, settings = jvm.org.apache.hadoop.fs, context._jsc.hadoopConfiguration()
+    return _Hadoop(settings, files.Path, files.FileContext, files.Options.Rename, jvm.org.apache.commons.io.IOUtils)
 
 
 def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """The file system that `path` is on, and the path as Hadoop's type."""
-    hadoop_path = _classes(spark).path(path)
-    return hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), hadoop_path
+    hadoop = _hadoop(spark.sparkContext)
+    hadoop_path = hadoop.path(path)
+    return hadoop_path.getFileSystem(hadoop.settings), hadoop_path
 
 
 def full_path(spark: SparkSession, path: str) -> str:
@@ -173,21 +167,21 @@ def copy_to_local(spark: SparkSession, path: str, place: Path) -> None:
     """Copy a file or a folder from any file system to `place` on the driver's machine, which is not there yet."""
     system, hadoop_path = _file_system(spark, path)
     # The raw file system: the other one adds checksum files
-    system.copyToLocalFile(False, hadoop_path, _classes(spark).path(place.absolute().as_uri()), True)
+    system.copyToLocalFile(False, hadoop_path, _hadoop(spark.sparkContext).path(place.absolute().as_uri()), True)
 
 
 def read_text(spark: SparkSession, path: str) -> str:
     system, hadoop_path = _file_system(spark, path)
     stream = system.open(hadoop_path)
     try:
-        return bytes(_classes(spark).io_utils.toByteArray(stream)).decode("utf-8")
+        return bytes(_hadoop(spark.sparkContext).io_utils.toByteArray(stream)).decode("utf-8")
     finally:
         stream.close()
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
     """Replace a small file in one step: written aside, then renamed over the old one."""
-    hadoop = _classes(spark)
+    hadoop = _hadoop(spark.sparkContext)
     system, place = _file_system(spark, full_path(spark, path))
     if system.getScheme() == "file":  # by Hadoop, a rename that replaces starts a dozen processes here
         _replace_here(Path(str(place.toUri().getPath())), text)
@@ -214,5 +208,5 @@ def rename_only_file(spark: SparkSession, folder: str, path: str, end: str) -> N
     """Move the one file of a folder whose name ends so, and delete the folder."""
     system, hadoop_folder = _file_system(spark, folder)
     (found,) = [file for file in list_files(spark, folder) if file.endswith(end)]
-    system.rename(_classes(spark).path(found), _classes(spark).path(path))
+    system.rename(_hadoop(spark.sparkContext).path(found), _hadoop(spark.sparkContext).path(path))
     system.delete(hadoop_folder, True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from medspark.encode.arrow import numbers_of
 from medspark.encode.statistics import dtype_of
 from medspark.errors import InputError
 
@@ -52,7 +53,7 @@ def shaped(batch: pa.RecordBatch, widths: dict[str, int]) -> tuple[Arrays, Reaso
             found[name], misshapen = _rows_of_width(column, width)
             reasons = with_reason(reasons, misshapen, f"{name} is null or not {width} numbers")
         else:
-            found[name] = flat.to_numpy(zero_copy_only=True).reshape(len(column), width)
+            found[name] = numbers_of(flat).reshape(len(column), width)
     return found, reasons
 
 
@@ -66,7 +67,7 @@ def _lists(column: pa.Array, name: str) -> pa.ListArray:
 def _is_rectangle(column: pa.Array, flat: pa.Array, width: int) -> bool:
     if len(flat) != len(column) * width:
         return False
-    offsets = column.offsets.to_numpy(zero_copy_only=True)
+    offsets = numbers_of(column.offsets)
     return bool((np.diff(offsets) == width).all())
 
 

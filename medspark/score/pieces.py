@@ -26,6 +26,7 @@ from medspark.columns import (
     SCORE_COLUMNS,
     SCORED_AT,
 )
+from medspark.encode.arrow import number_array, text_array
 from medspark.score.engine import loads
 from medspark.score.places import open_place, put
 from medspark.score.predict import ANSWERS, KEYS
@@ -118,7 +119,7 @@ def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:
         RUN_ID: _all_alike(sink.run_id, rows),
         BUNDLE_ID: _all_alike(sink.bundle_id, rows),
         PREDICTION_TIME: scored[PREDICTION_TIME].cast(_TIMESTAMP),
-        SCORED_AT: pa.repeat(pa.scalar(sink.scored_at, pa.int64()).cast(_TIMESTAMP), rows),
+        SCORED_AT: number_array(np.full(rows, sink.scored_at, np.int64)).cast(_TIMESTAMP),
     }
     return pa.table({name: columns[name] for name in SCORE_COLUMNS})
 
@@ -143,8 +144,8 @@ def _where(answers: pa.Table, has_reason: Callable[[Any], Any]) -> pa.Table:
 
 
 def _all_alike(text: str | None, rows: int) -> pa.DictionaryArray:
-    place = pa.array(np.zeros(rows, np.int8)) if text is not None else pa.nulls(rows, pa.int8())
-    return pa.DictionaryArray.from_arrays(place, pa.array([text or ""]))
+    place = number_array(np.zeros(rows, np.int8)) if text is not None else pa.nulls(rows, pa.int8())
+    return pa.DictionaryArray.from_arrays(place, text_array([text or ""]))
 
 
 def _encoded(tables: Iterable[pa.Table], facts: Callable[[], dict[bytes, bytes]] = dict) -> pa.Buffer | None:

@@ -63,6 +63,18 @@ def out_of_reach(reads: list[str], writes: list[str]) -> str | None:
     return None
 
 
+def names_in(address: str, below: bool = False) -> list[str]:
+    """What lies in a folder, hidden files too, sorted; none where it is not there.
+
+    Args:
+        address: the folder's.
+        below: what lies further down too, each by its path below the folder.
+    """
+    system, folder = open_place(address)
+    found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=below))
+    return sorted(item.path.removeprefix(folder).lstrip("/") for item in found)
+
+
 def put(content: pa.Buffer, address: str) -> None:
     """Write a file whole: to a name that no reader looks at, then renamed."""
     system, path = open_place(address)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from medspark.columns import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
+from medspark.encode.arrow import number_array, text_array
 from medspark.encode.encoder import encode, short_batches
 from medspark.encode.statistics import Statistics, from_json
 from medspark.encode.tensors import Reasons, shaped, with_reason, without_unsound
@@ -97,7 +98,7 @@ def answers_of(keys: pa.Table, logit: Floats, reasons: Reasons | None, served: S
         reason = pa.array([None if text is None else UNSCORABLE + text for text in reasons], pa.string())
         logit = np.where(unscored, np.nan, logit)
     probability = apply_calibration(served.calibration, logit)
-    numbers = [pa.array(values, mask=unscored) for values in (logit, probability)]
+    numbers = [number_array(values, unscored) for values in (logit, probability)]
     answers = [*numbers, band_of(probability, served.bands, unscored), reason]
     return pa.table([*keys.columns, *answers], names=[*KEYS, *ANSWERS])
 
@@ -107,9 +108,9 @@ def band_of(
 ) -> pa.DictionaryArray:
     """The highest band whose threshold each probability reaches; `low` below all of them; null where unscored."""
     ordered = sorted(bands.items(), key=lambda item: item[1])
-    names = pa.array([LOWEST_BAND, *(name for name, _ in ordered)], pa.string())
+    names = text_array([LOWEST_BAND, *(name for name, _ in ordered)])
     place = np.searchsorted([threshold for _, threshold in ordered], probability, side="right")
-    return pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int8), mask=unscored), names)
+    return pa.DictionaryArray.from_arrays(number_array(place.astype(np.int8), unscored), names)
 
 
 def answer_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.Table]:

@@ -12,10 +12,10 @@ from medspark.columns import CASE_ID, REJECTED, SCORES
 from medspark.errors import AccountingError, TaskError
 from medspark.score.frames import score_to_pieces
 from medspark.score.pieces import NO_ROWS, Piece, Sink, finished_piece, write_empty
-from medspark.score.places import out_of_reach
+from medspark.score.places import names_in, out_of_reach
 from medspark.score.predict import KEYS, Served
 from medspark.stages.run import Run
-from medspark.tables import delete, full_path, list_paths
+from medspark.tables import delete, full_path
 
 Asked = Literal["auto", "workers", "spark"]
 
@@ -73,7 +73,7 @@ def frame_to_pieces(spark: SparkSession, cases: DataFrame, served: Served, sink:
     Returns:
         All pieces that there are now, and how many scores were there before.
     """
-    there = (finished_piece(sink, name) for name in names_in(spark, sink.scores) if name.startswith("part-"))
+    there = (finished_piece(sink, name) for name in names_in(sink.scores) if name.startswith("part-"))
     finished = [piece for piece in there if piece is not None]
     keep_only(spark, sink, finished)
     for folder, names in {
@@ -89,11 +89,6 @@ def frame_to_pieces(spark: SparkSession, cases: DataFrame, served: Served, sink:
     return pieces, sum(sum(piece.bands.values()) for piece in finished)
 
 
-def names_in(spark: SparkSession, folder: str) -> set[str]:
-    """The names of what lies in a folder, which may not be there."""
-    return {path.rsplit("/", 1)[-1] for path in list_paths(spark, folder)}
-
-
 def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
     """Remove what else lies there: half-written pieces, those of a task that was tried again, another writer's.
 
@@ -101,11 +96,11 @@ def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
         AccountingError: a piece is not there.
     """
     names = {piece.name for piece in pieces}
-    missing = names - names_in(spark, sink.scores)
+    missing = names.difference(names_in(sink.scores))
     if missing:
         raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
     for folder in (sink.scores, sink.rejected):
-        for name in names_in(spark, folder) - names - {NO_ROWS}:
+        for name in set(names_in(folder)) - names - {NO_ROWS}:
             delete(spark, f"{folder}/{name}")
 
 

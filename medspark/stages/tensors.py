@@ -16,9 +16,10 @@ from medspark.encode.statistics import from_json
 from medspark.errors import AccountingError, InputError, TaskError
 from medspark.score.frames import located
 from medspark.score.pieces import Piece, Sink, write_empty
+from medspark.score.places import names_in
 from medspark.score.predict import Served
 from medspark.score.row_groups import Unit, plan_units, schema_of, score_unit
-from medspark.stages.pieces import Asked, choose, counts_of, keep_only, names_in, sink_of
+from medspark.stages.pieces import Asked, choose, counts_of, keep_only, sink_of
 from medspark.stages.run import Run, read_facts, write_facts
 from medspark.stages.score import (
     Eligible,
@@ -34,8 +35,8 @@ from medspark.tables import (
     current_version,
     delete,
     full_path,
+    is_parquet,
     make_folder,
-    parquet_files,
     publish,
     table_path,
     write_version,
@@ -131,13 +132,13 @@ def score_tensors_stage(
         if is_scored(run, run_id):
             return run_id
         served = ship(spark, serve(bundle, engine))._replace(reads="tensors")
-        files = parquet_files(spark, path)
         make_folder(spark, run.store)  # a machine that does not see it then writes to a disk of its own
         asked = "spark" if writer == "spark" else reader
-        chosen = choose(spark, "--reader", asked, [next(iter(files))], [full_path(spark, run.store)])
+        chosen = choose(spark, "--reader", asked, [path], [full_path(spark, run.store)])
         run.receipt.counts["score"]["reader"] = chosen._asdict()
         if chosen.kind == "workers":
             run.receipt.counts["score"]["writer"] = chosen._asdict()
+            files = {f"{path}/{place}": place for place in names_in(path, below=True) if is_parquet(place)}
             _score_by_workers(run, bundle, files, served, run_id, facts["rows"])
         else:
             write_scores(run, bundle, spark.read.parquet(path), None, served, run_id, facts["rows"], writer)
@@ -165,7 +166,7 @@ def _score_by_workers(
     spark = run.spark
     sink = sink_of(run, bundle, run_id)
     units = plan_units(files, served)
-    there = names_in(spark, sink.scores)
+    there = names_in(sink.scores)
     pieces = _run_units(spark, units, served, sink)
     write_empty(schema_of(next(iter(files))), sink, scores=not units)
     keep_only(spark, sink, pieces)
