@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -191,6 +193,29 @@ def test_a_worker_loads_a_network_once_whatever_the_number_of_units(spark, road,
         _, run = score_tensors(spark, road, tmp_path, f"loads-{engine}", engine=engine)
         pieces = list((road["folder"] / f"loads-{engine}" / "scores").glob("*/part-*.parquet"))
         assert run.receipt.counts["score"]["loads"] <= 2 < len(pieces)
+
+
+def test_a_worker_that_reads_tensors_imports_no_pandas(road, encoded, tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from medspark.bundle import load_bundle
+from medspark.score.pieces import Sink
+from medspark.score.row_groups import plan_units, score_unit
+from medspark.stages.score import serve
+
+bundle, tensors, out = sys.argv[1:]
+served = serve(load_bundle(bundle), "litert")._replace(reads="tensors")
+units = plan_units({str(path): path.name for path in Path(tensors).glob("*/*.parquet")}, served)
+for name in [name for name in sys.modules if name.partition(".")[0] == "pandas"]:
+    del sys.modules[name]  # the driver may have it
+pieces = [score_unit(unit, served, Sink(f"{out}/scores", f"{out}/rejected", "run", "bundle", 0)) for unit in units]
+print(sum(sum(piece.bands.values()) for piece in pieces), "pandas" in sys.modules)
+"""
+    store, run = encoded
+    command = [sys.executable, "-c", script, road["bundle"], f"{store}/tensors", tmp_path]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.stdout == f"{run.receipt.counts['score']['encoded']} False\n", found.stderr
 
 
 def test_a_table_without_rows_gives_no_score_and_no_failure(spark, road, encoded, tmp_path):

@@ -32,4 +32,6 @@ def numbers_of(array: pa.Array) -> npt.NDArray[np.generic]:
     _, numbers = array.buffers()
     if numbers is None:
         return np.empty(0, dtype)
-    return np.frombuffer(numbers, dtype, len(array), array.offset * dtype.itemsize)
+    view = np.frombuffer(numbers, dtype, len(array), array.offset * dtype.itemsize)
+    view.flags.writeable = False
+    return view
