@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--millions", nargs="+", type=float, default=[2])
     parser.add_argument("--cores", nargs="+", type=int, default=[2])
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
-    parser.add_argument("--repeat", type=int, default=7, help="warm runs of each way; of the slow ones one")
+    parser.add_argument("--repeat", type=int, default=25, help="warm runs of each way; of the slow ones one")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder without it")
     parser.add_argument("--one", nargs=4, metavar=("WAY", "PLACE", "CORES", "TIMES"), help=argparse.SUPPRESS)
     parser.add_argument("--prepare", nargs=3, metavar=("PLACE", "INPUTS", "ROWS"), help=argparse.SUPPRESS)
