@@ -218,6 +218,15 @@ def pack(
 
 
 @app.command()
+def share_classes() -> None:
+    """Archive the classes of a Spark session for this machine's Java: each later command starts 2 s sooner."""
+    from medspark.class_archive import make_archive
+    from medspark.session import require_java
+
+    _end(_guarded(lambda: print(make_archive(require_java())), terminal()))
+
+
+@app.command()
 def demo(
     patients: Annotated[int, typer.Option(min=2000, help="Of the synthetic hospital.")] = 20_000,
     out: Annotated[str, typer.Option(help="The folder to write.")] = "build/demo",

@@ -12,6 +12,7 @@ from typing import Final
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from medspark.class_archive import archive_options
 from medspark.errors import MedsparkError
 
 SETTINGS: Final = {
@@ -67,10 +68,11 @@ def start_session(name: str, packages: Sequence[str] = ()) -> SparkSession:
     for key, value in SETTINGS.items():
         builder = builder.config(key, value)
     if not launched:
-        require_java()
+        java = require_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, not the first on PATH
         log4j = files("medspark.spark") / "log4j2.properties"
-        builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile=file:{log4j}")
+        options = f"-Dlog4j2.configurationFile=file:{log4j} {archive_options(java)}"
+        builder = builder.config("spark.driver.extraJavaOptions", options)
         for key, value in DEFAULTS.items():
             builder = builder.config(key, os.environ.get(_variable(key), value))
         if packages:
@@ -113,8 +115,8 @@ def _variable(key: str) -> str:
     return "MEDSPARK_" + key.removeprefix("spark.").replace(".", "_").upper()
 
 
-def require_java() -> None:
-    """Check for Java 17 or newer before Spark fails with a stack trace.
+def require_java() -> str:
+    """Check for Java 17 or newer before Spark fails with a stack trace; returns what it says of its version.
 
     Raises:
         MedsparkError: it is missing or older.
@@ -128,3 +130,4 @@ def require_java() -> None:
     version = text.split('"')[1] if '"' in text else "0"
     if int(version.split(".")[0]) < 17:
         raise MedsparkError(f"medspark needs Java 17 or newer to run Spark, and finds {version}. {hint}")
+    return text

@@ -36,8 +36,8 @@ def blocks():
 
 
 def test_its_table_of_commands_is_the_commands():
-    named = set(re.findall(r"^\| `medspark (\w+)", README, re.M))
-    assert named == {command.callback.__name__ for command in app.registered_commands}
+    named = set(re.findall(r"^\| `medspark ([\w-]+)", README, re.M))
+    assert named == {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
 
 
 def test_every_option_it_names_exists():

@@ -54,3 +54,45 @@ def test_a_package_that_cannot_be_fetched_is_named(tmp_path: Path) -> None:
     start = "from medspark.session import start_session\nstart_session('t', ['org.example:absent:1'])"
     says = last_line(start, **{**os.environ, "SPARK_CONF_DIR": str(tmp_path)})
     assert "MedsparkError: Spark could not start with the packages org.example:absent:1: its log says whether" in says
+
+
+# ---------------------------------------------------------------- Java's archive of classes
+
+MAPPED = """
+from medspark.session import start_session
+java = start_session("t").sparkContext._gateway.proc
+print(".jsa" in open(f"/proc/{java.pid}/maps").read().replace("classes.jsa", "").replace("classes_nocoops.jsa", ""))
+"""
+"""Says whether a session's Java has mapped an archive beside its own."""
+
+
+def run_with(cache: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), **environment}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads what a process has mapped, as Linux tells it")
+def test_classes_are_archived_once_and_mapped_by_each_later_session(tmp_path: Path) -> None:
+    python, medspark = sys.executable, str(Path(sys.executable).parent / "medspark")
+    assert run_with(tmp_path, python, "-c", MAPPED).stdout == "False\n"
+    made = run_with(tmp_path, medspark, "share-classes")
+    (archive,) = (tmp_path / "medspark").iterdir()  # and nothing beside it
+    assert (made.returncode, made.stdout) == (0, f"{archive}\n"), made.stderr
+    assert run_with(tmp_path, python, "-c", MAPPED).stdout == "True\n"
+    again = run_with(tmp_path, medspark, "share-classes")
+    assert (again.returncode, again.stdout) == (0, f"{archive}\n"), again.stderr
+    archive.unlink()
+    archive.write_bytes(b"not an archive" * 100_000)
+    assert run_with(tmp_path, python, "-c", MAPPED).stdout == "False\n"  # and Java says nothing where a receipt goes
+
+
+@pytest.mark.integration
+def test_java_that_writes_no_archive_is_one_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "spark-defaults.conf").write_text("spark.eventLog.enabled false\n")
+    medspark = str(Path(sys.executable).parent / "medspark")
+    refused = run_with(tmp_path / "cache", medspark, "share-classes", SPARK_CONF_DIR=str(tmp_path / "conf"))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Java wrote no archive of its classes.")
+    assert list((tmp_path / "cache" / "medspark").iterdir()) == []
