@@ -45,8 +45,8 @@ def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataF
     EVENTS has a place for each rule, null where the row has no event by it; EVENT_COUNT says how many it has. The
     subject is the column SUBJECT_ID of the result.
 
-    Every event is a column of its own first, and no step is a function of arrays: Spark compiles those not, and would
-    walk through the rules of the whole row.
+    Every event is a column of its own first, and no step is a function over arrays: Spark does not compile a query
+    with one, and would interpret all rules of every row.
     """
     skipped = [F.when(F.expr(spark_sql(skip.when)), skip.name) for skip in table.skip]
     names = [f"_event:{at}" for at in range(len(table.events))]
@@ -68,13 +68,8 @@ def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataF
     count = reduce(Column.__add__, (event.isNotNull().cast("int") for event in events))
     fault = F.when(F.col(SUBJECT_ID).isNull() | (count == 0), NO_EVENT).otherwise(broken)
     fault = F.when(F.col(NON_EVENT).isNull() & (F.col(SET_ASIDE) == ""), fault)
-    return rows.withColumns(
-        {
-            EVENTS: F.array(*events),
-            EVENT_COUNT: count,
-            SET_ASIDE: F.coalesce(fault, F.col(SET_ASIDE)),
-        }
-    ).drop(*names)
+    aside = F.coalesce(fault, F.col(SET_ASIDE))
+    return rows.withColumns({EVENTS: F.array(*events), EVENT_COUNT: count, SET_ASIDE: aside}).drop(*names)
 
 
 def _event(rule: EventRule, mapping: Mapping) -> Column:
