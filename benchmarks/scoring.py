@@ -96,6 +96,8 @@ def compare(given: argparse.Namespace) -> None:
                     print(f"\nmedspark after `medspark share-classes`: cold {seconds:.1f} s")
             if given.folder is None:
                 shutil.rmtree(place)
+    if given.folder is None:
+        shutil.rmtree(work)
 
 
 def tell_one(way: str, found: Measured, rows: int) -> None:

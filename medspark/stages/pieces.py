@@ -96,11 +96,12 @@ def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
         AccountingError: a piece is not there.
     """
     names = {piece.name for piece in pieces}
-    missing = names.difference(names_in(sink.scores))
+    there = {folder: set(names_in(folder)) for folder in (sink.scores, sink.rejected)}
+    missing = names - there[sink.scores]
     if missing:
         raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
-    for folder in (sink.scores, sink.rejected):
-        for name in set(names_in(folder)) - names - {NO_ROWS}:
+    for folder, found in there.items():
+        for name in found - names - {NO_ROWS}:
             delete(spark, f"{folder}/{name}")
 
 
