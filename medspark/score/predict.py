@@ -24,8 +24,8 @@ KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
 ANSWERS = (LOGIT, PROBABILITY, RISK_BAND, REASON)
 LOWEST_BAND = "low"
 UNSCORABLE = "unscorable: "
-HELD_BYTES = 32 * 2**20
-"""Of the batches whose answers are made, and written, together: their keys may keep all of them in memory."""
+HELD_BYTES = 16 * 2**20
+"""Of the batches whose answers are made, and written, together, where their keys keep all of them in memory."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -113,10 +113,12 @@ def band_of(
     return pa.DictionaryArray.from_arrays(number_array(place.astype(np.int8), unscored), names)
 
 
-def answer_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.Table]:
+def answer_batches(
+    batches: Iterable[pa.RecordBatch], served: Served, held_bytes: int = HELD_BYTES
+) -> Iterator[pa.Table]:
     """Score Arrow batches, of wide features a part at a time, and give what `answers_of` says of many; no Spark needed.
 
-    Keys and logits are held for some batches: what is done once for these costs little a row.
+    Keys and logits are held for batches of so many bytes: what is done once for these costs little a row.
     """
     engine = load_engine(served)
     held: list[_Held] = []
@@ -125,7 +127,7 @@ def answer_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterato
         if batch.num_rows:
             held.append(_Held(batch.select(KEYS), *logits_of(batch, served, engine)))
             size += batch.nbytes
-        if size >= HELD_BYTES:
+        if size >= held_bytes:
             yield _together(held, served)
             held, size = [], 0
     if held:

@@ -83,7 +83,9 @@ def score_unit(unit: Unit, served: Served, sink: Sink) -> Piece:
     """Read, score and write one unit, or find that it is done."""
     piece = finished_piece(sink, unit.piece)
     if piece is None:
-        piece = write_piece(unit.piece, answer_batches(_batches(unit, served), served), sink, unit.place)
+        # All together, as the keys that Parquet is read to keep nothing else in memory
+        answers = answer_batches(_batches(unit, served), served, held_bytes=UNIT_BYTES)
+        piece = write_piece(unit.piece, answers, sink, unit.place)
     assert piece is not None, "a unit has rows"
     return piece
 
