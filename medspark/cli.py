@@ -171,12 +171,13 @@ def score(
     json_: Json = False,
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
-    from medspark.commands import score_command
+    from medspark.commands import is_left_to_workers, score_command
 
     place = absolute(tensors) if tensors is not None else None
     asked: dict[str, Any] = {"source": source, "as_of": as_of, "tensors": place, "engine": engine}
     asked |= {"reader": reader, "writer": writer}
-    _run_bundle("score", bundle, to, json_, lambda run: score_command(run, bundle, **asked), **asked)
+    light = is_left_to_workers(place, to, reader, writer)
+    _run_bundle("score", bundle, to, json_, lambda run: score_command(run, bundle, **asked), light=light, **asked)
 
 
 @app.command()
@@ -190,7 +191,7 @@ def encode(
     """Write a source's eligible cases as a bundle's tensors, for `medspark score --tensors`."""
     from medspark.commands import encode_command
 
-    asked = {"source": source, "as_of": as_of}
+    asked: dict[str, Any] = {"source": source, "as_of": as_of}
     _run_bundle("encode", bundle, to, json_, lambda run: encode_command(run, bundle, source, as_of), **asked)
 
 
@@ -236,16 +237,15 @@ def demo(
     """A synthetic hospital, the whole road on it, and its newest stays scored."""
     from medspark.commands import demo_command
 
-    _run(
-        "demo", out, False, lambda run: demo_command(run, task, patients, run.store, seed), patients=patients, seed=seed
-    )
+    asked: dict[str, Any] = {"patients": patients, "seed": seed}
+    _run("demo", out, False, lambda run: demo_command(run, task, patients, run.store, seed), **asked)
 
 
 # ---------------------------------------------------------------- around each command
 
 
 def _run_task(
-    command: str, path: Path, store: str, as_json: bool, work: Callable[[Any, Any], object], **arguments: object
+    command: str, path: Path, store: str, as_json: bool, work: Callable[[Any, Any], object], **arguments: Any
 ) -> None:
     """Read the task before Spark starts, then work in the store's folder for that task."""
     from medspark.task_checks import load_task
@@ -269,12 +269,19 @@ def _run_task(
 
 
 def _run_bundle(
-    command: str, bundle: str, store: str, as_json: bool, work: Callable[[Any], object], **arguments: object
+    command: str,
+    bundle: str,
+    store: str,
+    as_json: bool,
+    work: Callable[[Any], object],
+    *,
+    light: bool = False,
+    **arguments: Any,
 ) -> None:
     """Work on a bundle, with the packages that its source needs."""
     from medspark.commands import packages_of_bundle
 
-    _run(command, store, as_json, work, lambda: packages_of_bundle(bundle), bundle=bundle, **arguments)
+    _run(command, store, as_json, work, lambda: packages_of_bundle(bundle), light=light, bundle=bundle, **arguments)
 
 
 def _no_packages() -> tuple[str, ...]:
@@ -287,11 +294,14 @@ def _run(
     as_json: bool,
     work: Callable[[Any], object],
     packages: Callable[[], tuple[str, ...]] = _no_packages,
-    **arguments: object,
+    *,
+    light: bool = False,
+    **arguments: Any,
 ) -> None:
     """Start Spark quietly, do the work, write the receipt whatever happens, and end with the exit code.
 
-    `packages` are the Maven coordinates that the session needs for its source.
+    `packages` are the Maven coordinates that the session needs for its source; where Java's work is `light`, it only
+    hands out work to Python.
     """
     from medspark.console import log_file, send_chatter_to
     from medspark.receipt import Receipt, new_run_id
@@ -302,13 +312,13 @@ def _run(
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
 
     def whole() -> None:
-        from medspark.session import start_session
+        from medspark.session import start_context
         from medspark.stages import Run, save_receipt
 
         wanted = packages()
         with console.status("starting Spark"):
-            spark = start_session(f"medspark {command}", wanted)
-        run = Run(spark, absolute(store), shown, receipt, console)
+            context = start_context(f"medspark {command}", wanted, light)
+        run = Run(context, absolute(store), shown, receipt, console)
         try:
             work(run)
             receipt.exit_code = 0

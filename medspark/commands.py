@@ -14,6 +14,7 @@ from medspark.bundle import MANIFEST, METRICS, REPORT, Bundle, load_bundle
 from medspark.databases import packages_for
 from medspark.errors import AccountingError, BundleError, TaskError
 from medspark.event_task import EventTask
+from medspark.files import copy_to_local, exists
 from medspark.receipt import Receipt, new_run_id
 from medspark.stages import (
     Run,
@@ -30,7 +31,6 @@ from medspark.stages.meds import export_stage
 from medspark.stages.pieces import Asked
 from medspark.stages.run import local_path
 from medspark.synth import DEFAULT_PARTS
-from medspark.tables import copy_to_local, exists
 from medspark.task import Task
 from medspark.task_checks import load_task
 
@@ -58,16 +58,22 @@ def bundle_at(run: Run, place: str) -> Bundle:
     """
     if not is_elsewhere(place):
         return load_bundle(local_path(place))
-    if not exists(run.spark, f"{place}/{MANIFEST}"):
+    if not exists(run.context, f"{place}/{MANIFEST}"):
         raise BundleError(f"{place} is no bundle: it has no {MANIFEST}")
     folder = Path(tempfile.mkdtemp(prefix="medspark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     copy = folder / "bundle"
-    copy_to_local(run.spark, place, copy)
+    copy_to_local(run.context, place, copy)
     try:
         return load_bundle(copy)
     except BundleError as error:
         raise BundleError(str(error).replace(str(copy), place)) from None
+
+
+def is_left_to_workers(tensors: str | None, store: str, reader: Asked, writer: Asked) -> bool:
+    """Whether Python workers surely read and write all of a scoring: tensors to scores, on disks of this machine."""
+    here = tensors is not None and not is_elsewhere(tensors) and not is_elsewhere(store)
+    return here and "spark" not in (reader, writer)
 
 
 def clean_command(run: Run, task: Task, repairs: str | None) -> None:

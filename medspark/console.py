@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+from pyspark import SparkContext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -44,7 +44,7 @@ def send_chatter_to(log: Path) -> Console:
 
 
 @contextmanager
-def spark_progress(console: Console, spark: SparkSession, title: str) -> Iterator[None]:
+def spark_progress(console: Console, context: SparkContext, title: str) -> Iterator[None]:
     """A bar of Spark's tasks while the block runs, shown where it takes more than a moment."""
     stop = threading.Event()
     bar = _bar(console)
@@ -52,7 +52,7 @@ def spark_progress(console: Console, spark: SparkSession, title: str) -> Iterato
     def watch() -> None:
         if stop.wait(SHOWN_AFTER_SECONDS):
             return
-        tracker = spark.sparkContext.statusTracker()
+        tracker = context.statusTracker()
         with bar:
             shown = bar.add_task(title, total=None)
             while not stop.wait(POLL_SECONDS):

@@ -562,16 +562,17 @@ COMMIT = re.compile(r"(\d{20})\.(json|checkpoint\b.*)")
 
 def _open_delta(spark: SparkSession, path: str) -> OpenSource:
     """The tables are the folders with a Delta log directly below `path`; each is read as of its newest commit now."""
-    from medspark.tables import exists, list_paths
+    from medspark.files import exists, list_paths
 
     if not has_class(spark, "io.delta.tables.DeltaTable"):
         raise _absent("Delta Lake", DELTA)
-    if not exists(spark, path):
+    context = spark.sparkContext
+    if not exists(context, path):
         raise InputError(f"{path}: expected a folder of Delta tables, found none there")
     versions = {}
-    for folder in list_paths(spark, path):
+    for folder in list_paths(context, path):
         log = f"{folder}/_delta_log"
-        names = [file.rsplit("/", 1)[-1] for file in list_paths(spark, log)] if exists(spark, log) else []
+        names = [file.rsplit("/", 1)[-1] for file in list_paths(context, log)] if exists(context, log) else []
         commits = [int(found[1]) for name in names if (found := COMMIT.fullmatch(name))]
         if commits:
             versions[folder.rsplit("/", 1)[-1]] = max(commits)

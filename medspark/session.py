@@ -1,4 +1,4 @@
-"""The only place that builds a SparkSession, with the settings that keep Spark from losing data quietly."""
+"""The only place that starts Spark, with the settings that keep Spark from losing data quietly."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Final
 
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -54,7 +55,21 @@ DELTA_SETTINGS: Final = {
 
 
 def start_session(name: str, packages: Sequence[str] = ()) -> SparkSession:
-    """The session of this process, made by spark-submit's settings where it launched us, else on `local[*]`.
+    """The session of this process; the arguments and errors are those of `start_context`."""
+    start_context(name, packages)
+    return the_session()
+
+
+def the_session() -> SparkSession:
+    """The session on this process's context, with medspark's settings; the first time it takes two seconds to make."""
+    return SparkSession.builder.config(map={**SETTINGS}).getOrCreate()
+
+
+def start_context(name: str, packages: Sequence[str] = (), light: bool = False) -> SparkContext:
+    """Spark in this process, by spark-submit's settings where it launched us, else on `local[*]`.
+
+    Where all that Java does is `light`, to hand out work to Python, it compiles quickly rather than well: else, until
+    all is compiled, its second compiler takes up to a fifth of the cores from those who work (benchmarks/scoring.py).
 
     `packages` are Maven coordinates, as medspark.databases.packages_for names them for a source. Spark's own resolver
     fetches them once, into the user's Ivy cache, from where its settings say. A process that spark-submit launched
@@ -64,24 +79,21 @@ def start_session(name: str, packages: Sequence[str] = ()) -> SparkSession:
         MedsparkError: Java is missing or too old, or a package could not be fetched.
     """
     launched = "PYSPARK_GATEWAY_PORT" in os.environ
-    builder = SparkSession.builder.appName(name)
-    for key, value in SETTINGS.items():
-        builder = builder.config(key, value)
+    settings = dict(SETTINGS)
     if not launched:
         java = require_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, not the first on PATH
         log4j = files("medspark.spark") / "log4j2.properties"
-        options = f"-Dlog4j2.configurationFile=file:{log4j} {archive_options(java)}"
-        builder = builder.config("spark.driver.extraJavaOptions", options)
-        for key, value in DEFAULTS.items():
-            builder = builder.config(key, os.environ.get(_variable(key), value))
+        options = [f"-Dlog4j2.configurationFile=file:{log4j}", archive_options(java)]
+        options += ["-XX:TieredStopAtLevel=1"] if light else []
+        settings["spark.driver.extraJavaOptions"] = " ".join(options)
+        settings |= {key: os.environ.get(_variable(key), value) for key, value in DEFAULTS.items()}
         if packages:
-            builder = builder.config("spark.jars.packages", ",".join(packages))
+            settings["spark.jars.packages"] = ",".join(packages)
     if any(package.startswith("io.delta:") for package in packages):
-        for key, value in DELTA_SETTINGS.items():
-            builder = builder.config(key, value)
+        settings |= DELTA_SETTINGS
     try:
-        return builder.getOrCreate()
+        return SparkContext.getOrCreate(SparkConf().setAppName(name).setAll(list(settings.items())))
     except PySparkRuntimeError as error:
         if not packages or error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from medspark.session import start_session
@@ -21,6 +22,11 @@ def spark() -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def context(spark: SparkSession) -> SparkContext:
+    return spark.sparkContext
 
 
 @pytest.fixture(scope="session")

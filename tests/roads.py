@@ -39,7 +39,7 @@ def write(path, lines, header=HEADER):
 
 def new_run(spark, store):
     quiet = Console(quiet=True)
-    return Run(spark, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
+    return Run(spark.sparkContext, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
 
 
 def receipt_in(said):

@@ -21,9 +21,10 @@ from pyspark.sql import SparkSession
 from roads import new_run
 
 from medspark.bundle import load_bundle
+from medspark.files import copy_to_local, list_paths, read_text
 from medspark.pack import pack
 from medspark.stages import encode_stage, score_tensors_stage
-from medspark.tables import copy_to_local, list_paths, read_text, table_path
+from medspark.tables import table_path
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +58,7 @@ def digest(spark: SparkSession, store: str, folder: Path) -> str:
     """A digest of what a store's scores say of each case, to the last bit of its probability; no time and no run."""
     copy = folder / "scores"
     folder.mkdir(exist_ok=True)
-    copy_to_local(spark, table_path(spark, store, "scores"), copy)
+    copy_to_local(spark.sparkContext, table_path(spark.sparkContext, store, "scores"), copy)
     rows = pq.read_table(copy, columns=["case_id", "probability", "risk_band"]).to_pylist()
     assert len(rows) > 1000
     found = hashlib.sha256()
@@ -158,7 +159,7 @@ def test_yarn_gives_the_same_scores_where_everything_is_on_hdfs(spark, road, env
         raise AssertionError(f"{error}\n{cluster.said()}") from None
     assert digest(spark, words["STORE"], tmp_path) == expected
     (written,) = list_receipts(spark, words["STORE"])
-    receipt = json.loads(read_text(spark, written))
+    receipt = json.loads(read_text(spark.sparkContext, written))
     assert receipt["arguments"]["bundle"] == words["BUNDLE"]
     assert "tensorflow" not in receipt["versions"]
     assert receipt["counts"]["score"]["writer"] == {"kind": "workers", "because": "they reach it"}
@@ -174,7 +175,7 @@ def test_workers_read_tensors_from_hdfs_and_write_scores_there(spark, road, expe
 
 
 def list_receipts(spark: SparkSession, store: str) -> list[str]:
-    return [path for path in list_paths(spark, f"{store}/runs") if path.endswith(".json")]
+    return [path for path in list_paths(spark.sparkContext, f"{store}/runs") if path.endswith(".json")]
 
 
 def test_what_is_no_bundle_on_hdfs_is_one_clear_sentence(spark, road, environment, cluster):
@@ -182,7 +183,7 @@ def test_what_is_no_bundle_on_hdfs_is_one_clear_sentence(spark, road, environmen
     with pytest.raises(AssertionError):
         submit(on_yarn(cluster, environment, **words), HADOOP_CONF_DIR=str(cluster.conf))
     (written,) = list_receipts(spark, words["STORE"])
-    receipt = json.loads(read_text(spark, written))
+    receipt = json.loads(read_text(spark.sparkContext, written))
     assert (receipt["exit_code"], receipt["error"]) == (3, f"{words['BUNDLE']} is no bundle: it has no manifest.json")
 
 

@@ -120,7 +120,7 @@ def task_at(folder, source, **changes):
 
 def new_run(spark, store):
     quiet = Console(quiet=True)
-    return Run(spark, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
+    return Run(spark.sparkContext, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
 
 
 @pytest.fixture(scope="module")

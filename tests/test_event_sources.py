@@ -106,7 +106,7 @@ def run(place: dict[str, Any], store: str) -> dict[str, Any]:
     source = EventSource.model_validate({"kind": "events", "mapping": "omop", **place})
     task = load_task(CONF / "tasks" / "gi-bleed.yaml").model_copy(update={"source": source})
     quiet = Console(quiet=True)
-    run = Run(spark, store, quiet, Receipt("test", new_run_id(), {}), quiet)
+    run = Run(spark.sparkContext, store, quiet, Receipt("test", new_run_id(), {}), quiet)
     features_stage(run, clean_stage(run, task))
     assert spark._jsparkSession.sharedState().cacheManager().isEmpty()  # else the next run would see these rows
     cases = read_table(spark, store, "cases")

@@ -44,8 +44,8 @@ def tensors(spark, road, tmp_path_factory) -> Path:
         cases = pa.array(range(at * 10_000, at * 10_000 + once.num_rows), once.schema.field(ids).type)
         pq.write_table(once.set_column(ids, "case_id", cases), place / f"part-{at:03}.parquet")
     facts = {"statistics": statistics_digest(bundle), "rows": FILES * once.num_rows, "fingerprint": "made"}
-    write_facts(spark, str(place), facts)
-    publish(spark, str(folder / "many"), ["tensors"], "made")
+    write_facts(spark.sparkContext, str(place), facts)
+    publish(spark.sparkContext, str(folder / "many"), ["tensors"], "made")
     return folder / "many"
 
 

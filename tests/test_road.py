@@ -15,9 +15,10 @@ from tasks import STAYS, stays_at, stays_task
 from medspark.bundle import load_bundle
 from medspark.clean.lookups import freeze_lookups
 from medspark.errors import BundleError, GateError, InputError, TaskError
+from medspark.files import read_text
 from medspark.stages import clean_stage, features_stage, save_receipt
 from medspark.stages.table import reject_later
-from medspark.tables import read_table, read_text
+from medspark.tables import read_table
 from medspark.train.stage import train_stage
 
 

@@ -56,6 +56,20 @@ def test_a_package_that_cannot_be_fetched_is_named(tmp_path: Path) -> None:
     assert "MedsparkError: Spark could not start with the packages org.example:absent:1: its log says whether" in says
 
 
+ARGUMENTS = """
+from medspark.session import start_context
+context = start_context("t", light={light})
+print([*context._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments()])
+"""
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_java_compiles_quickly_rather_than_well_where_it_only_hands_out_work(light: bool) -> None:
+    command = [sys.executable, "-c", ARGUMENTS.format(light=light)]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert ("'-XX:TieredStopAtLevel=1'" in said.stdout) == light, said.stderr
+
+
 # ---------------------------------------------------------------- Java's archive of classes
 
 MAPPED = """

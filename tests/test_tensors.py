@@ -12,11 +12,12 @@ from roads import new_run, score, scores_of, stays, walk, write
 from tasks import STAYS, stays_at
 
 from medspark.bundle import load_bundle
+from medspark.commands import is_left_to_workers
 from medspark.errors import AccountingError, InputError, TaskError
 from medspark.score import row_groups
 from medspark.score.places import open_place, out_of_reach
 from medspark.score.row_groups import plan_units
-from medspark.stages import encode_stage, score_stage, score_tensors_stage
+from medspark.stages import encode_stage, save_receipt, score_stage, score_tensors_stage
 from medspark.stages.pieces import choose
 from medspark.stages.run import write_facts
 from medspark.stages.score import serve
@@ -84,6 +85,32 @@ def test_a_local_session_lets_workers_read_and_says_why(spark, road, encoded):
     }
 
 
+def test_workers_who_read_and_write_need_no_session_of_spark(spark, road, encoded, monkeypatch):
+    monkeypatch.setattr("medspark.stages.run.the_session", lambda: pytest.fail("a session takes two seconds to make"))
+    run = new_run(spark, road["folder"] / "no-session")
+    score_tensors_stage(run, load_bundle(road["bundle"]), str(encoded[0]))
+    save_receipt(run)
+    assert run.receipt.counts["score"]["scored"] == encoded[1].receipt.counts["score"]["encoded"]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "store", "reader", "writer", "left"),
+    [
+        ("/encoded", "/scores", "auto", "auto", True),
+        ("file:/encoded", "file:/scores", "workers", "workers", True),
+        (None, "/scores", "auto", "auto", False),
+        ("/encoded", "/scores", "spark", "auto", False),
+        ("/encoded", "/scores", "auto", "spark", False),
+        ("hdfs://host/encoded", "/scores", "auto", "auto", False),
+        ("/encoded", "s3a://bucket/scores", "auto", "auto", False),
+    ],
+)
+def test_java_only_hands_out_work_where_workers_read_and_write_on_disks_of_this_machine(
+    tensors, store, reader, writer, left
+):
+    assert is_left_to_workers(tensors, store, reader, writer) == left
+
+
 def test_scoring_tensors_again_changes_nothing(spark, road, encoded):
     _, run = score_tensors(spark, road, encoded[0], "tensors-again")
     before = {path: path.stat().st_mtime_ns for path in (road["folder"] / "tensors-again").rglob("*.parquet")}
@@ -123,9 +150,9 @@ def test_a_file_system_without_a_client_is_left_to_spark_with_a_reason(spark):
 
 
 def test_workers_that_are_asked_for_where_they_cannot_read_are_refused(spark):
-    assert choose(spark, "--reader", "auto", ["nowhere://host/table"], []).kind == "spark"
+    assert choose(spark.sparkContext, "--reader", "auto", ["nowhere://host/table"], []).kind == "spark"
     with pytest.raises(TaskError, match="--reader"):
-        choose(spark, "--reader", "workers", [], ["nowhere://host/table"])
+        choose(spark.sparkContext, "--reader", "workers", [], ["nowhere://host/table"])
 
 
 def test_workers_who_read_cannot_leave_the_writing_to_spark(spark, road, encoded):
@@ -160,8 +187,8 @@ def rewritten(spark, road, encoded, folder, change=lambda table: table, group=10
         pq.write_table(whole.slice(at * each, each), place / f"part-{at}.parquet", row_group_size=group)
     bundle = load_bundle(road["bundle"])
     facts = {"statistics": statistics_digest(bundle), "rows": whole.num_rows, "fingerprint": str(folder)}
-    write_facts(spark, str(place), facts)
-    publish(spark, str(folder), ["tensors"], "made")
+    write_facts(spark.sparkContext, str(place), facts)
+    publish(spark.sparkContext, str(folder), ["tensors"], "made")
     return whole
 
 
@@ -200,6 +227,7 @@ def test_a_worker_that_reads_tensors_imports_no_pandas(road, encoded, tmp_path):
 import sys
 from pathlib import Path
 from medspark.bundle import load_bundle
+from medspark.commands import is_left_to_workers
 from medspark.score.pieces import Sink
 from medspark.score.row_groups import plan_units, score_unit
 from medspark.stages.score import serve
@@ -343,7 +371,7 @@ def test_a_raw_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, wr
 def test_rows_that_do_not_add_up_are_not_published(spark, road, encoded, tmp_path):
     whole = rewritten(spark, road, encoded, tmp_path)
     facts = {"statistics": statistics_digest(load_bundle(road["bundle"])), "fingerprint": "short"}
-    write_facts(spark, str(tmp_path / "tensors" / "made"), {**facts, "rows": whole.num_rows + 1})
+    write_facts(spark.sparkContext, str(tmp_path / "tensors" / "made"), {**facts, "rows": whole.num_rows + 1})
     for way, options in WAYS.items():
         with pytest.raises(AccountingError, match="Nothing was published"):
             score_tensors(spark, road, tmp_path, f"short-{way}", **options)

@@ -22,8 +22,8 @@ from medspark.clean.rules import BAD_ENCODING
 from medspark.clean.split_records import RawRecord, split_csv, split_json
 from medspark.columns import SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.errors import InputError, did_you_mean
+from medspark.files import list_files
 from medspark.raw_table import RawTable, TableSource
-from medspark.tables import list_files
 
 BLOCK = "_block"
 POSITION = "_position"
@@ -62,7 +62,7 @@ def source_files(spark: SparkSession, path: str) -> list[str]:
     Raises:
         InputError: there are none, or some that Spark would pass over without a word.
     """
-    found = {file: below for file, below in list_files(spark, path).items() if not _is_marker(below)}
+    found = {file: below for file, below in list_files(spark.sparkContext, path).items() if not _is_marker(below)}
     hidden = [file for file, below in found.items() if any(p.startswith(("_", ".")) for p in below.split("/"))]
     if hidden:
         raise InputError(

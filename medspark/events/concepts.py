@@ -10,9 +10,9 @@ from medspark.clean.rows import text_rows, typed_rows
 from medspark.errors import InputError
 from medspark.event_task import Concept, EventSource, EventTask
 from medspark.events.read import opened, raw_table, table_files
+from medspark.files import exists
 from medspark.mapping import ConceptTables, MappedTable, Mapping
 from medspark.raw_table import NumberColumn, TextColumn
-from medspark.tables import exists
 
 _Columns = dict[str, NumberColumn | TextColumn]
 _ID = NumberColumn(type="long")
@@ -50,7 +50,7 @@ def _children(spark: SparkSession, path: str) -> dict[str, set[str]]:
     Raises:
         InputError: there is no such file, or it has no parents.
     """
-    if not exists(spark, path):
+    if not exists(spark.sparkContext, path):
         raise InputError(f"{path}: expected the codes and their parents here, received nothing")
     frame = spark.read.parquet(path)
     if not {"code", "parent_codes"} <= set(frame.columns):

@@ -24,9 +24,9 @@ from medspark.databases import OpenSource, open_source
 from medspark.errors import AccountingError, InputError
 from medspark.event_task import EventSource
 from medspark.events.build import EVENT_COUNT, EVENT_REASONS, EVENTS, NON_EVENT, add_events
+from medspark.files import list_files
 from medspark.mapping import MappedTable, Mapping
 from medspark.raw_table import RawTable, TableSource
-from medspark.tables import list_files
 
 DATABASES = ("jdbc", "delta", "catalog")
 
@@ -182,7 +182,7 @@ def table_files(spark: SparkSession, source: EventSource, name: str, spec: Mappe
     """
     ends = [f".{source.format}"] if source.format != "csv" else [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"]
     ways = [spec.files] if spec.files else [name, *(f"{name}{end}" for end in ends)]
-    found = [f"{source.path}/{way}" for way in ways if list_files(spark, f"{source.path}/{way}")]
+    found = [f"{source.path}/{way}" for way in ways if list_files(spark.sparkContext, f"{source.path}/{way}")]
     if len(found) > 1:
         raise InputError(f"table {name!r}: expected it once, received {' and '.join(found)}")
     if not found and not spec.optional:

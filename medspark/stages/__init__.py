@@ -62,7 +62,7 @@ def require_cases(run: Run, task: Task) -> dict[str, Any]:
     Raises:
         InputError: there are none, or another task file made them.
     """
-    facts = read_facts(run.spark, table_path(run.spark, run.store, CASES))
+    facts = read_facts(run.context, table_path(run.context, run.store, CASES))
     sections = events if isinstance(task, EventTask) else table
     require_rules(facts, "rules", rules_digest(task, sections.CLEAN_SECTIONS), "clean")
     require_rules(facts, "case_rules", rules_digest(task, sections.CASE_SECTIONS), "features")

@@ -30,8 +30,8 @@ def publish_cases(run: Run, cases: DataFrame, attrition: Callable[[], list[Attri
     eligible = rows[-1]["remaining"]
     if sum(split["cases"] for split in splits.values()) != eligible:
         raise AccountingError(f"{eligible} candidates are eligible, but {splits} became cases")
-    write_facts(spark, written, {**facts, "attrition": rows, "splits": splits})
-    publish(spark, run.store, (CASES, ATTRITION), run.version)
+    write_facts(run.context, written, {**facts, "attrition": rows, "splits": splits})
+    publish(run.context, run.store, (CASES, ATTRITION), run.version)
     run.receipt.counts["features"] = {"attrition": rows, "splits": splits}
     run.receipt.outputs |= {CASES: written, ATTRITION: flow_path}
     for row in rows[1:]:

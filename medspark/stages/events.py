@@ -67,8 +67,8 @@ def clean_stage(run: Run, task: EventTask, repairs_path: str | None = None) -> E
         require_rows(spark, aside, _set_aside(found))
         counts = _totals(found)
         facts = {"rules": rules_digest(task, CLEAN_SECTIONS), "fingerprint": found.fingerprint, "counts": counts}
-        write_facts(spark, written, facts)
-        publish(spark, run.store, (RECORDS, QUARANTINE), run.version)
+        write_facts(run.context, written, facts)
+        publish(run.context, run.store, (RECORDS, QUARANTINE), run.version)
     run.receipt.inputs["source"] = _input(task, found)
     run.receipt.counts["clean"] = counts
     run.receipt.outputs |= {RECORDS: written, QUARANTINE: aside}
@@ -112,7 +112,7 @@ def concepts_stage(run: Run, task: EventTask) -> None:
     """
     with run.receipt.timed("concepts"), run.progress("concepts"):
         task = with_concepts(run, task)
-        facts = read_facts(run.spark, table_path(run.spark, run.store, RECORDS))
+        facts = read_facts(run.context, table_path(run.context, run.store, RECORDS))
         require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
         found = count_concepts(read_table(run.spark, run.store, RECORDS), task.concepts)
     run.receipt.counts["concepts"] = {name: {"events": n, "patients": m} for name, (n, m) in found.items()}
@@ -128,7 +128,7 @@ def features_stage(run: Run, task: EventTask) -> None:
     spark = run.spark
     mapping = mapping_of(task)
     with run.receipt.timed("features"), run.progress("features"):
-        facts = read_facts(spark, table_path(spark, run.store, RECORDS))
+        facts = read_facts(run.context, table_path(run.context, run.store, RECORDS))
         require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
         records = read_table(spark, run.store, RECORDS)
         found = build_candidates(records, Plan(task, mapping), facts["counts"]["records"])

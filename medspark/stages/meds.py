@@ -42,9 +42,10 @@ from medspark.columns import (
 )
 from medspark.errors import AccountingError, InputError
 from medspark.event_task import EventTask
+from medspark.files import list_files, rename_only_file, write_text
 from medspark.receipt import now
 from medspark.stages.run import Run, local_path
-from medspark.tables import current_version, list_files, read_table, rename_only_file, write_text
+from medspark.tables import current_version, read_table
 
 MEDS_VERSION = "0.4"
 DATA = [
@@ -74,7 +75,7 @@ def export_stage(run: Run, task: EventTask, out: str, threshold: float) -> None:
     Raises:
         InputError: the folder has files, or patients are not whole numbers, as the standard wants them.
     """
-    if list_files(run.spark, out):
+    if list_files(run.context, out):
         raise InputError(f"{out}: expected an empty folder for the dataset, received one with files")
     records = read_table(run.spark, run.store, RECORDS)
     kind = dict(records.dtypes)[SUBJECT_ID]
@@ -91,11 +92,11 @@ def export_stage(run: Run, task: EventTask, out: str, threshold: float) -> None:
         _one_file(described.orderBy(CODE), f"{out}/metadata/codes.parquet")
         _one_file(_splits(records, task), f"{out}/metadata/subject_splits.parquet")
         counts = {"events": events}
-        if current_version(run.spark, run.store, CASES) is not None:
+        if current_version(run.context, run.store, CASES) is not None:
             counts["labels"] = _write(_labels(run), f"{out}/labels/{task.task}")
-        if current_version(run.spark, run.store, SCORES) is not None:
+        if current_version(run.context, run.store, SCORES) is not None:
             counts["predictions"] = _write(_predictions(run, threshold), f"{out}/predictions/{task.task}")
-        write_text(run.spark, f"{out}/metadata/dataset.json", json.dumps(_about(task), indent=1))
+        write_text(run.context, f"{out}/metadata/dataset.json", json.dumps(_about(task), indent=1))
     run.receipt.counts["meds"] = counts
     run.receipt.outputs["meds"] = out
     for name, rows in counts.items():
@@ -160,7 +161,7 @@ def _predictions(run: Run, threshold: float) -> DataFrame:
         (F.col(PROBABILITY) >= threshold).alias("predicted_boolean_value"),
         F.col(PROBABILITY).alias("predicted_boolean_probability"),
     )
-    if current_version(run.spark, run.store, CASES) is None:
+    if current_version(run.context, run.store, CASES) is None:
         labelled = scores.withColumn(LABEL, F.lit(None).cast("boolean"))
     else:
         labelled = scores.join(_labels(run), on=[SUBJECT_ID, PREDICTION_TIME], how="left")
@@ -187,4 +188,4 @@ def _write(frame: DataFrame, path: str) -> int:
 
 def _one_file(frame: DataFrame, path: str) -> None:
     frame.coalesce(1).write.parquet(f"{path}.parts")
-    rename_only_file(frame.sparkSession, f"{path}.parts", path, ".parquet")
+    rename_only_file(frame.sparkSession.sparkContext, f"{path}.parts", path, ".parquet")

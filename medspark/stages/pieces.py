@@ -5,17 +5,18 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.bundle import Bundle
 from medspark.columns import CASE_ID, REJECTED, SCORES
 from medspark.errors import AccountingError, TaskError
+from medspark.files import delete, full_path
 from medspark.score.frames import score_to_pieces
 from medspark.score.pieces import NO_ROWS, Piece, Sink, finished_piece, write_empty
 from medspark.score.places import names_in, out_of_reach
 from medspark.score.predict import KEYS, Served
 from medspark.stages.run import Run
-from medspark.tables import delete, full_path
 
 Asked = Literal["auto", "workers", "spark"]
 
@@ -27,17 +28,17 @@ class Chosen(NamedTuple):
     because: str
 
 
-def is_local(spark: SparkSession) -> bool:
+def is_local(context: SparkContext) -> bool:
     """Whether the tasks run on the driver's machine, in its own process."""
-    master = str(spark.sparkContext.master)
+    master = str(context.master)
     return master == "local" or master.startswith("local[")
 
 
-def choose(spark: SparkSession, option: str, asked: Asked, reads: list[str], writes: list[str]) -> Chosen:
+def choose(context: SparkContext, option: str, asked: Asked, reads: list[str], writes: list[str]) -> Chosen:
     """Whether workers do it themselves or Spark does.
 
     Args:
-        spark: its executors' machines are asked, where they are not the driver's.
+        context: its executors' machines are asked, where they are not the driver's.
         option: the command's, for messages.
         asked: what the user wants.
         reads: addresses of what workers must be able to read.
@@ -49,8 +50,7 @@ def choose(spark: SparkSession, option: str, asked: Asked, reads: list[str], wri
     if asked == "spark":
         return Chosen("spark", "it was asked for")
     problem = out_of_reach(reads, writes)
-    if problem is None and not is_local(spark):
-        context = spark.sparkContext
+    if problem is None and not is_local(context):
         tasks = context.defaultParallelism
         answers = context.parallelize(range(tasks), tasks).map(lambda _: out_of_reach(reads, writes)).collect()
         problem = next((answer for answer in answers if answer is not None), None)
@@ -63,7 +63,7 @@ def choose(spark: SparkSession, option: str, asked: Asked, reads: list[str], wri
 
 def sink_of(run: Run, bundle: Bundle, run_id: str) -> Sink:
     """Where the pieces of a scoring run go."""
-    scores, rejected = (full_path(run.spark, f"{run.store}/{table}/{run_id}") for table in (SCORES, REJECTED))
+    scores, rejected = (full_path(run.context, f"{run.store}/{table}/{run_id}") for table in (SCORES, REJECTED))
     return Sink(scores, rejected, run_id, bundle.bundle_id, int(datetime.now(UTC).timestamp()) * 1_000_000)
 
 
@@ -75,7 +75,7 @@ def frame_to_pieces(spark: SparkSession, cases: DataFrame, served: Served, sink:
     """
     there = (finished_piece(sink, name) for name in names_in(sink.scores) if name.startswith("part-"))
     finished = [piece for piece in there if piece is not None]
-    keep_only(spark, sink, finished)
+    keep_only(spark.sparkContext, sink, finished)
     for folder, names in {
         sink.scores: [piece.name for piece in finished],
         sink.rejected: [piece.name for piece in finished if piece.reasons],
@@ -85,11 +85,11 @@ def frame_to_pieces(spark: SparkSession, cases: DataFrame, served: Served, sink:
             cases = cases.join(done, CASE_ID, "left_anti")
     pieces = [*finished, *score_to_pieces(cases, served, sink)]
     write_empty(cases.select(*KEYS).limit(0).toArrow().schema, sink, scores=not pieces)
-    keep_only(spark, sink, pieces)
+    keep_only(spark.sparkContext, sink, pieces)
     return pieces, sum(sum(piece.bands.values()) for piece in finished)
 
 
-def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
+def keep_only(context: SparkContext, sink: Sink, pieces: Iterable[Piece]) -> None:
     """Remove what else lies there: half-written pieces, those of a task that was tried again, another writer's.
 
     Raises:
@@ -102,7 +102,7 @@ def keep_only(spark: SparkSession, sink: Sink, pieces: Iterable[Piece]) -> None:
         raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
     for folder, found in there.items():
         for name in found - names - {NO_ROWS}:
-            delete(spark, f"{folder}/{name}")
+            delete(context, f"{folder}/{name}")
 
 
 def counts_of(pieces: Iterable[Piece]) -> tuple[dict[str, int], dict[str, int]]:

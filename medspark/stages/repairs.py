@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from medspark.columns import DIGEST, FILE, LINE, RAW
 from medspark.errors import InputError
-from medspark.tables import exists
+from medspark.files import exists
 
 
 def read_repairs(spark: SparkSession, path: str) -> DataFrame:
@@ -15,7 +15,7 @@ def read_repairs(spark: SparkSession, path: str) -> DataFrame:
         InputError: the columns that find a row, or its new text, are absent.
     """
     wanted = {FILE: "string", LINE: "bigint", DIGEST: "bigint", RAW: "string"}
-    if not exists(spark, path):
+    if not exists(spark.sparkContext, path):
         raise InputError(f"{path}: expected repaired rows here, received nothing")
     if path.endswith((".json", ".ndjson", ".jsonl")):
         frame = spark.read.json(path, schema=", ".join(f"{k} {v}" for k, v in wanted.items()), mode="FAILFAST")

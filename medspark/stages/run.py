@@ -9,17 +9,20 @@ import json
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
 
 from medspark.console import spark_progress
 from medspark.errors import AccountingError, InputError
 from medspark.event_task import EventTask
+from medspark.files import read_text, write_text
 from medspark.receipt import Receipt
-from medspark.tables import read_text, write_text
+from medspark.session import the_session
 from medspark.task import Task
 
 FACTS = "_facts.json"
@@ -27,15 +30,20 @@ FACTS = "_facts.json"
 
 @dataclass
 class Run:
-    """One command at work: its session, where it writes, what it tells the person, and its receipt."""
+    """One command at work: its Spark context, where it writes, what it tells the person, and its receipt."""
 
-    spark: SparkSession
+    context: SparkContext
     store: str
     console: Console
     """What is said of the run; silent when a scheduler asked for JSON."""
     receipt: Receipt
     terminal: Console
     """Where progress is drawn."""
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session, made when first asked for: scoring by workers needs none."""
+        return the_session()
 
     @property
     def version(self) -> str:
@@ -45,12 +53,12 @@ class Run:
         self.console.print(text, markup=False)
 
     def progress(self, title: str) -> AbstractContextManager[None]:
-        return spark_progress(self.terminal, self.spark, title)
+        return spark_progress(self.terminal, self.context, title)
 
 
 def save_receipt(run: Run) -> None:
     """Write `runs/RUN_ID.json` in the store."""
-    write_text(run.spark, f"{run.store}/runs/{run.receipt.run_id}.json", run.receipt.to_json())
+    write_text(run.context, f"{run.store}/runs/{run.receipt.run_id}.json", run.receipt.to_json())
 
 
 def rules_digest(task: Task, sections: Iterable[str]) -> str:
@@ -61,14 +69,14 @@ def rules_digest(task: Task, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def read_facts(spark: SparkSession, path: str) -> dict[str, Any]:
-    facts = json.loads(read_text(spark, f"{path}/{FACTS}"))
+def read_facts(context: SparkContext, path: str) -> dict[str, Any]:
+    facts = json.loads(read_text(context, f"{path}/{FACTS}"))
     assert isinstance(facts, dict)
     return facts
 
 
-def write_facts(spark: SparkSession, path: str, facts: dict[str, Any]) -> None:
-    write_text(spark, f"{path}/{FACTS}", json.dumps(facts, indent=1))
+def write_facts(context: SparkContext, path: str, facts: dict[str, Any]) -> None:
+    write_text(context, f"{path}/{FACTS}", json.dumps(facts, indent=1))
 
 
 def require_rules(facts: dict[str, Any], key: str, expected: str, stage: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
@@ -30,22 +31,13 @@ from medspark.columns import (
 )
 from medspark.errors import AccountingError, TaskError
 from medspark.evaluate.calibration import Calibration
+from medspark.files import delete, full_path, make_folder
 from medspark.receipt import now
 from medspark.score.frames import predict_cases
 from medspark.score.predict import Served
 from medspark.stages.pieces import Asked, choose, counts_of, frame_to_pieces, is_local, sink_of
 from medspark.stages.run import Run
-from medspark.tables import (
-    append_version,
-    current_version,
-    delete,
-    finished_rows,
-    full_path,
-    make_folder,
-    publish,
-    table_path,
-    write_version,
-)
+from medspark.tables import append_version, current_version, finished_rows, publish, table_path, write_version
 
 UNSCORED = "unscored"
 
@@ -105,22 +97,22 @@ def serve(bundle: Bundle, engine: str) -> Served:
     )
 
 
-def ship(spark: SparkSession, served: Served) -> Served:
+def ship(context: SparkContext, served: Served) -> Served:
     """Give each executor the network's file, once; workers map it, so those of one machine share its pages."""
-    if is_local(spark):
+    if is_local(context):
         return served
     folder = Path(tempfile.mkdtemp(prefix="medspark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     source = Path(served.network)
     # Named by content: the files of a session share one folder
     named = shutil.copy(source, folder / f"{served.digest}{source.suffix}")
-    spark.sparkContext.addFile(str(named))
+    context.addFile(str(named))
     return served._replace(network=Path(named).name)
 
 
 def score_cases(run: Run, bundle: Bundle, found: Eligible, run_id: str, engine: str, writer: Asked) -> None:
     """Score the eligible cases through Spark and publish them with the rest's reasons."""
-    served = ship(run.spark, serve(bundle, engine))
+    served = ship(run.context, serve(bundle, engine))
     run.receipt.counts["score"]["reader"] = {"kind": "spark", "because": "the source is raw: Spark cleans it"}
     write_scores(run, bundle, found.cases, rejected_rows(found, run_id), served, run_id, found.expected(), writer)
 
@@ -153,8 +145,8 @@ def write_scores(
         TaskError: workers are to write where they cannot.
         AccountingError: there are more or fewer; then nothing is published.
     """
-    make_folder(run.spark, run.store)  # a machine that does not see it then writes to a disk of its own
-    chosen = choose(run.spark, "--writer", writer, [], [full_path(run.spark, run.store)])
+    make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
+    chosen = choose(run.context, "--writer", writer, [], [full_path(run.context, run.store)])
     run.receipt.counts["score"]["writer"] = chosen._asdict()
     write = _write_by_workers if chosen.kind == "workers" else _write_by_spark
     bands, reasons = write(run, bundle, cases, rejected, served, run_id)
@@ -230,11 +222,11 @@ def publish_scores(
     """
     scored, rejected = sum(bands.values()), sum(reasons.values())
     if scored + rejected != expected:
-        delete(run.spark, f"{run.store}/{SCORES}/{run_id}")
+        delete(run.context, f"{run.store}/{SCORES}/{run_id}")
         raise AccountingError(
             f"{expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
         )
-    publish(run.spark, run.store, (REJECTED, SCORES), run_id)
+    publish(run.context, run.store, (REJECTED, SCORES), run_id)
     bands = dict(sorted(bands.items()))
     run.receipt.counts["score"] |= {"engine": served.kind, "scored": scored, "bands": bands, "rejected": reasons}
     run.receipt.outputs |= {name: f"{run.store}/{name}/{run_id}" for name in (SCORES, REJECTED)}
@@ -243,10 +235,10 @@ def publish_scores(
 
 def is_scored(run: Run, run_id: str) -> bool:
     """Whether the same rows were scored by the same bundle before; then the store has the result already."""
-    if current_version(run.spark, run.store, SCORES) != run_id:
+    if current_version(run.context, run.store, SCORES) != run_id:
         return False
     run.say(f"These rows were scored by this bundle before; nothing changed: {run.store}/{SCORES}/{run_id}")
-    run.receipt.outputs[SCORES] = table_path(run.spark, run.store, SCORES)
+    run.receipt.outputs[SCORES] = table_path(run.context, run.store, SCORES)
     return True
 
 

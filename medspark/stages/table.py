@@ -26,17 +26,12 @@ from medspark.columns import (
     quoted,
 )
 from medspark.errors import TaskError
+from medspark.files import read_text
 from medspark.stages.cases import publish_cases
 from medspark.stages.repairs import read_repairs
 from medspark.stages.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
 from medspark.stages.score import Eligible
-from medspark.tables import (
-    publish,
-    read_table,
-    read_text,
-    table_path,
-    write_version,
-)
+from medspark.tables import publish, read_table, table_path, write_version
 from medspark.task import TableTask
 
 CLEAN_SECTIONS = ("source", "columns", "derived", "lookups", "checks")
@@ -60,8 +55,8 @@ def clean_stage(run: Run, task: TableTask, repairs_path: str | None = None) -> T
         require_rows(spark, written, cleaned.counts.records)
         require_rows(spark, aside, sum(cleaned.counts.quarantined.values()) + cleaned.counts.duplicates)
         facts = {"rules": rules_digest(task, CLEAN_SECTIONS), "fingerprint": cleaned.fingerprint}
-        write_facts(spark, written, {**facts, "counts": cleaned.counts._asdict()})
-        publish(spark, run.store, (RECORDS, QUARANTINE), run.version)
+        write_facts(run.context, written, {**facts, "counts": cleaned.counts._asdict()})
+        publish(run.context, run.store, (RECORDS, QUARANTINE), run.version)
     run.receipt.inputs["source"] = {
         "path": task.source.path,
         "files": len(cleaned.files),
@@ -79,15 +74,15 @@ def with_lookups(run: Run, task: TableTask) -> TableTask:
     Raises:
         InputError: with every look-up that cannot be read, by name.
     """
-    return freeze_lookups(task, partial(read_text, run.spark))
+    return freeze_lookups(task, partial(read_text, run.context))
 
 
 def features_stage(run: Run, task: TableTask) -> None:
     """`records` to `cases` and `attrition`."""
     spark = run.spark
     with run.receipt.timed("features"), run.progress("features"):
-        path = table_path(spark, run.store, RECORDS)
-        facts = read_facts(spark, path)
+        path = table_path(run.context, run.store, RECORDS)
+        facts = read_facts(run.context, path)
         require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
         marked = mark_excluded(read_table(spark, run.store, RECORDS), task)
         attrition = partial(count_attrition, marked, task)

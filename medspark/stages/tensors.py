@@ -7,13 +7,14 @@ themselves; Spark only says who does what. Otherwise Spark reads and writes. The
 import hashlib
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark import SparkContext
 
 from medspark.bundle import STATISTICS, Bundle
 from medspark.columns import REASON, REJECTED, TENSORS
 from medspark.encode.apply import encode_cases, tensors_options
 from medspark.encode.statistics import from_json
 from medspark.errors import AccountingError, InputError, TaskError
+from medspark.files import delete, full_path, make_folder
 from medspark.score.frames import located
 from medspark.score.pieces import Piece, Sink, write_empty
 from medspark.score.places import names_in
@@ -31,19 +32,10 @@ from medspark.stages.score import (
     ship,
     write_scores,
 )
-from medspark.tables import (
-    current_version,
-    delete,
-    full_path,
-    is_parquet,
-    make_folder,
-    publish,
-    table_path,
-    write_version,
-)
+from medspark.tables import current_version, is_parquet, publish, table_path, write_version
 
 UNITS_OF_A_TASK = 8
-"""At most: Spark takes some 30 ms to hand a Python worker its next task, and a unit takes 100 ms."""
+"""At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""
 ROUNDS = 2
 """Tasks for each core, where there are units enough: the slower one of two cores then gets fewer."""
 
@@ -58,10 +50,10 @@ def statistics_digest(bundle: Bundle) -> str:
 
 def is_encoded(run: Run, version: str) -> bool:
     """Whether the same rows were encoded for the same bundle before."""
-    if current_version(run.spark, run.store, TENSORS) != version:
+    if current_version(run.context, run.store, TENSORS) != version:
         return False
     run.say(f"These rows were encoded for this bundle before; nothing changed: {run.store}/{TENSORS}/{version}")
-    run.receipt.outputs[TENSORS] = table_path(run.spark, run.store, TENSORS)
+    run.receipt.outputs[TENSORS] = table_path(run.context, run.store, TENSORS)
     return True
 
 
@@ -80,13 +72,13 @@ def write_tensors(run: Run, bundle: Bundle, found: Eligible, version: str) -> No
     reasons = {row[REASON]: row["count"] for row in spark.read.parquet(aside).groupBy(REASON).count().collect()}
     expected = found.expected()
     if rows + sum(reasons.values()) != expected:
-        delete(spark, written)
+        delete(run.context, written)
         raise AccountingError(
             f"{expected} came in, but {rows} were encoded and {sum(reasons.values())} rejected. Nothing was published."
         )
     facts = {"statistics": statistics_digest(bundle), "rows": rows, "inputs": run.receipt.inputs["source"]}
-    write_facts(spark, written, {**facts, "fingerprint": version})
-    publish(spark, run.store, (REJECTED, TENSORS), version)
+    write_facts(run.context, written, {**facts, "fingerprint": version})
+    publish(run.context, run.store, (REJECTED, TENSORS), version)
     run.receipt.counts["score"] |= {"encoded": rows, "rejected": reasons}
     run.receipt.outputs |= {TENSORS: written, REJECTED: aside}
     run.say(f"  encoded     {rows:>12,}")
@@ -121,35 +113,35 @@ def score_tensors_stage(
     """
     if (reader, writer) == ("workers", "spark"):
         raise TaskError("--writer", ["workers who read tensors also write their scores; leave --reader out"])
-    spark = run.spark
+    context = run.context
     with run.receipt.timed("score"), run.progress("score"):
-        path = full_path(spark, table_path(spark, source, TENSORS))
-        facts = _require_encoded_for(spark, path, bundle)
+        path = full_path(context, table_path(context, source, TENSORS))
+        facts = _require_encoded_for(context, path, bundle)
         run_id = score_id(bundle.bundle_id, facts["fingerprint"], None)
         run.receipt.bundle_id = bundle.bundle_id
         run.receipt.inputs["tensors"] = {"path": path, "fingerprint": facts["fingerprint"]}
         run.receipt.counts["score"] = {"rows_in": facts["rows"]}
         if is_scored(run, run_id):
             return run_id
-        served = ship(spark, serve(bundle, engine))._replace(reads="tensors")
-        make_folder(spark, run.store)  # a machine that does not see it then writes to a disk of its own
+        served = ship(context, serve(bundle, engine))._replace(reads="tensors")
+        make_folder(context, run.store)  # a machine that does not see it then writes to a disk of its own
         asked = "spark" if writer == "spark" else reader
-        chosen = choose(spark, "--reader", asked, [path], [full_path(spark, run.store)])
+        chosen = choose(context, "--reader", asked, [path], [full_path(context, run.store)])
         run.receipt.counts["score"]["reader"] = chosen._asdict()
         if chosen.kind == "workers":
             run.receipt.counts["score"]["writer"] = chosen._asdict()
             files = {f"{path}/{place}": place for place in names_in(path, below=True) if is_parquet(place)}
             _score_by_workers(run, bundle, files, served, run_id, facts["rows"])
         else:
-            write_scores(run, bundle, spark.read.parquet(path), None, served, run_id, facts["rows"], writer)
+            write_scores(run, bundle, run.spark.read.parquet(path), None, served, run_id, facts["rows"], writer)
     for who in ("reader", "writer"):
         found = run.receipt.counts["score"][who]
         run.say(f"  {who}      {found['kind']}: {found['because']}")
     return run_id
 
 
-def _require_encoded_for(spark: SparkSession, path: str, bundle: Bundle) -> dict[str, Any]:
-    facts = read_facts(spark, path)
+def _require_encoded_for(context: SparkContext, path: str, bundle: Bundle) -> dict[str, Any]:
+    facts = read_facts(context, path)
     expected = statistics_digest(bundle)
     if facts.get("statistics") != expected:
         raise InputError(
@@ -163,27 +155,25 @@ def _score_by_workers(
     run: Run, bundle: Bundle, files: dict[str, str], served: Served, run_id: str, expected: int
 ) -> None:
     """Each unit is read, scored and written by a worker, which tells only what it counted."""
-    spark = run.spark
     sink = sink_of(run, bundle, run_id)
     units = plan_units(files, served)
     there = names_in(sink.scores)
-    pieces = _run_units(spark, units, served, sink)
+    pieces = _run_units(run.context, units, served, sink)
     write_empty(schema_of(next(iter(files))), sink, scores=not units)
-    keep_only(spark, sink, pieces)
+    keep_only(run.context, sink, pieces)
     before = sum(sum(piece.bands.values()) for piece in pieces if piece.name in there)
     run.receipt.counts["score"] |= {"scored_before": before, "loads": sum(piece.loads for piece in pieces)}
     publish_scores(run, served, run_id, *counts_of(pieces), expected)
 
 
-def _run_units(spark: SparkSession, units: list[Unit], served: Served, sink: Sink) -> list[Piece]:
+def _run_units(context: SparkContext, units: list[Unit], served: Served, sink: Sink) -> list[Piece]:
     if not units:
         return []
-    shared = spark.sparkContext.broadcast((served, sink))
+    shared = context.broadcast((served, sink))
 
     def score(unit: Unit) -> Piece:
         served, sink = shared.value
         return score_unit(unit, located(served), sink)
 
-    context = spark.sparkContext
     tasks = max(-(-len(units) // UNITS_OF_A_TASK), min(len(units), ROUNDS * context.defaultParallelism))
     return context.parallelize(units, tasks).map(score).collect()

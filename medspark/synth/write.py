@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import TaskError, did_you_mean
+from medspark.files import delete, write_text
 from medspark.synth import DEFAULT_PARTS, dirt, flat, hospital, meds, omop
-from medspark.tables import delete, write_text
 
 PLANTED: Final = "planted.json"
 BLOCKS_PER_PARTITION: Final = 100
@@ -41,12 +41,12 @@ def write_hospital(
         TaskError: no patients, a seed below 0, or an unknown part.
     """
     _check(patients, seed, parts)
-    delete(spark, f"{out}/{PLANTED}")  # while files are replaced, no summary speaks for them
+    delete(spark.sparkContext, f"{out}/{PLANTED}")  # while files are replaced, no summary speaks for them
     for part, write in PARTS.items():
         if part in parts:
             write(spark, out, patients, seed, partitions)
     planted = _planted(spark, out, patients, seed, partitions, parts)
-    write_text(spark, f"{out}/{PLANTED}", json.dumps(planted, indent=2) + "\n")
+    write_text(spark.sparkContext, f"{out}/{PLANTED}", json.dumps(planted, indent=2) + "\n")
     return planted
 
 

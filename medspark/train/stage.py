@@ -52,7 +52,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         facts |= {"versions": run.receipt.versions, "seconds": run.receipt.seconds, "run_id": run.version}
         facts["parent"] = None
         bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, tensors, task, facts, now()))
-        publish(run.spark, run.store, (TENSORS, PREDICTIONS), run.version)
+        publish(run.context, run.store, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
     run.receipt.counts["train"] = {"epochs": len(trained.fitted.history), "splits": facts["splits"]}
     run.receipt.outputs["bundle"] = str(bundle)

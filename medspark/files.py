@@ -1,0 +1,124 @@
+"""Files on any file system that Spark can write to, by Hadoop's clients in the JVM. No Spark session is needed."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyspark import SparkContext
+
+
+class _Hadoop(NamedTuple):
+    """Hadoop's settings and classes in the JVM, found once: each part of such a name is a question to the JVM."""
+
+    settings: Any
+    path: Any
+    file_context: Any
+    rename: Any
+    """Options of a rename."""
+    io_utils: Any
+
+
+@lru_cache(maxsize=1)
+def _hadoop(context: SparkContext) -> _Hadoop:
+    jvm: Any = context._jvm
+    files, settings = jvm.org.apache.hadoop.fs, context._jsc.hadoopConfiguration()
+    return _Hadoop(settings, files.Path, files.FileContext, files.Options.Rename, jvm.org.apache.commons.io.IOUtils)
+
+
+def _file_system(context: SparkContext, path: str) -> tuple[Any, Any]:
+    """The file system that `path` is on, and the path as Hadoop's type."""
+    hadoop = _hadoop(context)
+    hadoop_path = hadoop.path(path)
+    return hadoop_path.getFileSystem(hadoop.settings), hadoop_path
+
+
+def full_path(context: SparkContext, path: str) -> str:
+    """A path with its file system, as every machine of a cluster understands it."""
+    system, hadoop_path = _file_system(context, path)
+    return str(system.makeQualified(hadoop_path).toString())
+
+
+def make_folder(context: SparkContext, path: str) -> None:
+    system, hadoop_path = _file_system(context, path)
+    system.mkdirs(hadoop_path)
+
+
+def exists(context: SparkContext, path: str) -> bool:
+    system, hadoop_path = _file_system(context, path)
+    return bool(system.exists(hadoop_path))
+
+
+def delete(context: SparkContext, path: str) -> None:
+    system, hadoop_path = _file_system(context, path)
+    system.delete(hadoop_path, True)
+
+
+def list_paths(context: SparkContext, path: str) -> list[str]:
+    """The full paths directly below a directory, hidden ones too; of a file, itself; of a pattern, its matches."""
+    system, hadoop_path = _file_system(context, path)
+    matches = system.globStatus(hadoop_path)
+    found = [status.getPath() for status in matches] if matches is not None else []
+    return sorted(status.getPath().toString() for item in found for status in system.listStatus(item))
+
+
+def list_files(context: SparkContext, path: str) -> dict[str, str]:
+    """Every file at or below a path or pattern, hidden ones too, sorted, each with its path below what matched."""
+    system, hadoop_path = _file_system(context, path)
+    matches = system.globStatus(hadoop_path)
+    files = {}
+    for match in matches if matches is not None else []:
+        above = match.getPath() if match.isDirectory() else match.getPath().getParent()
+        walk = system.listFiles(match.getPath(), True)
+        while walk.hasNext():
+            file = walk.next().getPath().toString()
+            files[file] = file.removeprefix(above.toString()).strip("/")
+    return dict(sorted(files.items()))
+
+
+def copy_to_local(context: SparkContext, path: str, place: Path) -> None:
+    """Copy a file or a folder from any file system to `place` on the driver's machine, which is not there yet."""
+    system, hadoop_path = _file_system(context, path)
+    # The raw file system: the other one adds checksum files
+    system.copyToLocalFile(False, hadoop_path, _hadoop(context).path(place.absolute().as_uri()), True)
+
+
+def read_text(context: SparkContext, path: str) -> str:
+    system, hadoop_path = _file_system(context, path)
+    stream = system.open(hadoop_path)
+    try:
+        return bytes(_hadoop(context).io_utils.toByteArray(stream)).decode("utf-8")
+    finally:
+        stream.close()
+
+
+def write_text(context: SparkContext, path: str, text: str) -> None:
+    """Replace a small file in one step: written aside, then renamed over the old one."""
+    hadoop = _hadoop(context)
+    system, place = _file_system(context, full_path(context, path))
+    if system.getScheme() == "file":  # by Hadoop, a rename that replaces starts a dozen processes here
+        _replace_here(Path(str(place.toUri().getPath())), text)
+        return
+    aside = hadoop.path(f"{place.toString()}.new")
+    stream = system.create(aside, True)
+    stream.write(bytearray(text.encode("utf-8")))
+    stream.close()
+    gateway: Any = context._gateway
+    options = gateway.new_array(hadoop.rename, 1)
+    options[0] = hadoop.rename.OVERWRITE
+    hadoop.file_context.getFileContext(place.toUri(), system.getConf()).rename(aside, place, options)
+
+
+def _replace_here(place: Path, text: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = place.with_name(f"{place.name}.new")
+    aside.write_text(text, encoding="utf-8", newline="")
+    place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # the checksum of what Hadoop wrote before
+    aside.replace(place)
+
+
+def rename_only_file(context: SparkContext, folder: str, path: str, end: str) -> None:
+    """Move the one file of a folder whose name ends so, and delete the folder."""
+    system, hadoop_folder = _file_system(context, folder)
+    (found,) = [file for file in list_files(context, folder) if file.endswith(end)]
+    system.rename(_hadoop(context).path(found), _hadoop(context).path(path))
+    system.delete(hadoop_folder, True)

@@ -1,0 +1,29 @@
+"""Files on Hadoop's file systems, here this machine's."""
+
+import os
+from pathlib import Path
+
+from pyspark import SparkContext
+
+from medspark.files import delete, exists, list_files, list_paths, read_text, write_text
+
+
+def test_a_small_file_is_replaced_in_one_step_and_keeps_its_letters(context: SparkContext, tmp_path: Path) -> None:
+    path = f"{tmp_path}/a/b.json"
+    for text in ("first", "zweite Fassung: ä\n€", ""):
+        write_text(context, path, text)
+        assert read_text(context, path) == text
+    assert [name for name in os.listdir(tmp_path / "a") if not name.endswith(".crc")] == ["b.json"]
+
+
+def test_files_are_listed_at_a_file_below_a_folder_and_by_a_pattern(context: SparkContext, tmp_path: Path) -> None:
+    for name in ("2024/a.csv", "2024/_b.csv", "2025/c.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert list(list_files(context, str(tmp_path)).values()) == ["2024/_b.csv", "2024/a.csv", "2025/c.csv"]
+    assert list_files(context, f"{tmp_path}/2024/a.csv") == {f"file:{tmp_path}/2024/a.csv": "a.csv"}
+    assert list(list_files(context, f"{tmp_path}/20*").values()) == ["_b.csv", "a.csv", "c.csv"]
+    assert list_files(context, f"{tmp_path}/nothing*") == list_files(context, f"{tmp_path}/nothing") == {}
+    assert list_paths(context, str(tmp_path)) == [f"file:{tmp_path}/2024", f"file:{tmp_path}/2025"]
+    delete(context, f"{tmp_path}/2024")
+    assert not exists(context, f"{tmp_path}/2024/a.csv")
