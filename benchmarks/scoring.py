@@ -8,7 +8,7 @@
     python benchmarks/scoring.py --millions 50 --ways medspark    takes 13 GB of disk
 
 All read the same Parquet, which medspark's writer made, and run the same network. Each way is a process of its own.
-Cold is from the start of that process to its output whole on disk, warm the same work again in the same session, the
+Cold is from the start of that process to its output whole on disk, warm the same work again in the same process, the
 median of the repetitions. CPU is of the process and all below it during a warm run; memory the most that one Python
 worker ever had resident. The limit is as many plain processes as cores, pyarrow and LiteRT, no Spark and nobody to
 count; it writes as much as the peers do, a key and a probability, where medspark writes all columns of `scores`.
@@ -35,8 +35,10 @@ from scoring_place import bundle_of, prepare
 from scoring_ways import SLOW, WAYS
 
 MEDSPARK = Path(sys.executable).parent / "medspark"
-# Spark's workers look for the functions of the ways beside this file
-SETTINGS = {"MEDSPARK_DRIVER_MEMORY": "4g", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parent)}
+HERE = str(Path(__file__).parent)
+"""Where Spark's workers find the functions of the ways."""
+PYTHON_PATH = os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH")]))
+SETTINGS = {"MEDSPARK_DRIVER_MEMORY": "4g", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": PYTHON_PATH}
 
 
 class Measured(NamedTuple):

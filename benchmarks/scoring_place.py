@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 MIXED, LARGE = "mixed", "large"
 LEVELS, CATEGORIES, CODES, BAG = 12, 8, 500, 16
@@ -200,6 +199,8 @@ def tensors_of(place: Path) -> str:
 
 
 def names_of(place: Path) -> list[str]:
+    import pyarrow.parquet as pq  # not above: the workers of the ways import this file
+
     return [name for name in pq.read_schema(next(Path(tensors_of(place)).glob("*.parquet"))).names if name in INPUTS]
 
 
@@ -207,6 +208,8 @@ INPUTS = ("numeric", "categories", "codes_diagnoses")
 
 
 def widths_of(place: Path) -> dict[str, int]:
+    import pyarrow.parquet as pq
+
     file = pq.ParquetFile(next(Path(tensors_of(place)).glob("*.parquet")))
     row = next(file.iter_batches(1, columns=names_of(place)))
     return {name: len(row.column(name)[0]) for name in names_of(place)}

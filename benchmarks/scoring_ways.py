@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scoring_place import bundle_of, names_of, tensors_of, widths_of
 
 BATCH = 10_000
@@ -196,6 +195,8 @@ def limit(place: Path, cores: int) -> Callable[[Path], str]:
     """As many plain processes as cores, each with its share of the row groups; no Spark, and no one to count."""
     import multiprocessing
 
+    import pyarrow.parquet as pq
+
     files = sorted(Path(tensors_of(place)).glob("*.parquet"))
     groups = [(str(file), at) for file in files for at in range(pq.read_metadata(file).num_row_groups)]
     context = multiprocessing.get_context("spawn")
@@ -221,6 +222,8 @@ def limit_loads(network: str) -> None:
 
 
 def limit_scores(task: tuple[str, int, list[str], str]) -> None:
+    import pyarrow.parquet as pq
+
     file, group, names, out = task
     keys, found = [], []
     with pq.ParquetFile(file) as source:

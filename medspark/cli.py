@@ -301,7 +301,7 @@ def _run(
     """Start Spark quietly, do the work, write the receipt whatever happens, and end with the exit code.
 
     `packages` are the Maven coordinates that the session needs for its source; where Java's work is `light`, it only
-    hands out work to Python.
+    hands out work to Python, for which there need be no session.
     """
     from medspark.console import log_file, send_chatter_to
     from medspark.receipt import Receipt, new_run_id
@@ -317,8 +317,9 @@ def _run(
 
         wanted = packages()
         with console.status("starting Spark"):
-            context = start_context(f"medspark {command}", wanted, light)
-        run = Run(context, absolute(store), shown, receipt, console)
+            run = Run(start_context(f"medspark {command}", wanted, light), absolute(store), shown, receipt, console)
+            if not light:
+                _ = run.spark  # here, so that no stage's seconds have it in them
         try:
             work(run)
             receipt.exit_code = 0

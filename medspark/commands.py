@@ -46,7 +46,7 @@ def packages_of_bundle(place: str) -> tuple[str, ...]:
 
 
 def is_elsewhere(place: str) -> bool:
-    """Whether a bundle is on another file system than this machine's: hdfs://HOST/FOLDER, s3a://BUCKET/FOLDER."""
+    """Whether a place is on another file system than this machine's: hdfs://HOST/FOLDER, s3a://BUCKET/FOLDER."""
     return "://" in place and not place.startswith("file:")
 
 
@@ -71,7 +71,7 @@ def bundle_at(run: Run, place: str) -> Bundle:
 
 
 def is_left_to_workers(tensors: str | None, store: str, reader: Asked, writer: Asked) -> bool:
-    """Whether Python workers surely read and write all of a scoring: tensors to scores, on disks of this machine."""
+    """Whether workers will read and write all of a scoring, as far as its addresses tell: on disks of this machine."""
     here = tensors is not None and not is_elsewhere(tensors) and not is_elsewhere(store)
     return here and "spark" not in (reader, writer)
 

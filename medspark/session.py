@@ -68,8 +68,10 @@ def the_session() -> SparkSession:
 def start_context(name: str, packages: Sequence[str] = (), light: bool = False) -> SparkContext:
     """Spark in this process, by spark-submit's settings where it launched us, else on `local[*]`.
 
-    Where all that Java does is `light`, to hand out work to Python, it compiles quickly rather than well: else, until
-    all is compiled, its second compiler takes up to a fifth of the cores from those who work (benchmarks/scoring.py).
+    A context that is there already keeps its own settings; a session on it gets SETTINGS.
+
+    Where all that Java does is `light`, to hand out work to Python, it compiles quickly rather than well: its second
+    compiler took up to a fifth of the workers' time until it had compiled all. Not where spark-submit launched us.
 
     `packages` are Maven coordinates, as medspark.databases.packages_for names them for a source. Spark's own resolver
     fetches them once, into the user's Ivy cache, from where its settings say. A process that spark-submit launched

@@ -201,7 +201,7 @@ def test_cases_of_other_rules_are_refused(spark, road):
     run = new_run(spark, road["folder"] / "store")
     other = stays_at(road["source"], exclude=[])
     with pytest.raises(InputError, match="medspark features"):
-        train_stage(run, freeze_lookups(other, partial(read_text, spark)))
+        train_stage(run, freeze_lookups(other, partial(read_text, spark.sparkContext)))
 
 
 def test_the_receipt_says_what_the_run_did(spark, road):

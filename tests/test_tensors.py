@@ -227,7 +227,6 @@ def test_a_worker_that_reads_tensors_imports_no_pandas(road, encoded, tmp_path):
 import sys
 from pathlib import Path
 from medspark.bundle import load_bundle
-from medspark.commands import is_left_to_workers
 from medspark.score.pieces import Sink
 from medspark.score.row_groups import plan_units, score_unit
 from medspark.stages.score import serve

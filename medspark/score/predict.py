@@ -114,7 +114,7 @@ def band_of(
 
 
 def answer_batches(
-    batches: Iterable[pa.RecordBatch], served: Served, held_bytes: int = HELD_BYTES
+    batches: Iterable[pa.RecordBatch], served: Served, held_bytes: float = HELD_BYTES
 ) -> Iterator[pa.Table]:
     """Score Arrow batches, of wide features a part at a time, and give what `answers_of` says of many; no Spark needed.
 

@@ -6,6 +6,7 @@ twice wrote the same file twice. No Spark here.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -83,8 +84,8 @@ def score_unit(unit: Unit, served: Served, sink: Sink) -> Piece:
     """Read, score and write one unit, or find that it is done."""
     piece = finished_piece(sink, unit.piece)
     if piece is None:
-        # All together, as the keys that Parquet is read to keep nothing else in memory
-        answers = answer_batches(_batches(unit, served), served, held_bytes=UNIT_BYTES)
+        # All together: keys read from Parquet keep nothing else in memory
+        answers = answer_batches(_batches(unit, served), served, held_bytes=math.inf)
         piece = write_piece(unit.piece, answers, sink, unit.place)
     assert piece is not None, "a unit has rows"
     return piece
