@@ -420,6 +420,8 @@ def compare(spark, warehouse, raw):
     assert problems == []
     frozen = freeze_concepts(spark, task, task.mapping)
     candidates = build_candidates(warehouse["records"], Plan(frozen, task.mapping), warehouse["count"])
+    steps = candidates._jdf.queryExecution().executedPlan().toString()
+    assert steps.count("Exchange ") == 1, "the events are shuffled once, whatever the task"
     return assert_same(warehouse["db"], task, rows_of(candidates.toArrow()))
 
 
