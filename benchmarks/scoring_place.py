@@ -13,6 +13,7 @@ import pyarrow as pa
 
 MIXED, LARGE = "mixed", "large"
 LEVELS, CATEGORIES, CODES, BAG = 12, 8, 500, 16
+INPUTS = ("numeric", "categories", "codes_diagnoses")
 
 
 def prepare(place: Path, inputs: str, rows: int) -> None:
@@ -202,9 +203,6 @@ def names_of(place: Path) -> list[str]:
     import pyarrow.parquet as pq  # not above: the workers of the ways import this file
 
     return [name for name in pq.read_schema(next(Path(tensors_of(place)).glob("*.parquet"))).names if name in INPUTS]
-
-
-INPUTS = ("numeric", "categories", "codes_diagnoses")
 
 
 def widths_of(place: Path) -> dict[str, int]:

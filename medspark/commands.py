@@ -14,7 +14,7 @@ from medspark.bundle import MANIFEST, METRICS, REPORT, Bundle, load_bundle
 from medspark.databases import packages_for
 from medspark.errors import AccountingError, BundleError, TaskError
 from medspark.event_task import EventTask
-from medspark.files import copy_to_local, exists
+from medspark.files import copy_to_local, exists, is_elsewhere
 from medspark.receipt import Receipt, new_run_id
 from medspark.stages import (
     Run,
@@ -43,11 +43,6 @@ def packages_of(task: Task) -> tuple[str, ...]:
 def packages_of_bundle(place: str) -> tuple[str, ...]:
     """Those of a bundle on this machine. One elsewhere is read by Spark: by then it is too late for packages."""
     return () if is_elsewhere(place) else packages_of(load_bundle(local_path(place)).task)
-
-
-def is_elsewhere(place: str) -> bool:
-    """Whether a place is on another file system than this machine's: hdfs://HOST/FOLDER, s3a://BUCKET/FOLDER."""
-    return "://" in place and not place.startswith("file:")
 
 
 def bundle_at(run: Run, place: str) -> Bundle:

@@ -11,6 +11,8 @@ from pyspark import SparkContext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from medspark.files import is_elsewhere
+
 POLL_SECONDS = 0.2
 SHOWN_AFTER_SECONDS = 2.0
 
@@ -21,7 +23,7 @@ def log_file(store: str, run_id: str) -> Path | None:
     None where spark-submit started the run for such a store: the machine may be any of a cluster's, which collects
     what its programs say and forgets the rest.
     """
-    if "://" in store and not store.startswith("file:"):
+    if is_elsewhere(store):
         if "PYSPARK_GATEWAY_PORT" in os.environ:
             return None
         return Path.home() / ".cache" / "medspark" / f"{run_id}.log"

@@ -32,6 +32,11 @@ def _file_system(context: SparkContext, path: str) -> tuple[Any, Any]:
     return hadoop_path.getFileSystem(hadoop.settings), hadoop_path
 
 
+def is_elsewhere(place: str) -> bool:
+    """Whether a place is on another file system than this machine's: hdfs://HOST/FOLDER, s3a://BUCKET/FOLDER."""
+    return "://" in place and not place.startswith("file:")
+
+
 def full_path(context: SparkContext, path: str) -> str:
     """A path with its file system, as every machine of a cluster understands it."""
     system, hadoop_path = _file_system(context, path)

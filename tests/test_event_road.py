@@ -14,12 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from meds import CodeMetadataSchema, DataSchema, LabelSchema, SubjectSplitSchema
-from rich.console import Console
+from roads import new_run
 
 from medspark.bundle import load_bundle
 from medspark.errors import InputError, TaskError
-from medspark.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, score_stage
+from medspark.stages import clean_stage, features_stage, score_stage
 from medspark.stages.events import concepts_stage
 from medspark.stages.meds import export_stage
 from medspark.tables import read_table
@@ -116,11 +115,6 @@ def task_at(folder, source, **changes):
     path = folder / f"{raw['task']}.yaml"
     path.write_text(yaml.safe_dump(raw))
     return load_task(path)
-
-
-def new_run(spark, store):
-    quiet = Console(quiet=True)
-    return Run(spark.sparkContext, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
 
 
 @pytest.fixture(scope="module")

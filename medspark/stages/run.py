@@ -20,7 +20,7 @@ from rich.console import Console
 from medspark.console import spark_progress
 from medspark.errors import AccountingError, InputError
 from medspark.event_task import EventTask
-from medspark.files import read_text, write_text
+from medspark.files import is_elsewhere, read_text, write_text
 from medspark.receipt import Receipt
 from medspark.session import the_session
 from medspark.task import Task
@@ -98,6 +98,6 @@ def local_path(place: str) -> Path:
     Raises:
         InputError: it is on another file system.
     """
-    if "://" in place and not place.startswith("file:"):
+    if is_elsewhere(place):
         raise InputError(f"expected a folder on this machine's file system, received {place}")
     return Path(place.removeprefix("file:")).resolve()
