@@ -18,13 +18,13 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
-from medspark.clean.clean import clean
-from medspark.clean.values import spark_type
-from medspark.columns import quoted
-from medspark.session import start_session
+from medspark.clean.reading import spark_type
+from medspark.clean.table import clean
+from medspark.schemas import quoted
+from medspark.spark.session import start_session
 from medspark.synth.write import write_hospital
-from medspark.task import TableTask
-from medspark.task_checks import load_task
+from medspark.task.load import load_task
+from medspark.task.table_task import TableTask
 
 
 def with_medspark(spark: SparkSession, task: TableTask, out: str) -> int:

@@ -18,11 +18,11 @@ INPUTS = ("numeric", "categories", "codes_diagnoses")
 
 def prepare(place: Path, inputs: str, rows: int) -> None:
     """A bundle, and a store with its tensors as `medspark encode` writes them."""
-    from medspark.bundle import load_bundle
-    from medspark.session import start_session
-    from medspark.stages.run import write_facts
+    from medspark.bundles.bundle import load_bundle
+    from medspark.runs.run import write_facts
+    from medspark.spark.session import start_session
     from medspark.stages.tensors import statistics_digest
-    from medspark.tables import publish
+    from medspark.store.tables import publish
 
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -90,11 +90,21 @@ def made_statistics(inputs: str) -> Any:
 
 
 def write_bundle(place: Path, inputs: str) -> None:
-    from medspark.bundle import CALIBRATION, KERAS, LITERT, METRICS, REPORT, SCHEMA, STATISTICS, TASK, save_bundle
+    from medspark.bundles.bundle import (
+        CALIBRATION,
+        KERAS,
+        LITERT,
+        METRICS,
+        REPORT,
+        SCHEMA,
+        STATISTICS,
+        TASK,
+        save_bundle,
+    )
     from medspark.encode.statistics import to_json
-    from medspark.evaluate.calibration import Calibration
-    from medspark.task import dump_task
-    from medspark.task_checks import check_task
+    from medspark.score.worker.calibration import Calibration
+    from medspark.task.load import check_task
+    from medspark.task.table_task import dump_task
     from medspark.train.export import export_litert
 
     fitted = made_statistics(inputs)
@@ -173,7 +183,7 @@ def write_tensors(spark: Any, path: str, fitted: Any, rows: int) -> None:
     from pyspark.sql import types
 
     from medspark.encode.apply import tensors_options, tensors_schema
-    from medspark.encode.encoder import as_list
+    from medspark.encode.worker.encoder import as_list
 
     names = fitted.widths()
     keys = {"case_id": types.LongType(), "subject_id": types.LongType(), "prediction_time": types.TimestampType()}

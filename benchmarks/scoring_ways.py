@@ -30,9 +30,9 @@ def medspark(reader: str) -> Callable[[Path, int], Callable[[Path], str]]:
     def way(place: Path, cores: int) -> Callable[[Path], str]:
         from rich.console import Console
 
-        from medspark.bundle import load_bundle
-        from medspark.receipt import Receipt
-        from medspark.session import start_context
+        from medspark.bundles.bundle import load_bundle
+        from medspark.runs.receipt import Receipt
+        from medspark.spark.session import start_context
         from medspark.stages import Run, score_tensors_stage
 
         context = start_context("medspark", light=reader == "auto")
@@ -106,7 +106,7 @@ def tuned(spark: Any, place: Path) -> Any:
     model_file, names = bundle_of(place) / "model.tflite", names_of(place)
 
     def make_predict() -> Callable[..., npt.NDArray[Any]]:
-        from medspark.score.engine import litert_engine
+        from medspark.score.worker.engine import litert_engine
 
         engine = litert_engine(model_file)
         kinds = {name: np.float32 if name == "numeric" else np.int32 for name in names}
@@ -216,7 +216,7 @@ LOADED: dict[str, Any] = {}
 
 
 def limit_loads(network: str) -> None:
-    from medspark.score.engine import litert_engine
+    from medspark.score.worker.engine import litert_engine
 
     LOADED["engine"] = litert_engine(Path(network))
 

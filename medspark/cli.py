@@ -41,7 +41,7 @@ STORE = "store"
 @app.command()
 def check(task: TaskFile) -> None:
     """Report every problem in a task file, without starting Spark."""
-    from medspark.task_checks import load_task
+    from medspark.task.load import load_task
 
     def work() -> None:
         print(f"{task}: fine. {summary(load_task(task))}")
@@ -51,7 +51,7 @@ def check(task: TaskFile) -> None:
 
 def summary(task: Any) -> str:
     """What a task reads and learns from, in one sentence."""
-    from medspark.event_task import EventTask
+    from medspark.task.event_task import EventTask
 
     if isinstance(task, EventTask):
         groups = [column.name for column in task.features.columns()]
@@ -67,7 +67,7 @@ def schema() -> None:
     """Print the JSON Schema of task files, for editors."""
     from pydantic import TypeAdapter
 
-    from medspark.task import Task
+    from medspark.task.table_task import Task
 
     print(json.dumps(TypeAdapter(Task).json_schema(by_alias=True), indent=1))
 
@@ -221,8 +221,8 @@ def pack(
 @app.command()
 def share_classes() -> None:
     """Archive the classes of a Spark session for this machine's Java: each later command starts 2 s sooner."""
-    from medspark.class_archive import make_archive
-    from medspark.session import require_java
+    from medspark.spark.class_archive import make_archive
+    from medspark.spark.session import require_java
 
     _end(_guarded(lambda: print(make_archive(require_java())), terminal()))
 
@@ -248,7 +248,7 @@ def _run_task(
     command: str, path: Path, store: str, as_json: bool, work: Callable[[Any, Any], object], **arguments: Any
 ) -> None:
     """Read the task before Spark starts, then work in the store's folder for that task."""
-    from medspark.task_checks import load_task
+    from medspark.task.load import load_task
 
     found: list[Any] = []
     code = _guarded(lambda: found.append(load_task(path)), terminal())
@@ -303,8 +303,8 @@ def _run(
     `packages` are the Maven coordinates that the session needs for its source; where Java's work is `light`, it only
     hands out work to Python, for which there need be no session.
     """
-    from medspark.console import log_file, send_chatter_to
-    from medspark.receipt import Receipt, new_run_id
+    from medspark.runs.console import log_file, send_chatter_to
+    from medspark.runs.receipt import Receipt, new_run_id
 
     receipt = Receipt(command, new_run_id(), arguments)
     log = log_file(store, receipt.run_id)
@@ -312,7 +312,7 @@ def _run(
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
 
     def whole() -> None:
-        from medspark.session import start_context
+        from medspark.spark.session import start_context
         from medspark.stages import Run, save_receipt
 
         wanted = packages()

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medspark.bundle import MANIFEST, METRICS, REPORT, Bundle, load_bundle
-from medspark.databases import packages_for
+from medspark.bundles.bundle import MANIFEST, METRICS, REPORT, Bundle, load_bundle
 from medspark.errors import AccountingError, BundleError, TaskError
-from medspark.event_task import EventTask
-from medspark.files import copy_to_local, exists, is_elsewhere
-from medspark.receipt import Receipt, new_run_id
+from medspark.runs.receipt import Receipt, new_run_id
+from medspark.runs.run import local_path
+from medspark.score.choose import Asked
+from medspark.sinks.meds import export_stage
+from medspark.sources.databases.open import packages_for
 from medspark.stages import (
     Run,
     clean_stage,
@@ -27,12 +28,11 @@ from medspark.stages import (
     score_tensors_stage,
 )
 from medspark.stages.events import concepts_stage
-from medspark.stages.meds import export_stage
-from medspark.stages.pieces import Asked
-from medspark.stages.run import local_path
+from medspark.store.files import copy_to_local, exists, is_elsewhere
 from medspark.synth import DEFAULT_PARTS
-from medspark.task import Task
-from medspark.task_checks import load_task
+from medspark.task.event_task import EventTask
+from medspark.task.load import load_task
+from medspark.task.table_task import Task
 
 
 def packages_of(task: Task) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _of_events(task: Task) -> EventTask:
 
 
 def train_command(run: Run, task: Task, with_folds: bool) -> Path:
-    from medspark.train.stage import train_stage  # TensorFlow takes seconds to import
+    from medspark.stages.train import train_stage  # TensorFlow takes seconds to import
 
     bundle = train_stage(run, freeze(run, task), with_folds)
     run.say(f"bundle: {bundle}")
@@ -115,7 +115,7 @@ def run_command(run: Run, task: Task, with_folds: bool) -> Path:
     run.say(task.title)
     frozen = clean_stage(run, task)
     features_stage(run, frozen)
-    from medspark.train.stage import train_stage
+    from medspark.stages.train import train_stage
 
     bundle = train_stage(run, frozen, with_folds)
     score_stage(run, load_bundle(bundle), None)
@@ -162,7 +162,7 @@ def report_command(path: Path) -> None:
 
 
 def pack_command(out: Path, with_tensorflow: bool) -> None:
-    from medspark.pack import SCORING, TENSORFLOW, pack
+    from medspark.deploy.pack import SCORING, TENSORFLOW, pack
 
     versions = pack(out, SCORING + TENSORFLOW if with_tensorflow else SCORING)
     print(f"{len(versions)} packages, {out.stat().st_size / 1e6:,.0f} MB: {out}")

@@ -9,7 +9,7 @@ import pytest
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from medspark.session import start_session
+from medspark.spark.session import start_session
 
 os.environ.setdefault("MEDSPARK_MASTER", "local[2]")
 os.environ.setdefault("MEDSPARK_SQL_SHUFFLE_PARTITIONS", "2")

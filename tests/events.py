@@ -7,9 +7,9 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from medspark.cases.events import Plan, make_candidates
-from medspark.cases.history import DAY
-from medspark.event_task import Take
-from medspark.task_checks import check_task
+from medspark.cases.worker.history import DAY
+from medspark.task.event_task import Take
+from medspark.task.load import check_task
 
 START = 18_262 * DAY
 """The first of January 2020, in microseconds since 1970."""

@@ -7,11 +7,11 @@ import random
 from rich.console import Console
 from tasks import STAYS, stays_at
 
-from medspark.bundle import load_bundle
-from medspark.receipt import Receipt, new_run_id
+from medspark.bundles.bundle import load_bundle
+from medspark.runs.receipt import Receipt, new_run_id
 from medspark.stages import Run, clean_stage, features_stage, score_stage
-from medspark.tables import read_table
-from medspark.train.stage import train_stage
+from medspark.stages.train import train_stage
+from medspark.store.tables import read_table
 
 HEADER = ",".join(STAYS["columns"])
 

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from medspark.task_checks import check_task
+from medspark.task.load import check_task
 
 STAYS = {
     "task": "stays",

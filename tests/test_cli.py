@@ -53,7 +53,7 @@ def test_check_reports_every_problem_at_once_with_hints_and_exit_code_2(tmp_path
 
 def test_check_does_not_start_spark():
     script = (
-        "import sys; from medspark.task_checks import load_task; "
+        "import sys; from medspark.task.load import load_task; "
         "load_task('conf/tasks/readmission-synthetic.yaml'); print('pyspark' in sys.modules)"
     )
     environment = {**os.environ, "MEDSPARK_SYNTH": "x"}

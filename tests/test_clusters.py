@@ -20,11 +20,11 @@ from clusters import HERE, HOME, JARS, Hadoop, NotHereError, bare_environment, h
 from pyspark.sql import SparkSession
 from roads import new_run
 
-from medspark.bundle import load_bundle
-from medspark.files import copy_to_local, list_paths, read_text
-from medspark.pack import pack
+from medspark.bundles.bundle import load_bundle
+from medspark.deploy.pack import pack
 from medspark.stages import encode_stage, score_tensors_stage
-from medspark.tables import table_path
+from medspark.store.files import copy_to_local, list_paths, read_text
+from medspark.store.tables import table_path
 
 pytestmark = pytest.mark.integration
 

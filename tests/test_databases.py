@@ -20,7 +20,8 @@ import pytest
 from postgres import PASSWORD, USER, Server, binaries, started
 from pyspark.sql import DataFrame, SparkSession
 
-from medspark.databases import (
+from medspark.errors import InputError, TaskError
+from medspark.sources.databases.open import (
     DELTA,
     IN_SNAPSHOT,
     JOIN,
@@ -31,8 +32,7 @@ from medspark.databases import (
     packages_for,
     shown_url,
 )
-from medspark.errors import InputError, TaskError
-from medspark.event_task import Connection, EventSource
+from medspark.task.event_task import Connection, EventSource
 
 Away = Callable[..., Any]
 
@@ -50,7 +50,7 @@ def folder_of(kind: str, path: object) -> EventSource:
 
 
 def _begin(home: str) -> None:
-    from medspark.console import send_chatter_to
+    from medspark.runs.console import send_chatter_to
 
     os.chdir(home)
     os.environ |= {"TZ": "America/New_York", "SPARK_CONF_DIR": home, "PG_USER": USER, "PG_PASSWORD": PASSWORD}
@@ -85,7 +85,7 @@ def away(home: Path) -> Iterator[Away]:
 
 
 def session() -> SparkSession:
-    from medspark.session import start_session
+    from medspark.spark.session import start_session
 
     return start_session("medspark tests with packages", (POSTGRESQL, DELTA))
 
@@ -545,9 +545,9 @@ def test_a_catalogs_tables_are_read_by_their_names(away: Away) -> None:
 
 SUBMITTED = """
 import sys
-from medspark.databases import open_source, packages_for
-from medspark.event_task import Connection, EventSource
-from medspark.session import start_session
+from medspark.sources.databases.open import open_source, packages_for
+from medspark.task.event_task import Connection, EventSource
+from medspark.spark.session import start_session
 
 url, folder = sys.argv[1:]
 database = Connection(url=url, user_variable="PG_USER", password_variable="PG_PASSWORD")

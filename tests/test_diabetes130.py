@@ -6,11 +6,11 @@ import pyarrow.dataset as ds
 import pytest
 from roads import new_run
 
-from medspark.bundle import load_bundle
+from medspark.bundles.bundle import load_bundle
 from medspark.stages import clean_stage, features_stage, score_stage
-from medspark.tables import read_table
-from medspark.task_checks import load_task
-from medspark.train.stage import train_stage
+from medspark.stages.train import train_stage
+from medspark.store.tables import read_table
+from medspark.task.load import load_task
 
 pytestmark = [pytest.mark.data, pytest.mark.integration]
 

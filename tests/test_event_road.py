@@ -16,14 +16,14 @@ import yaml
 from meds import CodeMetadataSchema, DataSchema, LabelSchema, SubjectSplitSchema
 from roads import new_run
 
-from medspark.bundle import load_bundle
+from medspark.bundles.bundle import load_bundle
 from medspark.errors import InputError, TaskError
+from medspark.sinks.meds import export_stage
 from medspark.stages import clean_stage, features_stage, score_stage
 from medspark.stages.events import concepts_stage
-from medspark.stages.meds import export_stage
-from medspark.tables import read_table
-from medspark.task_checks import load_task
-from medspark.train.stage import train_stage
+from medspark.stages.train import train_stage
+from medspark.store.tables import read_table
+from medspark.task.load import load_task
 
 DAY_0 = dt.datetime(2020, 1, 1)
 PATIENTS = 700

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from medspark.errors import TaskError
-from medspark.event_rules import EVENT_RULES
-from medspark.event_task import EventTask
-from medspark.mapping import Mapping
-from medspark.task import dump_task
-from medspark.task_checks import check_task, load_task
-from medspark.yaml_text import read_yaml
+from medspark.task.checks.events import EVENT_RULES
+from medspark.task.event_task import EventTask
+from medspark.task.load import check_task, load_task
+from medspark.task.mapping import Mapping
+from medspark.task.table_task import dump_task
+from medspark.task.yaml_text import read_yaml
 
 CONF = Path(__file__).parents[1] / "conf"
 PLACES = {"MEDSPARK_DATA": "/data", "MEDSPARK_SYNTH": "/synth", "CINC2012": "/cinc2012"}

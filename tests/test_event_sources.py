@@ -56,7 +56,7 @@ def kind_of(column: str) -> str:
 
 
 def _begin(home: str) -> None:
-    from medspark.console import send_chatter_to
+    from medspark.runs.console import send_chatter_to
 
     os.chdir(home)
     os.environ |= {"SPARK_CONF_DIR": home, "PG_USER": USER, "PG_PASSWORD": PASSWORD}
@@ -84,8 +84,8 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
 
 
 def session() -> SparkSession:
-    from medspark.databases import DELTA, POSTGRESQL
-    from medspark.session import start_session
+    from medspark.sources.databases.open import DELTA, POSTGRESQL
+    from medspark.spark.session import start_session
 
     return start_session("medspark tests with packages", (POSTGRESQL, DELTA))
 
@@ -95,11 +95,11 @@ def run(place: dict[str, Any], store: str) -> dict[str, Any]:
     from pyspark.sql import functions as F
     from rich.console import Console
 
-    from medspark.event_task import EventSource
-    from medspark.receipt import Receipt, new_run_id
+    from medspark.runs.receipt import Receipt, new_run_id
     from medspark.stages import Run, clean_stage, features_stage
-    from medspark.tables import read_table
-    from medspark.task_checks import load_task
+    from medspark.store.tables import read_table
+    from medspark.task.event_task import EventSource
+    from medspark.task.load import load_task
 
     spark = session()
     os.environ.setdefault("MEDSPARK_DATA", "unset")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from medspark.expressions import FUNCTIONS, columns_of, problems_of, spark_sql
+from medspark.task.expressions import FUNCTIONS, columns_of, problems_of, spark_sql
 
 COLUMNS = ["a", "b", "x", "s", "d", "t"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pyspark import SparkContext
 
-from medspark.files import delete, exists, list_files, list_paths, read_text, write_text
+from medspark.store.files import delete, exists, list_files, list_paths, read_text, write_text
 
 
 def test_a_small_file_is_replaced_in_one_step_and_keeps_its_letters(context: SparkContext, tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ import pytest
 from processes import WORKER, family, runs
 from roads import new_run, receipt_in
 
-from medspark.bundle import load_bundle
+from medspark.bundles.bundle import load_bundle
+from medspark.runs.run import write_facts
 from medspark.stages import encode_stage
-from medspark.stages.run import write_facts
 from medspark.stages.tensors import statistics_digest
-from medspark.tables import publish
+from medspark.store.tables import publish
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,8 @@ from processes import peak_of_workers
 from roads import receipt_in, scores_of, stays, walk, write
 from tasks import stays_at
 
-from medspark.bundle import LITERT, load_bundle
-from medspark.score.engine import ROWS
+from medspark.bundles.bundle import LITERT, load_bundle
+from medspark.score.worker.engine import ROWS
 
 pytestmark = pytest.mark.integration
 

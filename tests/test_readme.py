@@ -8,7 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from medspark.cli import app
-from medspark.task_checks import load_task
+from medspark.task.load import load_task
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,14 +12,14 @@ import pytest
 from roads import HEADER, new_run, score, walk
 from tasks import STAYS, stays_at, stays_task
 
-from medspark.bundle import load_bundle
+from medspark.bundles.bundle import load_bundle
 from medspark.clean.lookups import freeze_lookups
 from medspark.errors import BundleError, GateError, InputError, TaskError
-from medspark.files import read_text
 from medspark.stages import clean_stage, features_stage, save_receipt
 from medspark.stages.table import reject_later
-from medspark.tables import read_table
-from medspark.train.stage import train_stage
+from medspark.stages.train import train_stage
+from medspark.store.files import read_text
+from medspark.store.tables import read_table
 
 
 def trained_probabilities(road):
@@ -153,8 +153,8 @@ def test_a_worker_that_litert_serves_imports_no_tensorflow(road):
     script = """
 import sys
 import pyarrow.dataset as ds
-from medspark.bundle import load_bundle
-from medspark.score.predict import predict_batches
+from medspark.bundles.bundle import load_bundle
+from medspark.score.worker.predict import predict_batches
 from medspark.stages.score import serve
 
 served = serve(load_bundle(sys.argv[1]), "litert")

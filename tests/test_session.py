@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from medspark.session import SETTINGS
+from medspark.spark.session import SETTINGS
 
-START = "from medspark.session import start_session\nstart_session('t')"
+START = "from medspark.spark.session import start_session\nstart_session('t')"
 
 
 def test_every_setting_that_keeps_data_whole_is_set(spark: SparkSession) -> None:
@@ -51,13 +51,13 @@ def test_a_package_that_cannot_be_fetched_is_named(tmp_path: Path) -> None:
     (tmp_path / "ivy.xml").write_text(IVY.format(folder=tmp_path))
     settings = f"spark.jars.ivy {tmp_path}/ivy\nspark.jars.ivySettings {tmp_path}/ivy.xml\n"
     (tmp_path / "spark-defaults.conf").write_text(settings)
-    start = "from medspark.session import start_session\nstart_session('t', ['org.example:absent:1'])"
+    start = "from medspark.spark.session import start_session\nstart_session('t', ['org.example:absent:1'])"
     says = last_line(start, **{**os.environ, "SPARK_CONF_DIR": str(tmp_path)})
     assert "MedsparkError: Spark could not start with the packages org.example:absent:1: its log says whether" in says
 
 
 ARGUMENTS = """
-from medspark.session import start_context
+from medspark.spark.session import start_context
 context = start_context("t", light={light})
 print([*context._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments()])
 """
@@ -74,7 +74,7 @@ def test_java_compiles_quickly_rather_than_well_where_it_only_hands_out_work(lig
 # ---------------------------------------------------------------- Java's archive of classes
 
 MAPPED = """
-from medspark.session import start_session
+from medspark.spark.session import start_session
 java = start_session("t").sparkContext._gateway.proc
 print(".jsa" in open(f"/proc/{java.pid}/maps").read().replace("classes.jsa", "").replace("classes_nocoops.jsa", ""))
 """

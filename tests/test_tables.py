@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.files import exists
-from medspark.tables import current_version, publish, read_table, table_path, write_version
+from medspark.store.files import exists
+from medspark.store.tables import current_version, publish, read_table, table_path, write_version
 
 
 def write(spark: SparkSession, store: str, version: str, *ages: int) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from medspark.errors import TaskError
-from medspark.task import TableTask, dump_task
-from medspark.task_checks import load_task
-from medspark.yaml_text import read_yaml
+from medspark.task.load import load_task
+from medspark.task.table_task import TableTask, dump_task
+from medspark.task.yaml_text import read_yaml
 
 TASKS = sorted((Path(__file__).parents[1] / "conf" / "tasks").glob("*.yaml"))
 

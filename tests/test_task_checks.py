@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from medspark.errors import TaskError
-from medspark.table_rules import SHARED_RULES, TABLE_RULES
-from medspark.task_checks import check_task, load_task
+from medspark.task.checks.table import SHARED_RULES, TABLE_RULES
+from medspark.task.load import check_task, load_task
 
 SOUND: dict[str, Any] = {
     "task": "stays",

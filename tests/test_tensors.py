@@ -11,18 +11,18 @@ import pytest
 from roads import new_run, score, scores_of, stays, walk, write
 from tasks import STAYS, stays_at
 
-from medspark.bundle import load_bundle
+from medspark.bundles.bundle import load_bundle
 from medspark.commands import is_left_to_workers
 from medspark.errors import AccountingError, InputError, TaskError
-from medspark.score import row_groups
-from medspark.score.places import open_place, out_of_reach
-from medspark.score.row_groups import plan_units
+from medspark.runs.run import write_facts
+from medspark.score.choose import choose
+from medspark.score.worker import row_groups
+from medspark.score.worker.files import open_place, out_of_reach
+from medspark.score.worker.row_groups import plan_units
 from medspark.stages import encode_stage, save_receipt, score_stage, score_tensors_stage
-from medspark.stages.pieces import choose
-from medspark.stages.run import write_facts
 from medspark.stages.score import serve
 from medspark.stages.tensors import statistics_digest
-from medspark.tables import publish, read_table
+from medspark.store.tables import publish, read_table
 
 WAYS = {
     "workers": {"reader": "workers"},
@@ -86,7 +86,7 @@ def test_a_local_session_lets_workers_read_and_says_why(spark, road, encoded):
 
 
 def test_workers_who_read_and_write_need_no_session_of_spark(spark, road, encoded, monkeypatch):
-    monkeypatch.setattr("medspark.stages.run.the_session", lambda: pytest.fail("a session takes two seconds to make"))
+    monkeypatch.setattr("medspark.runs.run.the_session", lambda: pytest.fail("a session takes two seconds to make"))
     run = new_run(spark, road["folder"] / "no-session")
     score_tensors_stage(run, load_bundle(road["bundle"]), str(encoded[0]))
     save_receipt(run)
@@ -226,9 +226,9 @@ def test_a_worker_that_reads_tensors_imports_no_pandas(road, encoded, tmp_path):
     script = """
 import sys
 from pathlib import Path
-from medspark.bundle import load_bundle
-from medspark.score.pieces import Sink
-from medspark.score.row_groups import plan_units, score_unit
+from medspark.bundles.bundle import load_bundle
+from medspark.score.worker.pieces import Sink
+from medspark.score.worker.row_groups import plan_units, score_unit
 from medspark.stages.score import serve
 
 bundle, tensors, out = sys.argv[1:]

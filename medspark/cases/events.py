@@ -9,11 +9,11 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.cases.aggregates import Cases, group_columns
-from medspark.cases.history import EVER, History, as_concept, between, expand, is_known, read_history
-from medspark.cases.population import Candidates, candidates, criteria
 from medspark.cases.split import assign_fold, assign_split
-from medspark.columns import (
+from medspark.cases.worker.history import EVER, History, as_concept, between, expand, is_known, read_history
+from medspark.cases.worker.population import Candidates, candidates, criteria
+from medspark.cases.worker.windows import Cases, group_columns
+from medspark.schemas import (
     AGE,
     AVAILABLE_TIME,
     CASE_ID,
@@ -28,8 +28,8 @@ from medspark.columns import (
     TIME,
     quoted,
 )
-from medspark.event_task import Concept, EventTask
-from medspark.mapping import Mapping
+from medspark.task.event_task import Concept, EventTask
+from medspark.task.mapping import Mapping
 
 EXCLUDED = "_excluded"
 EVENTS_A_TASK = 1_000_000

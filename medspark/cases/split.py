@@ -3,8 +3,8 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.columns import TEST, TRAIN, VALID
-from medspark.learning import Split
+from medspark.schemas import TEST, TRAIN, VALID
+from medspark.task.training import Split
 
 _PARTS = 2**32
 

@@ -3,11 +3,11 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from medspark.clean.sources import RECORD_RULE, REPAIRED, TEXT
-from medspark.clean.values import Violation, read_all, read_column
-from medspark.columns import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
-from medspark.expressions import columns_of, spark_sql
-from medspark.raw_table import RawTable
+from medspark.clean.reading import Violation, read_all, read_column
+from medspark.schemas import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
+from medspark.sources.text import RECORD_RULE, REPAIRED, TEXT
+from medspark.task.expressions import columns_of, spark_sql
+from medspark.task.raw_table import RawTable
 
 STATUS = "_status"
 SET_ASIDE = "_set_aside"

@@ -5,8 +5,8 @@ import io
 from collections.abc import Callable, Iterator
 
 from medspark.errors import InputError, did_you_mean
-from medspark.raw_table import Lookup
-from medspark.task import TableTask
+from medspark.task.raw_table import Lookup
+from medspark.task.table_task import TableTask
 
 
 def freeze_lookups(task: TableTask, read_text: Callable[[str], str]) -> TableTask:

@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, StructField, StructType
 
-from medspark.columns import CASE_ID, LABEL, PREDICTION_TIME, SPLIT, SUBJECT_ID, quoted
-from medspark.encode.encoder import encode_batches
 from medspark.encode.statistics import Statistics, dtype_of, from_json, to_json
+from medspark.encode.worker.encoder import encode_batches
+from medspark.schemas import CASE_ID, LABEL, PREDICTION_TIME, SPLIT, SUBJECT_ID, quoted
 
 _NUMBERS = {"float32": FloatType(), "int32": IntegerType()}
 ROW_GROUP_BYTES = 32 * 2**20

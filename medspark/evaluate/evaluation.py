@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medspark.columns import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
 from medspark.errors import InputError, did_you_mean
 from medspark.evaluate.metrics import SMALL, at_thresholds, curves, intervals, performance
-from medspark.task import Task
+from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
+from medspark.task.table_task import Task
 
 MISSING: Final = "missing"
 FEW_CASES: Final = 50

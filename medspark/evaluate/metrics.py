@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medspark.errors import InputError
-from medspark.evaluate.calibration import Floats, logit, sigmoid
 from medspark.evaluate.ranked import METRICS, group_outcomes, grouped_metrics, slope, tie_groups
+from medspark.score.worker.calibration import Floats, logit, sigmoid
 
 SMALL: Final = 11
 """Counts of 1 to 10 patients are not published (the cell size suppression policy of CMS)."""

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medspark.evaluate.calibrate import logistic_regression
-from medspark.evaluate.calibration import Floats, logit
+from medspark.score.worker.calibration import Floats, logit
+from medspark.train.calibrate import logistic_regression
 
 METRICS: Final = ("auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept")
 

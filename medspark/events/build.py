@@ -10,8 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import SET_ASIDE
-from medspark.clean.values import NUMBER
-from medspark.columns import (
+from medspark.clean.reading import NUMBER
+from medspark.schemas import (
     AVAILABLE_TIME,
     CODE,
     ENCOUNTER_ID,
@@ -22,8 +22,8 @@ from medspark.columns import (
     UNIT,
     quoted,
 )
-from medspark.expressions import spark_sql
-from medspark.mapping import PLACEHOLDER, EventRule, MappedTable, Mapping, ValueRule
+from medspark.task.expressions import spark_sql
+from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable, Mapping, ValueRule
 
 EVENTS = "_events"
 EVENT_COUNT = "_event_count"

@@ -6,13 +6,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import SET_ASIDE
-from medspark.clean.rows import text_rows, typed_rows
 from medspark.errors import InputError
-from medspark.event_task import Concept, EventSource, EventTask
 from medspark.events.read import opened, raw_table, table_files
-from medspark.files import exists
-from medspark.mapping import ConceptTables, MappedTable, Mapping
-from medspark.raw_table import NumberColumn, TextColumn
+from medspark.sources.read import text_rows, typed_rows
+from medspark.store.files import exists
+from medspark.task.event_task import Concept, EventSource, EventTask
+from medspark.task.mapping import ConceptTables, MappedTable, Mapping
+from medspark.task.raw_table import NumberColumn, TextColumn
 
 _Columns = dict[str, NumberColumn | TextColumn]
 _ID = NumberColumn(type="long")

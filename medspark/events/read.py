@@ -14,19 +14,18 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean import sources
-from medspark.clean.clean import quarantine_rows, require_whole_files
 from medspark.clean.judge import BETWEEN, COPY, EMPTIED, FAILED, KEPT, QUARANTINED, SET_ASIDE, STATUS, mark_duplicates
-from medspark.clean.rows import expressions_hold, judge_typed, readable, text_rows, typed_rows
-from medspark.clean.sources import REPAIRED, Survey
-from medspark.columns import EVENT_COLUMNS, SUBJECT_ID
-from medspark.databases import OpenSource, open_source
+from medspark.clean.table import quarantine_rows, require_whole_files
 from medspark.errors import AccountingError, InputError
-from medspark.event_task import EventSource
 from medspark.events.build import EVENT_COUNT, EVENT_REASONS, EVENTS, NON_EVENT, add_events
-from medspark.files import list_files
-from medspark.mapping import MappedTable, Mapping
-from medspark.raw_table import RawTable, TableSource
+from medspark.schemas import EVENT_COLUMNS, SUBJECT_ID
+from medspark.sources.databases.open import OpenSource, open_source
+from medspark.sources.read import expressions_hold, judge_typed, readable, text_rows, typed_rows
+from medspark.sources.text import REPAIRED, Survey, source_files, survey_typed
+from medspark.store.files import list_files
+from medspark.task.event_task import EventSource
+from medspark.task.mapping import MappedTable, Mapping
+from medspark.task.raw_table import RawTable, TableSource
 
 DATABASES = ("jdbc", "delta", "catalog")
 
@@ -128,7 +127,7 @@ def _read_table(
         # Read once: what is counted is what is written, even of a table that changes
         frame = database.read(name, spec.subject, list(raw.columns), spec.absent)
         cached = frame.persist(StorageLevel.MEMORY_AND_DISK)
-        rows, survey = judge_typed(cached, F.lit(name), raw, repairs), sources.survey_typed(cached, F.lit(name))
+        rows, survey = judge_typed(cached, F.lit(name), raw, repairs), survey_typed(cached, F.lit(name))
     else:
         files = table_files(spark, source, name, spec)
         if not files and spec.optional:
@@ -187,7 +186,7 @@ def table_files(spark: SparkSession, source: EventSource, name: str, spec: Mappe
         raise InputError(f"table {name!r}: expected it once, received {' and '.join(found)}")
     if not found and not spec.optional:
         raise InputError(f"table {name!r}: expected files at {source.path}/{' or '.join(ways)}, received none")
-    return sources.source_files(spark, found[0]) if found else []
+    return source_files(spark, found[0]) if found else []
 
 
 # ---------------------------------------------------------------- counting

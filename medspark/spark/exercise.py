@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from medspark.session import start_session
+from medspark.spark.session import start_session
 
 
 def exercise(folder: Path) -> None:

@@ -3,16 +3,16 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-from medspark.bundle import Bundle
-from medspark.columns import CASES
-from medspark.event_task import EventTask
+from medspark.bundles.bundle import Bundle
+from medspark.runs.run import Run, read_facts, require_rules, rules_digest, save_receipt
+from medspark.schemas import CASES
+from medspark.score.choose import Asked
 from medspark.stages import events, table
-from medspark.stages.pieces import Asked
-from medspark.stages.run import Run, read_facts, require_rules, rules_digest, save_receipt
 from medspark.stages.score import Eligible, is_scored, score_cases, score_id
 from medspark.stages.tensors import is_encoded, score_tensors_stage, write_tensors
-from medspark.tables import table_path
-from medspark.task import Task
+from medspark.store.tables import table_path
+from medspark.task.event_task import EventTask
+from medspark.task.table_task import Task
 
 __all__ = [
     "Run",

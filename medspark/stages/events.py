@@ -9,10 +9,14 @@ from pyspark import StorageLevel
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
-from medspark.cases.cases import Attrition
 from medspark.cases.events import EXCLUDED, Plan, build_candidates, count_concepts
-from medspark.cases.population import Criterion, criteria, to_micros
-from medspark.columns import (
+from medspark.cases.table import Attrition
+from medspark.cases.worker.population import Criterion, criteria, to_micros
+from medspark.errors import TaskError
+from medspark.events.concepts import freeze_concepts
+from medspark.events.read import Events, TableCounts, read_events
+from medspark.runs.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
+from medspark.schemas import (
     CASE_ID,
     FILE,
     LINE,
@@ -21,16 +25,12 @@ from medspark.columns import (
     RECORDS,
     SUBJECT_ID,
 )
-from medspark.errors import TaskError
-from medspark.event_task import EventTask
-from medspark.events.concepts import freeze_concepts
-from medspark.events.read import Events, TableCounts, read_events
-from medspark.mapping import Mapping
-from medspark.stages.cases import publish_cases
-from medspark.stages.repairs import read_repairs
-from medspark.stages.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
+from medspark.sources.repairs import read_repairs
+from medspark.stages.features import publish_cases
 from medspark.stages.score import Eligible
-from medspark.tables import publish, read_table, table_path, write_version
+from medspark.store.tables import publish, read_table, table_path, write_version
+from medspark.task.event_task import EventTask
+from medspark.task.mapping import Mapping
 
 CLEAN_SECTIONS = ("source", "mapping")
 CASE_SECTIONS = ("concepts", "population", "outcome", "time", "features", "split", "report")

@@ -12,8 +12,11 @@ from pyspark import SparkContext
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
-from medspark.columns import (
+from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
+from medspark.errors import AccountingError, TaskError
+from medspark.runs.receipt import now
+from medspark.runs.run import Run
+from medspark.schemas import (
     BUNDLE_ID,
     CASE_ID,
     FILE,
@@ -29,15 +32,12 @@ from medspark.columns import (
     SCORES,
     SUBJECT_ID,
 )
-from medspark.errors import AccountingError, TaskError
-from medspark.evaluate.calibration import Calibration
-from medspark.files import delete, full_path, make_folder
-from medspark.receipt import now
-from medspark.score.frames import predict_cases
-from medspark.score.predict import Served
-from medspark.stages.pieces import Asked, choose, counts_of, frame_to_pieces, is_local, sink_of
-from medspark.stages.run import Run
-from medspark.tables import append_version, current_version, finished_rows, publish, table_path, write_version
+from medspark.score.by_spark import predict_cases
+from medspark.score.choose import Asked, choose, counts_of, frame_to_pieces, is_local, sink_of
+from medspark.score.worker.calibration import Calibration
+from medspark.score.worker.predict import Served
+from medspark.store.files import delete, full_path, make_folder
+from medspark.store.tables import append_version, current_version, finished_rows, publish, table_path, write_version
 
 UNSCORED = "unscored"
 

@@ -10,10 +10,12 @@ from functools import partial
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.cases.cases import EXCLUDED, build_cases, count_attrition, mark_excluded
-from medspark.clean.clean import Counts, clean
+from medspark.cases.table import EXCLUDED, build_cases, count_attrition, mark_excluded
 from medspark.clean.lookups import freeze_lookups
-from medspark.columns import (
+from medspark.clean.table import Counts, clean
+from medspark.errors import TaskError
+from medspark.runs.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
+from medspark.schemas import (
     CASE_ID,
     FILE,
     LINE,
@@ -25,14 +27,12 @@ from medspark.columns import (
     SUBJECT_ID,
     quoted,
 )
-from medspark.errors import TaskError
-from medspark.files import read_text
-from medspark.stages.cases import publish_cases
-from medspark.stages.repairs import read_repairs
-from medspark.stages.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
+from medspark.sources.repairs import read_repairs
+from medspark.stages.features import publish_cases
 from medspark.stages.score import Eligible
-from medspark.tables import publish, read_table, table_path, write_version
-from medspark.task import TableTask
+from medspark.store.files import read_text
+from medspark.store.tables import publish, read_table, table_path, write_version
+from medspark.task.table_task import TableTask
 
 CLEAN_SECTIONS = ("source", "columns", "derived", "lookups", "checks")
 CASE_SECTIONS = ("exclude", "outcome", "features", "split", "report")
@@ -42,7 +42,7 @@ def clean_stage(run: Run, task: TableTask, repairs_path: str | None = None) -> T
     """Source to `records` and `quarantine`; returns the task with its look-ups frozen.
 
     Raises:
-        InputError: see `medspark.clean.clean.clean`.
+        InputError: see `medspark.clean.table.clean`.
     """
     spark = run.spark
     with run.receipt.timed("clean"), run.progress("clean"):

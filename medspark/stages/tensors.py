@@ -9,19 +9,18 @@ from typing import Any
 
 from pyspark import SparkContext
 
-from medspark.bundle import STATISTICS, Bundle
-from medspark.columns import REASON, REJECTED, TENSORS
+from medspark.bundles.bundle import STATISTICS, Bundle
 from medspark.encode.apply import encode_cases, tensors_options
 from medspark.encode.statistics import from_json
 from medspark.errors import AccountingError, InputError, TaskError
-from medspark.files import delete, full_path, make_folder
-from medspark.score.frames import located
-from medspark.score.pieces import Piece, Sink, write_empty
-from medspark.score.places import names_in
-from medspark.score.predict import Served
-from medspark.score.row_groups import Unit, plan_units, schema_of, score_unit
-from medspark.stages.pieces import Asked, choose, counts_of, keep_only, sink_of
-from medspark.stages.run import Run, read_facts, write_facts
+from medspark.runs.run import Run, read_facts, write_facts
+from medspark.schemas import REASON, REJECTED, TENSORS
+from medspark.score.by_spark import located
+from medspark.score.choose import Asked, choose, counts_of, keep_only, sink_of
+from medspark.score.worker.files import names_in
+from medspark.score.worker.pieces import Piece, Sink, write_empty
+from medspark.score.worker.predict import Served
+from medspark.score.worker.row_groups import Unit, plan_units, schema_of, score_unit
 from medspark.stages.score import (
     Eligible,
     is_scored,
@@ -32,7 +31,8 @@ from medspark.stages.score import (
     ship,
     write_scores,
 )
-from medspark.tables import current_version, is_parquet, publish, table_path, write_version
+from medspark.store.files import delete, full_path, make_folder
+from medspark.store.tables import current_version, is_parquet, publish, table_path, write_version
 
 UNITS_OF_A_TASK = 8
 """At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""

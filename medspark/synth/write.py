@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import TaskError, did_you_mean
-from medspark.files import delete, write_text
+from medspark.store.files import delete, write_text
 from medspark.synth import DEFAULT_PARTS, dirt, flat, hospital, meds, omop
 
 PLANTED: Final = "planted.json"

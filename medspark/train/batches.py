@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from medspark.columns import LABEL, SPLIT
 from medspark.encode.statistics import dtype_of
-from medspark.encode.tensors import arrays
+from medspark.encode.worker.tensors import arrays
+from medspark.schemas import LABEL, SPLIT
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 WINDOW_ROWS = 200_000

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medspark.score.engine import litert_engine
+from medspark.score.worker.engine import litert_engine
 
 MOST_DIFFERENCE = 1e-4
 """A LiteRT network whose logits differ by more is not kept: TensorFlow then serves the network."""

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.learning import Training
-from medspark.task import Task
+from medspark.task.table_task import Task
+from medspark.task.training import Training
 from medspark.train.batches import count_labelled, dataset
-from medspark.train.networks import build_network, serving_network
+from medspark.train.networks.build import build_network, serving_network
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called after each epoch with its number from 1 and its losses."""

@@ -5,7 +5,7 @@ import math
 import pytest
 from events import asthma_task, made_candidates
 
-from medspark.cases import aggregates
+from medspark.cases.worker import windows as aggregates
 
 
 def column(name, kind, group, rows, **changes):

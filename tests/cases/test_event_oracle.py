@@ -11,12 +11,12 @@ from events import asthma_task, events_table, made_candidates, rows_of
 from hypothesis import given, settings
 
 from medspark.cases.events import Plan, build_candidates
-from medspark.cases.population import criteria, to_micros
+from medspark.cases.worker.population import criteria, to_micros
 from medspark.events.concepts import freeze_concepts
 from medspark.events.read import read_events
 from medspark.synth.write import write_hospital
-from medspark.task_checks import check_task
-from medspark.yaml_text import read_yaml
+from medspark.task.load import check_task
+from medspark.task.yaml_text import read_yaml
 
 TASKS = Path(__file__).parents[2] / "conf" / "tasks"
 HOUR, DAY = 3_600_000_000, 86_400_000_000

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from medspark.cases.split import assign_split
-from medspark.event_task import EventOutcome
-from medspark.learning import Split
+from medspark.task.event_task import EventOutcome
+from medspark.task.training import Split
 
 KNOWN_AT_ONCE = ("OBSERVED_FROM", "OBSERVED_TO", "MEDS_BIRTH")
 """What became known at the very prediction time counts for age and observation even where `time` excludes it."""

@@ -4,7 +4,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from medspark.cases.split import assign_fold, assign_split, hold_out_fold
-from medspark.learning import Split
+from medspark.task.training import Split
 
 DEFAULT = Split()
 

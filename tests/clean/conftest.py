@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from medspark.clean.clean import Cleaned, clean
-from medspark.columns import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE
-from medspark.task import TableTask
+from medspark.clean.table import Cleaned, clean
+from medspark.schemas import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE
+from medspark.task.table_task import TableTask
 
 
 def _task(path: Path | str, columns: dict[str, Any], sections: dict[str, Any], source: dict[str, Any]) -> TableTask:

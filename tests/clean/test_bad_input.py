@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from medspark.clean import clean as clean_module
-from medspark.clean.clean import Cleaned
-from medspark.columns import SOURCE_FILE, SOURCE_LINE
+from medspark.clean import table as clean_module
+from medspark.clean.table import Cleaned
 from medspark.errors import InputError
-from medspark.task import TableTask
+from medspark.schemas import SOURCE_FILE, SOURCE_LINE
+from medspark.task.table_task import TableTask
 
 Clean = Callable[..., Cleaned]
 Rows = Callable[[Cleaned], list[tuple[Any, ...]]]

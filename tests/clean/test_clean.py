@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from medspark.clean.clean import Cleaned
-from medspark.clean.split_records import split_csv, split_json
-from medspark.columns import DIGEST, FILE, LINE, RAW
+from medspark.clean.table import Cleaned
 from medspark.errors import AccountingError, InputError
-from medspark.stages.repairs import read_repairs
+from medspark.schemas import DIGEST, FILE, LINE, RAW
+from medspark.sources.repairs import read_repairs
+from medspark.sources.worker.split_records import split_csv, split_json
 
 Clean = Callable[..., Cleaned]
 Rows = Callable[[Cleaned], list[tuple[Any, ...]]]
@@ -373,7 +373,7 @@ def test_no_letter_of_any_text_is_lost_when_json_is_cut(text: str) -> None:
 def test_a_source_that_changes_while_it_is_read_does_not_add_up(
     clean_text: Clean, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medspark.clean import sources
+    from medspark.sources import text as sources
 
     survey_lines = sources.survey_lines
     monkeypatch.setattr(sources, "survey_lines", lambda *given: survey_lines(*given)._replace(rows=3))

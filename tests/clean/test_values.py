@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from medspark.clean.clean import Cleaned
 from medspark.clean.judge import judge
-from medspark.clean.values import read_column
+from medspark.clean.reading import read_column
+from medspark.clean.table import Cleaned
 from medspark.errors import InputError
-from medspark.task import TableTask
+from medspark.task.table_task import TableTask
 
 Clean = Callable[..., Cleaned]
 Rows = Callable[[Cleaned], list[tuple[Any, ...]]]

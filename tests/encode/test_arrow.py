@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medspark.encode.arrow import number_array, numbers_of, text_array
+from medspark.encode.worker.arrow import number_array, numbers_of, text_array
 
 DTYPES = st.sampled_from([np.int8, np.int32, np.int64, np.float32, np.float64])
 

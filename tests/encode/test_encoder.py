@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medspark.encode.encoder import as_list, encode, encode_batches, quantile_place
 from medspark.encode.statistics import (
     KNOTS,
     CategoricalStatistics,
@@ -14,7 +13,8 @@ from medspark.encode.statistics import (
     from_json,
     to_json,
 )
-from medspark.encode.tensors import arrays, shaped
+from medspark.encode.worker.encoder import as_list, encode, encode_batches, quantile_place
+from medspark.encode.worker.tensors import arrays, shaped
 from medspark.errors import InputError
 
 

@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medspark.encode.apply import encode_cases
-from medspark.encode.encoder import encode, encode_batches
-from medspark.encode.fit import fit_statistics
-from medspark.encode.flat import distinct_ids, entries
+from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import (
     KNOTS,
     BagStatistics,
@@ -21,9 +19,11 @@ from medspark.encode.statistics import (
     from_json,
     to_json,
 )
-from medspark.encode.tensors import arrays
+from medspark.encode.worker.encoder import encode, encode_batches
+from medspark.encode.worker.flat import distinct_ids, entries
+from medspark.encode.worker.tensors import arrays
 from medspark.errors import InputError
-from medspark.event_task import EventFeatures
+from medspark.task.event_task import EventFeatures
 
 # ---------------------------------------------------------------- encoding
 
@@ -219,7 +219,7 @@ def test_statistics_of_events_come_back_from_json_unchanged():
 
 
 def test_wide_tensors_come_in_short_batches_and_lose_no_row(monkeypatch):
-    monkeypatch.setattr("medspark.encode.encoder.MOST_CELLS", 3 * sum(ALL.widths().values()))
+    monkeypatch.setattr("medspark.encode.worker.encoder.MOST_CELLS", 3 * sum(ALL.widths().values()))
     encoded = list(encode_batches(iter([CASES, CASES.slice(0, 0)]), ALL, ()))
     assert [part.num_rows for part in encoded] == [3, 1, 0]
     whole = pa.Table.from_batches(encoded).combine_chunks().to_batches()[0]
@@ -416,6 +416,6 @@ def test_partitions_and_order_change_nothing(spark):
 
 
 def test_more_codes_than_the_driver_takes_are_refused(cases, monkeypatch):
-    monkeypatch.setattr("medspark.encode.fit.MOST_LEVELS", 3)
+    monkeypatch.setattr("medspark.encode.fit.fit.MOST_LEVELS", 3)
     with pytest.raises(InputError, match="more than 3 levels"):
         fit_statistics(cases, FEATURES)

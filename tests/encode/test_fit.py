@@ -4,10 +4,10 @@ import pytest
 from tasks import stays_task
 
 from medspark.encode.apply import encode_cases, in_training_order
-from medspark.encode.fit import fit_statistics
+from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import KNOTS
 from medspark.errors import InputError
-from medspark.task import Features
+from medspark.task.table_task import Features
 
 CASES = (
     "case_id bigint, subject_id string, split string, boolean_value boolean, age double, sex string, "

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medspark.evaluate.calibration import sigmoid
 from medspark.evaluate.evaluation import evaluate
-from medspark.evaluate.report import ReportData
-from medspark.task import TableTask
+from medspark.evaluate.report.page import ReportData
+from medspark.score.worker.calibration import sigmoid
+from medspark.task.table_task import TableTask
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from medspark.errors import BundleError, InputError
-from medspark.evaluate.calibrate import fit_calibration, logistic_regression
-from medspark.evaluate.calibration import Calibration, apply_calibration, sigmoid
+from medspark.score.worker.calibration import Calibration, apply_calibration, sigmoid
+from medspark.train.calibrate import fit_calibration, logistic_regression
 
 METHODS = ["platt", "isotonic", "none"]
 
@@ -126,6 +126,6 @@ def test_newton_gives_nan_where_no_finite_answer_exists():
 
 
 def test_a_scoring_worker_imports_nothing_heavier_than_numpy():
-    code = "import sys, medspark.evaluate.calibration as c; print({'sklearn','scipy','pandas'} & set(sys.modules))"
+    code = "import sys, medspark.score.worker.calibration as c; print({'sklearn','scipy','pandas'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"

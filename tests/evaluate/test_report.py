@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from medspark.evaluate.evaluation import evaluate
-from medspark.evaluate.report import SECTIONS, render_report, write_report
-from medspark.evaluate.report_format import count, number, percent
+from medspark.evaluate.report.format import count, number, percent
+from medspark.evaluate.report.page import SECTIONS, render_report, write_report
 
 VOID = {"meta", "link", "br", "path", "use"}
 

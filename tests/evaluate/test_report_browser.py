@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from medspark.evaluate.report import SECTIONS, write_report
+from medspark.evaluate.report.page import SECTIONS, write_report
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import SET_ASIDE
-from medspark.columns import AVAILABLE_TIME, CODE, ENCOUNTER_ID, NUMERIC_VALUE, TEXT_VALUE, TIME, UNIT
 from medspark.events.build import BAD_UNIT, EVENTS, NO_EVENT, NON_EVENT, OUT_OF_RANGE, add_events
-from medspark.mapping import Mapping
+from medspark.schemas import AVAILABLE_TIME, CODE, ENCOUNTER_ID, NUMERIC_VALUE, TEXT_VALUE, TIME, UNIT
+from medspark.task.mapping import Mapping
 
 Event = dict[str, Any]
 Made = list[tuple[str, str | None, list[Event]]]

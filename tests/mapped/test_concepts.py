@@ -12,9 +12,9 @@ from events import asthma_task
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
-from medspark.event_task import Concept, EventTask
 from medspark.events.concepts import freeze_concepts, id_of
-from medspark.mapping import Mapping
+from medspark.task.event_task import Concept, EventTask
+from medspark.task.mapping import Mapping
 
 Freeze = Callable[..., dict[str, Concept]]
 

@@ -16,11 +16,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.columns import DIGEST, FILE, LINE, RAW, RULE
 from medspark.errors import InputError
-from medspark.event_task import EventSource
 from medspark.events.read import TableCounts, read_events
-from medspark.mapping import Mapping
+from medspark.schemas import DIGEST, FILE, LINE, RAW, RULE
+from medspark.task.event_task import EventSource
+from medspark.task.mapping import Mapping
 
 SECRET = "Zebedee-4711"
 """Planted in rows that go wrong: no message may hold it."""

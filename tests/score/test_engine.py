@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from medspark.errors import TaskError
-from medspark.score import engine as module
-from medspark.score.engine import ROWS, engine_for, litert_engine, tensorflow_engine
+from medspark.score.worker import engine as module
+from medspark.score.worker.engine import ROWS, engine_for, litert_engine, tensorflow_engine
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_network_is_loaded_once_by_its_digest_and_the_last_two_are_kept(networ
 
 
 def test_an_engine_that_the_bundle_lacks_is_refused(tmp_path):
-    from medspark.bundle import Bundle
+    from medspark.bundles.bundle import Bundle
     from medspark.stages.score import serve
 
     with pytest.raises(TaskError, match="LiteRT cannot serve its network"):

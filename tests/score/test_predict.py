@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medspark.score.predict import band_of
+from medspark.score.worker.predict import band_of
 
 
 @pytest.mark.parametrize(

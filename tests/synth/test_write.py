@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from medspark.errors import TaskError
 from medspark.synth import dirt, flat, omop
 from medspark.synth.write import write_hospital
-from medspark.task_checks import load_task
+from medspark.task.load import load_task
 
 PATIENTS, SEED = 2300, 5
 TASK = Path(__file__).parents[2] / "conf" / "tasks" / "readmission-synthetic.yaml"

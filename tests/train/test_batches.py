@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medspark.encode.encoder import as_list
+from medspark.encode.worker.encoder import as_list
 from medspark.train import batches as module
 from medspark.train.batches import batches, count_labelled, load_split, split_files
 

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 
-from medspark.encode.encoder import as_list
 from medspark.encode.statistics import (
     BagStatistics,
     CategoricalStatistics,
@@ -12,12 +11,13 @@ from medspark.encode.statistics import (
     ValuesStatistics,
     dtype_of,
 )
-from medspark.learning import Network
+from medspark.encode.worker.encoder import as_list
+from medspark.task.training import Network
 from medspark.train.baselines import fit_baselines, grid_summary, plain_tensors
 from medspark.train.batches import dataset, load_split
 from medspark.train.export import export_litert, keras_logits
-from medspark.train.networks import build_network, serving_network
-from medspark.train.train import feature_rows
+from medspark.train.networks.build import build_network, serving_network
+from medspark.train.train_network import feature_rows
 
 CODES = ("a", "b", "c")
 SHARED = {"codes": CODES, "counts": (9, 8, 7), "rare": 6, "missing_share": 0.25}

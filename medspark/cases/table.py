@@ -1,0 +1,100 @@
+"""Records to cases: one row for each (subject, prediction time) that is eligible, and how many were not, and why."""
+
+from typing import Any, NamedTuple
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark.cases.split import assign_fold, assign_split
+from medspark.schemas import (
+    CASE_ID,
+    FOLD,
+    LABEL,
+    PREDICTION_TIME,
+    SOURCE_FILE,
+    SOURCE_LINE,
+    SPLIT,
+    SUBJECT_ID,
+    quoted,
+)
+from medspark.task.expressions import columns_of, spark_sql
+from medspark.task.table_task import TableTask
+
+EXCLUDED = "_excluded"
+
+
+class Attrition(NamedTuple):
+    """One criterion: how many cases it removed, of those that the ones before it left, and how many remain."""
+
+    criterion: str
+    because: str
+    removed: int
+    remaining: int
+
+
+def mark_excluded(records: DataFrame, task: TableTask) -> DataFrame:
+    """Add the first exclusion that each record meets, null for an eligible one.
+
+    A criterion that is unknown for a record (it reads a missing value) does not exclude it.
+    """
+    met = [F.when(F.expr(spark_sql(item.when)), item.name) for item in task.exclude]
+    return records.withColumn(EXCLUDED, F.coalesce(*met) if met else F.lit(None).cast("string"))
+
+
+def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
+    """How many records each exclusion removed, in the task's order, in one grouped job."""
+    counts = {row[EXCLUDED]: row["count"] for row in marked.groupBy(EXCLUDED).count().collect()}
+    remaining = sum(counts.values())
+    rows = [Attrition("records", "", 0, remaining)]
+    for item in task.exclude:
+        removed = counts.get(item.name, 0)
+        remaining -= removed
+        rows.append(Attrition(item.name, item.because, removed, remaining))
+    return rows
+
+
+def build_cases(marked: DataFrame, task: TableTask) -> DataFrame:
+    """The eligible records as cases: keys, split, label (null where the outcome is unknown), then raw features.
+
+    Without the outcome's columns, as when scoring, every label is null.
+    """
+    source = task.source
+    time = F.col(quoted(source.time)) if source.time is not None else F.lit(None)
+    subject = F.col(quoted(source.subject))
+    return marked.where(F.col(EXCLUDED).isNull()).select(
+        F.col(quoted(source.case)).alias(CASE_ID),
+        subject.alias(SUBJECT_ID),
+        time.cast("timestamp").alias(PREDICTION_TIME),
+        assign_split(subject, task.split).alias(SPLIT),
+        assign_fold(subject, task.split).alias(FOLD),
+        _label(marked, task).alias(LABEL),
+        *(F.col(quoted(name)) for name in case_features(task)),
+        SOURCE_FILE,
+        SOURCE_LINE,
+    )
+
+
+def case_features(task: TableTask) -> list[str]:
+    """The columns that cases carry: what features and subgroups read, once each."""
+    return list(dict.fromkeys([*task.features.columns(), *task.report.subgroups]))
+
+
+def _label(records: DataFrame, task: TableTask) -> Column:
+    if set(columns_of(task.outcome.when)) <= set(records.columns):
+        return F.expr(spark_sql(task.outcome.when)).cast("boolean")
+    return F.lit(None).cast("boolean")
+
+
+def count_cases(cases: DataFrame) -> dict[str, dict[str, Any]]:
+    """For each split its cases, those with the outcome, and those whose outcome is unknown, in one job."""
+    rows = (
+        cases.groupBy(SPLIT)
+        .agg(
+            F.count(F.lit(1)).alias("cases"),
+            F.count_if(F.col(LABEL)).alias("positives"),
+            F.count_if(F.col(LABEL).isNull()).alias("unknown"),
+            F.countDistinct(SUBJECT_ID).alias("subjects"),
+        )
+        .collect()
+    )
+    return {row[SPLIT]: {key: row[key] for key in ("cases", "subjects", "positives", "unknown")} for row in rows}

@@ -1,0 +1,1 @@
+"""What Spark's workers run to make cases of histories: numpy and Arrow."""

@@ -1,0 +1,210 @@
+"""The histories of some patients as sorted arrays, and the search in them. No Spark here.
+
+All times are microseconds since 1970 in UTC, as int64. A task of Spark holds whole patients, so every question about
+a patient is answered within one `History`, for all its patients at once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medspark.schemas import AVAILABLE_TIME, CODE, NUMERIC_VALUE, SUBJECT_ID, TIME
+from medspark.task.event_task import Concept
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+YEAR_DAYS = 365.25
+EVER = np.iinfo(np.int64).min
+NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class History:
+    """The timed events of some patients, sorted by patient, time, code and number."""
+
+    subject: Ints
+    """Which of `subjects` each event is of."""
+    time: Ints
+    known: Ints
+    """When each became known: its time, or its available time where that is later."""
+    code: Ints
+    """Which of `codes`."""
+    number: Floats
+    """NaN for an event without one."""
+    place: Ints
+    """Patient and place of the time in `clock` as one number, which rises along the events."""
+    clock: Ints
+    """Every time at which there is an event, sorted, each once."""
+    subjects: pa.Array
+    codes: list[str]
+    """Sorted by name, so that nothing depends on which patients share a task."""
+    static_subject: Ints
+    static_code: Ints
+    """Events without a time, true of the patient always."""
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+    def pick(self, which: Bools | Ints) -> "History":
+        """The events that `which` keeps, as a mask (n,) or as places."""
+        arrays = {name: getattr(self, name)[which] for name in ("subject", "time", "known", "code", "number", "place")}
+        return replace(self, **arrays)
+
+    def of_codes(self, wanted: Bools) -> "History":
+        """The events of the codes that `wanted` (codes,) keeps."""
+        return self.pick(wanted[self.code])
+
+
+def read_history(events: pa.Table, as_of: int | None = None) -> History:
+    """Events of whole patients as a history.
+
+    Args:
+        events: the columns subject_id, time, code, numeric_value and available_time.
+        as_of: events that happened or became known after it are left out, as nobody knew of them then.
+    """
+    subjects = _encoded(events[SUBJECT_ID])
+    codes = _encoded(events[CODE])
+    names = codes.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=names.__getitem__)
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+    subject = subjects.indices.to_numpy().astype(np.int64)
+    code = rank[codes.indices.to_numpy()]
+    timed = events[TIME].is_valid().to_numpy()
+    time = _micros(events[TIME], np.zeros(len(events), np.int64))
+    known = np.maximum(time, _micros(events[AVAILABLE_TIME], time))
+    number = pc.cast(events[NUMERIC_VALUE], pa.float64()).to_numpy()
+    kept = timed if as_of is None else timed & (known <= as_of)
+    clock, at = np.unique(time[kept], return_inverse=True)
+    place = subject[kept] * len(clock) + at
+    by_number = np.lexsort((number[kept], code[kept], place))
+    whole = History(
+        subject=subject[kept],
+        time=time[kept],
+        known=known[kept],
+        code=code[kept],
+        number=number[kept],
+        place=place,
+        clock=clock,
+        subjects=subjects.dictionary,
+        codes=[names[at] for at in order],
+        static_subject=subject[~timed],
+        static_code=code[~timed],
+    )
+    return whole.pick(by_number)
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    return pc.dictionary_encode(column.combine_chunks())
+
+
+def _micros(column: pa.ChunkedArray, otherwise: Ints) -> Ints:
+    """Times as whole microseconds; where there is none, those of `otherwise`."""
+    values = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
+    found: Ints = np.where(column.is_valid().to_numpy(), values, otherwise)
+    return found
+
+
+# ---------------------------------------------------------------- codes
+
+
+def has_concept(codes: list[str], concept: Concept) -> Bools:
+    """For each code whether it is in the concept."""
+    wanted = set(concept.codes)
+    return np.fromiter((code in wanted or code.startswith(concept.prefixes) for code in codes), np.bool_, len(codes))
+
+
+def as_concept(name: str, concepts: dict[str, Concept]) -> Concept:
+    """A concept of the task by name, or what begins with `name` where that ends in /."""
+    return concepts[name] if name in concepts else Concept(prefixes=(name,))
+
+
+def group_names(codes: list[str], of: Iterable[str], concepts: dict[str, Concept]) -> tuple[Ints, list[str]]:
+    """For each code its place among a group's names, -1 outside the group; a concept `as_one` is one name.
+
+    A code that several of `of` have goes to the first that is `as_one`.
+    """
+    named: list[str | None] = [None] * len(codes)
+    sets = {name: as_concept(name, concepts) for name in of}
+    for name, concept in sorted(sets.items(), key=lambda item: not item[1].as_one):
+        for at in np.flatnonzero(has_concept(codes, concept)):
+            named[at] = named[at] or (name if concept.as_one else codes[at])
+    names = sorted({name for name in named if name is not None})
+    places = {name: at for at, name in enumerate(names)}
+    return np.array([-1 if name is None else places[name] for name in named], np.int64), names
+
+
+# ---------------------------------------------------------------- search
+
+
+def between(events: History, subject: Ints, low: Any, high: Any, *, closed: tuple[bool, bool]) -> tuple[Ints, Ints]:
+    """For each of m questions, where its patient's events from `low` to `high` start and stop among the events.
+
+    `closed` says whether an event at either end counts.
+    """
+    m = len(subject)
+    first = np.searchsorted(events.clock, np.broadcast_to(low, m), side="left" if closed[0] else "right")
+    after = np.searchsorted(events.clock, np.broadcast_to(high, m), side="right" if closed[1] else "left")
+    start = np.searchsorted(events.place, subject * len(events.clock) + first)
+    stop = np.searchsorted(events.place, subject * len(events.clock) + after)
+    return start, np.maximum(start, stop)
+
+
+def expand(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    """The ranges written out: the position of every item, and which range it is of."""
+    counts = stop - start
+    owner = np.repeat(np.arange(len(start)), counts)
+    before = np.cumsum(counts) - counts
+    return np.arange(counts.sum()) - before[owner] + start[owner], owner
+
+
+def had(
+    events: History, subject: Ints, low: Any, high: Ints, *, closed: tuple[bool, bool], by: Ints, included: bool
+) -> Bools:
+    """For each of m questions whether its patient had an event from `low` to `high` that was known by `by`.
+
+    `included` says whether what became known at `by` itself was known.
+    """
+    start, stop = between(events, subject, low, high, closed=closed)
+    at, owner = expand(start, stop)
+    in_time = is_known(events.known[at], by[owner], included)
+    found: Bools = np.bincount(owner[in_time], minlength=len(subject)) > 0
+    return found
+
+
+def is_known(known: Ints, by: Ints, closed: bool) -> Bools:
+    return known <= by if closed else known < by
+
+
+def first_time(events: History, otherwise: int) -> Ints:
+    """Each patient's first of these events; `otherwise` for a patient without one."""
+    times = np.full(len(events.subjects), otherwise)
+    subject, at = np.unique(events.subject, return_index=True)
+    times[subject] = events.time[at]
+    return times
+
+
+def first_known(events: History) -> Ints:
+    """When the first of these events became known of each patient; NEVER for a patient without one."""
+    times = np.full(len(events.subjects), NEVER)
+    np.minimum.at(times, events.subject, events.known)
+    return times
+
+
+def first_time_known(events: History, subject: Ints, by: Ints) -> Ints:
+    """For each of m questions its patient's first of the events that were known by `by`; NEVER without one."""
+    start, stop = between(events, subject, EVER, by, closed=(True, True))
+    at, owner = expand(start, stop)
+    in_time = events.known[at] <= by[owner]
+    times = np.full(len(subject), NEVER)
+    np.minimum.at(times, owner[in_time], events.time[at[in_time]])
+    return times

@@ -1,0 +1,1 @@
+"""The kinds of column: how text becomes numbers, levels, times and codes."""

@@ -1,0 +1,223 @@
+"""The clean stage: a source and a task's rules to records, quarantine and counts.
+
+Two passes over the source: one counts and fingerprints it and looks at its columns, one reads it. What that one
+read is kept, so that the counts are settled, and a rule that fails the run has spoken, before a row is written.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from medspark.clean.judge import (
+    BETWEEN,
+    COPY,
+    EMPTIED,
+    FAILED,
+    KEPT,
+    QUARANTINED,
+    SET_ASIDE,
+    STATUS,
+    mark_duplicates,
+    reasons,
+)
+from medspark.errors import AccountingError, InputError
+from medspark.schemas import (
+    DIGEST,
+    FILE,
+    LINE,
+    QUARANTINE_COLUMNS,
+    RAW,
+    REASON,
+    ROW_DIGEST,
+    RULE,
+    SOURCE,
+    SOURCE_FILE,
+    SOURCE_LINE,
+    quoted,
+)
+from medspark.sources.read import readable, text_rows, typed_rows
+from medspark.sources.record_rules import DUPLICATE, RECORD_REASONS
+from medspark.sources.text import REPAIRED, TEXT, Survey, source_files
+from medspark.task.checks.table import outcome_columns
+from medspark.task.raw_table import RawTable
+from medspark.task.table_task import TableTask
+
+
+class Counts(NamedTuple):
+    """What became of the source's rows: rows_in = records + the quarantined + duplicates, or the run fails."""
+
+    rows_in: int
+    blank_lines: int
+    records: int
+    quarantined: dict[str, int]
+    duplicates: int
+    set_missing: dict[str, int]
+    repaired: int
+
+
+class Cleaned(NamedTuple):
+    """The outcome of cleaning; `records` and `quarantine` read one kept frame, freed by `release`."""
+
+    records: DataFrame
+    quarantine: DataFrame
+    counts: Counts
+    fingerprint: str
+    files: list[str]
+    kept: DataFrame
+
+    def release(self) -> None:
+        self.kept.unpersist()
+
+
+def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repairs: DataFrame | None = None) -> Cleaned:
+    """Read and judge every row of the task's source.
+
+    Args:
+        task: with its look-ups frozen.
+        scoring: whether the outcome's columns may be absent.
+        repairs: repaired rows of the quarantine (`file`, `line`, `row_digest`, `raw`), read in place of theirs.
+
+    Raises:
+        InputError: the source cannot be read, has other columns, or breaks a rule that fails the run.
+        AccountingError: rows in are not records + quarantined + duplicates.
+    """
+    require_whole_files(spark)
+    table = task.raw_table(frozenset(outcome_columns(task)) if scoring else frozenset())
+    files = source_files(spark, task.source.path)
+    with readable(task.source.path):
+        if task.source.format in ("parquet", "orc"):
+            rows, survey = typed_rows(spark, table, files, repairs)
+        else:
+            rows, survey = text_rows(spark, table, files, repairs)
+        judged = mark_duplicates(rows, table)
+        judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
+        judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
+        found = judged.groupBy(STATUS, SET_ASIDE, EMPTIED, FAILED, REPAIRED).count().collect()
+    counts = _count(survey, found)
+    names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
+    records = judged.where(F.col(STATUS) == KEPT)
+    try:
+        _require_whole(counts, repairs)
+        _require_sound(found)
+        _require_one_row_a_case(records, task)
+    except InputError:
+        judged.unpersist()
+        raise
+    return Cleaned(
+        records=records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST),
+        quarantine=quarantine_rows(judged, table),
+        counts=counts,
+        fingerprint=survey.fingerprint,
+        files=files,
+        kept=judged,
+    )
+
+
+def require_whole_files(spark: SparkSession) -> None:
+    """Refuse a session that would leave out rows without a word.
+
+    Raises:
+        InputError: naming the setting.
+    """
+    for setting in ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles"):
+        if spark.conf.get(setting) == "true":
+            raise InputError(f"{setting} is true: Spark would leave out rows without a word. Set it to false.")
+
+
+# ---------------------------------------------------------------- counting
+
+
+def _count(survey: Survey, found: list[Any]) -> Counts:
+    quarantined: Counter[str] = Counter()
+    set_missing: Counter[str] = Counter()
+    status: Counter[str] = Counter()
+    for row in found:
+        status[row[STATUS]] += row["count"]
+        if row[STATUS] == QUARANTINED:
+            quarantined[row[SET_ASIDE].split(BETWEEN)[0]] += row["count"]
+        if row[STATUS] == KEPT:
+            for rule in filter(None, row[EMPTIED].split(BETWEEN)):
+                set_missing[rule] += row["count"]
+    return Counts(
+        rows_in=survey.rows,
+        blank_lines=survey.blank,
+        records=status[KEPT],
+        quarantined=dict(sorted(quarantined.items())),
+        duplicates=status[COPY],
+        set_missing=dict(sorted(set_missing.items())),
+        repaired=sum(row["count"] for row in found if row[REPAIRED]),
+    )
+
+
+def _count_repairs(repairs: DataFrame | None) -> tuple[int, int]:
+    """How many repaired rows there are, and how many of them have a place of their own."""
+    if repairs is None:
+        return 0, 0
+    return repairs.count(), repairs.select(FILE, LINE, DIGEST).distinct().count()
+
+
+def _require_whole(counts: Counts, repairs: DataFrame | None) -> None:
+    aside = sum(counts.quarantined.values())
+    asked, each = _count_repairs(repairs)
+    if not asked == each == counts.repaired:
+        raise InputError(
+            f"{asked} repaired rows were given, but {min(each, counts.repaired)} of them match a row of the source by "
+            f"{FILE}, {LINE} and {DIGEST}. Keep those three as the quarantine has them, and each row once."
+        )
+    if counts.rows_in != counts.records + aside + counts.duplicates:
+        raise AccountingError(
+            f"{counts.rows_in} rows came in, but {counts.records} records + {aside} quarantined + "
+            f"{counts.duplicates} duplicates = {counts.records + aside + counts.duplicates}. "
+            "Did the source change while it was read? Run again."
+        )
+
+
+def _require_sound(found: list[Any]) -> None:
+    """Speak for every rule that fails the run, with its count, before anything is written."""
+    failed: Counter[str] = Counter()
+    for row in found:
+        for rule in filter(None, row[FAILED].split(BETWEEN)):
+            failed[rule] += row["count"]
+    if failed:
+        lines = "\n".join(f"  - {rule}: {count} rows" for rule, count in sorted(failed.items()))
+        raise InputError(f"the source breaks rules that the task says must hold\n{lines}")
+
+
+def _require_one_row_a_case(records: DataFrame, task: TableTask) -> None:
+    key = task.source.case
+    if task.source.duplicates is not None and task.source.duplicates.same == (key,):
+        return
+    repeated = records.groupBy(quoted(key)).count().where("count > 1").count()
+    if repeated:
+        raise InputError(
+            f"expected each {key!r} once, received {repeated} of them more than once. "
+            f"State which row counts: source.duplicates: {{same: [{key}], keep: first}}"
+        )
+
+
+# ---------------------------------------------------------------- quarantine
+
+
+def quarantine_rows(judged: DataFrame, table: RawTable, more_reasons: Mapping[str, str] | None = None) -> DataFrame:
+    """Every row that is no record, with its text, its place, the first rule it breaks and what all of them expect."""
+    rules = F.when(F.col(STATUS) == COPY, F.array(F.lit(DUPLICATE))).otherwise(F.split(SET_ASIDE, BETWEEN))
+    expected = {**RECORD_REASONS, **(more_reasons or {}), **reasons(judged, table)}
+    known = F.create_map(*(F.lit(text) for pair in expected.items() for text in pair))
+    return (
+        judged.where(F.col(STATUS) != KEPT)
+        .withColumn("_rules", rules)
+        .select(
+            F.lit(table.name).alias(SOURCE),
+            F.col(SOURCE_FILE).alias(FILE),
+            F.col(SOURCE_LINE).alias(LINE),
+            F.make_valid_utf8(TEXT).alias(RAW),
+            F.element_at("_rules", 1).alias(RULE),
+            F.array_join(F.transform("_rules", lambda rule: F.element_at(known, rule)), "; ").alias(REASON),
+            F.col(ROW_DIGEST).alias(DIGEST),
+        )
+        .select(*QUARANTINE_COLUMNS)
+    )

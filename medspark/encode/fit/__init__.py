@@ -1,0 +1,1 @@
+"""Statistics fitted on the training split."""

@@ -1,0 +1,224 @@
+"""Fit the features of events on the training split: long rows of (column, code), whatever the number of codes.
+
+Vocabularies come from the grouped count that categories share; then one grouped aggregation over the numbers of the
+values, one over those of sequences and grids, and one pass for the widths of bags. Each is left out where no group
+needs it, and the driver takes rows of known codes only.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark.encode.fit.numbers import (
+    Counts,
+    as_number,
+    center_and_scale,
+    four_digits,
+    rounded,
+    vocabulary,
+)
+from medspark.encode.statistics import (
+    KNOTS,
+    BagStatistics,
+    GridStatistics,
+    SequenceStatistics,
+    ValuesStatistics,
+)
+from medspark.encode.worker.events import known_codes
+from medspark.schemas import quoted
+from medspark.task.event_task import CodesGroup, GridGroup, GroupColumn, SequenceGroup, ValuesGroup
+
+_TIMES = ("time_since", "time_since_first")
+_ZERO = ("count", "present", "sd", "slope", "change")
+"""What a case without the code has none of; the other numbers are imputed by their median."""
+Found = dict[tuple[str, str], dict[str, Any]]
+"""Aggregates by column and code."""
+
+
+class GroupsStatistics(NamedTuple):
+    values: tuple[ValuesStatistics, ...]
+    bags: tuple[BagStatistics, ...]
+    sequences: tuple[SequenceStatistics, ...]
+    grids: tuple[GridStatistics, ...]
+
+
+def codes_of(group: GroupColumn) -> Column:
+    """The distinct codes of a case in the group's column."""
+    column = F.col(quoted(group.name))
+    if group.kind == "codes":
+        return F.array_distinct(F.array_compact(column))
+    if group.kind == "sequence":
+        return F.array_distinct(F.array_compact(F.transform(column, lambda event: event["code"])))
+    return F.map_keys(column)
+
+
+def fit_groups(
+    train: DataFrame, groups: list[GroupColumn], counts: Mapping[str, Counts], with_code: Mapping[str, int], cases: int
+) -> GroupsStatistics:
+    """The statistics of the groups' columns.
+
+    Args:
+        train: the labelled cases of the training split.
+        counts: by column, how many cases have each code.
+        with_code: by column, how many cases have any code.
+        cases: the number of rows of `train`.
+    """
+    shared = {group.name: _shared(group, counts[group.name], with_code[group.name], cases) for group in groups}
+    known = [(name, code) for name, found in shared.items() for code in found["codes"]]
+    of_kind = {
+        kind: [group for group in groups if group.kind == kind] for kind in ("codes", "values", "sequence", "grid")
+    }
+    values = _aggregate(train, of_kind["values"], known, with_knots=True)
+    others = _aggregate(train, [*of_kind["sequence"], *of_kind["grid"]], known, with_knots=False)
+    widths = _most_known(train, {group.name: shared[group.name]["codes"] for group in of_kind["codes"]})
+    return GroupsStatistics(
+        values=tuple(_values(group, shared[group.name], values) for group in of_kind["values"]),
+        bags=tuple(_bag(group, shared[group.name], widths) for group in of_kind["codes"]),
+        sequences=tuple(_sequence(group, shared[group.name], others) for group in of_kind["sequence"]),
+        grids=tuple(_grid(group, shared[group.name], others) for group in of_kind["grid"]),
+    )
+
+
+def _shared(group: GroupColumn, counts: Counts, with_code: int, cases: int) -> dict[str, Any]:
+    codes, kept, rare = vocabulary(counts, group.group.at_least)
+    missing_share = rounded(1 - with_code / cases)
+    return {"column": group.name, "codes": codes, "counts": kept, "rare": rare, "missing_share": missing_share}
+
+
+# ---------------------------------------------------------------- one aggregation over long rows
+
+
+def _aggregate(train: DataFrame, groups: list[GroupColumn], known: list[tuple[str, str]], with_knots: bool) -> Found:
+    """By column and code: `count0`, `mean0`, `sd0` and, on wish, `knots0` of its first number, and so on."""
+    names = {group.name for group in groups}
+    wanted = [pair for pair in known if pair[0] in names]
+    if not wanted:
+        return {}
+    width = max(len(group.group.take) if isinstance(group.group, ValuesGroup) else 1 for group in groups)
+    vocabularies = train.sparkSession.createDataFrame(wanted, "column string, code string")
+    found = (
+        train.select(F.explode(F.concat(*map(_entries, groups))).alias("entry"))
+        .select("entry.column", "entry.code", "entry.numbers")
+        .join(F.broadcast(vocabularies), on=["column", "code"], how="left_semi")
+        .groupBy("column", "code")
+        .agg(*(part for at in range(width) for part in _moments(at, with_knots)))
+    )
+    rows = (row.asDict() for row in found.collect())
+    return {(row["column"], row["code"]): row for row in rows}
+
+
+def _moments(at: int, with_knots: bool) -> list[Column]:
+    number = as_number(F.get("numbers", at))
+    parts = [
+        F.count(number).alias(f"count{at}"),
+        F.avg(number).alias(f"mean{at}"),
+        F.stddev_pop(number).alias(f"sd{at}"),
+    ]
+    knots = F.percentile(four_digits(number), F.array(*map(F.lit, KNOTS))).alias(f"knots{at}")
+    return [*parts, knots] if with_knots else parts
+
+
+def _entries(group: GroupColumn) -> Column:
+    """A case's entries as an array of (column, code, numbers): one for each code, event, or code and step."""
+    column = F.col(quoted(group.name))
+    if isinstance(group.group, ValuesGroup):
+        takes = group.group.take
+        return F.transform(
+            F.map_entries(column),
+            lambda entry: _entry(group, entry["key"], *(entry["value"][take] for take in takes)),
+        )
+    if isinstance(group.group, SequenceGroup):
+        return F.transform(column, lambda event: _entry(group, event["code"], event["number"]))
+    return F.flatten(
+        F.transform(
+            F.map_entries(column),
+            lambda entry: F.transform(entry["value"], lambda number: _entry(group, entry["key"], number)),
+        )
+    )
+
+
+def _entry(group: GroupColumn, code: Column, *numbers: Column) -> Column:
+    return F.struct(F.lit(group.name).alias("column"), code.alias("code"), F.array(*numbers).alias("numbers"))
+
+
+def _most_known(train: DataFrame, vocabularies: dict[str, tuple[str, ...]]) -> dict[str, int]:
+    """The largest number of known codes in a training case, by column."""
+    names = list(vocabularies)
+    if not names:
+        return {}
+
+    def most(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            largest = [known_codes(batch.column(name), vocabularies[name]).max(initial=0) for name in names]
+            yield pa.RecordBatch.from_arrays([pa.array(names), pa.array(largest, pa.int64())], names=["name", "most"])
+
+    found = train.select(*map(quoted, names)).mapInArrow(most, "name string, most bigint")
+    return {row["name"]: row["most"] for row in found.groupBy("name").agg(F.max("most").alias("most")).collect()}
+
+
+# ---------------------------------------------------------------- aggregates to statistics
+
+
+def _values(group: GroupColumn, shared: dict[str, Any], found: Found) -> ValuesStatistics:
+    assert isinstance(group.group, ValuesGroup)
+    settings = group.group
+    fitted = [
+        [_number(settings, take, group.hours, at, found[group.name, code]) for at, take in enumerate(settings.take)]
+        for code in shared["codes"]
+    ]
+    return ValuesStatistics(
+        **shared,
+        takes=settings.take,
+        scaling=settings.scaling,
+        center=tuple(tuple(number.center for number in row) for row in fitted),
+        scale=tuple(tuple(number.scale for number in row) for row in fitted),
+        knots=tuple(tuple(number.knots for number in row) for row in fitted if settings.scaling == "quantile"),
+        impute=tuple(tuple(number.impute for number in row) for row in fitted),
+    )
+
+
+class _Number(NamedTuple):
+    """How one number of one code is scaled and imputed; as it stands, it leaves 0 and 1 as they are."""
+
+    center: float = 0.0
+    scale: float = 1.0
+    knots: tuple[float, ...] = KNOTS
+    impute: float = 0.0
+
+
+def _number(settings: ValuesGroup, take: str, hours: float | None, at: int, found: dict[str, Any]) -> _Number:
+    if take == "present" or not found[f"count{at}"]:
+        return _Number()
+    knots = tuple(map(rounded, found[f"knots{at}"]))
+    mean, sd = rounded(found[f"mean{at}"]), rounded(found[f"sd{at}"])
+    center, scale = center_and_scale(settings.scaling, mean, sd, knots)
+    longest = knots[-1] if hours is None else hours
+    impute = longest if take in _TIMES else 0.0 if take in _ZERO else knots[KNOTS.index(0.5)]
+    return _Number(center, scale, knots, impute)
+
+
+def _bag(group: GroupColumn, shared: dict[str, Any], widths: dict[str, int]) -> BagStatistics:
+    assert isinstance(group.group, CodesGroup)
+    return BagStatistics(**shared, width=max(1, min(group.group.most, widths.get(group.name, 0))))
+
+
+def _sequence(group: GroupColumn, shared: dict[str, Any], found: Found) -> SequenceStatistics:
+    assert isinstance(group.group, SequenceGroup)
+    return SequenceStatistics(**shared, **_deviations(group.name, shared["codes"], found), last=group.group.last)
+
+
+def _grid(group: GroupColumn, shared: dict[str, Any], found: Found) -> GridStatistics:
+    assert isinstance(group.group, GridGroup)
+    return GridStatistics(**shared, **_deviations(group.name, shared["codes"], found), steps=group.group.steps)
+
+
+def _deviations(name: str, codes: tuple[str, ...], found: Found) -> dict[str, tuple[float, ...]]:
+    """The mean and standard deviation of each code's numbers; 0 and 1 where it has none, 1 where all are alike."""
+    rows = [found.get((name, code)) or {"mean0": None, "sd0": None} for code in codes]
+    return {
+        "mean": tuple(rounded(row["mean0"] or 0.0) for row in rows),
+        "scale": tuple(rounded(row["sd0"] or 0.0) or 1.0 for row in rows),
+    }

@@ -1,0 +1,1 @@
+"""What Spark's workers run to encode: numpy and Arrow."""

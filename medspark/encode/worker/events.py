@@ -1,0 +1,137 @@
+"""The features of events to tensors: bags, values, sequences and grids of one Arrow batch. No Spark here.
+
+Each function takes a column of n cases and its statistics. Rows never meet: entries are flattened, looked up in the
+vocabulary, and scattered to their own row.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medspark.encode.statistics import (
+    FIRST_ID,
+    NUMBERS_PREFIX,
+    TIMES_PREFIX,
+    TOKENS_PREFIX,
+    UNKNOWN_ID,
+    BagStatistics,
+    GridStatistics,
+    SequenceStatistics,
+    ValuesStatistics,
+)
+from medspark.encode.worker.flat import Entries, Floats, Ints, as_float, distinct_ids, entries, ids_of, quantile_place
+
+MOST_DEVIATIONS = 10.0
+"""Numbers of a sequence further from their code's mean, in standard deviations, count as this far."""
+LOG_HOURS = 10.0
+"""log1p(hours) is divided by it: 2.5 years are 1."""
+Array32 = npt.NDArray[np.float32]
+
+
+def encode_bag(column: pa.Array, bag: BagStatistics) -> npt.NDArray[np.int32]:
+    """Lists of codes to (n, width) ids: the rarest first, unknown ones as one, 0 where a case has fewer."""
+    found = entries(column)
+    return distinct_ids(found.row, ids_of(found.items, bag.codes), len(column), bag.width)
+
+
+def known_codes(column: pa.Array, codes: tuple[str, ...]) -> Ints:
+    """How many entries of each list are in the vocabulary, (n,)."""
+    found = entries(column)
+    return np.bincount(found.row[ids_of(found.items, codes) >= FIRST_ID], minlength=len(column))
+
+
+def encode_values(column: pa.Array, group: ValuesStatistics) -> Array32:
+    """Maps from a code to a struct of numbers to (n, codes * (takes and presence)), code after code."""
+    takes = len(group.takes)
+    shape = (len(group.codes), takes)
+    known, code = _known(entries(column), group.codes)
+    impute = np.asarray(group.impute, np.float64).reshape(shape)
+    out = np.zeros((len(column), len(group.codes), takes + group.marks_presence), np.float32)
+    out[:, :, :takes] = _scaled(impute, group, np.arange(len(group.codes)))
+    number = _numbers(pc.struct_field(known.items, "value"), group.takes)
+    number = np.where(np.isfinite(number), number, impute[code])
+    out[known.row, code, :takes] = _scaled(number, group, code)
+    if group.marks_presence:
+        out[known.row, code, takes] = 1.0
+    return out.reshape(len(column), group.width)
+
+
+def _known(found: Entries, codes: tuple[str, ...]) -> tuple[Entries, Ints]:
+    """The entries of a map whose code is in the vocabulary, and which code each has."""
+    code = ids_of(pc.struct_field(found.items, "key"), codes).astype(np.int64) - FIRST_ID
+    known = code >= 0
+    items = found.items.filter(pa.array(known))
+    return Entries(found.row[known], found.place[known], found.lengths, items), code[known]
+
+
+def _numbers(structs: pa.Array, names: tuple[str, ...]) -> Floats:
+    """The fields of structs as (m, names), NaN where a field or the struct is null."""
+    return np.stack([as_float(pc.struct_field(structs, name)) for name in names], axis=1)
+
+
+def _scaled(number: Floats, group: ValuesStatistics, code: Ints) -> Floats:
+    """Numbers (m, takes) of the codes (m,), each scaled as its code and take are."""
+    shape = (len(group.codes), len(group.takes))
+    if group.scaling == "quantile":
+        knots = np.asarray(group.knots, np.float64).reshape(*shape, -1)
+        places = [quantile_place(number[:, take], knots[code, take]) for take in range(shape[1])]
+        return np.stack(places, axis=1)  # one take at a time: the knots of all at once are thirteen times as much
+    center, scale = (np.asarray(numbers, np.float64).reshape(shape) for numbers in (group.center, group.scale))
+    return (number - center[code]) / scale[code]
+
+
+def encode_sequence(column: pa.Array, sequence: SequenceStatistics) -> dict[str, npt.NDArray[Any]]:
+    """Lists of events, oldest first, to three inputs of (n, last), 0 on the left where a case has fewer.
+
+    Returns:
+        `tokens_NAME` int32 with 1 for an unknown code; `times_NAME` float32, log1p(hours before) / LOG_HOURS;
+        `numbers_NAME` float32 in standard deviations of the code, 0 where an event has no number.
+    """
+    found = entries(column)
+    token = np.maximum(ids_of(pc.struct_field(found.items, "code"), sequence.codes), UNKNOWN_ID)
+    hours = as_float(pc.struct_field(found.items, "hours_before"))
+    hours = np.where(np.isfinite(hours), np.maximum(hours, 0.0), 0.0)
+    number = as_float(pc.struct_field(found.items, "number"))
+    mean, scale = (np.array([0.0] * FIRST_ID + list(numbers)) for numbers in (sequence.mean, sequence.scale))
+    usable = np.isfinite(number) & (token >= FIRST_ID)
+    deviation = np.divide(number - mean[token], scale[token], out=np.zeros(len(number)), where=usable)
+    place = sequence.last - found.lengths[found.row] + found.place
+    fits = place >= 0
+    return {
+        prefix + sequence.column: _scatter(values, (len(column), sequence.last), found.row[fits], place[fits], fits)
+        for prefix, values in (
+            (TOKENS_PREFIX, token.astype(np.int32)),
+            (TIMES_PREFIX, (np.log1p(hours) / LOG_HOURS).astype(np.float32)),
+            (NUMBERS_PREFIX, np.clip(deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)),
+        )
+    }
+
+
+def _scatter(
+    values: npt.NDArray[Any], shape: tuple[int, int], row: Ints, place: Ints, fits: npt.NDArray[np.bool_]
+) -> npt.NDArray[Any]:
+    out = np.zeros(shape, values.dtype)
+    out[row, place] = values[fits]
+    return out
+
+
+def encode_grid(column: pa.Array, grid: GridStatistics) -> Array32:
+    """Maps from a code to its numbers a step to (n, steps * 2 * codes).
+
+    In a step come first all codes' numbers in standard deviations, 0 where there is none, then all codes' 0 or 1
+    for whether there is one.
+    """
+    codes = len(grid.codes)
+    known, code = _known(entries(column), grid.codes)
+    steps = entries(pc.struct_field(known.items, "value"))
+    number = as_float(steps.items)
+    observed = np.isfinite(number) & (steps.place < grid.steps)
+    row, code, step = known.row[steps.row][observed], code[steps.row][observed], steps.place[observed]
+    mean, scale = np.array(grid.mean), np.array(grid.scale)
+    out = np.zeros((len(column), grid.steps, 2, codes), np.float32)
+    out[row, step, 0, code] = (number[observed] - mean[code]) / scale[code]
+    out[row, step, 1, code] = 1.0
+    return out.reshape(len(column), grid.width)

@@ -1,0 +1,233 @@
+"""The report's prose: the summary, and what the task file says in a clinician's words."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from medspark.evaluate.report.format import NONE, count, interval, number, percent, words
+from medspark.task.event_task import EventTask
+from medspark.task.table_task import TableTask, Task
+
+if TYPE_CHECKING:
+    from medspark.evaluate.report.page import ReportData
+
+Fact = tuple[str, str | list[str]]
+
+
+def summary(data: "ReportData") -> list[str]:
+    """Plain sentences, each true of these numbers, that a reader without statistics can use."""
+    test = data.metrics["test"]
+    return [
+        *_what(data, test),
+        *_ranking(test["metrics"]),
+        *_calibration(test["metrics"]),
+        *_against_baselines(data.metrics),
+        *_flagging(test["thresholds"]),
+        *_subgroup_range(data.metrics["subgroups"]),
+        "All of this was measured on patients of the same source, held out from training. Another hospital, "
+        "another period or a changed practice needs its own evaluation first.",
+    ]
+
+
+def _what(data: "ReportData", test: Mapping[str, Any]) -> Iterator[str]:
+    trained = data.counts.get("splits", {}).get("train", {}).get("cases")
+    training = f"learned from {count(trained)} cases and was " if trained else "was "
+    yield (
+        f"For each case the model estimates the risk of: {data.task.outcome.name}. It {training}tested on "
+        f"{count(test['cases'])} cases of {count(test['subjects'])} patients it had never seen."
+    )
+    if test["prevalence"] is not None:
+        yield (
+            f"{percent(test['prevalence'])} of the test cases had the outcome; the model's mean risk was "
+            f"{percent(test['mean_probability'])}."
+        )
+
+
+def _ranking(metrics: Mapping[str, Any]) -> Iterator[str]:
+    auroc = metrics["auroc"]
+    if auroc["value"] is None:
+        yield "The test cases have one outcome only, so how well the model ranks them can't be said."
+        return
+    yield (
+        "Of one case with the outcome and one without, the model gives the higher risk to the right one in "
+        f"{100 * auroc['value']:.0f} of 100 pairs (AUROC {number(auroc['value'])}, 95 % interval "
+        f"{interval(auroc)}); 50 is chance, 100 perfect."
+    )
+
+
+def _calibration(metrics: Mapping[str, Any]) -> Iterator[str]:
+    slope, level = metrics["calibration_slope"], metrics["calibration_intercept"]
+    if slope["low"] is None or level["low"] is None:
+        return
+    faults = {
+        "too high on average": level["high"] < 0,
+        "too low on average": level["low"] > 0,
+        "too extreme (high ones too high, low ones too low)": slope["high"] < 1,
+        "too cautious (high ones too low, low ones too high)": slope["low"] > 1,
+    }
+    found = [fault for fault, present in faults.items() if present]
+    verdict = f"are {' and '.join(found)}" if found else "came true about as often as they said"
+    yield (
+        f"The risks {verdict} (calibration slope {number(slope['value'], 2)}, ideal 1; intercept "
+        f"{number(level['value'], 2)}, ideal 0)."
+    )
+
+
+def _against_baselines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    own = metrics["test"]["metrics"]["auroc"]
+    others = {name: baseline["metrics"]["auroc"]["value"] for name, baseline in metrics["baselines"].items()}
+    known = {name: value for name, value in others.items() if value is not None}
+    if not known or own["low"] is None:
+        return
+    best = max(known, key=lambda name: known[name])
+    if known[best] < own["low"]:
+        verdict = "below the model's interval"
+    elif known[best] > own["high"]:
+        verdict = "above the model's interval: that simpler model ranks these patients better"
+    else:
+        verdict = "within the model's interval: no clear difference"
+    yield (
+        f"The better of the simpler models, {words(best).lower()}, reached an AUROC of "
+        f"{number(known[best])}, {verdict}."
+    )
+
+
+def _flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:
+    shown = [row for row in thresholds[1:] if row["ppv"] is not None and row["sensitivity"] is not None]
+    if not shown:
+        return
+    top = shown[-1]
+    yield (
+        f"Flagging every risk of {percent(top['from'], 0)} or more (band “{top['band']}”) marks "
+        f"{percent(top['flagged_share'])} of the cases. Of 100 marked cases {100 * top['ppv']:.0f} had the "
+        f"outcome; of 100 cases with the outcome {100 * top['sensitivity']:.0f} are marked."
+    )
+
+
+def _subgroup_range(subgroups: list[dict[str, Any]]) -> Iterator[str]:
+    known = [row for row in subgroups if row["metrics"] and row["metrics"]["auroc"]["value"] is not None]
+    if len(known) < 2:
+        return
+    ordered = sorted(known, key=lambda row: float(row["metrics"]["auroc"]["value"]))
+    low, high = (
+        f"{number(row['metrics']['auroc']['value'])} ({words(row['column']).lower()}: {row['level']})"
+        for row in (ordered[0], ordered[-1])
+    )
+    yield f"Across the subgroups examined, the AUROC runs from {low} to {high}."
+
+
+def keys(data: "ReportData") -> list[tuple[str, str, str]]:
+    """The few numbers at the top: name, value and a word on its spread."""
+    test = data.metrics["test"]
+    shown = [(words(name), test["metrics"][name]) for name in ("auroc", "auprc", "brier", "calibration_slope")]
+    return [
+        ("Test cases", count(test["cases"]), f"{count(test['subjects'])} patients"),
+        ("With the outcome", percent(test["prevalence"]), f"{count(test['positives'])} cases"),
+        *((name, number(metric["value"]), interval(metric)) for name, metric in shown),
+    ]
+
+
+# ---------------------------------------------------------------- the task in words
+
+
+def use(task: Task) -> list[Fact]:
+    """What the model is for, and what not."""
+    return [
+        ("Intended use", task.intended_use or "Not stated in the task file."),
+        ("Not for", task.not_for or "Not stated in the task file."),
+        ("Reading a risk", "A probability supports a person's decision; it does not make one."),
+    ]
+
+
+def prediction(task: Task) -> list[Fact]:
+    """Source, population, outcome, moment and division of the data."""
+    split = task.split
+    shares = {"training": split.train, "validation": split.valid, "test": split.test}
+    divided = ", ".join(f"{percent(share, 0)} {name}" for name, share in shares.items())
+    return [
+        *(_of_events(task) if isinstance(task, EventTask) else _of_table(task)),
+        ("Split", f"By patient, never by case: {divided} (hash of the patient's id, seed {split.seed})."),
+        ("Risk bands", _bands(task) or "None."),
+    ]
+
+
+def _of_table(task: TableTask) -> list[Fact]:
+    source = task.source
+    moment = f"At {source.time}." if source.time else "When the row is complete: the source has no time column."
+    return [
+        ("Source", f"{PurePath(source.path).name} ({source.format}), one row per {source.case}"),
+        ("Patients", f"Told apart by {source.subject}; one patient may have several cases."),
+        ("Population", "Every case of the source that passes the cleaning rules and meets no exclusion."),
+        ("Exclusions", [f"{rule.name}, because {rule.because}" for rule in task.exclude] or "None."),
+        ("Outcome", [task.outcome.name, f"Rule: {task.outcome.when}"]),
+        ("Moment of prediction", moment),
+    ]
+
+
+def _of_events(task: EventTask) -> list[Fact]:
+    population, outcome = task.population, task.outcome
+    if population.index is not None:
+        which = "the first" if population.index.take == "first" else "every"
+        who = f"Patients with {which} event of: {' or '.join(population.index.event)}."
+        moment = f"{population.predict_after_hours:g} hours after that event." if population.predict_after_hours else ""
+        moment = moment or "At that event."
+    else:
+        who, moment = "Everybody with an event by then.", f"At {', '.join(population.snapshot.at)}."  # type: ignore[union-attr]
+    limits = {
+        "years old at least": population.age_at_least,
+        "years old at most": population.age_at_most,
+        "days under observation before": population.history_days,
+        "days without another index event before": population.washout_days,
+    }
+    required = [f"{value:g} {what}" for what, value in limits.items() if value is not None]
+    required += [f"had {rule.had}{_within(rule.within_days)}, because {rule.because}" for rule in population.require]
+    excluded = [f"{rule.name}, because {rule.because}" for rule in population.exclude]
+    end = "to the end of what is known" if outcome.to_days is None else f"to {outcome.to_days:g} days"
+    edge = "counts as history" if task.time.at_prediction_time == "included" else "is no history"
+    return [
+        ("Source", f"Events by the mapping {task.source.mapping} ({task.source.format})"),
+        ("Population", who),
+        ("Required", required or "Nothing."),
+        ("Exclusions", excluded or "None."),
+        ("Outcome", [outcome.name, f"An event of {outcome.event} from {outcome.from_days:g} {end} after."]),
+        ("Follow-up", f"{words(outcome.follow_up)}; a death in the time at risk: {words(outcome.death).lower()}."),
+        ("Moment of prediction", f"{moment} An event at that very time {edge}; one not yet known then never does."),
+    ]
+
+
+def _within(days: float | None) -> str:
+    return "" if days is None else f" in the {days:g} days before"
+
+
+def _bands(task: Task) -> list[str]:
+    ordered = sorted(task.risk_bands.items(), key=lambda band: band[1])
+    return [f"{name}: from {percent(start, 0)}" for name, start in ordered]
+
+
+def model(data: "ReportData") -> list[Fact]:
+    """Network, training and calibration settings, as the task file and the engine have them."""
+    settings = [
+        (words(key), _setting(value))
+        for section in (data.task.network, data.task.training)
+        for key, value in section.model_dump(mode="json", exclude_none=True).items()
+    ]
+    difference = data.engine.get("litert_max_difference")
+    engine = "TensorFlow" if difference is None else f"LiteRT, at most {difference:.1e} from Keras in a logit"
+    return [*settings, ("Parameters", count(data.engine.get("parameters"))), ("Scoring engine", engine)]
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_setting, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+
+
+def performance_note(data: "ReportData") -> str:
+    """Who was measured and what the intervals mean."""
+    test = data.metrics["test"]
+    resamples = data.metrics.get("intervals", {}).get("resamples", NONE)
+    return (
+        f"{count(test['cases'])} cases of {count(test['subjects'])} patients, {count(test['positives'])} "
+        f"with the outcome. In small print: 95 % intervals from {resamples} resamples of patients "
+        "(percentile bootstrap, all cases of a patient together)."
+    )

@@ -1,0 +1,265 @@
+"""The report's tables and its flow of participants."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from medspark.evaluate.evaluation import publishable_counts
+from medspark.evaluate.metrics import SMALL
+from medspark.evaluate.ranked import METRICS
+from medspark.evaluate.report.format import (
+    NONE,
+    Cell,
+    Table,
+    count,
+    number,
+    percent,
+    table,
+    with_interval,
+    words,
+)
+
+if TYPE_CHECKING:
+    from medspark.evaluate.report.page import ReportData
+
+Shown = Mapping[int | None, str]
+SPLITS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}
+READING: Final = {
+    "auroc": "higher is better",
+    "auprc": "higher is better",
+    "brier": "lower is better",
+    "log_loss": "lower is better",
+    "calibration_slope": "ideal 1",
+    "calibration_intercept": "ideal 0",
+}
+
+
+# ---------------------------------------------------------------- participants
+
+
+def participants(data: "ReportData") -> dict[str, Any]:
+    """The flow drawing, its splits and the attrition table, all from counts that give no small cell away."""
+    shown = _shown_counts(data)
+    return {"flow": _flow(data, shown), "splits": _splits(data, shown), "attrition": _attrition(data, shown)}
+
+
+def _shown_counts(data: "ReportData") -> Shown:
+    """Every count of the flow → how it is written: small ones hidden, and then the others rounded to tens."""
+    counts = data.counts
+    names = ("rows_in", "records", "duplicates", "candidates", "with_events", "non_events")
+    every = [*(counts.get(name) for name in names), _aside(data)]
+    every += _quarantined(data).values()
+    every += [row[key] for row in data.attrition for key in ("removed", "remaining")]
+    every += [split.get(key) for split in _split_counts(data).values() for key in ("cases", "positives")]
+    known = [int(value) for value in every if value is not None]
+    return {None: NONE, **dict(zip(known, map(count, publishable_counts(known)), strict=True))}
+
+
+def _quarantined(data: "ReportData") -> Mapping[str, int]:
+    return dict(data.counts.get("quarantined", {}))
+
+
+def _aside(data: "ReportData") -> int:
+    return sum(_quarantined(data).values())
+
+
+def _split_counts(data: "ReportData") -> Mapping[str, Mapping[str, int]]:
+    return dict(data.counts.get("splits", {}))
+
+
+def _flow(data: "ReportData", shown: Shown) -> list[dict[str, Any]]:
+    """Boxes from top to bottom, each with what was taken out below it."""
+    counts = data.counts
+    taken = {"set aside by a cleaning rule": _aside(data), "duplicates removed": counts.get("duplicates", 0)}
+    lost = [f"− {shown[rows]} {what}" for what, rows in taken.items() if rows]
+    steps = [{"title": "Rows read", "count": shown[counts.get("rows_in")], "out": lost}]
+    title, amount = _starting(data)
+    for row in data.attrition:
+        out = f"− {shown[row['removed']]} {row['criterion']}: {row['because']}"
+        steps.append({"title": title, "count": shown[amount], "out": [out]})
+        title, amount = "Remaining", row["remaining"]
+    return [*steps, {"title": "Cases", "count": shown[amount], "out": ["divided by patient"]}]
+
+
+def _starting(data: "ReportData") -> tuple[str, int | None]:
+    """What the exclusions start from: records, or the prediction times that events give."""
+    candidates = data.counts.get("candidates")
+    return ("Records", data.counts.get("records")) if candidates is None else ("Candidates", candidates)
+
+
+def _splits(data: "ReportData", shown: Shown) -> list[dict[str, str]]:
+    return [
+        {
+            "name": SPLITS.get(name, words(name)),
+            "cases": shown[split.get("cases")],
+            "positives": f"{shown[split.get('positives')]} with the outcome",
+        }
+        for name, split in _split_counts(data).items()
+    ]
+
+
+def _attrition(data: "ReportData", shown: Shown) -> Table:
+    title, amount = _starting(data)
+    rows: list[list[Cell]] = [[f"all {title.lower()}", NONE, shown[amount], NONE]]
+    rows += [
+        [row["criterion"], shown[row["removed"]], shown[row["remaining"]], row["because"]] for row in data.attrition
+    ]
+    return table("Exclusions, in the order applied", "Criterion|Removed|Remaining|Because", rows, "1 2")
+
+
+# ---------------------------------------------------------------- data
+
+
+def balance(data: "ReportData") -> str:
+    """Rows in against rows kept and set aside, in two sentences."""
+    shown, counts = _shown_counts(data), data.counts
+    kept = f"{shown[counts.get('records')]} kept as records"
+    if "with_events" in counts:
+        kept = (
+            f"{shown[counts['with_events']]} made {shown[counts.get('records')]} events, "
+            f"{shown[counts['non_events']]} are no events by a rule of the mapping"
+        )
+    return (
+        f"{shown[counts.get('rows_in')]} rows read: {kept}, "
+        f"{shown[_aside(data)]} set aside, {shown[counts.get('duplicates')]} duplicates removed and "
+        f"{counts.get('blank_lines', 0):,} blank lines. Nothing else was dropped; every row set aside is "
+        "kept with its place and its reason."
+    )
+
+
+def quality(data: "ReportData") -> list[Table]:
+    """Rows set aside and values emptied, by rule; only the tables that have rows."""
+    shown = _shown_counts(data)
+    aside = [[rule, shown[rows]] for rule, rows in _quarantined(data).items()]
+    emptied = [[rule, count(values)] for rule, values in data.counts.get("set_missing", {}).items()]
+    tables = (
+        table("Rows set aside (quarantine)", "Rule|Rows", aside, "1"),
+        table("Values set missing", "Rule|Values", emptied, "1"),
+    )
+    return [found for found in tables if found.rows]
+
+
+def features(data: "ReportData") -> Table:
+    """Every predictor with its share of missing values in the training split."""
+    cases = _split_counts(data).get("train", {}).get("cases")
+    rows: list[list[Cell]] = [
+        [row["name"], row["kind"], _missing(row["missing_share"], cases), row["summary"] or NONE]
+        for row in data.features
+    ]
+    return table("Predictors", "Name|Kind|Missing|Summary", rows, "2")
+
+
+def _missing(share: float | None, cases: int | None) -> str:
+    if share is not None and cases and 0 < round(share * cases) < SMALL:
+        return f"<{percent(SMALL / cases, 2)}"
+    return percent(share)
+
+
+# ---------------------------------------------------------------- performance
+
+
+def performance(data: "ReportData") -> Table:
+    """The model beside the baselines, each metric over its interval."""
+    baselines = data.metrics["baselines"]
+    columns = [data.metrics["test"]["metrics"], *(baseline["metrics"] for baseline in baselines.values())]
+    rows: list[list[Cell]] = [
+        [words(name), READING[name], *(with_interval(column.get(name)) for column in columns)] for name in METRICS
+    ]
+    head = "|".join(["Metric", "Reading", "This model", *map(words, baselines)])
+    return table("Test split", head, rows, " ".join(str(2 + place) for place in range(len(columns))))
+
+
+def cross_validation(data: "ReportData") -> Table | None:
+    """Mean and standard deviation over the folds, where they were run."""
+    found = data.metrics.get("cross_validation")
+    if not found:
+        return None
+    rows = [[words(name), number(m["mean"]), number(m["sd"])] for name, m in found["metrics"].items()]
+    return table(f"Cross-validation, {found['folds']} folds by patient", "Metric|Mean|SD", rows, "1 2")
+
+
+def thresholds(data: "ReportData") -> Table:
+    """Each band: how many are in it and come true, and what flagging from its start would do."""
+    shares = ("flagged_share", "sensitivity", "specificity", "ppv", "npv")
+    rows: list[list[Cell]] = [
+        [
+            row["band"],
+            f"{percent(row['from'], 0)} to {percent(row['to'], 0)}",
+            count(row["n"]),
+            percent(row["observed"]),
+            count(row["flagged"]),
+            *(percent(row[share]) for share in shares),
+        ]
+        for row in data.metrics["test"]["thresholds"]
+    ]
+    head = "Band|Risk|Cases|Observed|Flagged|Share|Sensitivity|Specificity|PPV|NPV"
+    return table("Risk bands of the test split", head, rows, "2 3 4 5 6 7 8 9")
+
+
+def subgroups(data: "ReportData") -> list[Table]:
+    """A table per column of the subgroups; a level too small says why instead of showing metrics."""
+    rows = data.metrics["subgroups"]
+    head = "Level|Cases|With the outcome|AUROC|AUPRC|Brier score|Calibration slope|Calibration intercept"
+    return [
+        table(
+            f"By {words(column).lower()}",
+            head,
+            [_subgroup(row) for row in rows if row["column"] == column],
+            "1 2 3 4 5 6 7",
+        )
+        for column in dict.fromkeys(row["column"] for row in rows)
+    ]
+
+
+def _subgroup(row: Mapping[str, Any]) -> list[Cell]:
+    counts: list[Cell] = [row["level"], count(row["cases"]), count(row["positives"])]
+    if row["metrics"] is None:
+        return [*counts, row["reason"], NONE, NONE, NONE, NONE]
+    shown = ("auroc", "auprc", "brier", "calibration_slope", "calibration_intercept")
+    return counts + [with_interval(row["metrics"][name]) for name in shown]
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def versions(data: "ReportData") -> Table:
+    """Package versions, as recorded in the bundle."""
+    rows = [[name, version] for name, version in data.versions.items()]
+    return table("Versions", "Package|Version", rows)
+
+
+def seconds(data: "ReportData") -> Table:
+    """Wall-clock seconds per stage."""
+    rows = [[words(stage), f"{spent:,.1f}"] for stage, spent in data.seconds.items()]
+    return table("Run times", "Stage|Seconds", rows, "1")
+
+
+CHECKLIST: Final = """
+1, 2|Title, abstract|Title and summary above
+3, 4|Background, existing models, objectives|To be added by the team
+5|Source and dates of the data|Prediction (source); the team adds dates and setting
+6|Participants and eligibility|Prediction (population, exclusions)
+7|Data preparation|Data quality; the task file has every rule
+8|Outcome: definition, horizon|Prediction (outcome); the team adds how it was assessed
+9|Predictors|Predictors
+10|Sample size|Participants; the team adds its reasoning
+11|Missing data|Predictors, Data quality
+12|Analysis: partition, model, calibration, measures|Prediction (split), Network, Performance
+13|Class imbalance|Network (class weight); risks are calibrated afterwards
+14|Fairness|Subgroups
+15|Model output: probability and thresholds|Thresholds
+16|Differences of training and evaluation data|None: one source, divided by patient
+17|Ethical approval|To be added by the team
+18|Funding, conflicts, protocol, data and code|To be added by the team; Versions names the software
+19|Patient and public involvement|To be added by the team
+20|Flow and characteristics of participants|Participants, Predictors
+21, 22|Model development and specification|Network; the bundle holds the whole model
+23|Performance with intervals, subgroups|Performance, Subgroups
+24|Model updating|To be added by the team, where the model replaces another
+25–27|Interpretation, limitations, usability|Summary and intended use; the team adds the rest
+"""
+
+
+def checklist() -> Table:
+    """TRIPOD+AI's items and where this page answers them."""
+    rows: list[list[Cell]] = [list(line.split("|")) for line in CHECKLIST.strip().splitlines()]
+    return table("Items", "Item|About|Where", rows)

@@ -1,0 +1,1 @@
+"""What keeps patients and secrets out of what leaves."""

@@ -1,0 +1,1 @@
+"""One command at work: its receipt, its console, its place."""

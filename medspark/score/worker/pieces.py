@@ -1,0 +1,189 @@
+"""Pieces of `scores` and `rejected`: the Parquet files that one task of a worker writes. No Spark here.
+
+A piece appears whole or not at all: it is written aside, then renamed. Its footer says what it counts.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from medspark.encode.worker.arrow import number_array, text_array
+from medspark.schemas import (
+    BUNDLE_ID,
+    FILE,
+    LINE,
+    PREDICTION_TIME,
+    REASON,
+    REJECTED_COLUMNS,
+    RISK_BAND,
+    RUN_ID,
+    SCORE_COLUMNS,
+    SCORED_AT,
+)
+from medspark.score.worker.engine import loads
+from medspark.score.worker.files import open_place, put
+from medspark.score.worker.predict import ANSWERS, KEYS
+
+NO_ROWS = "part-none.parquet"
+"""The file without rows."""
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_COUNTS = b"medspark.counts"
+_REPEATED = (RUN_ID, BUNDLE_ID, RISK_BAND, FILE, REASON)
+"""Texts that many rows have in common: each is written once, and a number a row."""
+
+
+class Sink(NamedTuple):
+    """Where pieces go, and what all their rows have in common."""
+
+    scores: str
+    rejected: str
+    run_id: str
+    bundle_id: str
+    scored_at: int
+    """Microseconds since 1970."""
+
+
+class Piece(NamedTuple):
+    """What became of one task's rows."""
+
+    name: str
+    """Of its file in `scores`, and of the one in `rejected` if a row went there."""
+    bands: dict[str, int]
+    """Scores by risk band."""
+    reasons: dict[str, int]
+    """Rows without a score, by reason."""
+    loads: int
+    """Networks that the worker loaded for it."""
+
+
+def finished_piece(sink: Sink, name: str) -> Piece | None:
+    """What a piece says that was finished before; None where there is none, or Spark wrote the file."""
+    system, folder = open_place(sink.scores)
+    if system.get_file_info(f"{folder}/{name}").type != fs.FileType.File:
+        return None
+    with system.open_input_file(f"{folder}/{name}") as source:
+        facts = pq.read_metadata(source).metadata or {}
+    if _COUNTS not in facts:
+        return None
+    counts = json.loads(facts[_COUNTS])
+    return Piece(name, counts["bands"], counts["reasons"], loads=0)
+
+
+def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | None = None) -> Piece | None:
+    """Write what `answers_of` gives for a task's rows, and say what it counts; None, and no file, where it has none.
+
+    Args:
+        name: of the file. A task that runs again has the same and takes the place of what it wrote before.
+        answers: tables, none of them without rows; they are held only until they are encoded.
+        sink: where to.
+        file: where the rows came from, for those that are rejected.
+    """
+    before = loads()
+    bands: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    unscored: list[pa.Table] = []
+
+    def scored() -> Iterator[pa.Table]:
+        for table in answers:
+            rows = _score_rows(table, sink)
+            found = pc.value_counts(rows[RISK_BAND].combine_chunks()).to_pylist()
+            bands.update({count["values"]: count["counts"] for count in found})
+            if rows.num_rows < table.num_rows:
+                unscored.append(_rejected_rows(table, sink, file))
+                reasons.update(unscored[-1][REASON].to_pylist())
+            yield rows
+
+    encoded = _encoded(scored(), lambda: {_COUNTS: json.dumps({"bands": bands, "reasons": reasons}).encode()})
+    if encoded is None:
+        return None
+    rejected = _encoded(unscored)
+    if rejected is not None:
+        put(rejected, f"{sink.rejected}/{name}")
+    put(encoded, f"{sink.scores}/{name}")  # last: it says "finished"
+    return Piece(name, dict(bands), dict(reasons), loads() - before)
+
+
+def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:
+    """The rows of `scores`, the keys typed as they came."""
+    scored = _where(answers, pc.is_null)
+    rows = scored.num_rows
+    columns = {
+        **{name: scored[name] for name in (*KEYS, *ANSWERS)},
+        RUN_ID: _all_alike(sink.run_id, rows),
+        BUNDLE_ID: _all_alike(sink.bundle_id, rows),
+        PREDICTION_TIME: scored[PREDICTION_TIME].cast(_TIMESTAMP),
+        SCORED_AT: number_array(np.full(rows, sink.scored_at, np.int64)).cast(_TIMESTAMP),
+    }
+    return pa.table({name: columns[name] for name in SCORE_COLUMNS})
+
+
+def _rejected_rows(answers: pa.Table, sink: Sink, file: str | None) -> pa.Table:
+    """The rows of `rejected`, the keys typed as they came."""
+    unscored = _where(answers, pc.is_valid)
+    rows = unscored.num_rows
+    columns = {
+        **{name: unscored[name] for name in (*KEYS, *ANSWERS)},
+        RUN_ID: _all_alike(sink.run_id, rows),
+        FILE: _all_alike(file, rows),
+        LINE: pa.nulls(rows, pa.int64()),
+    }
+    return pa.table({name: columns[name] for name in REJECTED_COLUMNS})
+
+
+def _where(answers: pa.Table, has_reason: Callable[[Any], Any]) -> pa.Table:
+    """The rows that have no reason, or those that have one; mostly all or none, which need no copy."""
+    chosen = has_reason(answers[REASON])
+    return answers if pc.all(chosen).as_py() else answers.filter(chosen)
+
+
+def _all_alike(text: str | None, rows: int) -> pa.DictionaryArray:
+    place = number_array(np.zeros(rows, np.int8)) if text is not None else pa.nulls(rows, pa.int8())
+    return pa.DictionaryArray.from_arrays(place, text_array([text or ""]))
+
+
+def _encoded(tables: Iterable[pa.Table], facts: Callable[[], dict[bytes, bytes]] = dict) -> pa.Buffer | None:
+    """Parquet of some tables of one schema, with facts that are known at the end; None where there are none."""
+    buffer, writer = pa.BufferOutputStream(), None
+    for table in tables:
+        if writer is None:
+            writer = pq.ParquetWriter(buffer, table.schema, store_schema=False, **_encodings(table.schema))
+        writer.write_table(table)
+    if writer is None:
+        return None
+    writer.add_key_value_metadata(facts())
+    writer.close()
+    return buffer.getvalue()
+
+
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """How a piece is encoded: half the time and less space than by the writer's defaults (benchmarks/scoring.py)."""
+    numbers = [field.name for field in schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
+    return {
+        "compression": "snappy",
+        "use_dictionary": [name for name in _REPEATED if name in schema.names],
+        "column_encoding": dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+        "write_statistics": [name for name in KEYS if name in schema.names],
+    }
+
+
+def write_empty(keys: pa.Schema, sink: Sink, scores: bool) -> None:
+    """Files without rows, so that readers find the columns of `rejected`, and of `scores` where nothing was scored.
+
+    Args:
+        keys: has the types of KEYS.
+        sink: where to.
+        scores: whether nothing was scored.
+    """
+    band = pa.dictionary(pa.int8(), pa.string())
+    answers = zip(ANSWERS, (pa.float64(), pa.float64(), band, pa.string()), strict=True)
+    none = pa.schema([*(keys.field(key) for key in KEYS), *answers]).empty_table()
+    put(_encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
+    if scores:
+        put(_encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")

@@ -1,0 +1,157 @@
+"""Score Arrow batches of cases or of tensors: encode, predict, calibrate. One row out for each row in.
+
+A row that cannot be scored has a reason in place of a score; it changes nothing for the rows around it. No Spark here.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from medspark.encode.statistics import Statistics, from_json
+from medspark.encode.worker.arrow import number_array, text_array
+from medspark.encode.worker.encoder import encode, short_batches
+from medspark.encode.worker.tensors import Reasons, shaped, with_reason, without_unsound
+from medspark.schemas import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
+from medspark.score.worker.calibration import Calibration, apply_calibration
+from medspark.score.worker.engine import Engine, EngineKind, engine_for
+
+KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
+ANSWERS = (LOGIT, PROBABILITY, RISK_BAND, REASON)
+LOWEST_BAND = "low"
+UNSCORABLE = "unscorable: "
+HELD_BYTES = 16 * 2**20
+"""Of the batches whose answers are made, and written, together, where their keys keep all of them in memory."""
+Floats = npt.NDArray[np.float64]
+
+
+class Served(NamedTuple):
+    """What a scoring worker needs of a bundle. The network goes to each executor as a file, all else by broadcast."""
+
+    kind: EngineKind
+    network: str
+    """The file's path, or its name among the session's files."""
+    digest: str
+    statistics: str
+    """JSON of the fitted statistics."""
+    calibration: Calibration
+    bands: dict[str, float]
+    reads: Literal["cases", "tensors"] = "cases"
+
+
+def columns_read(served: Served) -> list[str]:
+    """The columns that scoring reads beside the keys."""
+    statistics = statistics_of(served)
+    names = statistics.widths() if served.reads == "tensors" else statistics.columns()
+    return [name for name in names if name not in KEYS]
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> Statistics:
+    return from_json(text)
+
+
+def statistics_of(served: Served) -> Statistics:
+    """The statistics, read once in each process."""
+    return _parsed(served.statistics)
+
+
+def load_engine(served: Served) -> Engine:
+    """The network's engine in this worker, loaded the first time."""
+    return engine_for(served.kind, Path(served.network), served.digest)
+
+
+def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Floats, Reasons | None]:
+    """The logit of each of a batch's n rows, (n,), and why a row has none; no Spark needed.
+
+    Raises:
+        InputError: a column of the tensors is absent or of another type.
+    """
+    statistics = statistics_of(served)
+    if served.reads == "tensors":
+        tensors, reasons = shaped(batch, statistics.widths())
+    else:
+        tensors, reasons = encode(batch, statistics), None
+    tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)
+    logit = engine(tensors)
+    unanswered = ~np.isfinite(logit)
+    if unanswered.any():
+        reasons = with_reason(reasons, unanswered, "the network's answer is not finite")
+    return logit, reasons
+
+
+def answers_of(keys: pa.Table, logit: Floats, reasons: Reasons | None, served: Served) -> pa.Table:
+    """The keys of n rows, each with its answers, or with the reason why it has none.
+
+    Returns:
+        KEYS as they came, LOGIT and PROBABILITY (double), RISK_BAND (a dictionary of strings), all three null where
+        there is no score, and REASON (string), null where there is one.
+    """
+    unscored: npt.NDArray[np.bool_] | None = None
+    reason = pa.nulls(len(logit), pa.string())
+    if reasons is not None:
+        unscored = np.array([text is not None for text in reasons])
+        reason = pa.array([None if text is None else UNSCORABLE + text for text in reasons], pa.string())
+        logit = np.where(unscored, np.nan, logit)
+    probability = apply_calibration(served.calibration, logit)
+    numbers = [number_array(values, unscored) for values in (logit, probability)]
+    answers = [*numbers, band_of(probability, served.bands, unscored), reason]
+    return pa.table([*keys.columns, *answers], names=[*KEYS, *ANSWERS])
+
+
+def band_of(
+    probability: Floats, bands: dict[str, float], unscored: npt.NDArray[np.bool_] | None = None
+) -> pa.DictionaryArray:
+    """The highest band whose threshold each probability reaches; `low` below all of them; null where unscored."""
+    ordered = sorted(bands.items(), key=lambda item: item[1])
+    names = text_array([LOWEST_BAND, *(name for name, _ in ordered)])
+    place = np.searchsorted([threshold for _, threshold in ordered], probability, side="right")
+    return pa.DictionaryArray.from_arrays(number_array(place.astype(np.int8), unscored), names)
+
+
+def answer_batches(
+    batches: Iterable[pa.RecordBatch], served: Served, held_bytes: float = HELD_BYTES
+) -> Iterator[pa.Table]:
+    """Score Arrow batches, of wide features a part at a time, and give what `answers_of` says of many; no Spark needed.
+
+    Keys and logits are held for batches of so many bytes: what is done once for these costs little a row.
+    """
+    engine = load_engine(served)
+    held: list[_Held] = []
+    size = 0
+    for batch in short_batches(batches, statistics_of(served)):
+        if batch.num_rows:
+            held.append(_Held(batch.select(KEYS), *logits_of(batch, served, engine)))
+            size += batch.nbytes
+        if size >= held_bytes:
+            yield _together(held, served)
+            held, size = [], 0
+    if held:
+        yield _together(held, served)
+
+
+class _Held(NamedTuple):
+    keys: pa.RecordBatch
+    logit: Floats
+    reasons: Reasons | None
+
+
+def _together(held: list[_Held], served: Served) -> pa.Table:
+    reasons = None
+    if any(part.reasons is not None for part in held):
+        none = (np.full(len(part.logit), None, object) if part.reasons is None else part.reasons for part in held)
+        reasons = np.concatenate([*none])
+    keys = pa.Table.from_batches([part.keys for part in held])
+    return answers_of(keys, np.concatenate([part.logit for part in held]), reasons, served)
+
+
+def predict_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
+    """The same as batches with the names of the bands written out, as Spark takes them."""
+    for found in answer_batches(batches, served):
+        place = found.schema.get_field_index(RISK_BAND)
+        names = found.column(place).combine_chunks().dictionary_decode()
+        yield from found.set_column(place, RISK_BAND, names).combine_chunks().to_batches()

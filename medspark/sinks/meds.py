@@ -1,0 +1,191 @@
+"""A store as a dataset of the Medical Event Data Standard: records as data, cases as labels, scores as predictions.
+
+    OUT/data/*.parquet                    all events of a patient in one file, by patient and time, static ones first
+    OUT/metadata/codes.parquet            every code; dataset.json; subject_splits.parquet
+    OUT/labels/TASK/*.parquet             subject_id, prediction_time, boolean_value
+    OUT/predictions/TASK/*.parquet        the same, with predicted_boolean_value and predicted_boolean_probability
+
+https://medical-event-data-standard.github.io
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark import TaskContext
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark import __version__
+from medspark.cases.split import assign_split
+from medspark.errors import AccountingError, InputError
+from medspark.runs.receipt import now
+from medspark.runs.run import Run, local_path
+from medspark.schemas import (
+    AVAILABLE_TIME,
+    CASES,
+    CODE,
+    ENCOUNTER_ID,
+    LABEL,
+    NUMERIC_VALUE,
+    PREDICTION_TIME,
+    PROBABILITY,
+    RECORDS,
+    SCORES,
+    SPLIT,
+    SUBJECT_ID,
+    TEST,
+    TEXT_VALUE,
+    TIME,
+    UNIT,
+    VALID,
+)
+from medspark.store.files import list_files, rename_only_file, write_text
+from medspark.store.tables import current_version, read_table
+from medspark.task.event_task import EventTask
+
+MEDS_VERSION = "0.4"
+DATA = [
+    (SUBJECT_ID, pa.int64()),
+    (TIME, pa.timestamp("us")),
+    (CODE, pa.string()),
+    (NUMERIC_VALUE, pa.float32()),
+    (TEXT_VALUE, pa.large_string()),
+    (UNIT, pa.string()),
+    (ENCOUNTER_ID, pa.string()),
+    (AVAILABLE_TIME, pa.timestamp("us")),
+]
+"""The standard's columns and this project's beside them; times are UTC."""
+SPLITS = {VALID: "tuning", TEST: "held_out"}
+EVENTS_A_FILE = 5_000_000
+
+
+def export_stage(run: Run, task: EventTask, out: str, threshold: float) -> None:
+    """Write what the store has of a task, whole, into a folder that is empty or absent.
+
+    Args:
+        run: its store is read.
+        task: whose cases and scores these are.
+        out: the dataset's folder.
+        threshold: the probability from which a prediction is positive.
+
+    Raises:
+        InputError: the folder has files, or patients are not whole numbers, as the standard wants them.
+    """
+    if list_files(run.context, out):
+        raise InputError(f"{out}: expected an empty folder for the dataset, received one with files")
+    records = read_table(run.spark, run.store, RECORDS)
+    kind = dict(records.dtypes)[SUBJECT_ID]
+    if kind not in ("bigint", "int"):
+        raise InputError(f"expected patients told apart by whole numbers, as MEDS has them, received {kind}")
+    with run.receipt.timed("meds"), run.progress("MEDS"):
+        events = records.count()
+        _write_data(records, out, events)
+        codes = records.groupBy(CODE).agg(F.count("*").alias("count"))
+        none = F.lit(None)
+        described = codes.select(
+            CODE, none.cast("string").alias("description"), none.cast("array<string>").alias("parent_codes"), "count"
+        )
+        _one_file(described.orderBy(CODE), f"{out}/metadata/codes.parquet")
+        _one_file(_splits(records, task), f"{out}/metadata/subject_splits.parquet")
+        counts = {"events": events}
+        if current_version(run.context, run.store, CASES) is not None:
+            counts["labels"] = _write(_labels(run), f"{out}/labels/{task.task}")
+        if current_version(run.context, run.store, SCORES) is not None:
+            counts["predictions"] = _write(_predictions(run, threshold), f"{out}/predictions/{task.task}")
+        write_text(run.context, f"{out}/metadata/dataset.json", json.dumps(_about(task), indent=1))
+    run.receipt.counts["meds"] = counts
+    run.receipt.outputs["meds"] = out
+    for name, rows in counts.items():
+        run.say(f"  {name:<12}{rows:>12,}")
+
+
+def _write_data(records: DataFrame, out: str, events: int) -> None:
+    """Files written by pyarrow, since the standard wants `text_value` as Arrow's large_string, which Spark has not."""
+    folder = local_path(f"{out}/data")
+    folder.mkdir(parents=True)
+    data = records.select(F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID), *(name for name, _ in DATA[1:]))
+    files = -(-events // EVENTS_A_FILE) or 1
+    ordered = data.repartition(files, SUBJECT_ID).sortWithinPartitions(SUBJECT_ID, F.col(TIME).asc_nulls_first(), CODE)
+    written = ordered.mapInArrow(partial(_write_file, folder), "events bigint").agg(F.sum("events")).collect()[0][0]
+    if (written or 0) != events:
+        raise AccountingError(f"{events} events were to be written, {written} were")
+
+
+def _write_file(folder: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """One file of a task's events, moved into place when it is whole: a task that is tried again writes it again."""
+    context = TaskContext.get()
+    assert context is not None
+    file = folder / f"{context.partitionId()}.parquet"
+    aside = folder / f".{file.name}.{context.taskAttemptId()}"
+    schema, events = pa.schema(DATA), 0
+    with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for batch in batches:
+            columns = [_as_type(batch.column(field.name), field.type) for field in schema]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            events += batch.num_rows
+    aside.rename(file)
+    yield pa.RecordBatch.from_arrays([pa.array([events], pa.int64())], names=["events"])
+
+
+def _as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column as the standard has it; a number is rounded to 32 bits, as it asks."""
+    return column.cast(kind, safe=not pa.types.is_floating(kind))
+
+
+def _naive(name: str) -> Column:
+    """A time without a zone, as the standard writes them; it is UTC."""
+    return F.col(name).cast("timestamp_ntz").alias(name)
+
+
+def _splits(records: DataFrame, task: EventTask) -> DataFrame:
+    subjects = records.select(F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID)).distinct()
+    split = assign_split(F.col(SUBJECT_ID), task.split)
+    named = F.when(split == VALID, SPLITS[VALID]).when(split == TEST, SPLITS[TEST]).otherwise(split)
+    return subjects.select(SUBJECT_ID, named.alias(SPLIT)).orderBy(SUBJECT_ID)
+
+
+def _labels(run: Run) -> DataFrame:
+    known = read_table(run.spark, run.store, CASES).where(F.col(LABEL).isNotNull())
+    return known.select(F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID), _naive(PREDICTION_TIME), LABEL)
+
+
+def _predictions(run: Run, threshold: float) -> DataFrame:
+    """Scores by the standard's names; the label where the store's cases have it."""
+    scores = read_table(run.spark, run.store, SCORES).select(
+        F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID),
+        _naive(PREDICTION_TIME),
+        (F.col(PROBABILITY) >= threshold).alias("predicted_boolean_value"),
+        F.col(PROBABILITY).alias("predicted_boolean_probability"),
+    )
+    if current_version(run.context, run.store, CASES) is None:
+        labelled = scores.withColumn(LABEL, F.lit(None).cast("boolean"))
+    else:
+        labelled = scores.join(_labels(run), on=[SUBJECT_ID, PREDICTION_TIME], how="left")
+    return labelled.select(
+        SUBJECT_ID, PREDICTION_TIME, LABEL, "predicted_boolean_value", "predicted_boolean_probability"
+    )
+
+
+def _about(task: EventTask) -> dict[str, object]:
+    return {
+        "dataset_name": task.source.mapping,
+        "etl_name": "medspark",
+        "etl_version": __version__,
+        "meds_version": MEDS_VERSION,
+        "created_at": now(),
+        "other_extension_columns": [UNIT, ENCOUNTER_ID, AVAILABLE_TIME],
+    }
+
+
+def _write(frame: DataFrame, path: str) -> int:
+    frame.write.parquet(path)
+    return frame.sparkSession.read.parquet(path).count()
+
+
+def _one_file(frame: DataFrame, path: str) -> None:
+    frame.coalesce(1).write.parquet(f"{path}.parts")
+    rename_only_file(frame.sparkSession.sparkContext, f"{path}.parts", path, ".parquet")

@@ -1,0 +1,1 @@
+"""Databases, folders of Delta tables and catalogs: one file for each."""

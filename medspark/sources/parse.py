@@ -1,0 +1,99 @@
+"""Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
+
+import re
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark.schemas import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
+from medspark.sources.record_rules import BAD_FIELDS, BAD_JSON, BAD_QUOTE, REPEATED_KEY, UNKNOWN_KEY
+from medspark.sources.text import RECORD_RULE, REPAIRED, TEXT
+
+_CORRUPT = "_corrupt_record"
+_PARSED = "_parsed"
+_EXACT = "_exact"
+_FIELDS = "_fields"
+
+
+def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame:
+    """RFC 4180: quotes doubled within quotes, no escape character, space kept.
+
+    A record with too few or too many fields, or with a quote left open, breaks a record rule.
+    """
+    options = {
+        "sep": delimiter,
+        "quote": '"',
+        "escape": '"',
+        "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": _CORRUPT,
+        "multiLine": "true",  # keeps line ends within quotes as they are
+        "maxCharsPerColumn": "-1",
+        "maxColumns": str(max(20480, 2 * len(names))),
+    }
+    # Most records have no quote: cutting those at every delimiter takes a third of the parser's time
+    quoted_record = F.contains(TEXT, F.lit('"'))
+    parsed = F.when(quoted_record, F.from_csv(F.col(TEXT), F.lit(_text_schema(names)), options))
+    fields = F.when(~quoted_record, F.split(TEXT, re.escape(delimiter), -1))
+    stray = F.when(quoted_record, _has_stray_quote(F.col(TEXT), delimiter)).otherwise(F.lit(False))
+    uneven = F.coalesce(F.size(_FIELDS) != len(names), F.col(_PARSED)[_CORRUPT].isNotNull())
+    rule = F.when(stray, BAD_QUOTE).when(uneven, BAD_FIELDS)
+    values = {name: F.coalesce(F.get(_FIELDS, F.lit(at)), F.col(_PARSED)[name]) for at, name in enumerate(names)}
+    return _columns(records.withColumns({_PARSED: parsed, _FIELDS: fields}), values, rule)
+
+
+def _has_stray_quote(text: Column, delimiter: str) -> Column:
+    """Whether a quote that opens a field is closed nowhere, or before the field's end."""
+    comma = re.escape(delimiter)
+    # Doubled quotes first: what is left of them, and the quoted fields after, need no look into their inside
+    single = F.replace(text, F.lit('""'), F.lit(""))
+    unquoted = F.regexp_replace(single, rf'(?:(?<={comma})|\A)"[^"]*"(?={comma}|\z)', "")
+    odd = F.length(F.regexp_replace(single, '[^"]', "")) % 2 == 1
+    return odd | unquoted.rlike(rf'(?:{comma}|\A)"')
+
+
+def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> DataFrame:
+    """One JSON object a record; numbers and booleans as their text, nested values as JSON text.
+
+    `decimals` are read as exact decimals, since JSON's other numbers pass through a double.
+    Keys are compared by their exact case; an unknown or repeated one breaks a record rule.
+    """
+    options = {
+        "columnNameOfCorruptRecord": _CORRUPT,
+        "mode": "PERMISSIVE",
+        "allowSingleQuotes": "false",
+        "allowNonNumericNumbers": "false",
+    }
+    parsed = F.from_json(F.col(TEXT), F.lit(_text_schema(names)), options)
+    exact = F.try_parse_json(TEXT) if decimals else F.lit(None)
+    keys = F.json_object_keys(TEXT)
+    known = F.array(*map(F.lit, names))
+    # Spark reads the first object of a text and passes over what follows it: so one more item must stand after it
+    items = F.json_array_length(F.concat(F.lit("["), F.col(TEXT), F.lit(",0]")))
+    is_object = F.coalesce((items == 2) & keys.isNotNull() & F.col(_PARSED)[_CORRUPT].isNull(), F.lit(False))
+    rule = (
+        F.when(~is_object, BAD_JSON)
+        .when(F.size(F.array_except(keys, known)) > 0, UNKNOWN_KEY)
+        .when(F.size(keys) != F.size(F.array_distinct(keys)), REPEATED_KEY)
+    )
+    values = {
+        name: F.try_variant_get(_EXACT, f'$["{name}"]', "string") if name in decimals else F.col(_PARSED)[name]
+        for name in names
+    }
+    return _columns(records.withColumns({_PARSED: parsed, _EXACT: exact}), values, rule)
+
+
+def _text_schema(names: list[str]) -> str:
+    return ", ".join([*(f"{quoted(name)} string" for name in names), f"{_CORRUPT} string"])
+
+
+def _columns(parsed: DataFrame, values: dict[str, Column], rule: Column) -> DataFrame:
+    """Place and text of the record, the rule it breaks, and its columns as text."""
+    return parsed.select(
+        SOURCE_FILE,
+        SOURCE_LINE,
+        TEXT,
+        ROW_DIGEST,
+        REPAIRED,
+        F.coalesce(F.col(RECORD_RULE), rule).alias(RECORD_RULE),
+        *(value.alias(name) for name, value in values.items()),
+    )

@@ -1,0 +1,1 @@
+"""What Spark's workers run to read sources: Python and Arrow."""

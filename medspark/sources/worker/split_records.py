@@ -1,0 +1,90 @@
+"""Text files that are not one record a line, cut into raw records with their line numbers. No Spark here."""
+
+import json
+import re
+from collections.abc import Iterator
+
+from medspark.sources.record_rules import BAD_JSON, BAD_QUOTE
+
+MOST_LINES = 1000
+"""A quoted field over more lines than this is taken for a quote that was never closed."""
+
+RawRecord = tuple[int, str, str | None]
+"""Line of the record's start (from 1), its text, and the rule it breaks as a record."""
+
+
+def split_csv(text: str, delimiter: str = ",") -> Iterator[RawRecord]:
+    r"""Cut CSV (RFC 4180) at the line ends outside quotes.
+
+    A quote that is never closed costs its own line only: that line is marked and reading goes on at the next.
+
+    >>> list(split_csv('a,"x\ny"\nb,"z\nc,d\n'))
+    [(1, 'a,"x\ny"', None), (3, 'b,"z', 'record: quote'), (4, 'c,d', None)]
+    """
+    well_quoted = _well_quoted(delimiter)
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    at = 0
+    while at < len(lines):
+        end = _closing_line(lines, at)
+        record = None if end is None else "\n".join(lines[at : end + 1]).removesuffix("\r")
+        if end is None or record is None or (end > at and not well_quoted.fullmatch(record)):
+            yield at + 1, lines[at].removesuffix("\r"), BAD_QUOTE
+            at += 1
+        else:
+            yield at + 1, record, None
+            at = end + 1
+
+
+def _closing_line(lines: list[str], start: int) -> int | None:
+    """The first line down to which the quotes are even in number; None where there is none within MOST_LINES."""
+    quotes = 0
+    for at in range(start, min(start + MOST_LINES, len(lines))):
+        quotes += lines[at].count('"')
+        if quotes % 2 == 0:
+            return at
+    return None
+
+
+def _well_quoted(delimiter: str) -> re.Pattern[str]:
+    """A record whose quotes open and close whole fields: two stray quotes with rows between them are no record."""
+    comma = re.escape(delimiter)
+    field = rf'(?:"[^"]*+(?:""[^"]*+)*+"|[^"{comma}\n][^{comma}\n]*+)?'
+    return re.compile(f"{field}(?:{comma}{field})*+")
+
+
+def split_json(text: str) -> Iterator[RawRecord]:
+    """Cut a JSON array of objects, or objects one after another, into the objects' own text.
+
+    What cannot be read is one marked record, up to the next line that starts an object and is indented no deeper.
+
+    >>> list(split_json('[{"a": 1},\\n {"a": 2}]'))
+    [(1, '{"a": 1}', None), (2, '{"a": 2}', None)]
+    """
+    decoder = json.JSONDecoder()
+    line, counted = 1, 0
+    at = _skip(text, 0, " \t\r\n[]")
+    while at < len(text):
+        line, counted = line + text.count("\n", counted, at), at
+        try:
+            _, end = decoder.raw_decode(text, at)
+            problem = None
+        except (ValueError, RecursionError):  # no JSON, or a number or a nesting beyond all measure
+            end, problem = _next_object(text, at), BAD_JSON
+        yield line, text[at:end].rstrip(), problem
+        at = _skip(text, end, " \t\r\n,]")
+
+
+def _next_object(text: str, at: int) -> int:
+    """Where the next object starts on a line of its own, indented no deeper than what stands at `at`."""
+    start = text.rfind("\n", 0, at) + 1
+    indent = at - start if text[start:at].isspace() else 0
+    found = re.compile(rf"\n[ \t]{{0,{indent}}}(?=\{{)").search(text, at)
+    return found.end() if found else len(text)
+
+
+def _skip(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at

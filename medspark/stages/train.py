@@ -1,0 +1,71 @@
+"""The train stage as a command runs it: cases of a store to a bundle in that store."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from medspark.bundles.bundle import save_bundle
+from medspark.runs.console import epoch_progress
+from medspark.runs.receipt import now
+from medspark.runs.run import local_path
+from medspark.schemas import CASES, PREDICTIONS, TENSORS
+from medspark.stages import Run, require_cases
+from medspark.store.tables import publish, read_table
+from medspark.task.table_task import Task
+from medspark.train.train_network import (
+    cross_validate,
+    fill_bundle,
+    require_gates,
+    train_network,
+    write_predictions,
+)
+
+BUNDLES = "bundles"
+
+
+def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
+    """`cases` to `tensors`, `predictions` and a bundle, whose path is returned.
+
+    Raises:
+        InputError: the store is not on this machine's file system, or a split lacks cases.
+        GateError: the network is below the task's gates; no bundle is kept.
+    """
+    store = local_path(run.store)
+    facts = require_cases(run, task)
+    cases = read_table(run.spark, run.store, CASES)
+    tensors = f"{run.store}/{TENSORS}/{run.version}"
+    with run.receipt.timed("train"), epoch_progress(run.terminal, task.training.epochs) as bar:
+
+        def progress(epoch: int, logs: dict[str, float]) -> None:
+            loss = logs["val_mean_logit_loss"]
+            bar.update(bar.task_ids[0], completed=epoch, description=f"training, validation loss {loss:.4f}")
+
+        trained = train_network(cases, task, tensors, progress)
+        if with_folds:
+            scratch = store / f".folds-{run.version}"
+            found = cross_validate(cases, task, str(scratch), run.say, progress)
+            trained.metrics["cross_validation"] = found
+            shutil.rmtree(scratch)
+    require_gates(trained.metrics, task)
+    with run.receipt.timed("bundle"):
+        write_predictions(trained.predictions, store / PREDICTIONS / run.version)
+        facts |= {"versions": run.receipt.versions, "seconds": run.receipt.seconds, "run_id": run.version}
+        facts["parent"] = None
+        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, tensors, task, facts, now()))
+        publish(run.context, run.store, (TENSORS, PREDICTIONS), run.version)
+    run.receipt.bundle_id = bundle.name
+    run.receipt.counts["train"] = {"epochs": len(trained.fitted.history), "splits": facts["splits"]}
+    run.receipt.outputs["bundle"] = str(bundle)
+    _tell(run, trained.metrics)
+    return bundle
+
+
+def _tell(run: Run, metrics: dict[str, Any]) -> None:
+    rows = {"network": metrics["test"]["metrics"]}
+    rows |= {name.replace("_", " "): found["metrics"] for name, found in metrics["baselines"].items()}
+    run.say(f"  {'test patients':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}")
+    for name, found in rows.items():
+        auroc = found["auroc"]
+        interval = f"{auroc['value']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})"
+        others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope"))
+        run.say(f"  {name:<22}{interval:>22}" + "".join(f"{value:>8.3f}" for value in others))

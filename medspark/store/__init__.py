@@ -1,0 +1,1 @@
+"""A store's files and tables, and the facts beside each."""

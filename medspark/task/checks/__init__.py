@@ -1,0 +1,1 @@
+"""Rules across the sections of a task: one function each, every problem at once."""

@@ -1,0 +1,184 @@
+"""Rules across the sections of an event task and its mapping: one function each. No Spark here."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from medspark.errors import did_you_mean
+from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME, SOURCE_FILE
+from medspark.task.checks.table import columns_are_sound, duplicates_are_sound, unknown_column, zone_exists
+from medspark.task.event_task import EventTask
+from medspark.task.expressions import problems_of
+from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
+
+BUILT_IN_CRITERIA = (
+    "another index event before",
+    "died before",
+    "not observed",
+    "history",
+    "age",
+    "no full follow-up",
+    "died before the outcome",
+)
+_EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
+
+
+# ---------------------------------------------------------------- the mapping
+
+
+def mapping_is_there(task: EventTask) -> Iterator[str]:
+    if task.mapping is None:
+        yield "mapping: expected the mapping itself in the task, received none"
+    else:
+        yield from zone_exists("mapping.timezone", task.mapping.timezone)
+
+
+def tables_are_sound(task: EventTask) -> Iterator[str]:
+    for name, table in task.mapping.tables.items() if task.mapping is not None else ():
+        for problem in _table_problems(table):
+            yield f"mapping.tables.{name}: {problem}"
+
+
+def _table_problems(table: MappedTable) -> Iterator[str]:
+    columns = [*table.columns, SOURCE_FILE]
+    known = [*columns, *table.derived]
+    if table.subject not in known:
+        yield unknown_column("subject", table.subject, table)
+    yield from columns_are_sound(table)
+    yield from (unknown_column("absent", name, table) for name in table.absent if name not in table.columns)
+    for name, lookup in table.lookups.items():
+        if lookup.path is not None:
+            yield f"lookups.{name}: expected entries, received a path; a mapping reads no file beside its tables"
+    for name, derived in table.derived.items():
+        yield from (f"derived.{name}: {problem}" for problem in problems_of(derived.expression, columns))
+        if name in table.columns:
+            yield f"derived.{name}: a column has this name already"
+    for check in table.checks:
+        yield from (f"checks.{check.name}: {problem}" for problem in problems_of(check.expect, table.columns))
+    for skip in table.skip:
+        yield from (f"skip.{skip.name}: {problem}" for problem in problems_of(skip.when, known))
+    if table.duplicates is not None:
+        yield from duplicates_are_sound("duplicates", table.duplicates, table)
+    for at, event in enumerate(table.events):
+        yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
+
+
+def _event_problems(event: EventRule, known: list[str]) -> Iterator[str]:
+    for pattern in event.code:
+        for name in PLACEHOLDER.findall(pattern):
+            if name not in known:
+                yield f"code {pattern!r} names {name!r}, which is no column.{did_you_mean(name, known)}"
+    for part in _EXPRESSIONS:
+        expression = getattr(event, part)
+        if expression is not None:
+            yield from (f"{part}: {problem}" for problem in problems_of(expression, known))
+
+
+def values_have_units(task: EventTask) -> Iterator[str]:
+    for code, rule in task.mapping.values.items() if task.mapping is not None else ():
+        if rule.to_unit and rule.unit is None:
+            yield f"mapping.values.{code}: expected `unit` beside to_unit, the unit that all numbers are brought to"
+        if rule.unit is not None and not rule.to_unit:
+            yield f"mapping.values.{code}: expected `to_unit` beside unit, the conversions into it"
+        if rule.when_missing is not None and rule.when_missing not in rule.to_unit:
+            hint = did_you_mean(rule.when_missing, rule.to_unit)
+            yield f"mapping.values.{code}.when_missing: {rule.when_missing!r} is not in to_unit.{hint}"
+
+
+# ---------------------------------------------------------------- concepts
+
+
+def concepts_exist(task: EventTask) -> Iterator[str]:
+    population = task.population
+    used = [("outcome.event", task.outcome.event)]
+    used += [("population.index.event", name) for name in (population.index.event if population.index else ())]
+    used += [(f"population.require.{rule.name}", rule.had) for rule in population.require]
+    used += [(f"population.exclude.{rule.name}", rule.had) for rule in population.exclude]
+    used += [(f"features.{column.name}", name) for column in task.features.columns() for name in column.group.of]
+    for where, name in dict.fromkeys(used):
+        if name not in task.concepts and not name.endswith("/"):
+            hint = did_you_mean(name, task.concepts)
+            yield f"{where}: {name!r} is neither a concept of this task nor the first part of codes, as LAB/.{hint}"
+    for name in task.concepts.keys() - {name for _, name in used}:
+        yield f"concepts.{name}: nothing reads it"
+
+
+def concept_tables_exist(task: EventTask) -> Iterator[str]:
+    mapping = task.mapping
+    for name, concept in task.concepts.items() if mapping is not None and mapping.concepts is None else ():
+        if concept.mapped or (concept.descendants and mapping is not None and mapping.code_metadata is None):
+            yield f"concepts.{name}: the mapping {task.source.mapping!r} names no tables that relate concepts"
+
+
+# ---------------------------------------------------------------- population and outcome
+
+
+def times_are_sound(task: EventTask) -> Iterator[str]:
+    for text in task.population.snapshot.at if task.population.snapshot is not None else ():
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            yield f"population.snapshot.at: expected a time such as 2015-01-01T00:00:00, received {text!r}"
+
+
+def criteria_have_names(task: EventTask) -> Iterator[str]:
+    names = [rule.name for rule in task.population.require] + [rule.name for rule in task.population.exclude]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"population: two criteria are named {name!r}; counts need one name each"
+    for name in names:
+        if name in BUILT_IN_CRITERIA:
+            yield f"population: the name {name!r} is kept for a criterion of medspark's own"
+
+
+def settings_do_something(task: EventTask) -> Iterator[str]:
+    population, outcome = task.population, task.outcome
+    if population.index is not None and population.index.take == "first" and population.washout_days is not None:
+        yield "population.washout_days: a first event has none before it; use it with `take: every`"
+    if outcome.to_days is None and outcome.follow_up != "keep_outcomes":
+        yield "outcome.follow_up: without to_days there is no end to follow to"
+    if outcome.to_days is not None and outcome.to_days <= outcome.from_days:
+        received = f"{outcome.from_days:g} to {outcome.to_days:g}"
+        yield f"outcome: expected from_days below to_days, received {received}"
+    if population.snapshot is not None and any(rule.after_index for rule in population.exclude):
+        yield "population.exclude: after_index is of an index event, received a snapshot"
+    youngest, oldest = population.age_at_least, population.age_at_most
+    if youngest is not None and oldest is not None and youngest > oldest:
+        yield f"population: expected age_at_least up to age_at_most, received {youngest:g} and {oldest:g}"
+
+
+# ---------------------------------------------------------------- features
+
+
+def features_are_sound(task: EventTask) -> Iterator[str]:
+    columns = [column.name for column in task.features.columns()]
+    if not columns and not task.features.demographics:
+        yield "features: expected at least one feature, received none"
+    kept = {*CASE_COLUMNS, INDEX_TIME, AGE, *task.features.demographics}
+    for name in sorted({name for name in columns if columns.count(name) > 1 or name in kept}):
+        yield f"features: the column {name!r} would stand twice; rename a group"
+
+
+def demographics_exist(task: EventTask) -> Iterator[str]:
+    if task.mapping is None:
+        return
+    known = [AGE, *task.mapping.demographics]
+    for name in task.features.demographics:
+        if name not in known:
+            yield f"features.demographics: {name!r} is none of {', '.join(known)}.{did_you_mean(name, known)}"
+    for name in task.report.subgroups:
+        if name == AGE or name not in task.features.demographics:
+            hint = did_you_mean(name, task.features.demographics)
+            yield f"report.subgroups: expected a demographic of the features with levels, received {name!r}.{hint}"
+
+
+EVENT_RULES: tuple[Callable[[EventTask], Iterator[str]], ...] = (
+    mapping_is_there,
+    tables_are_sound,
+    values_have_units,
+    concepts_exist,
+    concept_tables_exist,
+    times_are_sound,
+    criteria_have_names,
+    settings_do_something,
+    features_are_sound,
+    demographics_exist,
+)

@@ -1,0 +1,134 @@
+"""A source mapping: how each table of a warehouse becomes events in the columns of the Medical Event Data Standard.
+
+Data, not code: `conf/sources/*.yaml`. A hospital writes its own beside the shipped ones. No Spark here.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from medspark.task.raw_table import Check, Closed, Column, Derived, Duplicates, Lookup, Name, Range, Scale
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+"""A column's name in a code's pattern."""
+
+SHORT_FORMS = {
+    "date": {"type": "date", "format": "yyyy-MM-dd"},
+    "timestamp": {"type": "timestamp", "format": "yyyy-MM-dd HH:mm:ss[.SSSSSS]"},
+}
+
+
+def _column_short_form(value: Any) -> Any:
+    """`person_id: long` for {type: long}; a date or timestamp in short form is read by ISO 8601 with a space."""
+    return SHORT_FORMS.get(value, {"type": value}) if isinstance(value, str) else value
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Skip(Closed):
+    """Rows that are no events, by a rule that says so; they are counted."""
+
+    name: str
+    when: str
+    because: str
+
+
+class EventRule(Closed):
+    """One event of a row. Every value is a Spark SQL expression over the table's columns; `code` is a pattern."""
+
+    code: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+    """Text with columns in braces, as "LOINC/{loinc}". Of several, the first whose columns all have a value."""
+    time: str | None = None
+    """When it happened; without it and `date` the event is static, true of the patient at any time."""
+    date: str | None = None
+    """The day it happened, for rows without a time."""
+    available: str | None = None
+    """When it became known, where the source says so."""
+    value: str | None = None
+    """Text that is a number ("6.1"), a comparator with a number (">6") or neither ("positive")."""
+    number: str | None = None
+    text: str | None = None
+    unit: str | None = None
+    encounter: str | None = None
+    when: str | None = None
+    """Which rows have this event; without it, those with a code and, unless it is static, a time."""
+
+
+class MappedTable(Closed):
+    """One table of the source: its columns, as far as they are read, and the events of each row."""
+
+    files: str | None = None
+    """Files below the source's path, as a pattern; without it TABLE.EXT or a folder TABLE."""
+    optional: bool = False
+    """Whether a source may lack this table."""
+    subject: str
+    """The column, or the derived column, with the patient."""
+    columns: dict[str, Annotated[Column, BeforeValidator(_column_short_form)]] = Field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    """Columns that a source may lack; they are then missing in every row."""
+    derived: dict[str, Derived] = Field(default_factory=dict)
+    lookups: dict[Name, Lookup] = Field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    duplicates: Duplicates | None = None
+    skip: tuple[Skip, ...] = ()
+    events: tuple[EventRule, ...] = Field(min_length=1)
+
+
+class ValueRule(Closed):
+    """How the numbers of one code are brought to one unit, and which are possible."""
+
+    unit: str | None = None
+    to_unit: dict[str, Scale] = Field(default_factory=dict)
+    """Conversions into `unit`, by the unit that an event names."""
+    when_missing: str | None = None
+    """The unit of an event that names none; without it such a number is kept as it is."""
+    range: Range | None = None
+    """After conversion; a row outside is set aside."""
+
+
+class Observation(Closed):
+    """The codes that open and close a patient's time under observation."""
+
+    start: str
+    end: str
+
+
+class ConceptTables(Closed):
+    """Two tables of the source that relate concepts, with OMOP's columns."""
+
+    ancestors: str
+    relationships: str
+
+
+class Mapping(Closed):
+    """How the tables of a warehouse become events."""
+
+    mapping: Name
+    title: str
+    timezone: str = "UTC"
+    """The IANA zone of times written without one."""
+    missing: tuple[str, ...] = ()
+    """Spellings of a missing value, in every table."""
+    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    point_zero: bool = False
+    """Whether whole numbers may be written 263.0."""
+    quoted_newlines: bool = False
+    midnight: Literal["time", "date_only"] = "time"
+    """Whether a time of exactly midnight is a date without a time, as OMOP writes it."""
+    date_only_known: Literal["end_of_day", "start_of_day"] = "end_of_day"
+    """When a date without a time is known: at the end of its day unless the source is sure of more."""
+    birth: str = "MEDS_BIRTH"
+    death: str = "MEDS_DEATH"
+    demographics: dict[Name, str] = Field(default_factory=dict)
+    """Name of a demographic feature and the first part of its codes: `sex: GENDER` reads GENDER/8532 as 8532."""
+    observation: Observation | None = None
+    """Without it a patient is observed from the first event to the last."""
+    concepts: ConceptTables | None = None
+    code_metadata: str | None = None
+    """A file below the source's path with each code's parents, as MEDS writes it: metadata/codes.parquet."""
+    values: dict[str, ValueRule] = Field(default_factory=dict)
+    tables: dict[str, MappedTable] = Field(min_length=1)

@@ -1,0 +1,83 @@
+"""What every task says, whatever its source: split, network, training, thresholds, report. No Spark here."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from medspark.task.raw_table import Closed, Name, Range
+
+
+class Split(Closed):
+    """Shares of the subjects, by a hash of the subject's id; `seed` draws another division."""
+
+    train: float = Field(default=0.7, gt=0, lt=1)
+    valid: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.2, gt=0, lt=1)
+    folds: int | None = Field(default=None, ge=3, le=50)
+    """Parts of the subjects for `medspark train --cross-validate`."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        total = self.train + self.valid + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"expected train + valid + test = 1, received {total:g}")
+        return self
+
+
+class Network(Closed):
+    kind: Literal["tabular"] = "tabular"
+    size: Literal["small", "medium", "large"] = "small"
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(min_length=1)] | None = None
+    """Widths of the hidden layers, in place of those of `size`."""
+    embedding: int = Field(default=6, ge=1, le=512)
+    """Width of the vector learned for each category."""
+    dropout: float = Field(default=0.35, ge=0, lt=1)
+    members: int = Field(default=1, ge=1, le=20)
+    """Networks trained from different seeds; the model is the mean of their logits."""
+
+
+class Training(Closed):
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    patience: int = Field(default=3, ge=1)
+    """Epochs without a better validation loss before training stops at the best one."""
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Decoupled decay; of adamw only."""
+    l2: float = Field(default=0.0, ge=0)
+    class_weight: Literal["none", "balanced"] = "none"
+    calibration: Literal["platt", "isotonic", "none"] = "platt"
+    seed: int = 0
+
+
+class Gates(Closed):
+    """Held-out performance that a new bundle must reach; otherwise training ends with exit code 4 and no bundle."""
+
+    auroc_at_least: float | None = Field(default=None, ge=0, le=1)
+    calibration_slope: Range | None = None
+
+
+class Report(Closed):
+    subgroups: tuple[str, ...] = ()
+    bootstrap: int = Field(default=300, ge=2)
+    """Resamples of patients for each interval."""
+
+
+class TaskBase(Closed):
+    """What every task says, whatever its source: what it is for, the split, the network, the thresholds."""
+
+    task: Name
+    title: str
+    intended_use: str | None = None
+    not_for: str | None = None
+    split: Split = Split()
+    network: Network = Network()
+    training: Training = Training()
+    risk_bands: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+    """The name of each band and the probability it starts at; below the lowest the band is `low`."""
+    gates: Gates = Gates()
+    report: Report = Report()

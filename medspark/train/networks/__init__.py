@@ -1,0 +1,1 @@
+"""Keras networks: one file for each kind of input."""
