@@ -19,9 +19,9 @@ INPUTS = ("numeric", "categories", "codes_diagnoses")
 def prepare(place: Path, inputs: str, rows: int) -> None:
     """A bundle, and a store with its tensors as `medspark encode` writes them."""
     from medspark.bundles.bundle import load_bundle
-    from medspark.runs.run import write_facts
     from medspark.spark.session import start_session
     from medspark.stages.tensors import statistics_digest
+    from medspark.store.facts import write_facts
     from medspark.store.tables import publish
 
     shutil.rmtree(place, ignore_errors=True)
@@ -104,7 +104,7 @@ def write_bundle(place: Path, inputs: str) -> None:
     from medspark.encode.statistics import to_json
     from medspark.score.worker.calibration import Calibration
     from medspark.task.load import check_task
-    from medspark.task.table_task import dump_task
+    from medspark.task.tasks import dump_task
     from medspark.train.export import export_litert
 
     fitted = made_statistics(inputs)

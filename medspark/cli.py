@@ -67,7 +67,7 @@ def schema() -> None:
     """Print the JSON Schema of task files, for editors."""
     from pydantic import TypeAdapter
 
-    from medspark.task.table_task import Task
+    from medspark.task.tasks import Task
 
     print(json.dumps(TypeAdapter(Task).json_schema(by_alias=True), indent=1))
 

@@ -16,7 +16,7 @@ from medspark.runs.receipt import Receipt, new_run_id
 from medspark.runs.run import local_path
 from medspark.score.choose import Asked
 from medspark.sinks.meds import export_stage
-from medspark.sources.databases.open import packages_for
+from medspark.sources.databases.packages import packages_for
 from medspark.stages import (
     Run,
     clean_stage,
@@ -32,7 +32,7 @@ from medspark.store.files import copy_to_local, exists, is_elsewhere
 from medspark.synth import DEFAULT_PARTS
 from medspark.task.event_task import EventTask
 from medspark.task.load import load_task
-from medspark.task.table_task import Task
+from medspark.task.tasks import Task
 
 
 def packages_of(task: Task) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from typing import get_args
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from medspark.cases.events import Plan, make_candidates
+from medspark.cases.worker.candidates import Plan, make_candidates
 from medspark.cases.worker.history import DAY
-from medspark.task.event_task import Take
+from medspark.task.features import Take
 from medspark.task.load import check_task
 
 START = 18_262 * DAY

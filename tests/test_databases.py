@@ -21,18 +21,12 @@ from postgres import PASSWORD, USER, Server, binaries, started
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError, TaskError
-from medspark.sources.databases.open import (
-    DELTA,
-    IN_SNAPSHOT,
-    JOIN,
-    POSTGRESQL,
-    OpenSource,
-    credentials,
-    open_source,
-    packages_for,
-    shown_url,
-)
-from medspark.task.event_task import Connection, EventSource
+from medspark.privacy.secrets import credentials, shown_url
+from medspark.sources.databases.open import open_source
+from medspark.sources.databases.packages import DELTA, POSTGRESQL, packages_for
+from medspark.sources.databases.postgresql import IN_SNAPSHOT, JOIN
+from medspark.sources.databases.source import OpenSource
+from medspark.task.event_source import Connection, EventSource
 
 Away = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from medspark.task.checks.events import EVENT_RULES
 from medspark.task.event_task import EventTask
 from medspark.task.load import check_task, load_task
 from medspark.task.mapping import Mapping
-from medspark.task.table_task import dump_task
+from medspark.task.tasks import dump_task
 from medspark.task.yaml_text import read_yaml
 
 CONF = Path(__file__).parents[1] / "conf"

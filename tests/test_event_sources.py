@@ -84,7 +84,7 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
 
 
 def session() -> SparkSession:
-    from medspark.sources.databases.open import DELTA, POSTGRESQL
+    from medspark.sources.databases.packages import DELTA, POSTGRESQL
     from medspark.spark.session import start_session
 
     return start_session("medspark tests with packages", (POSTGRESQL, DELTA))
@@ -98,7 +98,7 @@ def run(place: dict[str, Any], store: str) -> dict[str, Any]:
     from medspark.runs.receipt import Receipt, new_run_id
     from medspark.stages import Run, clean_stage, features_stage
     from medspark.store.tables import read_table
-    from medspark.task.event_task import EventSource
+    from medspark.task.event_source import EventSource
     from medspark.task.load import load_task
 
     spark = session()

@@ -19,9 +19,9 @@ from processes import WORKER, family, runs
 from roads import new_run, receipt_in
 
 from medspark.bundles.bundle import load_bundle
-from medspark.runs.run import write_facts
 from medspark.stages import encode_stage
 from medspark.stages.tensors import statistics_digest
+from medspark.store.facts import write_facts
 from medspark.store.tables import publish
 
 pytestmark = pytest.mark.integration

@@ -7,7 +7,8 @@ import pytest
 
 from medspark.errors import TaskError
 from medspark.task.load import load_task
-from medspark.task.table_task import TableTask, dump_task
+from medspark.task.table_task import TableTask
+from medspark.task.tasks import dump_task
 from medspark.task.yaml_text import read_yaml
 
 TASKS = sorted((Path(__file__).parents[1] / "conf" / "tasks").glob("*.yaml"))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from medspark.errors import TaskError
-from medspark.task.checks.table import SHARED_RULES, TABLE_RULES
+from medspark.task.checks.shared import SHARED_RULES
+from medspark.task.checks.table import TABLE_RULES
 from medspark.task.load import check_task, load_task
 
 SOUND: dict[str, Any] = {

@@ -14,7 +14,6 @@ from tasks import STAYS, stays_at
 from medspark.bundles.bundle import load_bundle
 from medspark.commands import is_left_to_workers
 from medspark.errors import AccountingError, InputError, TaskError
-from medspark.runs.run import write_facts
 from medspark.score.choose import choose
 from medspark.score.worker import row_groups
 from medspark.score.worker.files import open_place, out_of_reach
@@ -22,6 +21,7 @@ from medspark.score.worker.row_groups import plan_units
 from medspark.stages import encode_stage, save_receipt, score_stage, score_tensors_stage
 from medspark.stages.score import serve
 from medspark.stages.tensors import statistics_digest
+from medspark.store.facts import write_facts
 from medspark.store.tables import publish, read_table
 
 WAYS = {

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from medspark.errors import BundleError
 from medspark.task.load import load_task
-from medspark.task.table_task import Task
+from medspark.task.tasks import Task
 
 TASK: Final = "task.yaml"
 SCHEMA: Final = "schema.json"

@@ -1,6 +1,4 @@
-"""Records to cases: one row for each (subject, prediction time) that is eligible, and how many were not, and why."""
-
-from typing import Any, NamedTuple
+"""Records of a table to cases: one row for each (subject, prediction time) that is eligible."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -8,6 +6,7 @@ from pyspark.sql import functions as F
 from medspark.cases.split import assign_fold, assign_split
 from medspark.schemas import (
     CASE_ID,
+    EXCLUDED,
     FOLD,
     LABEL,
     PREDICTION_TIME,
@@ -20,17 +19,6 @@ from medspark.schemas import (
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.table_task import TableTask
 
-EXCLUDED = "_excluded"
-
-
-class Attrition(NamedTuple):
-    """One criterion: how many cases it removed, of those that the ones before it left, and how many remain."""
-
-    criterion: str
-    because: str
-    removed: int
-    remaining: int
-
 
 def mark_excluded(records: DataFrame, task: TableTask) -> DataFrame:
     """Add the first exclusion that each record meets, null for an eligible one.
@@ -39,18 +27,6 @@ def mark_excluded(records: DataFrame, task: TableTask) -> DataFrame:
     """
     met = [F.when(F.expr(spark_sql(item.when)), item.name) for item in task.exclude]
     return records.withColumn(EXCLUDED, F.coalesce(*met) if met else F.lit(None).cast("string"))
-
-
-def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
-    """How many records each exclusion removed, in the task's order, in one grouped job."""
-    counts = {row[EXCLUDED]: row["count"] for row in marked.groupBy(EXCLUDED).count().collect()}
-    remaining = sum(counts.values())
-    rows = [Attrition("records", "", 0, remaining)]
-    for item in task.exclude:
-        removed = counts.get(item.name, 0)
-        remaining -= removed
-        rows.append(Attrition(item.name, item.because, removed, remaining))
-    return rows
 
 
 def build_cases(marked: DataFrame, task: TableTask) -> DataFrame:
@@ -83,18 +59,3 @@ def _label(records: DataFrame, task: TableTask) -> Column:
     if set(columns_of(task.outcome.when)) <= set(records.columns):
         return F.expr(spark_sql(task.outcome.when)).cast("boolean")
     return F.lit(None).cast("boolean")
-
-
-def count_cases(cases: DataFrame) -> dict[str, dict[str, Any]]:
-    """For each split its cases, those with the outcome, and those whose outcome is unknown, in one job."""
-    rows = (
-        cases.groupBy(SPLIT)
-        .agg(
-            F.count(F.lit(1)).alias("cases"),
-            F.count_if(F.col(LABEL)).alias("positives"),
-            F.count_if(F.col(LABEL).isNull()).alias("unknown"),
-            F.countDistinct(SUBJECT_ID).alias("subjects"),
-        )
-        .collect()
-    )
-    return {row[SPLIT]: {key: row[key] for key in ("cases", "subjects", "positives", "unknown")} for row in rows}

@@ -4,8 +4,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from medspark.clean.reading import Violation, read_all, read_column
-from medspark.schemas import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
-from medspark.sources.text import RECORD_RULE, REPAIRED, TEXT
+from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.raw_table import RawTable
 

@@ -5,45 +5,21 @@ read is kept, so that the counts are settled, and a rule that fails the run has 
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import (
-    BETWEEN,
-    COPY,
-    EMPTIED,
-    FAILED,
-    KEPT,
-    QUARANTINED,
-    SET_ASIDE,
-    STATUS,
-    mark_duplicates,
-    reasons,
-)
+from medspark.clean.judge import BETWEEN, COPY, EMPTIED, FAILED, KEPT, QUARANTINED, SET_ASIDE, STATUS, mark_duplicates
+from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import AccountingError, InputError
-from medspark.schemas import (
-    DIGEST,
-    FILE,
-    LINE,
-    QUARANTINE_COLUMNS,
-    RAW,
-    REASON,
-    ROW_DIGEST,
-    RULE,
-    SOURCE,
-    SOURCE_FILE,
-    SOURCE_LINE,
-    quoted,
-)
-from medspark.sources.read import readable, text_rows, typed_rows
-from medspark.sources.record_rules import DUPLICATE, RECORD_REASONS
-from medspark.sources.text import REPAIRED, TEXT, Survey, source_files
+from medspark.schemas import DIGEST, FILE, LINE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.sources.failures import readable
+from medspark.sources.files import require_whole_files, source_files
+from medspark.sources.read import text_rows, typed_rows
+from medspark.sources.survey import Survey
 from medspark.task.checks.table import outcome_columns
-from medspark.task.raw_table import RawTable
 from medspark.task.table_task import TableTask
 
 
@@ -117,20 +93,6 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
     )
 
 
-def require_whole_files(spark: SparkSession) -> None:
-    """Refuse a session that would leave out rows without a word.
-
-    Raises:
-        InputError: naming the setting.
-    """
-    for setting in ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles"):
-        if spark.conf.get(setting) == "true":
-            raise InputError(f"{setting} is true: Spark would leave out rows without a word. Set it to false.")
-
-
-# ---------------------------------------------------------------- counting
-
-
 def _count(survey: Survey, found: list[Any]) -> Counts:
     quarantined: Counter[str] = Counter()
     set_missing: Counter[str] = Counter()
@@ -197,27 +159,3 @@ def _require_one_row_a_case(records: DataFrame, task: TableTask) -> None:
             f"expected each {key!r} once, received {repeated} of them more than once. "
             f"State which row counts: source.duplicates: {{same: [{key}], keep: first}}"
         )
-
-
-# ---------------------------------------------------------------- quarantine
-
-
-def quarantine_rows(judged: DataFrame, table: RawTable, more_reasons: Mapping[str, str] | None = None) -> DataFrame:
-    """Every row that is no record, with its text, its place, the first rule it breaks and what all of them expect."""
-    rules = F.when(F.col(STATUS) == COPY, F.array(F.lit(DUPLICATE))).otherwise(F.split(SET_ASIDE, BETWEEN))
-    expected = {**RECORD_REASONS, **(more_reasons or {}), **reasons(judged, table)}
-    known = F.create_map(*(F.lit(text) for pair in expected.items() for text in pair))
-    return (
-        judged.where(F.col(STATUS) != KEPT)
-        .withColumn("_rules", rules)
-        .select(
-            F.lit(table.name).alias(SOURCE),
-            F.col(SOURCE_FILE).alias(FILE),
-            F.col(SOURCE_LINE).alias(LINE),
-            F.make_valid_utf8(TEXT).alias(RAW),
-            F.element_at("_rules", 1).alias(RULE),
-            F.array_join(F.transform("_rules", lambda rule: F.element_at(known, rule)), "; ").alias(REASON),
-            F.col(ROW_DIGEST).alias(DIGEST),
-        )
-        .select(*QUARANTINE_COLUMNS)
-    )

@@ -4,7 +4,7 @@ What is written here leaves the hospital with the bundle, so counts of 1 to 10 p
 not in the report, and so is every number they could be worked out from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -12,15 +12,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medspark.errors import InputError, did_you_mean
-from medspark.evaluate.metrics import SMALL, at_thresholds, curves, intervals, performance
+from medspark.evaluate.curves import curves
+from medspark.evaluate.metrics import at_thresholds, intervals, performance
+from medspark.privacy.small_cells import publishable_counts, publishable_thresholds
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
-from medspark.task.table_task import Task
+from medspark.task.tasks import Task
 
 MISSING: Final = "missing"
+
 FEW_CASES: Final = 50
+
 FEW_OUTCOMES: Final = 5
-HIDDEN: Final = f"<{SMALL}"
-_CELLS: Final = ("tp", "fp", "fn", "tn", "positives")
 
 
 def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -97,9 +99,6 @@ def _estimates(
     }
 
 
-# ---------------------------------------------------------------- subgroups
-
-
 def _subgroup_rows(
     values: "pd.Series[Any]",
     column: str,
@@ -142,57 +141,3 @@ def _too_small(cases: int, positives: int) -> str | None:
     if cases - positives < FEW_OUTCOMES:
         return f"fewer than {FEW_OUTCOMES} cases without the outcome"
     return None
-
-
-def publishable_counts(counts: Sequence[int]) -> list[int | str]:
-    """Counts that may add up to one another, to be shown together.
-
-    Those of 1 to 10 become "<11", and then all the others are rounded to tens ("~120"), or a total would
-    give the hidden one away.
-    """
-    small = any(map(_is_small, counts))
-
-    def shown(count: int) -> int | str:
-        if _is_small(count):
-            return HIDDEN
-        return f"~{(count + 5) // 10 * 10}" if small and count else count
-
-    return [shown(count) for count in counts]
-
-
-def _is_small(count: int) -> bool:
-    return 0 < count < SMALL
-
-
-# ---------------------------------------------------------------- thresholds
-
-
-def publishable_thresholds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of `at_thresholds` without small cells, and without tp, fp, fn and tn.
-
-    A row that shows, or gives away, a count of 1 to 10 keeps its band and limits only; the band below it
-    then loses its own counts, or the difference between its neighbours would give the hidden one away.
-    """
-    hidden = [_gives_away(row) for row in rows]
-    published = []
-    for row, gone, above in zip(rows, hidden, [*hidden[1:], False], strict=False):
-        keep = {"band", "from", "to"} if gone else set(row)
-        keep -= {"n", "observed"} if above else set()
-        reason = f"a count below {SMALL} is not shown" if gone or above else None
-        published.append(
-            {key: row[key] if key in keep else None for key in row if key not in _CELLS} | {"reason": reason}
-        )
-    return published
-
-
-def _gives_away(row: Mapping[str, Any]) -> bool:
-    counts = (
-        row["tp"],
-        row["fp"],
-        row["fn"],
-        row["tn"],
-        row["n"],
-        row["positives"],
-        row["n"] - row["positives"],
-    )
-    return any(map(_is_small, counts))

@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medspark.errors import InputError
+from medspark.evaluate.logistic import Floats, logit, sigmoid
 from medspark.evaluate.ranked import METRICS, group_outcomes, grouped_metrics, slope, tie_groups
-from medspark.score.worker.calibration import Floats, logit, sigmoid
 
-SMALL: Final = 11
-"""Counts of 1 to 10 patients are not published (the cell size suppression policy of CMS)."""
-POINTS: Final = 200
-RISK_BINS: Final = 40
 CHUNK_CELLS: Final = 4_000_000
+
 EXACT_CASES: Final = 50_000
 """Above this many cases the intervals (never the values) round risks to a thousandth of a logit."""
 
@@ -38,7 +35,7 @@ def performance(
     >>> performance(np.array([0, 1]), np.array([0.2, 0.9]))["auroc"]
     1.0
     """
-    y, p = _checked(label, probability)
+    y, p = checked(label, probability)
     weights = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
     if weights.shape != y.shape or not np.isfinite(weights).all() or (weights < 0).any():
         raise InputError(f"metrics: expected a weight of at least 0 for each of {len(y)} cases, received others")
@@ -59,7 +56,7 @@ def intervals(
     None where more than one resample in ten has no value (one outcome only, or outcomes separated by the
     risk).
     """
-    y, p = _checked(label, probability)
+    y, p = checked(label, probability)
     if len(subject) != len(y):
         raise InputError(f"metrics: expected a subject for each of {len(y)} cases, received {len(subject)}")
     if not len(y):
@@ -97,7 +94,7 @@ def _interval(values: Floats) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def _checked(label: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np.bool_], Floats]:
+def checked(label: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np.bool_], Floats]:
     y, p = np.asarray(label), np.asarray(probability, dtype=np.float64)
     if y.shape != p.shape or y.ndim != 1:
         raise InputError(f"metrics: expected one risk for each label, received {p.shape} for {y.shape}")
@@ -109,105 +106,6 @@ def _checked(label: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np
     return y.astype(bool), p
 
 
-# ---------------------------------------------------------------- curves
-
-
-def curves(label: NDArray[Any], probability: NDArray[Any]) -> dict[str, Any]:
-    """What the report draws, as JSON: at most 200 points a curve.
-
-    roc: fpr, tpr; precision_recall: recall, precision (both empty unless both outcomes are there);
-    calibration: one dict per tenth of the risks (`n`, `predicted` mean risk, `observed` share, `low`, `high`
-    its 95 % Wilson interval), tenths joined until each holds 11 cases of each outcome, so that no small cell
-    shows; histogram: `edges` and counts of `negative` and `positive` cases, None for a count of 1 to 10.
-    """
-    y, p = _checked(label, probability)
-    return {
-        **_ranking_curves(y, p),
-        "calibration": _calibration_bins(y, p),
-        "histogram": _histogram(y, p),
-    }
-
-
-def _ranking_curves(y: NDArray[np.bool_], p: Floats) -> dict[str, dict[str, list[float]]]:
-    if y.all() or not y.any():
-        return {"roc": {"fpr": [], "tpr": []}, "precision_recall": {"recall": [], "precision": []}}
-    order, starts = tie_groups(p)
-    positive, negative = group_outcomes(np.ones((1, len(y))), y[order], starts)
-    tp, fp = np.cumsum(positive[0]), np.cumsum(negative[0])
-    tpr, fpr = np.append(0.0, tp / tp[-1]), np.append(0.0, fp / fp[-1])
-    recall, precision = tpr[1:][tp > 0], (tp / (tp + fp))[tp > 0]
-    roc, pr = _thin(tpr + fpr), _thin(recall)
-    return {
-        "roc": {"fpr": _rounded(fpr[roc]), "tpr": _rounded(tpr[roc])},
-        "precision_recall": {"recall": _rounded(recall[pr]), "precision": _rounded(precision[pr])},
-    }
-
-
-def _thin(length: Floats) -> NDArray[np.intp]:
-    """At most POINTS indices, evenly spaced by the curve's length so far (rising), both ends kept."""
-    wanted = np.linspace(length[0], length[-1], POINTS)
-    return np.unique(np.append(np.searchsorted(length, wanted)[:-1], len(length) - 1))
-
-
-def _rounded(values: Floats) -> list[float]:
-    return [round(float(value), 6) for value in values]
-
-
-def _calibration_bins(y: NDArray[np.bool_], p: Floats) -> list[dict[str, Any]]:
-    order = np.argsort(p, kind="stable")
-    y, p = y[order], p[order]
-    if not len(p):
-        return []
-    cuts = np.unique(np.searchsorted(p, np.quantile(p, np.arange(0.1, 1, 0.1)), side="right"))
-    pieces = _joined([part for part in np.split(np.arange(len(p)), cuts) if len(part)], y)
-    return [_calibration_bin(y[piece], p[piece]) for piece in pieces]
-
-
-def _joined(pieces: list[NDArray[np.intp]], y: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
-    """Neighbours joined until each piece holds SMALL cases of each outcome; none if all together do not."""
-    joined: list[NDArray[np.intp]] = []
-    for piece in pieces:
-        if joined and not _large(y[joined[-1]]):
-            joined[-1] = np.append(joined[-1], piece)
-        else:
-            joined.append(piece)
-    if len(joined) > 1 and not _large(y[joined[-1]]):
-        joined[-2:] = [np.append(joined[-2], joined[-1])]
-    return [piece for piece in joined if _large(y[piece])]
-
-
-def _large(y: NDArray[np.bool_]) -> bool:
-    return bool(min(y.sum(), (~y).sum()) >= SMALL)
-
-
-def _calibration_bin(y: NDArray[np.bool_], p: Floats) -> dict[str, Any]:
-    low, high = wilson(int(y.sum()), len(y))
-    return {
-        "n": len(y),
-        "predicted": float(p.mean()),
-        "observed": float(y.mean()),
-        "low": low,
-        "high": high,
-    }
-
-
-def wilson(positives: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927); within 0 and 1 for every n > 0."""
-    z = 1.959963984540054
-    share, scale = positives / n, 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / scale
-    half = z / scale * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _histogram(y: NDArray[np.bool_], p: Floats) -> dict[str, list[Any]]:
-    top = float(np.ceil(p.max(initial=0.05) * 20) / 20)
-    edges = np.linspace(0.0, top, RISK_BINS + 1)
-    counts = {name: np.histogram(p[chosen], edges)[0] for name, chosen in (("negative", ~y), ("positive", y))}
-    hidden = {name: [None if 0 < n < SMALL else int(n) for n in values] for name, values in counts.items()}
-    return {"edges": _rounded(edges), **hidden}
-
-
 def at_thresholds(label: NDArray[Any], probability: NDArray[Any], bands: Mapping[str, float]) -> list[dict[str, Any]]:
     """What flagging every case at or above a band's start does, and how often each band came true.
 
@@ -217,7 +115,7 @@ def at_thresholds(label: NDArray[Any], probability: NDArray[Any], bands: Mapping
     start. A share of nobody is None, and no band at all gives no dict. Counts are exact: `evaluate` hides
     the small ones.
     """
-    y, p = _checked(label, probability)
+    y, p = checked(label, probability)
     starts = sorted([("low", 0.0), *bands.items()], key=lambda band: band[1]) if bands else []
     ends = [start for _, start in starts[1:]] + [np.inf]
     return [_band(y, p, name, start, end) for (name, start), end in zip(starts, ends, strict=False)]

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medspark.score.worker.calibration import Floats, logit
-from medspark.train.calibrate import logistic_regression
+from medspark.evaluate.logistic import Floats, logistic_regression, logit
 
 METRICS: Final = ("auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept")
 

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import SET_ASIDE
-from medspark.clean.reading import NUMBER
+from medspark.clean.kinds.numbers import NUMBER
 from medspark.schemas import (
     AVAILABLE_TIME,
     CODE,

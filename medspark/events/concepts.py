@@ -10,9 +10,11 @@ from medspark.errors import InputError
 from medspark.events.read import opened, raw_table, table_files
 from medspark.sources.read import text_rows, typed_rows
 from medspark.store.files import exists
-from medspark.task.event_task import Concept, EventSource, EventTask
+from medspark.task.columns import NumberColumn, TextColumn
+from medspark.task.event_source import EventSource
+from medspark.task.event_task import EventTask
 from medspark.task.mapping import ConceptTables, MappedTable, Mapping
-from medspark.task.raw_table import NumberColumn, TextColumn
+from medspark.task.population import Concept
 
 _Columns = dict[str, NumberColumn | TextColumn]
 _ID = NumberColumn(type="long")

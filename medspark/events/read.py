@@ -4,44 +4,33 @@ Each table is read twice, to count it and to write it, and a third time where ro
 in memory, so the warehouse may be larger than the cluster's.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, COPY, EMPTIED, FAILED, KEPT, QUARANTINED, SET_ASIDE, STATUS, mark_duplicates
-from medspark.clean.table import quarantine_rows, require_whole_files
-from medspark.errors import AccountingError, InputError
-from medspark.events.build import EVENT_COUNT, EVENT_REASONS, EVENTS, NON_EVENT, add_events
+from medspark.clean.judge import COPY, KEPT, QUARANTINED, SET_ASIDE, STATUS, mark_duplicates
+from medspark.clean.quarantine import quarantine_rows
+from medspark.errors import InputError
+from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
+from medspark.events.count import FoundRows, JudgedTable, TableCounts, count_rows, require_sound, with_rows
 from medspark.schemas import EVENT_COLUMNS, SUBJECT_ID
-from medspark.sources.databases.open import OpenSource, open_source
-from medspark.sources.read import expressions_hold, judge_typed, readable, text_rows, typed_rows
-from medspark.sources.text import REPAIRED, Survey, source_files, survey_typed
+from medspark.sources.databases.open import open_source
+from medspark.sources.databases.source import OpenSource
+from medspark.sources.failures import expressions_hold, readable
+from medspark.sources.files import require_whole_files, source_files
+from medspark.sources.read import judge_typed, text_rows, typed_rows
+from medspark.sources.survey import survey_typed
 from medspark.store.files import list_files
-from medspark.task.event_task import EventSource
+from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
 from medspark.task.raw_table import RawTable, TableSource
 
 DATABASES = ("jdbc", "delta", "catalog")
-
-
-class TableCounts(NamedTuple):
-    """What became of one table's rows: rows_in = with_events + the non-events + the quarantined + duplicates."""
-
-    rows_in: int
-    blank_lines: int
-    with_events: int
-    events: int
-    non_events: dict[str, int]
-    quarantined: dict[str, int]
-    duplicates: int
-    set_missing: dict[str, int]
-    repaired: int
 
 
 class Events(NamedTuple):
@@ -52,14 +41,6 @@ class Events(NamedTuple):
     counts: dict[str, TableCounts]
     fingerprint: str
     files: int
-
-
-class _Table(NamedTuple):
-    name: str
-    raw: RawTable
-    judged: DataFrame
-    survey: Survey
-    cached: DataFrame | None
 
 
 @contextmanager
@@ -84,8 +65,8 @@ def read_events(
             raise InputError(f"{place}: expected at least one table of {mapping.mapping}, received none")
         try:
             with readable(place):
-                counts = _count(tables)
-            _require_sound(counts, tables, repairs)
+                counts = count_rows(tables)
+            require_sound(counts, tables, repairs)
             events = Events(
                 records=_records(tables),
                 quarantine=_quarantine(tables, counts),
@@ -106,9 +87,6 @@ def opened(spark: SparkSession, source: EventSource) -> AbstractContextManager[O
     return open_source(spark, source) if source.format in DATABASES else nullcontext()
 
 
-# ---------------------------------------------------------------- tables
-
-
 def _read_table(
     spark: SparkSession,
     source: EventSource,
@@ -117,7 +95,7 @@ def _read_table(
     spec: MappedTable,
     database: OpenSource | None,
     repairs: DataFrame | None,
-) -> _Table | None:
+) -> JudgedTable | None:
     """One table, judged and with its events; None for an optional one that the source lacks."""
     raw = raw_table(source, mapping, name, spec)
     cached = None
@@ -143,7 +121,7 @@ def _read_table(
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
     )
-    return _Table(name, raw, judged.withColumn(STATUS, fate), survey, cached)
+    return JudgedTable(name, raw, judged.withColumn(STATUS, fate), survey, cached)
 
 
 def raw_table(source: EventSource, mapping: Mapping, name: str, spec: MappedTable) -> RawTable:
@@ -189,114 +167,29 @@ def table_files(spark: SparkSession, source: EventSource, name: str, spec: Mappe
     return source_files(spark, found[0]) if found else []
 
 
-# ---------------------------------------------------------------- counting
-
-
-class _Found(NamedTuple):
-    counts: TableCounts
-    failed: dict[str, int]
-
-
-def _count(tables: list[_Table]) -> dict[str, _Found]:
-    """What became of every table's rows, in one job."""
-    parts = [
-        table.judged.select(
-            F.lit(table.name).alias("table"),
-            STATUS,
-            F.substring_index(SET_ASIDE, BETWEEN, 1).alias(SET_ASIDE),
-            EMPTIED,
-            FAILED,
-            REPAIRED,
-            NON_EVENT,
-            F.col(EVENT_COUNT).alias("events"),
-        )
-        for table in _with_rows(tables)
-    ]
-    keys = ["table", STATUS, SET_ASIDE, EMPTIED, FAILED, REPAIRED, NON_EVENT]
-    rows = reduce(DataFrame.unionByName, parts).groupBy(*keys).agg(F.count("*").alias("rows"), F.sum("events"))
-    by_table: dict[str, list[Any]] = {table.name: [] for table in tables}
-    for row in rows.collect():
-        by_table[row["table"]].append(row)
-    return {table.name: _table_counts(table.survey, by_table[table.name]) for table in tables}
-
-
-def _table_counts(survey: Survey, rows: list[Any]) -> _Found:
-    status: Counter[str] = Counter()
-    ruled: dict[str, Counter[str]] = {key: Counter() for key in (NON_EVENT, QUARANTINED, EMPTIED, FAILED)}
-    for row in rows:
-        status[row[STATUS]] += row["rows"]
-        if row[STATUS] == NON_EVENT:
-            ruled[NON_EVENT][row[NON_EVENT]] += row["rows"]
-        if row[STATUS] == QUARANTINED:
-            ruled[QUARANTINED][row[SET_ASIDE]] += row["rows"]
-        if row[STATUS] == KEPT:
-            ruled[EMPTIED].update({rule: row["rows"] for rule in row[EMPTIED].split(BETWEEN) if rule})
-        ruled[FAILED].update({rule: row["rows"] for rule in row[FAILED].split(BETWEEN) if rule})
-    sorted_rules = {key: dict(sorted(rules.items())) for key, rules in ruled.items()}
-    counts = TableCounts(
-        rows_in=survey.rows,
-        blank_lines=survey.blank,
-        with_events=status[KEPT],
-        events=sum(row["sum(events)"] for row in rows if row[STATUS] == KEPT),
-        non_events=sorted_rules[NON_EVENT],
-        quarantined=sorted_rules[QUARANTINED],
-        duplicates=status[COPY],
-        set_missing=sorted_rules[EMPTIED],
-        repaired=sum(row["rows"] for row in rows if row[REPAIRED]),
-    )
-    return _Found(counts, sorted_rules[FAILED])
-
-
-def _require_sound(found: dict[str, _Found], tables: list[_Table], repairs: DataFrame | None) -> None:
-    failed = [
-        f"  - {name}, {rule}: {rows} rows" for name, table in found.items() for rule, rows in table.failed.items()
-    ]
-    if failed:
-        raise InputError("the source breaks rules that the mapping says must hold\n" + "\n".join(failed))
-    for name, (counts, _) in found.items():
-        aside = sum(counts.non_events.values()) + sum(counts.quarantined.values()) + counts.duplicates
-        if counts.rows_in != counts.with_events + aside:
-            raise AccountingError(
-                f"table {name!r}: {counts.rows_in} rows came in, but {counts.with_events} made events and {aside} "
-                "were passed over or set aside. Did the source change while it was read? Run again."
-            )
-    asked = repairs.count() if repairs is not None else 0
-    repaired = sum(counts.repaired for counts, _ in found.values())
-    if asked != repaired:
-        raise InputError(f"{asked} repaired rows were given, but {repaired} of them match a row of the source")
-
-
-def _fingerprint(tables: list[_Table]) -> str:
+def _fingerprint(tables: list[JudgedTable]) -> str:
     total = sum(int(table.survey.fingerprint, 16) * (at + 1) for at, table in enumerate(tables))
     return f"{total % 2**64:016x}"
 
 
-# ---------------------------------------------------------------- frames
-
-
-def _with_rows(tables: list[_Table]) -> list[_Table]:
-    """The tables that have rows, one at least: each one in a query costs a compilation, an empty one too."""
-    return [table for table in tables if table.survey.rows] or tables[:1]
-
-
-def _records(tables: list[_Table]) -> DataFrame:
+def _records(tables: list[JudgedTable]) -> DataFrame:
     """The events of all tables, one row each."""
     _require_one_subject_type(tables)
     parts = [
         table.judged.select(SUBJECT_ID, F.explode(F.when(F.col(STATUS) == KEPT, F.col(EVENTS))).alias("_event"))
-        for table in _with_rows(tables)
+        for table in with_rows(tables)
     ]
     columns = [F.col(f"_event.{name}") for name in EVENT_COLUMNS if name != SUBJECT_ID]
     return reduce(DataFrame.unionByName, parts).where("_event is not null").select(SUBJECT_ID, *columns)
 
 
-def _require_one_subject_type(tables: list[_Table]) -> None:
+def _require_one_subject_type(tables: list[JudgedTable]) -> None:
     types = {table.name: dict(table.judged.dtypes)[SUBJECT_ID] for table in tables}
     if len(set(types.values())) > 1:
         raise InputError(f"expected subjects of one type in all tables, received {types}")
 
 
-def _quarantine(tables: list[_Table], counts: dict[str, _Found]) -> DataFrame:
+def _quarantine(tables: list[JudgedTable], counts: dict[str, FoundRows]) -> DataFrame:
     """The rows of all tables that were set aside; tables without any are not read again."""
     dirty = [t for t in tables if counts[t.name].counts.quarantined or counts[t.name].counts.duplicates]
     parts = [

@@ -5,9 +5,8 @@ import re
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.schemas import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
+from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.record_rules import BAD_FIELDS, BAD_JSON, BAD_QUOTE, REPEATED_KEY, UNKNOWN_KEY
-from medspark.sources.text import RECORD_RULE, REPAIRED, TEXT
 
 _CORRUPT = "_corrupt_record"
 _PARSED = "_parsed"

@@ -3,11 +3,17 @@
 from typing import Final
 
 BAD_FIELDS: Final = "record: fields"
+
 BAD_QUOTE: Final = "record: quote"
+
 BAD_ENCODING: Final = "record: encoding"
+
 BAD_JSON: Final = "record: json"
+
 UNKNOWN_KEY: Final = "record: unknown key"
+
 REPEATED_KEY: Final = "record: repeated key"
+
 DUPLICATE: Final = "duplicate"
 
 RECORD_REASONS: Final = {
@@ -20,8 +26,3 @@ RECORD_REASONS: Final = {
     DUPLICATE: "the same case, written more than once; another copy was kept",
 }
 """What each rule of a whole record expects. A reason never holds a patient's value."""
-
-
-def column_rule(column: str, rule: str) -> str:
-    """The name of a column's rule: column_rule("age", "range") gives "age: range"."""
-    return f"{column}: {rule}"

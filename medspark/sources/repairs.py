@@ -4,8 +4,31 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.schemas import DIGEST, FILE, LINE, RAW
+from medspark.schemas import DIGEST, FILE, LINE, RAW, RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT
 from medspark.store.files import exists
+
+
+def put_repairs(records: DataFrame, repairs: DataFrame | None) -> DataFrame:
+    """Put repaired text in place of what stood in the source, found by file, line and digest."""
+    if repairs is None:
+        return records.withColumn(REPAIRED, F.lit(False))
+    mended = F.broadcast(
+        repairs.select(
+            F.col(FILE).alias(SOURCE_FILE),
+            F.coalesce(F.col(LINE).cast("bigint"), F.lit(-1)).alias("_line"),
+            F.col(DIGEST).cast("bigint").alias(ROW_DIGEST),
+            F.col(RAW).alias("_mended"),
+        )
+    )
+    joined = records.withColumn("_line", F.coalesce(SOURCE_LINE, F.lit(-1))).join(
+        mended, on=[SOURCE_FILE, "_line", ROW_DIGEST], how="left"
+    )
+    return (
+        joined.withColumn(REPAIRED, F.col("_mended").isNotNull())
+        .withColumn(TEXT, F.coalesce("_mended", TEXT))
+        .withColumn(RECORD_RULE, F.when(~F.col(REPAIRED), F.col(RECORD_RULE)))
+        .drop("_line", "_mended")
+    )
 
 
 def read_repairs(spark: SparkSession, path: str) -> DataFrame:

@@ -4,15 +4,17 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from medspark.bundles.bundle import Bundle
-from medspark.runs.run import Run, read_facts, require_rules, rules_digest, save_receipt
+from medspark.cases.eligible import Eligible
+from medspark.runs.run import Run, save_receipt
 from medspark.schemas import CASES
 from medspark.score.choose import Asked
 from medspark.stages import events, table
-from medspark.stages.score import Eligible, is_scored, score_cases, score_id
+from medspark.stages.score import is_scored, score_cases, score_id
 from medspark.stages.tensors import is_encoded, score_tensors_stage, write_tensors
+from medspark.store.facts import read_facts, require_rules, rules_digest
 from medspark.store.tables import table_path
 from medspark.task.event_task import EventTask
-from medspark.task.table_task import Task
+from medspark.task.tasks import Task
 
 __all__ = [
     "Run",

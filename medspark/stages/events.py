@@ -9,32 +9,28 @@ from pyspark import StorageLevel
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
-from medspark.cases.events import EXCLUDED, Plan, build_candidates, count_concepts
-from medspark.cases.table import Attrition
-from medspark.cases.worker.population import Criterion, criteria, to_micros
+from medspark.cases.attrition import CANDIDATES, observed_attrition
+from medspark.cases.criteria import criteria
+from medspark.cases.eligible import Eligible
+from medspark.cases.events import build_candidates, count_concepts
+from medspark.cases.worker.candidates import Plan
 from medspark.errors import TaskError
 from medspark.events.concepts import freeze_concepts
-from medspark.events.read import Events, TableCounts, read_events
-from medspark.runs.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
-from medspark.schemas import (
-    CASE_ID,
-    FILE,
-    LINE,
-    QUARANTINE,
-    REASON,
-    RECORDS,
-    SUBJECT_ID,
-)
+from medspark.events.count import TableCounts
+from medspark.events.read import Events, read_events
+from medspark.runs.run import Run
+from medspark.schemas import CASE_ID, EXCLUDED, FILE, LINE, QUARANTINE, REASON, RECORDS, SUBJECT_ID
 from medspark.sources.repairs import read_repairs
 from medspark.stages.features import publish_cases
-from medspark.stages.score import Eligible
+from medspark.store.facts import read_facts, require_rows, require_rules, rules_digest, write_facts
 from medspark.store.tables import publish, read_table, table_path, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.mapping import Mapping
+from medspark.task.population import to_micros
 
 CLEAN_SECTIONS = ("source", "mapping")
+
 CASE_SECTIONS = ("concepts", "population", "outcome", "time", "features", "split", "report")
-CANDIDATES = "candidates"
 
 
 def with_concepts(run: Run, task: EventTask) -> EventTask:
@@ -138,18 +134,7 @@ def features_stage(run: Run, task: EventTask) -> None:
         counted = found.observe(seen, F.count("*").alias(CANDIDATES), *removed)
         cases = counted.where(F.col(EXCLUDED).isNull()).drop(EXCLUDED)
         case_facts = {**facts, "case_rules": rules_digest(task, CASE_SECTIONS)}
-        publish_cases(run, cases, partial(_attrition, seen, reasons), case_facts)
-
-
-def _attrition(seen: Observation, reasons: list[Criterion]) -> list[Attrition]:
-    """What each criterion removed, counted while the cases were written."""
-    counts = seen.get
-    remaining = counts[CANDIDATES]
-    rows = [Attrition(CANDIDATES, "", 0, remaining)]
-    for at, reason in enumerate(reasons):
-        remaining -= counts[f"n{at}"]
-        rows.append(Attrition(reason.name, reason.because, counts[f"n{at}"], remaining))
-    return rows
+        publish_cases(run, cases, partial(observed_attrition, seen, reasons), case_facts)
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from medspark.cases.table import Attrition, count_cases
+from medspark.cases.attrition import Attrition, count_cases
 from medspark.errors import AccountingError
-from medspark.runs.run import Run, write_facts
+from medspark.runs.run import Run
 from medspark.schemas import ATTRITION, CASES
+from medspark.store.facts import write_facts
 from medspark.store.tables import publish, write_version
 
 

@@ -4,15 +4,14 @@ import atexit
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
+from medspark.cases.eligible import Eligible
 from medspark.errors import AccountingError, TaskError
 from medspark.runs.receipt import now
 from medspark.runs.run import Run
@@ -40,21 +39,6 @@ from medspark.store.files import delete, full_path, make_folder
 from medspark.store.tables import append_version, current_version, finished_rows, publish, table_path, write_version
 
 UNSCORED = "unscored"
-
-
-class Eligible(NamedTuple):
-    """What a source comes to at a time: its eligible cases, and every other row with a reason."""
-
-    cases: DataFrame
-    excluded: DataFrame
-    """`case_id`, `subject_id`, `file`, `line`, `reason` of cases that a criterion takes out."""
-    quarantine: DataFrame
-    fingerprint: str
-    inputs: dict[str, Any]
-    """Where the source lies and what it is, for the receipt."""
-    counts: dict[str, Any]
-    expected: Callable[[], int]
-    """How many cases and rejected rows there must be in all."""
 
 
 def rejected_rows(found: Eligible, run_id: str) -> DataFrame:

@@ -10,13 +10,16 @@ from functools import partial
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.cases.table import EXCLUDED, build_cases, count_attrition, mark_excluded
+from medspark.cases.attrition import count_attrition
+from medspark.cases.eligible import Eligible
+from medspark.cases.table import build_cases, mark_excluded
 from medspark.clean.lookups import freeze_lookups
 from medspark.clean.table import Counts, clean
 from medspark.errors import TaskError
-from medspark.runs.run import Run, read_facts, require_rows, require_rules, rules_digest, write_facts
+from medspark.runs.run import Run
 from medspark.schemas import (
     CASE_ID,
+    EXCLUDED,
     FILE,
     LINE,
     QUARANTINE,
@@ -29,7 +32,7 @@ from medspark.schemas import (
 )
 from medspark.sources.repairs import read_repairs
 from medspark.stages.features import publish_cases
-from medspark.stages.score import Eligible
+from medspark.store.facts import read_facts, require_rows, require_rules, rules_digest, write_facts
 from medspark.store.files import read_text
 from medspark.store.tables import publish, read_table, table_path, write_version
 from medspark.task.table_task import TableTask

@@ -10,10 +10,11 @@ from typing import Any
 from pyspark import SparkContext
 
 from medspark.bundles.bundle import STATISTICS, Bundle
+from medspark.cases.eligible import Eligible
 from medspark.encode.apply import encode_cases, tensors_options
 from medspark.encode.statistics import from_json
 from medspark.errors import AccountingError, InputError, TaskError
-from medspark.runs.run import Run, read_facts, write_facts
+from medspark.runs.run import Run
 from medspark.schemas import REASON, REJECTED, TENSORS
 from medspark.score.by_spark import located
 from medspark.score.choose import Asked, choose, counts_of, keep_only, sink_of
@@ -21,16 +22,8 @@ from medspark.score.worker.files import names_in
 from medspark.score.worker.pieces import Piece, Sink, write_empty
 from medspark.score.worker.predict import Served
 from medspark.score.worker.row_groups import Unit, plan_units, schema_of, score_unit
-from medspark.stages.score import (
-    Eligible,
-    is_scored,
-    publish_scores,
-    rejected_rows,
-    score_id,
-    serve,
-    ship,
-    write_scores,
-)
+from medspark.stages.score import is_scored, publish_scores, rejected_rows, score_id, serve, ship, write_scores
+from medspark.store.facts import read_facts, write_facts
 from medspark.store.files import delete, full_path, make_folder
 from medspark.store.tables import current_version, is_parquet, publish, table_path, write_version
 

@@ -11,14 +11,11 @@ from medspark.runs.run import local_path
 from medspark.schemas import CASES, PREDICTIONS, TENSORS
 from medspark.stages import Run, require_cases
 from medspark.store.tables import publish, read_table
-from medspark.task.table_task import Task
-from medspark.train.train_network import (
-    cross_validate,
-    fill_bundle,
-    require_gates,
-    train_network,
-    write_predictions,
-)
+from medspark.task.tasks import Task
+from medspark.train.fill_bundle import fill_bundle
+from medspark.train.folds import cross_validate
+from medspark.train.gates import require_gates
+from medspark.train.train_network import train_network, write_predictions
 
 BUNDLES = "bundles"
 

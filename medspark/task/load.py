@@ -4,17 +4,18 @@ No Spark here: `medspark check` answers in a second.
 """
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from medspark.errors import TaskError, did_you_mean
 from medspark.task.checks.events import EVENT_RULES
-from medspark.task.checks.table import SHARED_RULES, TABLE_RULES
+from medspark.task.checks.shared import SHARED_RULES
+from medspark.task.checks.table import TABLE_RULES
 from medspark.task.event_task import EventTask
-from medspark.task.raw_table import Column, ColumnBase
-from medspark.task.table_task import TableTask, Task
+from medspark.task.problems import sentence
+from medspark.task.table_task import TableTask
+from medspark.task.tasks import Task
 from medspark.task.yaml_text import read_yaml
 
 
@@ -84,7 +85,7 @@ def _build(model: type[Task], raw: dict[str, Any]) -> tuple[Task | None, list[st
             told |= {detail["loc"] for detail in details}
             if not details:
                 break
-            problems += [text for text in (_sentence(model, detail) for detail in details) if text not in problems]
+            problems += [text for text in (sentence(model, detail) for detail in details) if text not in problems]
             raw = _without(raw, [detail["loc"] for detail in details if detail["type"] != "missing"])
             absent = [detail["loc"] for detail in details if detail["type"] == "missing"]
             if absent and not all(loc in (("task",), ("title",)) for loc in absent):
@@ -110,59 +111,3 @@ def _without(value: Any, locations: list[tuple[int | str, ...]]) -> Any:
 def _is_tag(item: Any, location: tuple[int | str, ...]) -> bool:
     """Whether a location's next part is the type that pydantic chose, which the file nests nothing under."""
     return isinstance(item, dict) and bool(location) and item.get("type") == location[0]
-
-
-def _sentence(model: type[Task], detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
-    received = detail["input"]
-    match detail["type"]:
-        case "extra_forbidden":
-            key = str(detail["loc"][-1])
-            known = _keys_at(model, detail["loc"][:-1])
-            return f"{where}: unknown key. Allowed: {', '.join(known)}.{did_you_mean(key, known)}"
-        case "missing":
-            return f"{where}: expected a value, received none"
-        case "union_tag_not_found" | "union_tag_invalid":
-            kinds = sorted(_column_types())
-            given = received.get("type") if isinstance(received, dict) else received
-            return (
-                f"{where}: expected a type of {', '.join(kinds)}, received {given!r}.{did_you_mean(str(given), kinds)}"
-            )
-        case "literal_error":
-            expected = detail.get("ctx", {})["expected"]
-            allowed = [word.strip("'") for word in str(expected).replace(" or ", ", ").split(", ")]
-            return f"{where}: expected {expected}, received {received!r}.{did_you_mean(str(received), allowed)}"
-        case "value_error":
-            return f"{where or 'task'}: {detail['ctx']['error']!s}"
-        case _:
-            return f"{where}: {detail['msg'].replace('Input should be', 'expected')}, received {received!r}"
-
-
-def _column_types() -> dict[str, type[BaseModel]]:
-    union = get_args(get_args(Column)[0])
-    return {kind: model for model in union for kind in get_args(model.model_fields["type"].annotation)}
-
-
-def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the model allows at a place in the task."""
-    for part in location:
-        if str(part) in _column_types() and _is_column(model):  # a table may be named date, a group code
-            model = _column_types()[str(part)]
-        elif isinstance(model, type) and issubclass(model, BaseModel):
-            names = {field.alias or name: field for name, field in model.model_fields.items()}
-            model = _model_within(names[str(part)].annotation) if str(part) in names else model
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _is_column(model: Any) -> bool:
-    return isinstance(model, type) and issubclass(model, ColumnBase)
-
-
-def _model_within(annotation: Any) -> Any:
-    """The section's model inside an annotation such as `tuple[Check, ...]` or `dict[str, Lookup]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = [_model_within(inner) for inner in get_args(annotation)]
-    return next((model for model in found if model is not None), None)

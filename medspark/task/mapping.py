@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from medspark.task.raw_table import Check, Closed, Column, Derived, Duplicates, Lookup, Name, Range, Scale
+from medspark.task.base import Closed, Name, Range
+from medspark.task.columns import Column, Scale
+from medspark.task.raw_table import Check, Derived, Duplicates, Lookup
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """A column's name in a code's pattern."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medspark.task.raw_table import Closed, Name, Range
+from medspark.task.base import Closed, Name, Range
 
 
 class Split(Closed):

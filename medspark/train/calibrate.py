@@ -1,14 +1,13 @@
 """Learn on the validation split how a network's logits become risks."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medspark.errors import InputError
-from medspark.score.worker.calibration import Calibration, Floats, Method, sigmoid
-
-MAX_STEPS: Final = 60
+from medspark.evaluate.logistic import Floats, logistic_regression
+from medspark.score.worker.calibration import Calibration, Method
 
 
 def fit_calibration(method: Method, logit: NDArray[Any], label: NDArray[Any]) -> Calibration:
@@ -73,43 +72,3 @@ def _fit_isotonic(x: Floats, y: Floats) -> Calibration:
         knots_x=tuple(float(v) for v in fitted.X_thresholds_),
         knots_y=tuple(float(v) for v in fitted.y_thresholds_),
     )
-
-
-def logistic_regression(
-    design: Floats, offset: Floats, positive: Floats, total: Floats, start: Floats | None = None
-) -> Floats:
-    """Unpenalised logistic regressions of one design under many weightings, by Newton's steps.
-
-    Args:
-        design: (g, k); offset: (g,), added to the linear predictor with a coefficient of 1.
-        positive: (b, g), the weight of the positives in each of g rows, under each of b weightings.
-        total: (b, g), the weight of all cases there.
-        start: (k,), coefficients to begin from; zeros without it.
-
-    Returns:
-        (b, k) coefficients; NaN where no finite maximum was reached, as with separated outcomes.
-
-    Each step d is shortened to log(1 + m) / m of itself, m its largest change of a linear predictor, which
-    keeps Newton's method from overshooting on a logistic loss (Bach 2010, Electronic Journal of Statistics
-    4:384-414).
-    """
-    count, width = len(positive), design.shape[1]
-    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), width * width)
-    beta = np.tile(np.zeros(width) if start is None else start, (count, 1))
-    active = np.arange(count)
-    for _ in range(MAX_STEPS):
-        p = sigmoid(beta[active] @ design.T + offset)
-        expected = total[active] * p
-        gradient = (positive[active] - expected) @ design
-        curvature = ((expected * (1 - p)) @ squares).reshape(-1, width, width)
-        solvable = np.linalg.cond(curvature) < 1e12
-        beta[active[~solvable]] = np.nan
-        active, gradient, curvature = active[solvable], gradient[solvable], curvature[solvable]
-        step = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
-        change = np.abs(step @ design.T).max(axis=1, initial=1e-300)
-        beta[active] += step * (np.log1p(change) / change)[:, None]
-        active = active[change > 1e-6]
-        if len(active) == 0:
-            return beta
-    beta[active] = np.nan
-    return beta

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.task.table_task import Task
+from medspark.task.tasks import Task
 from medspark.task.training import Training
 from medspark.train.batches import count_labelled, dataset
 from medspark.train.networks.build import build_network, serving_network

@@ -1,7 +1,8 @@
 from chispa import assert_df_equality
 from tasks import stays_task
 
-from medspark.cases.table import build_cases, count_attrition, count_cases, mark_excluded
+from medspark.cases.attrition import count_attrition, count_cases
+from medspark.cases.table import build_cases, mark_excluded
 
 RECORDS = (
     "stay bigint, patient string, age double, sex string, diag_1 string, diag_2 string, died boolean, "

@@ -10,12 +10,14 @@ import pytest
 from events import asthma_task, events_table, made_candidates, rows_of
 from hypothesis import given, settings
 
-from medspark.cases.events import Plan, build_candidates
-from medspark.cases.worker.population import criteria, to_micros
+from medspark.cases.criteria import criteria
+from medspark.cases.events import build_candidates
+from medspark.cases.worker.candidates import Plan
 from medspark.events.concepts import freeze_concepts
 from medspark.events.read import read_events
 from medspark.synth.write import write_hospital
 from medspark.task.load import check_task
+from medspark.task.population import to_micros
 from medspark.task.yaml_text import read_yaml
 
 TASKS = Path(__file__).parents[2] / "conf" / "tasks"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from medspark.cases.split import assign_split
-from medspark.task.event_task import EventOutcome
+from medspark.task.population import EventOutcome
 from medspark.task.training import Split
 
 KNOWN_AT_ONCE = ("OBSERVED_FROM", "OBSERVED_TO", "MEDS_BIRTH")

@@ -13,7 +13,8 @@ from medspark.encode.statistics import (
     from_json,
     to_json,
 )
-from medspark.encode.worker.encoder import as_list, encode, encode_batches, quantile_place
+from medspark.encode.worker.encoder import as_list, encode, encode_batches
+from medspark.encode.worker.flat import quantile_place
 from medspark.encode.worker.tensors import arrays, shaped
 from medspark.errors import InputError
 

@@ -23,7 +23,7 @@ from medspark.encode.worker.encoder import encode, encode_batches
 from medspark.encode.worker.flat import distinct_ids, entries
 from medspark.encode.worker.tensors import arrays
 from medspark.errors import InputError
-from medspark.task.event_task import EventFeatures
+from medspark.task.features import EventFeatures
 
 # ---------------------------------------------------------------- encoding
 

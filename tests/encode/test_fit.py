@@ -7,7 +7,7 @@ from medspark.encode.apply import encode_cases, in_training_order
 from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import KNOTS
 from medspark.errors import InputError
-from medspark.task.table_task import Features
+from medspark.task.features import Features
 
 CASES = (
     "case_id bigint, subject_id string, split string, boolean_value boolean, age double, sex string, "

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from medspark.evaluate.evaluation import evaluate
-from medspark.evaluate.report.page import ReportData
-from medspark.score.worker.calibration import sigmoid
+from medspark.evaluate.logistic import sigmoid
+from medspark.evaluate.report.data import ReportData
 from medspark.task.table_task import TableTask
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from medspark.errors import BundleError, InputError
-from medspark.score.worker.calibration import Calibration, apply_calibration, sigmoid
-from medspark.train.calibrate import fit_calibration, logistic_regression
+from medspark.evaluate.logistic import logistic_regression, sigmoid
+from medspark.score.worker.calibration import Calibration, apply_calibration
+from medspark.train.calibrate import fit_calibration
 
 METHODS = ["platt", "isotonic", "none"]
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from medspark.errors import InputError
-from medspark.evaluate.evaluation import evaluate, publishable_counts, publishable_thresholds
+from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.metrics import at_thresholds, performance
+from medspark.privacy.small_cells import publishable_counts, publishable_thresholds
 
 
 def test_the_result_is_json_with_intervals_baselines_and_counts(task, test_set):

@@ -10,9 +10,10 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from medspark.errors import InputError
 from medspark.evaluate import metrics
-from medspark.evaluate.metrics import at_thresholds, curves, intervals, performance, wilson
+from medspark.evaluate.curves import curves, wilson
+from medspark.evaluate.logistic import logit, sigmoid
+from medspark.evaluate.metrics import at_thresholds, intervals, performance
 from medspark.evaluate.ranked import METRICS
-from medspark.score.worker.calibration import logit, sigmoid
 
 
 def cases(n: int = 2000, seed: int = 0, slope: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

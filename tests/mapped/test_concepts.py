@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
 from medspark.events.concepts import freeze_concepts, id_of
-from medspark.task.event_task import Concept, EventTask
+from medspark.task.event_task import EventTask
 from medspark.task.mapping import Mapping
+from medspark.task.population import Concept
 
 Freeze = Callable[..., dict[str, Concept]]
 

@@ -17,9 +17,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.events.read import TableCounts, read_events
+from medspark.events.count import TableCounts
+from medspark.events.read import read_events
 from medspark.schemas import DIGEST, FILE, LINE, RAW, RULE
-from medspark.task.event_task import EventSource
+from medspark.task.event_source import EventSource
 from medspark.task.mapping import Mapping
 
 SECRET = "Zebedee-4711"

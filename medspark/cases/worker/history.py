@@ -4,7 +4,6 @@ All times are microseconds since 1970 in UTC, as int64. A task of Spark holds wh
 a patient is answered within one `History`, for all its patients at once.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,16 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medspark.schemas import AVAILABLE_TIME, CODE, NUMERIC_VALUE, SUBJECT_ID, TIME
-from medspark.task.event_task import Concept
 
 Ints = npt.NDArray[np.int64]
+
 Floats = npt.NDArray[np.float64]
+
 Bools = npt.NDArray[np.bool_]
 
 HOUR = 3_600_000_000
+
 DAY = 24 * HOUR
+
 YEAR_DAYS = 365.25
+
 EVER = np.iinfo(np.int64).min
+
 NEVER = np.iinfo(np.int64).max
 
 
@@ -112,38 +116,6 @@ def _micros(column: pa.ChunkedArray, otherwise: Ints) -> Ints:
     values = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
     found: Ints = np.where(column.is_valid().to_numpy(), values, otherwise)
     return found
-
-
-# ---------------------------------------------------------------- codes
-
-
-def has_concept(codes: list[str], concept: Concept) -> Bools:
-    """For each code whether it is in the concept."""
-    wanted = set(concept.codes)
-    return np.fromiter((code in wanted or code.startswith(concept.prefixes) for code in codes), np.bool_, len(codes))
-
-
-def as_concept(name: str, concepts: dict[str, Concept]) -> Concept:
-    """A concept of the task by name, or what begins with `name` where that ends in /."""
-    return concepts[name] if name in concepts else Concept(prefixes=(name,))
-
-
-def group_names(codes: list[str], of: Iterable[str], concepts: dict[str, Concept]) -> tuple[Ints, list[str]]:
-    """For each code its place among a group's names, -1 outside the group; a concept `as_one` is one name.
-
-    A code that several of `of` have goes to the first that is `as_one`.
-    """
-    named: list[str | None] = [None] * len(codes)
-    sets = {name: as_concept(name, concepts) for name in of}
-    for name, concept in sorted(sets.items(), key=lambda item: not item[1].as_one):
-        for at in np.flatnonzero(has_concept(codes, concept)):
-            named[at] = named[at] or (name if concept.as_one else codes[at])
-    names = sorted({name for name in named if name is not None})
-    places = {name: at for at, name in enumerate(names)}
-    return np.array([-1 if name is None else places[name] for name in named], np.int64), names
-
-
-# ---------------------------------------------------------------- search
 
 
 def between(events: History, subject: Ints, low: Any, high: Any, *, closed: tuple[bool, bool]) -> tuple[Ints, Ints]:

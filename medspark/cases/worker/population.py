@@ -1,11 +1,12 @@
 """Who is a case, when, and what happened: index events, criteria, the outcome. No Spark here."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 
+from medspark.cases.criteria import criteria
+from medspark.cases.worker.concepts import as_concept, has_concept
 from medspark.cases.worker.history import (
     DAY,
     EVER,
@@ -16,27 +17,16 @@ from medspark.cases.worker.history import (
     Floats,
     History,
     Ints,
-    as_concept,
     between,
     expand,
     first_known,
     first_time,
     first_time_known,
     had,
-    has_concept,
 )
 from medspark.task.event_task import EventTask
 from medspark.task.mapping import Mapping
-
-WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died before", "not observed", "history", "age"
-FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
-
-
-class Criterion(NamedTuple):
-    """A reason that a candidate is no case."""
-
-    name: str
-    because: str
+from medspark.task.population import AGE, DIED, DIED_AFTER, FOLLOW_UP, HISTORY, UNOBSERVED, WASHOUT, to_micros
 
 
 @dataclass(frozen=True)
@@ -53,28 +43,6 @@ class Candidates:
     """Which criterion takes each out first; -1 for a case."""
     label: Floats
     """1 with the outcome, 0 without, NaN where it is not known."""
-
-
-def criteria(task: EventTask, mapping: Mapping, scoring: bool) -> list[Criterion]:
-    """Every criterion of a task in the order they are applied; those of the outcome's follow-up only to learn."""
-    population, outcome = task.population, task.outcome
-    found = []
-    if population.washout_days is not None:
-        found.append(Criterion(WASHOUT, f"within {population.washout_days:g} days"))
-    found.append(Criterion(DIED, "no risk is asked for after death"))
-    if mapping.observation is not None or population.history_days is not None:
-        found.append(Criterion(UNOBSERVED, "the prediction time is in no period of observation"))
-    if population.history_days is not None:
-        found.append(Criterion(HISTORY, f"under observation for less than {population.history_days:g} days before"))
-    if population.age_at_least is not None or population.age_at_most is not None:
-        found.append(Criterion(AGE, "outside the ages of the task, or unknown"))
-    found += [Criterion(rule.name, rule.because) for rule in population.require]
-    found += [Criterion(rule.name, rule.because) for rule in population.exclude]
-    if not scoring and outcome.death == "leave_out":
-        found.append(Criterion(DIED_AFTER, "death competes with the outcome"))
-    if not scoring and outcome.to_days is not None and outcome.follow_up != "keep_all":
-        found.append(Criterion(FOLLOW_UP, f"not observed for {outcome.to_days:g} days after"))
-    return found
 
 
 def candidates(history: History, task: EventTask, mapping: Mapping, as_of: int | None, scoring: bool) -> Candidates:
@@ -133,16 +101,6 @@ def _indexed(history: History, task: EventTask, mapping: Mapping, as_of: int | N
     key = events.subject if population.index.take == "first" else events.place
     _, at = np.unique(key, return_index=True)
     return events.subject[at], events.time[at]
-
-
-def to_micros(text: str) -> int:
-    """A time such as 2015-01-01T00:00:00 in microseconds since 1970, UTC unless it has an offset."""
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-# ---------------------------------------------------------------- criteria
 
 
 def _failed(
@@ -271,9 +229,6 @@ def _periods(opening: History, closing: History, n: int) -> tuple[Ints, Ints, In
     opened = np.cumsum(step[order])  # as many openings as closings of each patient: 0 between two patients
     starts, ends = order[(opened == 1) & (step[order] == 1)], order[opened == 0]
     return subject[starts], time[starts], time[ends], known[ends]
-
-
-# ---------------------------------------------------------------- outcome
 
 
 def _outcome(

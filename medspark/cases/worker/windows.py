@@ -13,20 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from medspark.cases.worker.history import (
-    DAY,
-    EVER,
-    HOUR,
-    Bools,
-    Floats,
-    History,
-    Ints,
-    between,
-    expand,
-    group_names,
-    is_known,
-)
-from medspark.task.event_task import Concept, GridGroup, GroupColumn, SequenceGroup, ValuesGroup
+from medspark.cases.worker.concepts import group_names
+from medspark.cases.worker.history import DAY, EVER, HOUR, Bools, Floats, History, Ints, between, expand, is_known
+from medspark.task.features import GridGroup, GroupColumn, SequenceGroup, ValuesGroup
+from medspark.task.population import Concept
 
 EXPANDED_EVENTS = 4_000_000
 """Events of all cases held at once; a patient with many cases has his events in each."""

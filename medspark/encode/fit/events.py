@@ -29,7 +29,7 @@ from medspark.encode.statistics import (
 )
 from medspark.encode.worker.events import known_codes
 from medspark.schemas import quoted
-from medspark.task.event_task import CodesGroup, GridGroup, GroupColumn, SequenceGroup, ValuesGroup
+from medspark.task.features import CodesGroup, GridGroup, GroupColumn, SequenceGroup, ValuesGroup
 
 _TIMES = ("time_since", "time_since_first")
 _ZERO = ("count", "present", "sd", "slope", "change")

@@ -11,18 +11,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.encode.fit.events import codes_of, fit_groups
-from medspark.encode.fit.numbers import Counts, as_number, center_and_scale, four_digits, rounded, vocabulary
-from medspark.encode.statistics import (
-    KNOTS,
-    CategoricalStatistics,
-    CodesStatistics,
-    NumericStatistics,
-    Statistics,
-)
+from medspark.encode.fit.numbers import Counts, as_number, four_digits
+from medspark.encode.fit.table import fit_categorical, fit_codes, fit_numeric
+from medspark.encode.statistics import KNOTS, Statistics
 from medspark.errors import InputError
 from medspark.schemas import AGE, LABEL, SPLIT, TRAIN, quoted
-from medspark.task.event_task import EventFeatures, GroupColumn
-from medspark.task.table_task import CategoricalFeature, CodesFeature, Features, NumericFeature
+from medspark.task.features import CategoricalFeature, EventFeatures, Features, GroupColumn, NumericFeature
 
 MOST_LEVELS = 200_000
 """Levels and codes in all that the driver takes; past it a feature is an identifier by mistake."""
@@ -50,12 +44,13 @@ def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Stat
     with_code = {group.name: numbers[f"group {group.name}"] for group in groups}
     return Statistics(
         cases=numbers["cases"],
-        numeric=tuple(_numeric(feature, at, numbers) for at, feature in enumerate(plain.numeric)),
+        numeric=tuple(fit_numeric(feature, at, numbers) for at, feature in enumerate(plain.numeric)),
         categorical=tuple(
-            _categorical(feature, counts[f"level {feature.column}"], numbers["cases"]) for feature in plain.categorical
+            fit_categorical(feature, counts[f"level {feature.column}"], numbers["cases"])
+            for feature in plain.categorical
         ),
         codes=tuple(
-            _codes(name, bag, counts[f"codes {name}"], numbers[f"with {name}"] / numbers["cases"])
+            fit_codes(name, bag, counts[f"codes {name}"], numbers[f"with {name}"] / numbers["cases"])
             for name, bag in plain.codes.items()
         ),
         **fit_groups(train, groups, of_groups, with_code, numbers["cases"])._asdict(),
@@ -136,46 +131,3 @@ def _count_levels(train: DataFrame, features: Features, groups: list[GroupColumn
 
 def _labelled(codes: Column, feature: str) -> Column:
     return F.transform(codes, lambda code: F.struct(F.lit(feature).alias("feature"), code.alias("level")))
-
-
-def _numeric(feature: NumericFeature, at: int, numbers: dict[str, Any]) -> NumericStatistics:
-    mean, sd = rounded(numbers[f"mean{at}"]), rounded(numbers[f"sd{at}"])
-    knots = tuple(rounded(knot) for knot in numbers[f"knots{at}"])
-    median = knots[KNOTS.index(0.5)]
-    center, scale = center_and_scale(feature.scaling, mean, sd, knots)
-    impute = {"mean": mean, "median": median, "zero": 0.0}
-    return NumericStatistics(
-        column=feature.column,
-        scaling=feature.scaling,
-        center=center,
-        scale=scale,
-        knots=knots,
-        impute=impute[feature.impute] if isinstance(feature.impute, str) else feature.impute,
-        missing_indicator=feature.missing_indicator,
-        mean=mean,
-        sd=sd,
-        missing_share=rounded(1 - numbers[f"count{at}"] / numbers["cases"]),
-    )
-
-
-def _categorical(feature: CategoricalFeature, counts: Counts, cases: int) -> CategoricalStatistics:
-    levels, kept, rare = vocabulary(counts, feature.at_least)
-    return CategoricalStatistics(
-        column=feature.column,
-        levels=levels,
-        counts=kept,
-        rare=rare,
-        missing_share=rounded(counts.get(None, 0) / cases),
-    )
-
-
-def _codes(name: str, bag: CodesFeature, counts: Counts, with_code: float) -> CodesStatistics:
-    codes, kept, rare = vocabulary(counts, bag.at_least)
-    return CodesStatistics(
-        name=name,
-        columns=bag.columns,
-        codes=codes,
-        counts=kept,
-        rare=rare,
-        missing_share=rounded(1 - with_code),
-    )

@@ -9,19 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from medspark.encode.statistics import (
-    CATEGORIES,
-    CODES_PREFIX,
-    GRID_PREFIX,
-    NUMERIC,
-    CodesStatistics,
-    NumericStatistics,
-    Statistics,
-)
+from medspark.encode.statistics import CATEGORIES, CODES_PREFIX, GRID_PREFIX, NUMERIC, Statistics
 from medspark.encode.worker.events import encode_bag, encode_grid, encode_sequence, encode_values
-from medspark.encode.worker.flat import as_float, distinct_ids, ids_of, quantile_place
+from medspark.encode.worker.table import encode_categories, encode_codes, encode_numeric
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+
 MOST_CELLS = 20_000_000
 """Numbers of all inputs encoded at a time: wide features make short batches, not large memory."""
 
@@ -38,11 +31,11 @@ def encode(batch: pa.RecordBatch, statistics: Statistics) -> Arrays:
     arrays: Arrays = {}
     if statistics.numeric or statistics.values:
         values = [encode_values(batch.column(group.column), group) for group in statistics.values]
-        arrays[NUMERIC] = np.concatenate([_numeric(batch, statistics), *values], axis=1)
+        arrays[NUMERIC] = np.concatenate([encode_numeric(batch, statistics), *values], axis=1)
     if statistics.categorical:
-        arrays[CATEGORIES] = _categories(batch, statistics)
+        arrays[CATEGORIES] = encode_categories(batch, statistics)
     for codes in statistics.codes:
-        arrays[CODES_PREFIX + codes.name] = _bag(batch, codes)
+        arrays[CODES_PREFIX + codes.name] = encode_codes(batch, codes)
     for bag in statistics.bags:
         arrays[CODES_PREFIX + bag.column] = encode_bag(batch.column(bag.column), bag)
     for sequence in statistics.sequences:
@@ -50,42 +43,6 @@ def encode(batch: pa.RecordBatch, statistics: Statistics) -> Arrays:
     for grid in statistics.grids:
         arrays[GRID_PREFIX + grid.column] = encode_grid(batch.column(grid.column), grid)
     return {name: array for name, array in arrays.items() if array.shape[1]}
-
-
-def _numeric(batch: pa.RecordBatch, statistics: Statistics) -> npt.NDArray[np.float32]:
-    indicators = sum(feature.missing_indicator for feature in statistics.numeric)
-    out = np.empty((batch.num_rows, len(statistics.numeric) + indicators), dtype=np.float32)
-    indicator = len(statistics.numeric)
-    for at, feature in enumerate(statistics.numeric):
-        value = as_float(batch.column(feature.column))
-        missing = ~np.isfinite(value)
-        out[:, at] = _scaled(np.where(missing, feature.impute, value), feature)
-        if feature.missing_indicator:
-            out[:, indicator] = missing
-            indicator += 1
-    return out
-
-
-def _scaled(value: npt.NDArray[np.float64], feature: NumericStatistics) -> npt.NDArray[np.float64]:
-    if feature.scaling == "quantile":
-        return quantile_place(value, feature.knots)
-    return (value - feature.center) / feature.scale
-
-
-def _categories(batch: pa.RecordBatch, statistics: Statistics) -> npt.NDArray[np.int32]:
-    out = np.empty((batch.num_rows, len(statistics.categorical)), dtype=np.int32)
-    offset = 0
-    for at, feature in enumerate(statistics.categorical):
-        out[:, at] = ids_of(batch.column(feature.column), feature.levels) + offset
-        offset += feature.size
-    return out
-
-
-def _bag(batch: pa.RecordBatch, bag: CodesStatistics) -> npt.NDArray[np.int32]:
-    """Each row's codes once each, the highest id first, padded with 0: the order of the columns means nothing."""
-    ids = np.stack([ids_of(batch.column(column), bag.codes) for column in bag.columns], axis=1)
-    row = np.repeat(np.arange(batch.num_rows), len(bag.columns))
-    return distinct_ids(row, ids.reshape(-1), batch.num_rows, len(bag.columns))
 
 
 def encode_batches(

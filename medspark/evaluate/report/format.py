@@ -6,8 +6,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from medspark.evaluate.evaluation import HIDDEN
-from medspark.evaluate.metrics import SMALL
+from medspark.privacy.small_cells import HIDDEN, SMALL
 
 NONE: Final = "–"
 SPACE: Final = "\u00a0"

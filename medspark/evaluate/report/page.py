@@ -4,8 +4,6 @@
 template.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from medspark.evaluate.report import plots, sentences, tables
-from medspark.task.table_task import Task
+from medspark.evaluate.report.data import ReportData
 
 SECTIONS: Final = (
     ("summary", "Summary"),
@@ -30,33 +28,6 @@ SECTIONS: Final = (
     ("checklist", "TRIPOD+AI"),
     ("versions", "Versions"),
 )
-
-
-@dataclass(frozen=True)
-class ReportData:
-    """Everything the report shows; no patient's value is among it.
-
-    metrics: of `evaluate`, and optionally `cross_validation`: {"folds", "metrics": {name: {"mean", "sd"}}}.
-    attrition: {"criterion", "removed", "remaining", "because"} in the order applied.
-    counts: `rows_in`, `blank_lines`, `records`, `duplicates`, `quarantined` and `set_missing` (rule → rows),
-        and
-        `splits`: {"train" | "valid" | "test": {"cases", "positives"}}.
-    features: {"name", "kind", "missing_share", "summary"}, of the training split.
-    history: {"epoch", "loss", "valid_loss"}.
-    engine: `litert_max_difference` (largest difference of a logit, or None) and `parameters`.
-    """
-
-    task: Task
-    bundle_id: str
-    created_at: str
-    metrics: Mapping[str, Any]
-    attrition: Sequence[Mapping[str, Any]] = ()
-    counts: Mapping[str, Any] = field(default_factory=dict)
-    features: Sequence[Mapping[str, Any]] = ()
-    history: Sequence[Mapping[str, float]] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    engine: Mapping[str, Any] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def render_report(data: ReportData) -> str:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from medspark.evaluate.report.format import NONE, count, interval, number, percent, words
 from medspark.task.event_task import EventTask
-from medspark.task.table_task import TableTask, Task
+from medspark.task.table_task import TableTask
+from medspark.task.tasks import Task
 
 if TYPE_CHECKING:
-    from medspark.evaluate.report.page import ReportData
+    from medspark.evaluate.report.data import ReportData
 
 Fact = tuple[str, str | list[str]]
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from medspark.evaluate.evaluation import publishable_counts
-from medspark.evaluate.metrics import SMALL
 from medspark.evaluate.ranked import METRICS
 from medspark.evaluate.report.format import (
     NONE,
@@ -17,9 +15,10 @@ from medspark.evaluate.report.format import (
     with_interval,
     words,
 )
+from medspark.privacy.small_cells import SMALL, publishable_counts
 
 if TYPE_CHECKING:
-    from medspark.evaluate.report.page import ReportData
+    from medspark.evaluate.report.data import ReportData
 
 Shown = Mapping[int | None, str]
 SPLITS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}

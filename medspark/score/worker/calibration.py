@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medspark.errors import BundleError
+from medspark.evaluate.logistic import Floats, sigmoid
 
-Floats = NDArray[np.float64]
 Method = Literal["platt", "isotonic", "none"]
 
 
@@ -80,19 +80,6 @@ def _problem(calibration: Calibration) -> str | None:
     if (np.diff(x) <= 0).any() or (np.diff(y) < 0).any() or y[0] < 0 or y[-1] > 1:
         return "expected rising knots_x and non-falling knots_y within 0 and 1"
     return None
-
-
-def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)), without overflow; NaN stays NaN."""
-    small = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1.0, small) / (1.0 + small))
-
-
-def logit(probability: Floats) -> Floats:
-    """log(p / (1 - p)), with 0 and 1 moved inside by one part in 2^52 so that it is finite."""
-    epsilon = np.finfo(np.float64).eps
-    inside = np.clip(probability, epsilon, 1 - epsilon)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
 def apply_calibration(calibration: Calibration, logit: NDArray[Any]) -> Floats:

@@ -1,11 +1,18 @@
 """Text files that are not one record a line, cut into raw records with their line numbers. No Spark here."""
 
+import bz2
+import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from medspark.sources.record_rules import BAD_JSON, BAD_QUOTE
+import pyarrow as pa
 
+from medspark.schemas import BLOCK, POSITION, RECORD_RULE, SOURCE_FILE, TEXT
+from medspark.sources.record_rules import BAD_ENCODING, BAD_JSON, BAD_QUOTE
+
+WHOLE_FILE = -1
+"""The block of a record that a whole file was read for."""
 MOST_LINES = 1000
 """A quoted field over more lines than this is taken for a quote that was never closed."""
 
@@ -88,3 +95,41 @@ def _skip(text: str, at: int, characters: str) -> int:
     while at < len(text) and text[at] in characters:
         at += 1
     return at
+
+
+def cut_batches(
+    split: Callable[[str], Iterator[RawRecord]], encoding: str, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for path, content in zip(batch["path"].to_pylist(), batch["content"].to_pylist(), strict=True):
+            codec = "utf-8-sig" if encoding == "utf-8" else encoding
+            text = _inflate(path, content).decode(codec, errors="surrogateescape")
+            rows = [(line - 1, *_sound(raw, rule)) for line, raw, rule in split(text)]
+            for at in range(0, len(rows), 10_000):
+                part = rows[at : at + 10_000]
+                positions, rules, raws = zip(*part, strict=True)
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        pa.array([path] * len(part), pa.string()),
+                        pa.array([WHOLE_FILE] * len(part), pa.int64()),
+                        pa.array(positions, pa.int64()),
+                        pa.array(rules, pa.string()),
+                        pa.array(raws, pa.string()),
+                    ],
+                    names=[SOURCE_FILE, BLOCK, POSITION, RECORD_RULE, TEXT],
+                )
+
+
+def _inflate(path: str, content: bytes) -> bytes:
+    if path.endswith(".gz"):
+        return gzip.decompress(content)
+    return bz2.decompress(content) if path.endswith(".bz2") else content
+
+
+def _sound(raw: str, rule: str | None) -> tuple[str | None, str]:
+    """The rule that a record breaks and its text; bytes outside the encoding came as surrogates."""
+    try:
+        raw.encode("utf-8")
+    except UnicodeEncodeError:
+        return BAD_ENCODING, raw.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+    return rule, raw

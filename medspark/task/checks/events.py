@@ -1,14 +1,12 @@
-"""Rules across the sections of an event task and its mapping: one function each. No Spark here."""
+"""Rules across the sections of an event task: one function each."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from medspark.errors import did_you_mean
-from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME, SOURCE_FILE
-from medspark.task.checks.table import columns_are_sound, duplicates_are_sound, unknown_column, zone_exists
+from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME
+from medspark.task.checks.mapping import mapping_is_there, tables_are_sound, values_have_units
 from medspark.task.event_task import EventTask
-from medspark.task.expressions import problems_of
-from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
 
 BUILT_IN_CRITERIA = (
     "another index event before",
@@ -19,72 +17,6 @@ BUILT_IN_CRITERIA = (
     "no full follow-up",
     "died before the outcome",
 )
-_EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
-
-
-# ---------------------------------------------------------------- the mapping
-
-
-def mapping_is_there(task: EventTask) -> Iterator[str]:
-    if task.mapping is None:
-        yield "mapping: expected the mapping itself in the task, received none"
-    else:
-        yield from zone_exists("mapping.timezone", task.mapping.timezone)
-
-
-def tables_are_sound(task: EventTask) -> Iterator[str]:
-    for name, table in task.mapping.tables.items() if task.mapping is not None else ():
-        for problem in _table_problems(table):
-            yield f"mapping.tables.{name}: {problem}"
-
-
-def _table_problems(table: MappedTable) -> Iterator[str]:
-    columns = [*table.columns, SOURCE_FILE]
-    known = [*columns, *table.derived]
-    if table.subject not in known:
-        yield unknown_column("subject", table.subject, table)
-    yield from columns_are_sound(table)
-    yield from (unknown_column("absent", name, table) for name in table.absent if name not in table.columns)
-    for name, lookup in table.lookups.items():
-        if lookup.path is not None:
-            yield f"lookups.{name}: expected entries, received a path; a mapping reads no file beside its tables"
-    for name, derived in table.derived.items():
-        yield from (f"derived.{name}: {problem}" for problem in problems_of(derived.expression, columns))
-        if name in table.columns:
-            yield f"derived.{name}: a column has this name already"
-    for check in table.checks:
-        yield from (f"checks.{check.name}: {problem}" for problem in problems_of(check.expect, table.columns))
-    for skip in table.skip:
-        yield from (f"skip.{skip.name}: {problem}" for problem in problems_of(skip.when, known))
-    if table.duplicates is not None:
-        yield from duplicates_are_sound("duplicates", table.duplicates, table)
-    for at, event in enumerate(table.events):
-        yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
-
-
-def _event_problems(event: EventRule, known: list[str]) -> Iterator[str]:
-    for pattern in event.code:
-        for name in PLACEHOLDER.findall(pattern):
-            if name not in known:
-                yield f"code {pattern!r} names {name!r}, which is no column.{did_you_mean(name, known)}"
-    for part in _EXPRESSIONS:
-        expression = getattr(event, part)
-        if expression is not None:
-            yield from (f"{part}: {problem}" for problem in problems_of(expression, known))
-
-
-def values_have_units(task: EventTask) -> Iterator[str]:
-    for code, rule in task.mapping.values.items() if task.mapping is not None else ():
-        if rule.to_unit and rule.unit is None:
-            yield f"mapping.values.{code}: expected `unit` beside to_unit, the unit that all numbers are brought to"
-        if rule.unit is not None and not rule.to_unit:
-            yield f"mapping.values.{code}: expected `to_unit` beside unit, the conversions into it"
-        if rule.when_missing is not None and rule.when_missing not in rule.to_unit:
-            hint = did_you_mean(rule.when_missing, rule.to_unit)
-            yield f"mapping.values.{code}.when_missing: {rule.when_missing!r} is not in to_unit.{hint}"
-
-
-# ---------------------------------------------------------------- concepts
 
 
 def concepts_exist(task: EventTask) -> Iterator[str]:
@@ -107,9 +39,6 @@ def concept_tables_exist(task: EventTask) -> Iterator[str]:
     for name, concept in task.concepts.items() if mapping is not None and mapping.concepts is None else ():
         if concept.mapped or (concept.descendants and mapping is not None and mapping.code_metadata is None):
             yield f"concepts.{name}: the mapping {task.source.mapping!r} names no tables that relate concepts"
-
-
-# ---------------------------------------------------------------- population and outcome
 
 
 def times_are_sound(task: EventTask) -> Iterator[str]:
@@ -143,9 +72,6 @@ def settings_do_something(task: EventTask) -> Iterator[str]:
     youngest, oldest = population.age_at_least, population.age_at_most
     if youngest is not None and oldest is not None and youngest > oldest:
         yield f"population: expected age_at_least up to age_at_most, received {youngest:g} and {oldest:g}"
-
-
-# ---------------------------------------------------------------- features
 
 
 def features_are_sound(task: EventTask) -> Iterator[str]:

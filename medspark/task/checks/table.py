@@ -1,58 +1,30 @@
-"""Rules across the sections of a table task, and rules of any task: one function each. No Spark here."""
+"""Rules across the sections of a table task: one function each."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from collections.abc import Callable, Iterator
 
-from pydantic import BaseModel
 from sqlglot.errors import SqlglotError
 
-from medspark.errors import did_you_mean
 from medspark.schemas import CASE_COLUMNS
-from medspark.task.expressions import columns_of, problems_of
-from medspark.task.raw_table import (
-    CategoryColumn,
-    Column,
-    DateColumn,
-    Derived,
-    Duplicates,
-    Lookup,
-    NumberColumn,
-    TextColumn,
+from medspark.task.checks.columns import (
+    column_type,
+    columns_are_sound,
+    duplicates_are_sound,
+    known_columns,
+    one_of,
+    prefixed,
+    unknown_column,
+    zone_exists,
 )
+from medspark.task.checks.shared import changed
+from medspark.task.columns import CategoryColumn, DateColumn
+from medspark.task.expressions import columns_of, problems_of
 from medspark.task.table_task import TableTask
-from medspark.task.training import TaskBase
-
-
-class HasColumns(Protocol):
-    """A task or a table of a mapping: whatever declares columns."""
-
-    @property
-    def columns(self) -> Mapping[str, Column]: ...
-    @property
-    def derived(self) -> Mapping[str, Derived]: ...
-    @property
-    def lookups(self) -> Mapping[str, Lookup]: ...
-
 
 NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "boolean"})
+
 LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
+
 KEY_TYPES = frozenset({"long", "integer", "string"})
-
-
-def known_columns(task: HasColumns) -> list[str]:
-    return [*task.columns, *task.derived]
-
-
-def column_type(task: HasColumns, name: str) -> str:
-    """The declared type of a column or derived column."""
-    return task.columns[name].type if name in task.columns else task.derived[name].type
-
-
-def unknown_column(where: str, name: str, task: HasColumns) -> str:
-    known = known_columns(task)
-    return f"{where} reads {name!r}, which is no column.{did_you_mean(name, known)}"
 
 
 def keys_are_columns(task: TableTask) -> Iterator[str]:
@@ -73,85 +45,9 @@ def table_zone_exists(task: TableTask) -> Iterator[str]:
     return zone_exists("source.timezone", task.source.timezone)
 
 
-def zone_exists(where: str, zone: str) -> Iterator[str]:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = did_you_mean(zone, available_timezones())
-        yield f"{where}: expected an IANA zone such as Europe/Paris, received {zone!r}.{hint}"
-
-
 def duplicates_read_columns(task: TableTask) -> Iterator[str]:
     if task.source.duplicates is not None:
         yield from duplicates_are_sound("source.duplicates", task.source.duplicates, task)
-
-
-def duplicates_are_sound(where: str, duplicates: Duplicates, task: HasColumns) -> Iterator[str]:
-    for name in duplicates.same if isinstance(duplicates.same, tuple) else ():
-        if name not in task.columns:
-            yield unknown_column(f"{where}.same", name, task)
-    if duplicates.by is not None and duplicates.by not in task.columns:
-        yield unknown_column(f"{where}.by", duplicates.by, task)
-    if (duplicates.keep == "first") != (duplicates.by is None):
-        yield f"{where}: keep {duplicates.keep!r} {'needs no' if duplicates.by else 'needs a'} `by` column"
-
-
-def columns_are_sound(task: HasColumns) -> Iterator[str]:
-    for name, column in task.columns.items():
-        where = f"columns.{name}"
-        if isinstance(column, CategoryColumn) and column.lookup is not None and column.lookup not in task.lookups:
-            yield f"{where}.lookup: no look-up {column.lookup!r}.{did_you_mean(column.lookup, task.lookups)}"
-        if isinstance(column, NumberColumn):
-            yield from _number_is_sound(where, column, task)
-        if isinstance(column, TextColumn) and column.matches is not None:
-            yield from _pattern_is_sound(f"{where}.matches", column.matches)
-        if isinstance(column, DateColumn):
-            yield from _format_is_sound(f"{where}.format", column.format)
-        if name.startswith("_"):
-            yield f"{where}: a name that starts with _ is kept for medspark's own columns"
-    names: dict[str, str] = {}
-    for name in known_columns(task):
-        other = names.setdefault(name.lower(), name)
-        if other != name:
-            yield f"columns.{name}: {other!r} differs from it in case alone, which Spark does not tell apart"
-    for name, lookup in task.lookups.items():
-        if lookup.entries == {}:
-            yield f"lookups.{name}: expected at least one entry, received none"
-
-
-def _number_is_sound(where: str, column: NumberColumn, task: HasColumns) -> Iterator[str]:
-    if column.units is not None and column.units.column not in task.columns:
-        yield unknown_column(f"{where}.units.column", column.units.column, task)
-    elif column.units is not None and column.units.column in task.columns:
-        if task.columns[column.units.column].type not in ("category", "string"):
-            yield f"{where}.units.column: expected a category or string, received {column.units.column!r}"
-        if column.type != "double":
-            yield f"{where}.units: expected type double, since a conversion makes fractions, received {column.type}"
-        if column.unit is None:
-            yield f"{where}.units: expected `unit` beside it, the unit that all values are brought to"
-        default = column.units.when_missing
-        if default is not None and default not in column.units.to_unit:
-            hint = did_you_mean(default, column.units.to_unit)
-            yield f"{where}.units.when_missing: {default!r} is not in to_unit.{hint}"
-    if column.type == "decimal" and column.scale > column.precision:
-        yield f"{where}: expected scale <= precision, received {column.scale} > {column.precision}"
-
-
-def _pattern_is_sound(where: str, pattern: str) -> Iterator[str]:
-    if "(?P" in pattern or "(?#" in pattern:
-        yield f"{where}: expected a regular expression of Java, received {pattern!r}: it has no (?P and no (?#"
-    try:
-        re.compile(re.sub(r"\\[pP]\{\w+\}", "x", pattern))  # Python knows no \p{L}
-    except re.error as error:
-        yield f"{where}: expected a regular expression, received {pattern!r}: {error}"
-
-
-def _format_is_sound(where: str, pattern: str) -> Iterator[str]:
-    letters = set(re.sub(r"'[^']*'|[^A-Za-z]", "", pattern))
-    if unknown := sorted(letters - set("GyMLdDQqEFahKkHmsSVzOXxZ")):
-        hint = did_you_mean("yyyy-MM-dd", [pattern.replace("Y", "y").replace("D", "d")])
-        says = f"received {pattern!r}: it has no {' and no '.join(unknown)}"
-        yield f"{where}: expected a Spark datetime pattern, {says}.{hint}"
 
 
 def expressions_are_sound(task: TableTask) -> Iterator[str]:
@@ -261,42 +157,6 @@ TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     exclusions_have_names,
     settings_do_something,
 )
-
-
-# ---------------------------------------------------------------- rules of any task
-
-
-def bands_are_sound(task: TaskBase) -> Iterator[str]:
-    thresholds = list(task.risk_bands.values())
-    if len(set(thresholds)) != len(thresholds):
-        yield "risk_bands: two bands start at the same probability"
-    if "low" in task.risk_bands:
-        yield "risk_bands: `low` is the band below all others and needs no threshold"
-
-
-def optimizer_reads_settings(task: TaskBase) -> Iterator[str]:
-    if task.training.optimizer != "adamw" and "weight_decay" in changed(task.training):
-        yield "training.weight_decay: only adamw reads it; use l2 with other optimisers"
-
-
-SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (bands_are_sound, optimizer_reads_settings)
-
-
-# ---------------------------------------------------------------- sentences
-
-
-def prefixed(where: str, problems: list[str]) -> list[str]:
-    return [f"{where}: {problem}" for problem in problems]
-
-
-def changed(model: BaseModel) -> set[str]:
-    """The settings that differ from their defaults."""
-    fields = type(model).model_fields
-    return {name for name in model.model_fields_set if getattr(model, name) != fields[name].default}
-
-
-def one_of(words: frozenset[str] | set[str]) -> str:
-    return " or ".join(sorted(words))
 
 
 def columns_or_none(expression: str) -> list[str]:

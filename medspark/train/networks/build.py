@@ -1,7 +1,6 @@
 """Keras networks, built from the kinds of the features. Each gives one logit a case."""
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import keras
 
@@ -9,23 +8,15 @@ from medspark.encode.statistics import (
     CATEGORIES,
     CODES_PREFIX,
     GRID_PREFIX,
-    NUMBERS_PREFIX,
     NUMERIC,
-    TIMES_PREFIX,
     TOKENS_PREFIX,
     Statistics,
     dtype_of,
 )
 from medspark.task.training import Network
-
-LAYERS: Final = {"small": (64, 32), "medium": (256, 128), "large": (512, 256, 128)}
-"""Widths of the hidden layers by the task's `size`, unless it has `hidden`."""
-KERNEL: Final = 3
-"""Steps of a grid that a convolution sees at once."""
-NEVER: Final = -1e9
-"""Added to the score of padding: its share of the attention is 0."""
-
-Inputs = dict[str, Any]
+from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.parts import Inputs, Part, hidden_layers
+from medspark.train.networks.table import bag, categories
 
 
 def build_network(statistics: Statistics, network: Network, l2: float, seed: int) -> Any:
@@ -40,11 +31,6 @@ def build_network(statistics: Statistics, network: Network, l2: float, seed: int
     logits = [_member(inputs, sizes, network, l2, seed * 1000 + member) for member in range(network.members)]
     output = keras.layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]
     return keras.Model(inputs, output, name="members")
-
-
-def hidden_layers(network: Network) -> tuple[int, ...]:
-    """Widths of the hidden layers; a grid's convolutions are as wide as the last."""
-    return network.hidden or LAYERS[network.size]
 
 
 def serving_network(members: Any) -> Any:
@@ -64,63 +50,9 @@ def _member(inputs: Inputs, sizes: dict[str, int], network: Network, l2: float, 
     return _head(hidden, network, l2, seed)
 
 
-Part = Callable[[Inputs, str, int, Network, int], Any]
-"""From the inputs, an input's name, its size, the settings and a seed to a vector a case, (n, width)."""
-
-
 def _part_of(name: str) -> Part:
-    parts = {CATEGORIES: _categories, CODES_PREFIX: _bag, TOKENS_PREFIX: _sequence, GRID_PREFIX: _grid}
+    parts = {CATEGORIES: categories, CODES_PREFIX: bag, TOKENS_PREFIX: sequence, GRID_PREFIX: grid}
     return next(part for prefix, part in parts.items() if name.startswith(prefix))
-
-
-def _categories(inputs: Inputs, name: str, size: int, network: Network, seed: int) -> Any:
-    return keras.layers.Flatten()(_table(size, network.embedding, seed)(inputs[name]))
-
-
-def _bag(inputs: Inputs, name: str, size: int, network: Network, seed: int) -> Any:
-    """A bag of codes says more than one category does, so its vectors are wider."""
-    vectors = _table(size, 4 * network.embedding, seed)(inputs[name])
-    return keras.ops.sum(vectors * _present(inputs[name]), axis=1)
-
-
-def _sequence(inputs: Inputs, name: str, size: int, network: Network, seed: int) -> Any:
-    """Attention over the events: each is its code's vector and what its time and number say, passed through a layer.
-
-    Each of the vector's numbers has its own attention. Events don't look at one another: that would take the square
-    of a sequence's length in memory for every case that is scored.
-    """
-    width, sequence = 4 * network.embedding, name.removeprefix(TOKENS_PREFIX)
-    init = keras.initializers.GlorotUniform
-    numbers = [keras.ops.expand_dims(inputs[prefix + sequence], -1) for prefix in (TIMES_PREFIX, NUMBERS_PREFIX)]
-    when = keras.layers.Dense(width, kernel_initializer=init(seed=seed + 1))(keras.ops.concatenate(numbers, axis=-1))
-    events = _table(size, width, seed)(inputs[name]) + when
-    events = keras.layers.Dense(width, activation="gelu", kernel_initializer=init(seed=seed + 2))(events)
-    present = _present(inputs[name])
-    scores = keras.layers.Dense(width, kernel_initializer=init(seed=seed + 3))(events) + (1.0 - present) * NEVER
-    return keras.ops.sum(keras.ops.softmax(scores, axis=1) * present * events, axis=1)
-
-
-def _grid(inputs: Inputs, name: str, size: int, network: Network, seed: int) -> Any:
-    """Two convolutions over the steps, then the mean and the largest of each filter."""
-    steps = inputs[name].shape[1] // (2 * size)
-    hidden = keras.layers.Reshape((steps, 2 * size))(inputs[name])
-    for at in range(2):
-        init = keras.initializers.GlorotUniform(seed=seed + 1 + at)
-        hidden = keras.layers.Conv1D(
-            hidden_layers(network)[-1], KERNEL, padding="same", activation="gelu", kernel_initializer=init
-        )(hidden)
-    pooled = [keras.layers.GlobalAveragePooling1D()(hidden), keras.layers.GlobalMaxPooling1D()(hidden)]
-    return keras.layers.Concatenate()(pooled)
-
-
-def _table(size: int, width: int, seed: int) -> Any:
-    init = keras.initializers.RandomNormal(stddev=0.05, seed=seed)
-    return keras.layers.Embedding(size, width, embeddings_initializer=init)
-
-
-def _present(ids: Any) -> Any:
-    """1 where there is an id and 0 where there is padding, (n, width, 1)."""
-    return keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(ids, 0), -1), "float32")
 
 
 def _head(hidden: Any, network: Network, l2: float, seed: int) -> Any:

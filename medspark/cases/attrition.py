@@ -1,0 +1,60 @@
+"""How many each criterion took out, and how many cases each split has."""
+
+from typing import Any, NamedTuple
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from medspark.cases.criteria import Criterion
+from medspark.schemas import EXCLUDED, LABEL, SPLIT, SUBJECT_ID
+from medspark.task.table_task import TableTask
+
+
+class Attrition(NamedTuple):
+    """One criterion: how many cases it removed, of those that the ones before it left, and how many remain."""
+
+    criterion: str
+    because: str
+    removed: int
+    remaining: int
+
+
+def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
+    """How many records each exclusion removed, in the task's order, in one grouped job."""
+    counts = {row[EXCLUDED]: row["count"] for row in marked.groupBy(EXCLUDED).count().collect()}
+    remaining = sum(counts.values())
+    rows = [Attrition("records", "", 0, remaining)]
+    for item in task.exclude:
+        removed = counts.get(item.name, 0)
+        remaining -= removed
+        rows.append(Attrition(item.name, item.because, removed, remaining))
+    return rows
+
+
+def count_cases(cases: DataFrame) -> dict[str, dict[str, Any]]:
+    """For each split its cases, those with the outcome, and those whose outcome is unknown, in one job."""
+    rows = (
+        cases.groupBy(SPLIT)
+        .agg(
+            F.count(F.lit(1)).alias("cases"),
+            F.count_if(F.col(LABEL)).alias("positives"),
+            F.count_if(F.col(LABEL).isNull()).alias("unknown"),
+            F.countDistinct(SUBJECT_ID).alias("subjects"),
+        )
+        .collect()
+    )
+    return {row[SPLIT]: {key: row[key] for key in ("cases", "subjects", "positives", "unknown")} for row in rows}
+
+
+CANDIDATES = "candidates"
+
+
+def observed_attrition(seen: Observation, reasons: list[Criterion]) -> list[Attrition]:
+    """What each criterion removed, counted while the cases were written."""
+    counts = seen.get
+    remaining = counts[CANDIDATES]
+    rows = [Attrition(CANDIDATES, "", 0, remaining)]
+    for at, reason in enumerate(reasons):
+        remaining -= counts[f"n{at}"]
+        rows.append(Attrition(reason.name, reason.because, counts[f"n{at}"], remaining))
+    return rows

@@ -1,0 +1,36 @@
+"""Every reason that a candidate is no case, in the order applied."""
+
+from typing import NamedTuple
+
+from medspark.task.event_task import EventTask
+from medspark.task.mapping import Mapping
+from medspark.task.population import AGE, DIED, DIED_AFTER, FOLLOW_UP, HISTORY, UNOBSERVED, WASHOUT
+
+
+class Criterion(NamedTuple):
+    """A reason that a candidate is no case."""
+
+    name: str
+    because: str
+
+
+def criteria(task: EventTask, mapping: Mapping, scoring: bool) -> list[Criterion]:
+    """Every criterion of a task in the order they are applied; those of the outcome's follow-up only to learn."""
+    population, outcome = task.population, task.outcome
+    found = []
+    if population.washout_days is not None:
+        found.append(Criterion(WASHOUT, f"within {population.washout_days:g} days"))
+    found.append(Criterion(DIED, "no risk is asked for after death"))
+    if mapping.observation is not None or population.history_days is not None:
+        found.append(Criterion(UNOBSERVED, "the prediction time is in no period of observation"))
+    if population.history_days is not None:
+        found.append(Criterion(HISTORY, f"under observation for less than {population.history_days:g} days before"))
+    if population.age_at_least is not None or population.age_at_most is not None:
+        found.append(Criterion(AGE, "outside the ages of the task, or unknown"))
+    found += [Criterion(rule.name, rule.because) for rule in population.require]
+    found += [Criterion(rule.name, rule.because) for rule in population.exclude]
+    if not scoring and outcome.death == "leave_out":
+        found.append(Criterion(DIED_AFTER, "death competes with the outcome"))
+    if not scoring and outcome.to_days is not None and outcome.follow_up != "keep_all":
+        found.append(Criterion(FOLLOW_UP, f"not observed for {outcome.to_days:g} days after"))
+    return found

@@ -1,0 +1,74 @@
+"""The candidates among whole patients, with their features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from medspark.cases.criteria import criteria
+from medspark.cases.worker.history import EVER, History, between, expand, is_known, read_history
+from medspark.cases.worker.population import Candidates, candidates
+from medspark.cases.worker.windows import Cases, group_columns
+from medspark.schemas import AGE, EXCLUDED, INDEX_TIME, LABEL, PREDICTION_TIME, SUBJECT_ID
+from medspark.task.event_task import EventTask
+from medspark.task.mapping import Mapping
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a worker needs to make cases of histories."""
+
+    task: EventTask
+    mapping: Mapping
+    as_of: int | None = None
+    """Microseconds since 1970: the histories are cut there, and a snapshot is taken there."""
+    scoring: bool = False
+    """Whether labels and the criteria of follow-up are left out."""
+
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
+    """The candidates among whole patients; no Spark needed. Columns as `case_types` has them."""
+    task = plan.task
+    history = read_history(events, plan.as_of)
+    found = candidates(history, task, plan.mapping, plan.as_of, plan.scoring)
+    eligible = found.unmet < 0
+    cases = Cases(found.subject[eligible], found.time[eligible])
+    included = task.time.at_prediction_time == "included"
+    columns = task.features.columns()
+    made = group_columns(history, cases, columns, task.concepts, included=included)
+    # The place of each candidate among the cases, null for one that is none: takes null rows
+    at = pa.array(np.cumsum(eligible) - 1, mask=~eligible)
+    names = [criterion.name for criterion in criteria(task, plan.mapping, plan.scoring)]
+    arrays = {
+        SUBJECT_ID: history.subjects.take(pa.array(found.subject)),
+        INDEX_TIME: pa.array(found.index_time).cast(_TIMESTAMP),
+        PREDICTION_TIME: pa.array(found.time).cast(_TIMESTAMP),
+        EXCLUDED: pa.array(names, pa.string()).take(pa.array(found.unmet, mask=eligible)),
+        LABEL: pa.array(found.label == 1, mask=np.isnan(found.label)),
+        AGE: pa.array(found.age, mask=np.isnan(found.age)),
+    }
+    for name in task.features.demographics:
+        if name != AGE:
+            arrays[name] = _demographic(history, found, plan.mapping.demographics[name], included)
+    arrays |= {column.name: array.take(at) for column, array in zip(columns, made, strict=True)}
+    return pa.table(arrays)
+
+
+def _demographic(history: History, found: Candidates, first_part: str, included: bool) -> pa.Array:
+    """The rest of a code such as GENDER/8532: of those with a time the last known by then, else the static one."""
+    begins = np.array([code.startswith(f"{first_part}/") for code in history.codes], np.bool_)
+    code = np.full(len(history.subjects), -1)
+    static = begins[history.static_code] if len(begins) else np.zeros(0, np.bool_)
+    order = np.argsort(-history.static_code[static], kind="stable")  # of several, the first by name
+    code[history.static_subject[static][order]] = history.static_code[static][order]
+    chosen = code[found.subject]
+    events = history.of_codes(begins)
+    start, stop = between(events, found.subject, EVER, found.time, closed=(True, included))
+    at, owner = expand(start, stop)
+    in_time = is_known(events.known[at], found.time[owner], included)
+    chosen[owner[in_time]] = events.code[at[in_time]]  # of several, the last one stays
+    values = pa.array([name[len(first_part) :].lstrip("/") for name in history.codes], pa.string())
+    return values.take(pa.array(chosen, mask=chosen < 0))

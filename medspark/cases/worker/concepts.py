@@ -1,0 +1,34 @@
+"""Which codes a concept, or a group of features, has."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from medspark.cases.worker.history import Bools, Ints
+from medspark.task.population import Concept
+
+
+def has_concept(codes: list[str], concept: Concept) -> Bools:
+    """For each code whether it is in the concept."""
+    wanted = set(concept.codes)
+    return np.fromiter((code in wanted or code.startswith(concept.prefixes) for code in codes), np.bool_, len(codes))
+
+
+def as_concept(name: str, concepts: dict[str, Concept]) -> Concept:
+    """A concept of the task by name, or what begins with `name` where that ends in /."""
+    return concepts[name] if name in concepts else Concept(prefixes=(name,))
+
+
+def group_names(codes: list[str], of: Iterable[str], concepts: dict[str, Concept]) -> tuple[Ints, list[str]]:
+    """For each code its place among a group's names, -1 outside the group; a concept `as_one` is one name.
+
+    A code that several of `of` have goes to the first that is `as_one`.
+    """
+    named: list[str | None] = [None] * len(codes)
+    sets = {name: as_concept(name, concepts) for name in of}
+    for name, concept in sorted(sets.items(), key=lambda item: not item[1].as_one):
+        for at in np.flatnonzero(has_concept(codes, concept)):
+            named[at] = named[at] or (name if concept.as_one else codes[at])
+    names = sorted({name for name in named if name is not None})
+    places = {name: at for at, name in enumerate(names)}
+    return np.array([-1 if name is None else places[name] for name in named], np.int64), names

@@ -1,0 +1,34 @@
+"""Everything the report shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from medspark.task.tasks import Task
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything the report shows; no patient's value is among it.
+
+    metrics: of `evaluate`, and optionally `cross_validation`: {"folds", "metrics": {name: {"mean", "sd"}}}.
+    attrition: {"criterion", "removed", "remaining", "because"} in the order applied.
+    counts: `rows_in`, `blank_lines`, `records`, `duplicates`, `quarantined` and `set_missing` (rule → rows),
+        and
+        `splits`: {"train" | "valid" | "test": {"cases", "positives"}}.
+    features: {"name", "kind", "missing_share", "summary"}, of the training split.
+    history: {"epoch", "loss", "valid_loss"}.
+    engine: `litert_max_difference` (largest difference of a logit, or None) and `parameters`.
+    """
+
+    task: Task
+    bundle_id: str
+    created_at: str
+    metrics: Mapping[str, Any]
+    attrition: Sequence[Mapping[str, Any]] = ()
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    features: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Mapping[str, float]] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)

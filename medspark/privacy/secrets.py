@@ -1,0 +1,57 @@
+"""Users and passwords: from the environment or a private file, never in a URL or a message."""
+
+import os
+import re
+from pathlib import Path
+
+from medspark.errors import TaskError
+from medspark.task.event_source import Connection
+
+SECRET = re.compile(r"(?i)(\b(user|username|uid|password|pwd|sslpassword)\s*=|/[^/@\s]+@)")
+"""A user or a password in a URL: ?user=, ;password=, //user:word@host, thin:user/word@host."""
+
+
+def shown_url(url: str) -> str:
+    """A JDBC URL without its parameters, where some drivers take a password."""
+    return re.split(r"[?;]", url, maxsplit=1)[0]
+
+
+def credentials(database: Connection) -> dict[str, str]:
+    """The options user and password, from the environment or the file that the connection names; none where neither.
+
+    Raises:
+        TaskError: they are in the URL, a variable is unset, or the file is missing, open to others or malformed.
+    """
+    problems = []
+    found: dict[str, str] = {}
+    variables = {"user": database.user_variable, "password": database.password_variable}
+    if SECRET.search(database.url):
+        problems.append("url: expected neither user nor password in it. Name environment variables, or a file")
+    if database.credentials is not None and any(variables.values()):
+        problems.append("expected either credentials or user_variable and password_variable, received both")
+    elif database.credentials is not None:
+        found, problem = _credentials_file(Path(database.credentials).expanduser())
+        problems += problem
+    for option, variable in variables.items():
+        if variable is not None and not os.environ.get(variable):
+            problems.append(f"{option}_variable: expected the {option} in the environment as {variable}, found none")
+        elif variable is not None:
+            found[option] = os.environ[variable]
+    if problems:
+        raise TaskError("source.database", problems)
+    return found
+
+
+def _credentials_file(path: Path) -> tuple[dict[str, str], list[str]]:
+    """What a credentials file holds, and what is wrong with it; no line of it is ever quoted."""
+    if not path.is_file():
+        return {}, [f"credentials: expected a file at {path}, found none"]
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        return {}, [f"credentials: expected {path} for its owner only, received mode {mode:03o}. Run chmod 600 on it"]
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    found = {key.strip(): value.strip() for key, equals, value in pairs if equals}
+    if sorted(found) != ["password", "user"] or len(pairs) != 2:
+        return {}, [f"credentials: expected the two lines user=... and password=... in {path}, received others"]
+    return found, []

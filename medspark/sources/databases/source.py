@@ -1,0 +1,79 @@
+"""The tables of a source while it is open."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame
+
+from medspark.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """The tables of a source while it is open. Names match exactly, else by their letters whatever the case."""
+
+    place: str
+    """Where, for messages: without user and password."""
+    consistent: bool
+    """Whether all reads of a table see the same rows, whatever is written in between."""
+    tables: tuple[str, ...]
+    versions: Mapping[str, int]
+    """Of Delta tables: the version that is read."""
+    _columns: Callable[[str], tuple[str, ...]] = field(repr=False)
+    _load: Callable[[str, str | None, dict[str, str]], DataFrame] = field(repr=False)
+    """Table, subject, and the table's own name of each column by the name it gets."""
+
+    def has_table(self, table: str) -> bool:
+        return match_name(table, self.tables) is not None
+
+    def columns(self, table: str) -> tuple[str, ...]:
+        """The names of a table's columns.
+
+        Raises:
+            InputError: there is no such table.
+        """
+        return self._columns(self._own_name(table))
+
+    def read(
+        self,
+        table: str,
+        subject: str | None = None,
+        columns: Collection[str] | None = None,
+        optional: Collection[str] = (),
+    ) -> DataFrame:
+        """A table's columns, or those named, under the names asked for.
+
+        Of a database a whole-numbered `subject` cuts the table into parallel reads; `optional` columns may be absent.
+
+        Raises:
+            InputError: there is no such table or column, or a column has a value that Spark cannot hold.
+        """
+        own = self._own_name(table)
+        known = self._columns(own)
+        asked = {name: match_name(name, known) for name in columns or known}
+        missing = [name for name, found in asked.items() if found is None and name not in optional]
+        if missing:
+            hints = "".join(did_you_mean(name, known) for name in missing)
+            raise InputError(
+                f"{self.place}: table {own!r}: expected the columns {', '.join(missing)}, received "
+                f"{', '.join(known)}.{hints}"
+            )
+        by = match_name(subject, known) if subject is not None else None  # a derived subject is no column of the table
+        return self._load(own, by, {name: found for name, found in asked.items() if found is not None})
+
+    def _own_name(self, table: str) -> str:
+        found = match_name(table, self.tables)
+        if found is None:
+            raise InputError(
+                f"{self.place}: expected a table {table!r}, received {len(self.tables)} tables without it."
+                f"{did_you_mean(table, self.tables)}"
+            )
+        return found
+
+
+def match_name(name: str, known: Collection[str]) -> str | None:
+    """The known name that is `name`, or the only one that is but for upper and lower case."""
+    if name in known:
+        return name
+    alike = [other for other in known if other.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 else None

@@ -1,0 +1,52 @@
+"""Which files a source has, and a session that reads all of them."""
+
+import re
+
+from pyspark.sql import SparkSession
+
+from medspark.errors import InputError
+from medspark.store.files import list_files
+
+_MARKERS = re.compile(r"_SUCCESS|_metadata|_common_metadata|_(?:started|committed)_[0-9]+|\..*\.crc")
+
+_PATTERN_LETTERS = frozenset("*?[]{}\\")
+
+
+def source_files(spark: SparkSession, path: str) -> list[str]:
+    """The files of a source, sorted.
+
+    Raises:
+        InputError: there are none, or some that Spark would pass over without a word.
+    """
+    found = {file: below for file, below in list_files(spark.sparkContext, path).items() if not _is_marker(below)}
+    hidden = [file for file, below in found.items() if any(p.startswith(("_", ".")) for p in below.split("/"))]
+    if hidden:
+        raise InputError(
+            f"{path}: Spark passes over names that start with _ or . without a word: {', '.join(hidden)}. "
+            "Rename them, or move them out of the source."
+        )
+    patterns = [file for file in found if _PATTERN_LETTERS & set(file)]
+    if patterns:
+        raise InputError(
+            f"{path}: Spark takes names with any of {' '.join(sorted(_PATTERN_LETTERS))} for patterns: "
+            f"{', '.join(patterns)}. Rename them."
+        )
+    if not found:
+        raise InputError(f"{path}: expected at least one file, received none. Check the path and ${{...}} in it.")
+    return list(found)
+
+
+def _is_marker(file: str) -> bool:
+    """Whether a file is one that Spark and Hadoop leave beside the data, and no data itself."""
+    return _MARKERS.fullmatch(file.rsplit("/", 1)[-1]) is not None
+
+
+def require_whole_files(spark: SparkSession) -> None:
+    """Refuse a session that would leave out rows without a word.
+
+    Raises:
+        InputError: naming the setting.
+    """
+    for setting in ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles"):
+        if spark.conf.get(setting) == "true":
+            raise InputError(f"{setting} is true: Spark would leave out rows without a word. Set it to false.")

@@ -1,0 +1,119 @@
+"""Rules of declared columns, whether a task or a table of a mapping declares them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from medspark.errors import did_you_mean
+from medspark.task.columns import CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.raw_table import Derived, Duplicates, Lookup
+
+
+class HasColumns(Protocol):
+    """A task or a table of a mapping: whatever declares columns."""
+
+    @property
+    def columns(self) -> Mapping[str, Column]: ...
+    @property
+    def derived(self) -> Mapping[str, Derived]: ...
+    @property
+    def lookups(self) -> Mapping[str, Lookup]: ...
+
+
+def known_columns(task: HasColumns) -> list[str]:
+    return [*task.columns, *task.derived]
+
+
+def column_type(task: HasColumns, name: str) -> str:
+    """The declared type of a column or derived column."""
+    return task.columns[name].type if name in task.columns else task.derived[name].type
+
+
+def unknown_column(where: str, name: str, task: HasColumns) -> str:
+    known = known_columns(task)
+    return f"{where} reads {name!r}, which is no column.{did_you_mean(name, known)}"
+
+
+def zone_exists(where: str, zone: str) -> Iterator[str]:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = did_you_mean(zone, available_timezones())
+        yield f"{where}: expected an IANA zone such as Europe/Paris, received {zone!r}.{hint}"
+
+
+def duplicates_are_sound(where: str, duplicates: Duplicates, task: HasColumns) -> Iterator[str]:
+    for name in duplicates.same if isinstance(duplicates.same, tuple) else ():
+        if name not in task.columns:
+            yield unknown_column(f"{where}.same", name, task)
+    if duplicates.by is not None and duplicates.by not in task.columns:
+        yield unknown_column(f"{where}.by", duplicates.by, task)
+    if (duplicates.keep == "first") != (duplicates.by is None):
+        yield f"{where}: keep {duplicates.keep!r} {'needs no' if duplicates.by else 'needs a'} `by` column"
+
+
+def columns_are_sound(task: HasColumns) -> Iterator[str]:
+    for name, column in task.columns.items():
+        where = f"columns.{name}"
+        if isinstance(column, CategoryColumn) and column.lookup is not None and column.lookup not in task.lookups:
+            yield f"{where}.lookup: no look-up {column.lookup!r}.{did_you_mean(column.lookup, task.lookups)}"
+        if isinstance(column, NumberColumn):
+            yield from _number_is_sound(where, column, task)
+        if isinstance(column, TextColumn) and column.matches is not None:
+            yield from _pattern_is_sound(f"{where}.matches", column.matches)
+        if isinstance(column, DateColumn):
+            yield from _format_is_sound(f"{where}.format", column.format)
+        if name.startswith("_"):
+            yield f"{where}: a name that starts with _ is kept for medspark's own columns"
+    names: dict[str, str] = {}
+    for name in known_columns(task):
+        other = names.setdefault(name.lower(), name)
+        if other != name:
+            yield f"columns.{name}: {other!r} differs from it in case alone, which Spark does not tell apart"
+    for name, lookup in task.lookups.items():
+        if lookup.entries == {}:
+            yield f"lookups.{name}: expected at least one entry, received none"
+
+
+def _number_is_sound(where: str, column: NumberColumn, task: HasColumns) -> Iterator[str]:
+    if column.units is not None and column.units.column not in task.columns:
+        yield unknown_column(f"{where}.units.column", column.units.column, task)
+    elif column.units is not None and column.units.column in task.columns:
+        if task.columns[column.units.column].type not in ("category", "string"):
+            yield f"{where}.units.column: expected a category or string, received {column.units.column!r}"
+        if column.type != "double":
+            yield f"{where}.units: expected type double, since a conversion makes fractions, received {column.type}"
+        if column.unit is None:
+            yield f"{where}.units: expected `unit` beside it, the unit that all values are brought to"
+        default = column.units.when_missing
+        if default is not None and default not in column.units.to_unit:
+            hint = did_you_mean(default, column.units.to_unit)
+            yield f"{where}.units.when_missing: {default!r} is not in to_unit.{hint}"
+    if column.type == "decimal" and column.scale > column.precision:
+        yield f"{where}: expected scale <= precision, received {column.scale} > {column.precision}"
+
+
+def _pattern_is_sound(where: str, pattern: str) -> Iterator[str]:
+    if "(?P" in pattern or "(?#" in pattern:
+        yield f"{where}: expected a regular expression of Java, received {pattern!r}: it has no (?P and no (?#"
+    try:
+        re.compile(re.sub(r"\\[pP]\{\w+\}", "x", pattern))  # Python knows no \p{L}
+    except re.error as error:
+        yield f"{where}: expected a regular expression, received {pattern!r}: {error}"
+
+
+def _format_is_sound(where: str, pattern: str) -> Iterator[str]:
+    letters = set(re.sub(r"'[^']*'|[^A-Za-z]", "", pattern))
+    if unknown := sorted(letters - set("GyMLdDQqEFahKkHmsSVzOXxZ")):
+        hint = did_you_mean("yyyy-MM-dd", [pattern.replace("Y", "y").replace("D", "d")])
+        says = f"received {pattern!r}: it has no {' and no '.join(unknown)}"
+        yield f"{where}: expected a Spark datetime pattern, {says}.{hint}"
+
+
+def prefixed(where: str, problems: list[str]) -> list[str]:
+    return [f"{where}: {problem}" for problem in problems]
+
+
+def one_of(words: frozenset[str] | set[str]) -> str:
+    return " or ".join(sorted(words))

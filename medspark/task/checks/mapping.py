@@ -1,0 +1,71 @@
+"""Rules of a source mapping."""
+
+from collections.abc import Iterator
+
+from medspark.errors import did_you_mean
+from medspark.schemas import SOURCE_FILE
+from medspark.task.checks.columns import columns_are_sound, duplicates_are_sound, unknown_column, zone_exists
+from medspark.task.event_task import EventTask
+from medspark.task.expressions import problems_of
+from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
+
+_EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
+
+
+def mapping_is_there(task: EventTask) -> Iterator[str]:
+    if task.mapping is None:
+        yield "mapping: expected the mapping itself in the task, received none"
+    else:
+        yield from zone_exists("mapping.timezone", task.mapping.timezone)
+
+
+def tables_are_sound(task: EventTask) -> Iterator[str]:
+    for name, table in task.mapping.tables.items() if task.mapping is not None else ():
+        for problem in _table_problems(table):
+            yield f"mapping.tables.{name}: {problem}"
+
+
+def _table_problems(table: MappedTable) -> Iterator[str]:
+    columns = [*table.columns, SOURCE_FILE]
+    known = [*columns, *table.derived]
+    if table.subject not in known:
+        yield unknown_column("subject", table.subject, table)
+    yield from columns_are_sound(table)
+    yield from (unknown_column("absent", name, table) for name in table.absent if name not in table.columns)
+    for name, lookup in table.lookups.items():
+        if lookup.path is not None:
+            yield f"lookups.{name}: expected entries, received a path; a mapping reads no file beside its tables"
+    for name, derived in table.derived.items():
+        yield from (f"derived.{name}: {problem}" for problem in problems_of(derived.expression, columns))
+        if name in table.columns:
+            yield f"derived.{name}: a column has this name already"
+    for check in table.checks:
+        yield from (f"checks.{check.name}: {problem}" for problem in problems_of(check.expect, table.columns))
+    for skip in table.skip:
+        yield from (f"skip.{skip.name}: {problem}" for problem in problems_of(skip.when, known))
+    if table.duplicates is not None:
+        yield from duplicates_are_sound("duplicates", table.duplicates, table)
+    for at, event in enumerate(table.events):
+        yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
+
+
+def _event_problems(event: EventRule, known: list[str]) -> Iterator[str]:
+    for pattern in event.code:
+        for name in PLACEHOLDER.findall(pattern):
+            if name not in known:
+                yield f"code {pattern!r} names {name!r}, which is no column.{did_you_mean(name, known)}"
+    for part in _EXPRESSIONS:
+        expression = getattr(event, part)
+        if expression is not None:
+            yield from (f"{part}: {problem}" for problem in problems_of(expression, known))
+
+
+def values_have_units(task: EventTask) -> Iterator[str]:
+    for code, rule in task.mapping.values.items() if task.mapping is not None else ():
+        if rule.to_unit and rule.unit is None:
+            yield f"mapping.values.{code}: expected `unit` beside to_unit, the unit that all numbers are brought to"
+        if rule.unit is not None and not rule.to_unit:
+            yield f"mapping.values.{code}: expected `to_unit` beside unit, the conversions into it"
+        if rule.when_missing is not None and rule.when_missing not in rule.to_unit:
+            hint = did_you_mean(rule.when_missing, rule.to_unit)
+            yield f"mapping.values.{code}.when_missing: {rule.when_missing!r} is not in to_unit.{hint}"

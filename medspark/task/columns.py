@@ -1,0 +1,101 @@
+"""The kinds of column of a raw table, each with its rules."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from medspark.task.base import Closed, Range
+
+Action = Literal["set_aside", "missing", "fail"]
+"""What a violation does: quarantine the row, empty the value and count it, or end the run."""
+
+
+class Scale(Closed):
+    """A linear conversion: value * factor + offset."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_factor(cls, value: Any) -> Any:
+        return {"factor": value} if isinstance(value, int | float) else value
+
+
+class Units(Closed):
+    """How a column that mixes units is brought to one: the column that names each row's unit, and the conversions."""
+
+    column: str
+    to_unit: dict[str, Scale] = Field(min_length=1)
+    when_missing: str | None = None
+    """The unit of a row that names none; without it such a row breaks the rule."""
+
+
+class ColumnBase(Closed):
+    missing: tuple[str, ...] = ()
+    """Spellings of a missing value, besides the source's and the empty one; compared exactly."""
+    required: bool = False
+    otherwise: Action = "set_aside"
+    """What happens to a value that cannot be read as the type, or breaks a rule of this column."""
+
+
+class NumberColumn(ColumnBase):
+    type: Literal["long", "integer", "double", "decimal"]
+    unit: str | None = None
+    range: Range | None = None
+    units: Units | None = None
+    precision: int = Field(default=18, ge=1, le=38)
+    scale: int = Field(default=4, ge=0, le=38)
+
+
+class IntervalColumn(ColumnBase):
+    """Text such as "[70-80)", read as the middle of the interval."""
+
+    type: Literal["interval"]
+    unit: str | None = None
+    range: Range | None = None
+
+
+class BooleanColumn(ColumnBase):
+    type: Literal["boolean"]
+    true_values: tuple[str, ...] = ("true",)
+    false_values: tuple[str, ...] = ("false",)
+
+
+class CategoryColumn(ColumnBase):
+    type: Literal["category"]
+    levels: tuple[str, ...] | None = None
+    lookup: str | None = None
+    """A look-up table of this task: its value takes the code's place."""
+
+
+class TextColumn(ColumnBase):
+    type: Literal["string"]
+    matches: str | None = None
+    """A regular expression (Java's) that the whole value must match."""
+
+
+class CodeColumn(ColumnBase):
+    type: Literal["code"]
+    system: Literal["ICD9CM", "ICD10CM"]
+    roll_up: Literal["none", "category"] = "none"
+
+
+_ZONE_LETTERS = frozenset("XxZzVO")
+
+
+class DateColumn(ColumnBase):
+    type: Literal["date", "timestamp"]
+    format: str
+    """A Spark datetime pattern, such as yyyy-MM-dd or yyyy-MM-dd HH:mm:ss."""
+
+    @property
+    def has_zone(self) -> bool:
+        """Whether the pattern, its quoted text aside, holds a time zone or an offset."""
+        return bool(set("".join(self.format.split("'")[::2])) & _ZONE_LETTERS)
+
+
+Column = Annotated[
+    NumberColumn | IntervalColumn | BooleanColumn | CategoryColumn | TextColumn | CodeColumn | DateColumn,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,166 @@
+"""What the network sees: of a table its columns, of a history its windows. No Spark here."""
+
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from medspark.task.base import Closed, Name
+
+
+class NumericFeature(Closed):
+    column: str
+    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
+    impute: Literal["mean", "median", "zero"] | float = "median"
+    missing_indicator: bool = False
+
+
+class CategoricalFeature(Closed):
+    column: str
+    at_least: int = Field(default=20, ge=1)
+    """Levels rarer than this in the training split are read as unknown."""
+
+
+class CodesFeature(Closed):
+    columns: tuple[str, ...] = Field(min_length=1, alias="from")
+    at_least: int = Field(default=20, ge=1)
+
+
+def _short_form(value: Any) -> Any:
+    """A feature without settings of its own may be written as its column's name."""
+    return {"column": value} if isinstance(value, str) else value
+
+
+class Features(Closed):
+    numeric: tuple[Annotated[NumericFeature, BeforeValidator(_short_form)], ...] = ()
+    categorical: tuple[Annotated[CategoricalFeature, BeforeValidator(_short_form)], ...] = ()
+    codes: dict[Name, CodesFeature] = Field(default_factory=dict)
+
+    def columns(self) -> list[str]:
+        """Every column that a feature reads, once, in the order of the task file."""
+        names = [numeric.column for numeric in self.numeric]
+        names += [categorical.column for categorical in self.categorical]
+        names += [column for codes in self.codes.values() for column in codes.columns]
+        return list(dict.fromkeys(names))
+
+
+HOURS_A_DAY = 24.0
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, int | float) else value
+
+
+class Window(Closed):
+    """How far back from the prediction time: days, hours, or, with neither, the whole history."""
+
+    look_back_days: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
+    look_back_hours: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if any(length <= 0 for length in (*self.look_back_days, *self.look_back_hours)):
+            raise ValueError("expected look-backs above 0")
+        return self
+
+    def windows(self) -> dict[str, float | None]:
+        """Hours by the window's name: {"30d": 720.0}; {"all": None} for the whole history."""
+        named = {f"{days:g}d": days * HOURS_A_DAY for days in self.look_back_days}
+        named |= {f"{hours:g}h": hours for hours in self.look_back_hours}
+        return dict(named) or {"all": None}
+
+
+Take = Literal[
+    "count", "present", "time_since", "time_since_first", "last", "first", "mean", "min", "max", "sd", "slope", "change"
+]
+"""Of a code's events in a window: count and present (1) of all; time_since the last and the first one, in hours;
+of those with a number: the last, the first, mean, min, max, sd (population), slope (least squares, a day),
+change (the last less the one before it)."""
+
+
+class CodesGroup(Window):
+    """A bag of the codes seen in a window, each once."""
+
+    of: tuple[str, ...] = Field(min_length=1)
+    """Names of concepts, or first parts of codes that end in "/", such as CONDITION/."""
+    at_least: int = Field(default=20, ge=1)
+    """Codes in fewer training cases than this are unknown."""
+    most: int = Field(default=256, ge=1)
+    """Codes a case that reach the network, the rarest first."""
+
+
+class ValuesGroup(Window):
+    """For each code seen in a window, some numbers."""
+
+    of: tuple[str, ...] = Field(min_length=1)
+    take: tuple[Take, ...] = Field(min_length=1)
+    at_least: int = Field(default=20, ge=1)
+    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
+
+
+class SequenceGroup(Window):
+    """The last events before the prediction time, in their order: code, hours before, number."""
+
+    of: tuple[str, ...] = Field(min_length=1)
+    last: int = Field(ge=1, le=4096)
+    at_least: int = Field(default=20, ge=1)
+
+
+class GridGroup(Closed):
+    """A regular grid of numbers: one row a code, one column a step of time, the last step ends at the prediction."""
+
+    of: tuple[str, ...] = Field(min_length=1)
+    look_back_hours: float = Field(gt=0)
+    every_hours: float = Field(gt=0)
+    take: Literal["mean", "last", "min", "max", "count"] = "mean"
+    at_least: int = Field(default=20, ge=1)
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> Self:
+        if (self.look_back_hours / self.every_hours) % 1:
+            raise ValueError(f"expected look_back_hours in whole steps of {self.every_hours:g}")
+        return self
+
+    @property
+    def steps(self) -> int:
+        return int(self.look_back_hours / self.every_hours)
+
+
+class GroupColumn(NamedTuple):
+    """A column of cases that a group of features fills."""
+
+    name: str
+    kind: Literal["codes", "values", "sequence", "grid"]
+    group: CodesGroup | ValuesGroup | SequenceGroup | GridGroup
+    hours: float | None
+    """How far back; None is the whole history."""
+
+
+def _windowed(
+    name: str, kind: Literal["codes", "values", "sequence"], group: CodesGroup | ValuesGroup | SequenceGroup
+) -> list[GroupColumn]:
+    return [
+        GroupColumn(f"{name}_{window}".replace(".", "_"), kind, group, hours)
+        for window, hours in group.windows().items()
+    ]
+
+
+class EventFeatures(Closed):
+    """What the network sees of a history."""
+
+    demographics: tuple[str, ...] = ()
+    """age, in years, and the demographics that the mapping names."""
+    codes: dict[Name, CodesGroup] = Field(default_factory=dict)
+    values: dict[Name, ValuesGroup] = Field(default_factory=dict)
+    sequences: dict[Name, SequenceGroup] = Field(default_factory=dict)
+    grids: dict[Name, GridGroup] = Field(default_factory=dict)
+
+    def columns(self) -> list[GroupColumn]:
+        """The columns that the groups fill, one for each window: "labs_365d", "history_all", "vitals"."""
+        found = [column for name, group in self.codes.items() for column in _windowed(name, "codes", group)]
+        found += [column for name, group in self.values.items() for column in _windowed(name, "values", group)]
+        found += [column for name, group in self.sequences.items() for column in _windowed(name, "sequence", group)]
+        return found + [GroupColumn(name, "grid", grid, grid.look_back_hours) for name, grid in self.grids.items()]
+
+    def reads(self) -> list[str]:
+        """The concepts and first parts of codes that any group reads, once each."""
+        return list(dict.fromkeys(name for column in self.columns() for name in column.group.of))

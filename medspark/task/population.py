@@ -1,0 +1,138 @@
+"""Who is a case, at what time, and what is predicted of it. No Spark here."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from medspark.task.base import Closed
+
+
+class Concept(Closed):
+    """A set of codes: given ones, those that begin alike, and in OMOP their descendants and what they map to."""
+
+    codes: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    descendants: bool = False
+    """With every descendant, by the mapping's table of ancestors; a code's last part is its concept's id."""
+    mapped: bool = False
+    """With the standard concepts that the given ones map to."""
+    as_one: bool = False
+    """Whether features take its codes for one code, named as the concept."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.codes and not self.prefixes:
+            raise ValueError("expected codes or prefixes, received none")
+        if (self.descendants or self.mapped) and not self.codes:
+            raise ValueError("descendants and mapped are of codes, received none")
+        return self
+
+
+def _as_texts(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class Index(Closed):
+    """The event that makes a patient a case: each patient's first, or every one."""
+
+    event: Annotated[tuple[str, ...], BeforeValidator(_as_texts), Field(min_length=1)]
+    """One concept or several."""
+    take: Literal["first", "every"] = "first"
+
+
+class Snapshot(Closed):
+    """Everybody with an event that was known by then, births, deaths and periods of observation aside, at fixed times;
+    scoring puts its as-of time in their place."""
+
+    at: tuple[str, ...] = Field(min_length=1)
+    """Times such as 2015-01-01T00:00:00, UTC."""
+
+
+class Required(Closed):
+    """A criterion that a case must meet: an event of a concept in the days before its prediction time."""
+
+    name: str
+    had: str
+    within_days: float | None = Field(default=None, gt=0)
+    because: str
+
+
+class Excluded(Closed):
+    """A criterion that takes a case out: an event of a concept before its prediction time."""
+
+    name: str
+    had: str
+    within_days: float | None = Field(default=None, gt=0)
+    """Without it, ever before."""
+    after_index: bool = False
+    """Only events later than the index event: discharged or dead before the prediction time."""
+    because: str
+
+
+class Population(Closed):
+    """Who is a case, and at what time a risk is asked for.
+
+    Every criterion reads what was known at the prediction time, so that scoring at that time decides the same; the
+    index event alone makes its case whenever it became known.
+    """
+
+    index: Index | None = None
+    snapshot: Snapshot | None = None
+    predict_after_hours: float = Field(default=0.0, ge=0)
+    """From the index event to the prediction time."""
+    age_at_least: float | None = Field(default=None, ge=0)
+    age_at_most: float | None = Field(default=None, ge=0)
+    """Years at the prediction time."""
+    history_days: float | None = Field(default=None, gt=0)
+    """Days under observation before the prediction time."""
+    washout_days: float | None = Field(default=None, gt=0)
+    """Days without another index event before this one."""
+    require: tuple[Required, ...] = ()
+    exclude: tuple[Excluded, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.index is None) == (self.snapshot is None):
+            raise ValueError("expected either index or snapshot")
+        if self.snapshot is not None and (self.predict_after_hours or self.washout_days):
+            raise ValueError("predict_after_hours and washout_days are of an index event, received a snapshot")
+        return self
+
+
+class EventOutcome(Closed):
+    """What is predicted: an event of a concept in the time at risk after the prediction time."""
+
+    name: str
+    event: str
+    from_days: float = Field(default=0.0, ge=0)
+    to_days: float | None = Field(default=None, gt=0)
+    """Both ends included; an end left out is the end of what is known. An event at the prediction time itself
+    counts only where `from_days` is 0 and the task leaves events at that time out of the features."""
+    follow_up: Literal["keep_outcomes", "keep_all", "require_full"] = "keep_outcomes"
+    """Patients not observed to the end of the time at risk: kept where the outcome was seen; all kept, without
+    it taken for negative; all left out."""
+    death: Literal["no_outcome", "outcome", "leave_out"] = "no_outcome"
+    """A death after the prediction time, up to the end of the time at risk, without the outcome before it: full
+    follow-up without the outcome; the outcome itself; or a reason to leave the case out. An outcome within a day
+    after the death counts as before it, since deaths are often dates; a death that was not known at the prediction
+    time counts as after it."""
+
+
+class Clock(Closed):
+    """The boundary between what is known and what is not."""
+
+    at_prediction_time: Literal["included", "excluded"] = "included"
+    """Whether an event at the very prediction time is part of the history."""
+
+
+WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died before", "not observed", "history", "age"
+
+FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
+
+
+def to_micros(text: str) -> int:
+    """A time such as 2015-01-01T00:00:00 in microseconds since 1970, UTC unless it has an offset."""
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

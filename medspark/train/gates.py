@@ -1,0 +1,29 @@
+"""What a network must reach to be kept."""
+
+from typing import Any
+
+from medspark.errors import GateError
+from medspark.task.tasks import Task
+
+
+def require_gates(metrics: dict[str, Any], task: Task) -> None:
+    """Refuse a network below the task's gates.
+
+    Raises:
+        GateError: naming each gate and the figure.
+    """
+    found = metrics["test"]["metrics"]
+    refused = []
+    least = task.gates.auroc_at_least
+    auroc, slope = found["auroc"]["value"], found["calibration_slope"]["value"]
+    if least is not None and (auroc is None or auroc < least):
+        refused.append(f"AUROC {auroc if auroc is None else round(auroc, 4)}, expected at least {least}")
+    allowed = task.gates.calibration_slope
+    if allowed is not None and not _within(slope, allowed.low, allowed.high):
+        refused.append(f"calibration slope {slope}, expected {allowed.low} to {allowed.high}")
+    if refused:
+        raise GateError("the network was not kept: " + "; ".join(refused))
+
+
+def _within(value: float | None, low: float | None, high: float | None) -> bool:
+    return value is not None and (low is None or value >= low) and (high is None or value <= high)
