@@ -32,7 +32,7 @@ def context(spark: SparkSession) -> SparkContext:
 @pytest.fixture(scope="session")
 def road(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Made-up stays cleaned, learned and scored: `source`, `lines`, `folder`, `bundle`, `run`."""
-    from roads import walked
+    from support.roads import walked
 
     return walked(spark, tmp_path_factory.mktemp("road"))
 

@@ -1,16 +1,15 @@
 """The README cannot lie: its task file is fine, its commands exist, its figures are printed by what it names."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from support.places import ROOT
 from typer.testing import CliRunner
 
 from medspark.cli import app
 from medspark.task.load import load_task
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

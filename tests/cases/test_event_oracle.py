@@ -1,14 +1,14 @@
 """Cases beside an oracle: plain SQL of DuckDB over the raw tables, written from what the declarations say."""
 
 import math
-from pathlib import Path
 
 import duckdb
-import events
 import pyarrow as pa
 import pytest
-from events import asthma_task, events_table, made_candidates, rows_of
 from hypothesis import given, settings
+from support import events
+from support.events import asthma_task, events_table, made_candidates, rows_of
+from support.places import ROOT
 
 from medspark.cases.criteria import criteria
 from medspark.cases.events import build_candidates
@@ -20,7 +20,7 @@ from medspark.task.load import check_task
 from medspark.task.population import to_micros
 from medspark.task.yaml_text import read_yaml
 
-TASKS = Path(__file__).parents[2] / "conf" / "tasks"
+TASKS = ROOT / "conf" / "tasks"
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 NUMBER = "isfinite(number)"
 

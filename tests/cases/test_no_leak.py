@@ -1,12 +1,12 @@
 """No feature knows the future: whatever happens or becomes known after the prediction time changes nothing."""
 
-import events
 import pyarrow as pa
 import pytest
-from events import MAPPING, asthma_task, events_table, in_days, made_candidates
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
+from support import events
+from support.events import MAPPING, asthma_task, events_table, in_days, made_candidates
 
 from medspark.cases.split import assign_split
 from medspark.task.population import EventOutcome

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from support.places import ROOT
 
 from medspark.errors import TaskError
 from medspark.synth import dirt, flat, omop
@@ -16,7 +17,7 @@ from medspark.synth.write import write_hospital
 from medspark.task.load import load_task
 
 PATIENTS, SEED = 2300, 5
-TASK = Path(__file__).parents[2] / "conf" / "tasks" / "readmission-synthetic.yaml"
+TASK = ROOT / "conf" / "tasks" / "readmission-synthetic.yaml"
 MISSING = ("", "NA", "unknown")
 
 

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from tasks import stays_task
+from support.tasks import stays_task
 
 from medspark.encode.apply import encode_cases, in_training_order
 from medspark.encode.fit.fit import fit_statistics

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyspark
 import pytest
-from roads import stays, write
-from test_cli import ROOT, task_file
+from support.places import ROOT
+from support.roads import stays, write
+from support.tasks import task_file
 
 SUBMIT = Path(pyspark.__file__).parent / "bin" / "spark-submit"
 

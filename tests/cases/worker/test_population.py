@@ -4,7 +4,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from events import MAPPING, UNOBSERVED_MAPPING, asthma_task, day_text, events_table, in_days, made_candidates
+from support.events import MAPPING, UNOBSERVED_MAPPING, asthma_task, day_text, events_table, in_days, made_candidates
 
 INDEXED = {"event": "index", "take": "every"}
 

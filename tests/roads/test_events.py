@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from meds import CodeMetadataSchema, DataSchema, LabelSchema, SubjectSplitSchema
-from roads import new_run
+from support.roads import new_run
 
 from medspark.bundles.bundle import load_bundle
 from medspark.errors import InputError, TaskError

@@ -9,8 +9,8 @@ from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
-from roads import HEADER, new_run, score, walk
-from tasks import STAYS, stays_at, stays_task
+from support.roads import HEADER, new_run, score, walk
+from support.tasks import STAYS, stays_at, stays_task
 
 from medspark.bundles.bundle import load_bundle
 from medspark.clean.lookups import freeze_lookups

@@ -17,8 +17,9 @@ from typing import Any
 
 import pyspark
 import pytest
-from postgres import PASSWORD, USER, Server, binaries, started
 from pyspark.sql import DataFrame, SparkSession
+from support.places import ROOT
+from support.postgres import PASSWORD, USER, Server, binaries, started
 
 from medspark.errors import InputError, TaskError
 from medspark.privacy.secrets import credentials, shown_url
@@ -564,7 +565,7 @@ def test_under_spark_submit_the_packages_are_those_of_its_line(server: Server, t
         env={
             **os.environ,
             "PYSPARK_PYTHON": sys.executable,
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": str(ROOT),
             "PG_USER": USER,
             "PG_PASSWORD": PASSWORD,
         },

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import PASSWORD, USER, Server, binaries, started
 from pyspark.sql import DataFrame, SparkSession
+from support.places import ROOT
+from support.postgres import PASSWORD, USER, Server, binaries, started
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 TABLES = (
     "person",
     "observation_period",

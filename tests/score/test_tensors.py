@@ -8,8 +8,8 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from roads import new_run, score, scores_of, stays, walk, write
-from tasks import STAYS, stays_at
+from support.roads import new_run, score, scores_of, stays, walk, write
+from support.tasks import STAYS, stays_at
 
 from medspark.bundles.bundle import load_bundle
 from medspark.commands import is_left_to_workers

@@ -1,5 +1,5 @@
 from chispa import assert_df_equality
-from tasks import stays_task
+from support.tasks import stays_task
 
 from medspark.cases.attrition import count_attrition, count_cases
 from medspark.cases.table import build_cases, mark_excluded

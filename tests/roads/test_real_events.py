@@ -7,9 +7,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from support.places import ROOT
 
 pytestmark = [pytest.mark.data, pytest.mark.integration]
-ROOT = Path(__file__).parents[1]
 MEDSPARK = Path(sys.executable).with_name("medspark")
 
 

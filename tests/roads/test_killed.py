@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pyspark
 import pytest
 from processes import WORKER, family, runs
-from roads import new_run, receipt_in
+from support.places import ROOT
+from support.roads import new_run, receipt_in
 
 from medspark.bundles.bundle import load_bundle
 from medspark.stages import encode_stage
@@ -26,7 +27,6 @@ from medspark.store.tables import publish
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parent.parent
 FILES = 200
 
 

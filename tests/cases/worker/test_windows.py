@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from events import asthma_task, made_candidates
+from support.events import asthma_task, made_candidates
 
 from medspark.cases.worker import windows as aggregates
 

@@ -5,13 +5,13 @@ import math
 import random
 
 from rich.console import Console
-from tasks import STAYS, stays_at
 
 from medspark.bundles.bundle import load_bundle
 from medspark.runs.receipt import Receipt, new_run_id
 from medspark.stages import Run, clean_stage, features_stage, score_stage
 from medspark.stages.train import train_stage
 from medspark.store.tables import read_table
+from support.tasks import STAYS, stays_at
 
 HEADER = ",".join(STAYS["columns"])
 

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+from support.places import ROOT
 
 from medspark.errors import TaskError
 from medspark.task.load import load_task
@@ -11,7 +12,7 @@ from medspark.task.table_task import TableTask
 from medspark.task.tasks import dump_task
 from medspark.task.yaml_text import read_yaml
 
-TASKS = sorted((Path(__file__).parents[1] / "conf" / "tasks").glob("*.yaml"))
+TASKS = sorted((ROOT / "conf" / "tasks").glob("*.yaml"))
 
 
 def yaml_of(tmp_path: Path, text: str) -> dict[str, object]:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from clusters import HERE, HOME, JARS, Hadoop, NotHereError, bare_environment, hadoop, standalone
 from pyspark.sql import SparkSession
-from roads import new_run
+from support.clusters import HERE, HOME, JARS, Hadoop, NotHereError, bare_environment, hadoop, standalone
+from support.places import ROOT
+from support.roads import new_run
 
 from medspark.bundles.bundle import load_bundle
 from medspark.deploy.pack import pack
@@ -28,7 +29,6 @@ from medspark.store.tables import table_path
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parent.parent
 SMALL = {"spark.driver.memory": "1g", "spark.executor.memory": "512m", "spark.executor.cores": "1"}
 """The memory of these clusters."""
 

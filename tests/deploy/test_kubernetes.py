@@ -1,16 +1,15 @@
 """What can be known of conf/spark/kubernetes without a cluster: fields, types, paths, versions and arguments."""
 
 import re
-from pathlib import Path
 
 import pytest
 import typer.main
 import yaml
 from jsonschema import Draft202012Validator
+from support.places import ROOT
 
 from medspark.cli import app
 
-ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "conf" / "spark" / "kubernetes"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 

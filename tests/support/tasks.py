@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 
+import yaml
+
 from medspark.task.load import check_task
 
 STAYS = {
@@ -42,3 +44,11 @@ def stays_task(**changes):
 def stays_at(path, **changes):
     """The same, reading the file at `path`."""
     return stays_task(source={**STAYS["source"], "path": str(path), **changes.pop("source", {})}, **changes)
+
+
+def task_file(folder, source, **changes):
+    path = folder / "stays.yaml"
+    path.write_text(
+        yaml.safe_dump(sort_keys=False, data={**STAYS, "source": {**STAYS["source"], "path": str(source)}, **changes})
+    )
+    return path

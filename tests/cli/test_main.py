@@ -4,14 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
-from roads import stays, write
-from tasks import STAYS
-
-ROOT = Path(__file__).parent.parent
+from support.places import ROOT
+from support.roads import stays, write
+from support.tasks import task_file
 
 
 def medspark(*arguments, **environment):
@@ -22,14 +20,6 @@ def medspark(*arguments, **environment):
         cwd=ROOT,
         env={**os.environ, "MEDSPARK_DATA": "data", "MEDSPARK_SYNTH": "synth", "CINC2012": "stays", **environment},
     )
-
-
-def task_file(folder, source, **changes):
-    path = folder / "stays.yaml"
-    path.write_text(
-        yaml.safe_dump(sort_keys=False, data={**STAYS, "source": {**STAYS["source"], "path": str(source)}, **changes})
-    )
-    return path
 
 
 def test_check_says_that_a_task_is_fine():

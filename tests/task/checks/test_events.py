@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import ROOT
 
 from medspark.errors import TaskError
 from medspark.task.checks.events import EVENT_RULES
@@ -15,7 +16,7 @@ from medspark.task.mapping import Mapping
 from medspark.task.tasks import dump_task
 from medspark.task.yaml_text import read_yaml
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 PLACES = {"MEDSPARK_DATA": "/data", "MEDSPARK_SYNTH": "/synth", "CINC2012": "/cinc2012"}
 
 SOUND: dict[str, Any] = {

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from events import asthma_task
 from pyspark.sql import SparkSession
+from support.events import asthma_task
 
 from medspark.errors import InputError
 from medspark.events.concepts import freeze_concepts, id_of

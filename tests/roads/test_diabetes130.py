@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from roads import new_run
+from support.places import ROOT
+from support.roads import new_run
 
 from medspark.bundles.bundle import load_bundle
 from medspark.stages import clean_stage, features_stage, score_stage
@@ -20,7 +21,7 @@ def walked(spark, data, tmp_path_factory):
     """The store, the frozen task and the run after clean and features."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDSPARK_DATA", str(data))
-        task = load_task(Path(__file__).parent.parent / "conf" / "tasks" / "readmission-diabetes130.yaml")
+        task = load_task(ROOT / "conf" / "tasks" / "readmission-diabetes130.yaml")
     run = new_run(spark, tmp_path_factory.mktemp("diabetes130"))
     frozen = clean_stage(run, task)
     features_stage(run, frozen)

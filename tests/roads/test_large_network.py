@@ -9,15 +9,15 @@ from pathlib import Path
 import pyspark
 import pytest
 from processes import peak_of_workers
-from roads import receipt_in, scores_of, stays, walk, write
-from tasks import stays_at
+from support.places import ROOT
+from support.roads import receipt_in, scores_of, stays, walk, write
+from support.tasks import stays_at
 
 from medspark.bundles.bundle import LITERT, load_bundle
 from medspark.score.worker.engine import ROWS
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parent.parent
 MB = 2**20
 WITHOUT_NETWORK = 250 * MB
 """What a worker takes beside its network: Python, numpy, pyarrow, LiteRT and some batches."""

@@ -1,0 +1,1 @@
+"""What tests share: made-up histories and tasks, whole roads, clusters and databases."""
