@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support.places import ROOT
 from support.roads import stays, write
-from support.tasks import task_file
+from support.tasks import STAYS, task_file
 
 
 def medspark(*arguments, **environment):
