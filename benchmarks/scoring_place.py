@@ -19,9 +19,9 @@ INPUTS = ("numeric", "categories", "codes_diagnoses")
 def prepare(place: Path, inputs: str, rows: int) -> None:
     """A bundle, and a store with its tensors as `medspark encode` writes them."""
     from medspark.bundles.bundle import load_bundle
+    from medspark.score.serve import statistics_digest
     from medspark.spark.session import start_session
-    from medspark.stages.tensors import statistics_digest
-    from medspark.store.facts import write_facts
+    from medspark.store.facts import TensorsFacts, write_facts
     from medspark.store.tables import publish
 
     shutil.rmtree(place, ignore_errors=True)
@@ -32,7 +32,7 @@ def prepare(place: Path, inputs: str, rows: int) -> None:
     version = "benchmark"
     tensors = str(place / "store" / "tensors" / version)
     write_tensors(spark, tensors, made_statistics(inputs), rows)
-    facts = {"statistics": statistics_digest(bundle), "rows": rows, "fingerprint": version}
+    facts = TensorsFacts(statistics_digest(bundle), rows, version)
     write_facts(spark.sparkContext, tensors, facts)
     publish(spark.sparkContext, str(place / "store"), ["tensors"], version)
     (place / "ready").touch()

@@ -32,8 +32,9 @@ def medspark(reader: str) -> Callable[[Path, int], Callable[[Path], str]]:
 
         from medspark.bundles.bundle import load_bundle
         from medspark.runs.receipt import Receipt
+        from medspark.runs.run import Run
         from medspark.spark.session import start_context
-        from medspark.stages import Run, score_tensors_stage
+        from medspark.stages.score import score_tensors_stage
 
         context = start_context("medspark", light=reader == "auto")
         quiet = Console(quiet=True)

@@ -2,7 +2,7 @@
 
 import sys
 
-from medspark.cli import app
+from medspark.cli.main import app
 
 if __name__ == "__main__":
     app(args=["train", *sys.argv[1:]], prog_name="medspark")

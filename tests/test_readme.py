@@ -7,7 +7,7 @@ import yaml
 from support.places import ROOT
 from typer.testing import CliRunner
 
-from medspark.cli import app
+from medspark.cli.main import app
 from medspark.task.load import load_task
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,22 +1,12 @@
 """How many each criterion took out, and how many cases each split has."""
 
-from typing import Any, NamedTuple
-
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from medspark.cases.criteria import Criterion
 from medspark.schemas import EXCLUDED, LABEL, SPLIT, SUBJECT_ID
+from medspark.store.facts import Attrition, SplitCounts
 from medspark.task.table_task import TableTask
-
-
-class Attrition(NamedTuple):
-    """One criterion: how many cases it removed, of those that the ones before it left, and how many remain."""
-
-    criterion: str
-    because: str
-    removed: int
-    remaining: int
 
 
 def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
@@ -31,7 +21,7 @@ def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
     return rows
 
 
-def count_cases(cases: DataFrame) -> dict[str, dict[str, Any]]:
+def count_cases(cases: DataFrame) -> dict[str, SplitCounts]:
     """For each split its cases, those with the outcome, and those whose outcome is unknown, in one job."""
     rows = (
         cases.groupBy(SPLIT)
@@ -43,7 +33,7 @@ def count_cases(cases: DataFrame) -> dict[str, dict[str, Any]]:
         )
         .collect()
     )
-    return {row[SPLIT]: {key: row[key] for key in ("cases", "subjects", "positives", "unknown")} for row in rows}
+    return {row[SPLIT]: SplitCounts(row["cases"], row["subjects"], row["positives"], row["unknown"]) for row in rows}
 
 
 CANDIDATES = "candidates"

@@ -1,21 +1,21 @@
-"""What a source comes to at a time."""
+"""What a source comes to at a time, before any of it is scored or encoded."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 
+from medspark.store.facts import EventCounts, SourceRead, TableCounts
+
 
 class Eligible(NamedTuple):
-    """What a source comes to at a time: its eligible cases, and every other row with a reason."""
+    """The eligible cases of a source at a time, and every other row with a reason."""
 
     cases: DataFrame
     excluded: DataFrame
     """`case_id`, `subject_id`, `file`, `line`, `reason` of cases that a criterion takes out."""
     quarantine: DataFrame
-    fingerprint: str
-    inputs: dict[str, Any]
-    """Where the source lies and what it is, for the receipt."""
-    counts: dict[str, Any]
+    read: SourceRead
+    counts: TableCounts | EventCounts
     expected: Callable[[], int]
     """How many cases and rejected rows there must be in all."""

@@ -19,20 +19,9 @@ from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files, source_files
 from medspark.sources.read import text_rows, typed_rows
 from medspark.sources.survey import Survey
+from medspark.store.facts import TableCounts
 from medspark.task.checks.table import outcome_columns
 from medspark.task.table_task import TableTask
-
-
-class Counts(NamedTuple):
-    """What became of the source's rows: rows_in = records + the quarantined + duplicates, or the run fails."""
-
-    rows_in: int
-    blank_lines: int
-    records: int
-    quarantined: dict[str, int]
-    duplicates: int
-    set_missing: dict[str, int]
-    repaired: int
 
 
 class Cleaned(NamedTuple):
@@ -40,7 +29,7 @@ class Cleaned(NamedTuple):
 
     records: DataFrame
     quarantine: DataFrame
-    counts: Counts
+    counts: TableCounts
     fingerprint: str
     files: list[str]
     kept: DataFrame
@@ -93,7 +82,7 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
     )
 
 
-def _count(survey: Survey, found: list[Any]) -> Counts:
+def _count(survey: Survey, found: list[Any]) -> TableCounts:
     quarantined: Counter[str] = Counter()
     set_missing: Counter[str] = Counter()
     status: Counter[str] = Counter()
@@ -104,7 +93,7 @@ def _count(survey: Survey, found: list[Any]) -> Counts:
         if row[STATUS] == KEPT:
             for rule in filter(None, row[EMPTIED].split(BETWEEN)):
                 set_missing[rule] += row["count"]
-    return Counts(
+    return TableCounts(
         rows_in=survey.rows,
         blank_lines=survey.blank,
         records=status[KEPT],
@@ -122,7 +111,7 @@ def _count_repairs(repairs: DataFrame | None) -> tuple[int, int]:
     return repairs.count(), repairs.select(FILE, LINE, DIGEST).distinct().count()
 
 
-def _require_whole(counts: Counts, repairs: DataFrame | None) -> None:
+def _require_whole(counts: TableCounts, repairs: DataFrame | None) -> None:
     aside = sum(counts.quarantined.values())
     asked, each = _count_repairs(repairs)
     if not asked == each == counts.repaired:

@@ -12,21 +12,8 @@ from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
 from medspark.schemas import REPAIRED
 from medspark.sources.survey import Survey
+from medspark.store.facts import EventCounts, MappedCounts
 from medspark.task.raw_table import RawTable
-
-
-class TableCounts(NamedTuple):
-    """What became of one table's rows: rows_in = with_events + the non-events + the quarantined + duplicates."""
-
-    rows_in: int
-    blank_lines: int
-    with_events: int
-    events: int
-    non_events: dict[str, int]
-    quarantined: dict[str, int]
-    duplicates: int
-    set_missing: dict[str, int]
-    repaired: int
 
 
 class JudgedTable(NamedTuple):
@@ -38,7 +25,7 @@ class JudgedTable(NamedTuple):
 
 
 class FoundRows(NamedTuple):
-    counts: TableCounts
+    counts: MappedCounts
     failed: dict[str, int]
 
 
@@ -78,7 +65,7 @@ def _table_counts(survey: Survey, rows: list[Any]) -> FoundRows:
             ruled[EMPTIED].update({rule: row["rows"] for rule in row[EMPTIED].split(BETWEEN) if rule})
         ruled[FAILED].update({rule: row["rows"] for rule in row[FAILED].split(BETWEEN) if rule})
     sorted_rules = {key: dict(sorted(rules.items())) for key, rules in ruled.items()}
-    counts = TableCounts(
+    counts = MappedCounts(
         rows_in=survey.rows,
         blank_lines=survey.blank,
         with_events=status[KEPT],
@@ -114,3 +101,18 @@ def require_sound(found: dict[str, FoundRows], tables: list[JudgedTable], repair
 def with_rows(tables: list[JudgedTable]) -> list[JudgedTable]:
     """The tables that have rows, one at least: each one in a query costs a compilation, an empty one too."""
     return [table for table in tables if table.survey.rows] or tables[:1]
+
+
+def total_counts(tables: dict[str, MappedCounts]) -> EventCounts:
+    """The counts of all tables together, and of each; a rule is named with its table."""
+    return EventCounts(
+        rows_in=sum(table.rows_in for table in tables.values()),
+        blank_lines=sum(table.blank_lines for table in tables.values()),
+        with_events=sum(table.with_events for table in tables.values()),
+        non_events=sum(sum(table.non_events.values()) for table in tables.values()),
+        records=sum(table.events for table in tables.values()),
+        quarantined={f"{name}, {rule}": n for name, table in tables.items() for rule, n in table.quarantined.items()},
+        duplicates=sum(table.duplicates for table in tables.values()),
+        set_missing={f"{name}, {rule}": n for name, table in tables.items() for rule, n in table.set_missing.items()},
+        tables=tables,
+    )

@@ -17,7 +17,7 @@ from medspark.clean.judge import COPY, KEPT, QUARANTINED, SET_ASIDE, STATUS, mar
 from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
-from medspark.events.count import FoundRows, JudgedTable, TableCounts, count_rows, require_sound, with_rows
+from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
 from medspark.schemas import EVENT_COLUMNS, SUBJECT_ID
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import OpenSource
@@ -25,6 +25,7 @@ from medspark.sources.failures import expressions_hold, readable
 from medspark.sources.files import require_whole_files, source_files
 from medspark.sources.read import judge_typed, text_rows, typed_rows
 from medspark.sources.survey import survey_typed
+from medspark.store.facts import MappedCounts
 from medspark.store.files import list_files
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
@@ -38,7 +39,7 @@ class Events(NamedTuple):
 
     records: DataFrame
     quarantine: DataFrame
-    counts: dict[str, TableCounts]
+    counts: dict[str, MappedCounts]
     fingerprint: str
     files: int
 

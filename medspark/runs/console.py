@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,12 +73,17 @@ def spark_progress(console: Console, context: SparkContext, title: str) -> Itera
 
 
 @contextmanager
-def epoch_progress(console: Console, epochs: int) -> Iterator[Progress]:
-    """A bar of epochs; the caller updates task 0."""
+def epoch_progress(console: Console, epochs: int) -> Iterator[Callable[[int, dict[str, float]], None]]:
+    """A bar of epochs while the block runs; what it gives is called after each with its number and its losses."""
     bar = _bar(console)
-    bar.add_task("training", total=epochs)
+    shown = bar.add_task("training", total=epochs)
+
+    def tell(epoch: int, losses: dict[str, float]) -> None:
+        loss = losses["val_mean_logit_loss"]
+        bar.update(shown, completed=epoch, description=f"training, validation loss {loss:.4f}")
+
     with bar:
-        yield bar
+        yield tell
 
 
 def _bar(console: Console) -> Progress:

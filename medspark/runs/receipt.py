@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PACKAGES: Final = (
     "medspark",
@@ -55,11 +58,13 @@ class Receipt:
     arguments: dict[str, Any]
     started_at: str = field(default_factory=now)
     versions: dict[str, str] = field(default_factory=lambda: dict(package_versions()))
-    inputs: dict[str, Any] = field(default_factory=dict)
-    counts: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, "DataclassInstance"] = field(default_factory=dict)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     bundle_id: str | None = None
+    version: str | None = None
+    """Of the tables that the run made, or found made, where it is not the run's own id: of scores their `run_id`."""
     error: str | None = None
     exit_code: int | None = None
 
@@ -71,6 +76,10 @@ class Receipt:
             yield
         finally:
             self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
+
+    def count(self, stage: str, *counts: "DataclassInstance") -> None:
+        """Note what a stage counted: dataclasses, whose fields stand beside one another."""
+        self.counts[stage] = {name: value for part in counts for name, value in asdict(part).items()}
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, default=str)

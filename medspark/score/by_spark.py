@@ -1,32 +1,37 @@
-"""Score a Spark frame of cases or of tensors, through Spark's own reader."""
+"""Scores of cases, or tensors, that Spark reads and Spark writes."""
 
-from __future__ import annotations
-
-import json
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark import Accumulator, SparkFiles, TaskContext
+from pyspark import Accumulator
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
 
-from medspark.schemas import LOGIT, PROBABILITY, REASON, RISK_BAND, quoted
+from medspark.runs.receipt import now
+from medspark.schemas import (
+    BUNDLE_ID,
+    CASE_ID,
+    FILE,
+    LINE,
+    LOGIT,
+    PROBABILITY,
+    REASON,
+    REJECTED,
+    REJECTED_COLUMNS,
+    RISK_BAND,
+    RUN_ID,
+    SCORE_COLUMNS,
+    SCORED_AT,
+    SCORES,
+    quoted,
+)
+from medspark.score.publish import Scoring, Written
+from medspark.score.serve import located
 from medspark.score.worker.engine import loads
-from medspark.score.worker.pieces import Piece, Sink, write_piece
-from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, predict_batches, statistics_of
-from medspark.score.worker.row_groups import batch_rows
-from medspark.spark.session import batches_of
+from medspark.score.worker.predict import KEYS, Served, columns_read, predict_batches
+from medspark.store.tables import append_version, finished_rows, write_version
 
-if TYPE_CHECKING:  # a worker need not import all of Spark's SQL to find the network's file
-    from pyspark.sql import DataFrame
-
-
-def located(served: Served) -> Served:
-    """The same with the path that the network's file has on this executor."""
-    if Path(served.network).is_absolute():
-        return served
-    return served._replace(network=SparkFiles.get(served.network))
+UNSCORED = "unscored"
 
 
 def predict_cases(cases: DataFrame, served: Served, loaded: Accumulator[int] | None = None) -> DataFrame:
@@ -51,28 +56,46 @@ def predict_cases(cases: DataFrame, served: Served, loaded: Accumulator[int] | N
     return cases.select(*map(quoted, [*KEYS, *columns_read(served)])).mapInArrow(predict, schema)
 
 
-def score_to_pieces(cases: DataFrame, served: Served, sink: Sink) -> list[Piece]:
-    """Score each case, or row of tensors, and let the workers write their answers: one piece for each Spark task.
-
-    A task that is tried again writes the same file again.
+def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | None) -> Written:
+    """Write what is scored, and what is not with the rest's reasons, into the versions of a scoring run.
 
     Args:
-        cases, served: as `predict_cases` has them.
-        sink: where every worker can write.
+        scoring: where to.
+        cases: the eligible ones, or tensors; those that a stopped run scored are not scored again.
+        rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
     """
-    shared = cases.sparkSession.sparkContext.broadcast((served, sink))
-    job = uuid.uuid4().hex[:16]
+    store, version = scoring.run.store, scoring.version
+    spark = scoring.run.spark
+    finished = finished_rows(spark, store, SCORES, version, CASE_ID)
+    before = finished.count() if finished is not None else 0
+    if finished is not None:
+        cases = cases.join(finished, CASE_ID, "left_anti")
+    loaded, seen = spark.sparkContext.accumulator(0), Observation()
+    predicted = predict_cases(cases, scoring.served, loaded)
+    watched = predicted.observe(seen, F.count_if(F.col(REASON).isNotNull()).alias(UNSCORED))
+    stamps = {
+        RUN_ID: F.lit(version),
+        BUNDLE_ID: F.lit(scoring.bundle.bundle_id),
+        SCORED_AT: F.lit(now()).cast("timestamp"),
+    }
+    scores = watched.where(F.col(REASON).isNull()).withColumns(stamps).select(*SCORE_COLUMNS)
+    written = append_version(scores, store, SCORES, version)
+    if rejected is None:
+        rejected = spark.createDataFrame([], _rejected_type(cases.dtypes))
+    if seen.get.get(UNSCORED):  # rare: they are found a second time rather than all kept
+        unscored = predicted.where(F.col(REASON).isNotNull())
+        places = {RUN_ID: F.lit(version), FILE: F.lit(None).cast("string"), LINE: F.lit(None).cast("bigint")}
+        rejected = rejected.unionByName(unscored.withColumns(places).select(*REJECTED_COLUMNS))
+    reasons = count_by(spark, write_version(rejected, store, REJECTED, version), REASON)
+    return Written(count_by(spark, written, RISK_BAND), reasons, before, loaded.value)
 
-    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        served, sink = shared.value
-        task = TaskContext.get()
-        assert task is not None, "in a Spark task"
-        name = f"part-{job}-{task.partitionId():05}.parquet"
-        piece = write_piece(name, answer_batches(batches, located(served)), sink)
-        if piece is not None:
-            yield pa.RecordBatch.from_pydict({"piece": [json.dumps(piece)]})
 
-    scored = cases.select(*map(quoted, [*KEYS, *columns_read(served)])).mapInArrow(score, "piece string")
-    with batches_of(cases.sparkSession, batch_rows(statistics_of(served)) if served.reads == "tensors" else None):
-        found = scored.collect()
-    return [Piece(*json.loads(row["piece"])) for row in found]
+def count_by(spark: SparkSession, path: str, column: str) -> dict[str, int]:
+    """The rows of a written table by a column's values."""
+    return {row[column]: row["count"] for row in spark.read.parquet(path).groupBy(column).count().collect()}
+
+
+def _rejected_type(dtypes: list[tuple[str, str]]) -> str:
+    """The columns of `rejected` as Spark's types, the keys typed as the cases have them."""
+    types = {RUN_ID: "string", FILE: "string", LINE: "bigint", REASON: "string", **dict(dtypes)}
+    return ", ".join(f"{name} {types[name]}" for name in REJECTED_COLUMNS)

@@ -19,22 +19,18 @@ from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark import __version__
 from medspark.cases.split import assign_split
 from medspark.errors import AccountingError, InputError
-from medspark.runs.receipt import now
-from medspark.runs.run import Run, local_path
+from medspark.runs.receipt import now, package_versions
+from medspark.runs.run import local_path
 from medspark.schemas import (
     AVAILABLE_TIME,
-    CASES,
     CODE,
     ENCOUNTER_ID,
     LABEL,
     NUMERIC_VALUE,
     PREDICTION_TIME,
     PROBABILITY,
-    RECORDS,
-    SCORES,
     SPLIT,
     SUBJECT_ID,
     TEST,
@@ -44,7 +40,6 @@ from medspark.schemas import (
     VALID,
 )
 from medspark.store.files import list_files, rename_only_file, write_text
-from medspark.store.tables import current_version, read_table
 from medspark.task.event_task import EventTask
 
 MEDS_VERSION = "0.4"
@@ -63,44 +58,42 @@ SPLITS = {VALID: "tuning", TEST: "held_out"}
 EVENTS_A_FILE = 5_000_000
 
 
-def export_stage(run: Run, task: EventTask, out: str, threshold: float) -> None:
-    """Write what the store has of a task, whole, into a folder that is empty or absent.
+def write_dataset(
+    records: DataFrame, cases: DataFrame | None, scores: DataFrame | None, task: EventTask, out: str, threshold: float
+) -> dict[str, int]:
+    """Write a store's tables, whole, into a folder that is empty or absent.
 
     Args:
-        run: its store is read.
+        records: the events.
+        cases: whose labels are written; None where there are none.
+        scores: which become predictions; None where there are none.
         task: whose cases and scores these are.
         out: the dataset's folder.
         threshold: the probability from which a prediction is positive.
 
+    Returns:
+        The rows of each part.
+
     Raises:
         InputError: the folder has files, or patients are not whole numbers, as the standard wants them.
     """
-    if list_files(run.context, out):
+    context = records.sparkSession.sparkContext
+    if list_files(context, out):
         raise InputError(f"{out}: expected an empty folder for the dataset, received one with files")
-    records = read_table(run.spark, run.store, RECORDS)
     kind = dict(records.dtypes)[SUBJECT_ID]
     if kind not in ("bigint", "int"):
         raise InputError(f"expected patients told apart by whole numbers, as MEDS has them, received {kind}")
-    with run.receipt.timed("meds"), run.progress("MEDS"):
-        events = records.count()
-        _write_data(records, out, events)
-        codes = records.groupBy(CODE).agg(F.count("*").alias("count"))
-        none = F.lit(None)
-        described = codes.select(
-            CODE, none.cast("string").alias("description"), none.cast("array<string>").alias("parent_codes"), "count"
-        )
-        _one_file(described.orderBy(CODE), f"{out}/metadata/codes.parquet")
-        _one_file(_splits(records, task), f"{out}/metadata/subject_splits.parquet")
-        counts = {"events": events}
-        if current_version(run.context, run.store, CASES) is not None:
-            counts["labels"] = _write(_labels(run), f"{out}/labels/{task.task}")
-        if current_version(run.context, run.store, SCORES) is not None:
-            counts["predictions"] = _write(_predictions(run, threshold), f"{out}/predictions/{task.task}")
-        write_text(run.context, f"{out}/metadata/dataset.json", json.dumps(_about(task), indent=1))
-    run.receipt.counts["meds"] = counts
-    run.receipt.outputs["meds"] = out
-    for name, rows in counts.items():
-        run.say(f"  {name:<12}{rows:>12,}")
+    counts = {"events": records.count()}
+    _write_data(records, out, counts["events"])
+    _one_file(_codes(records), f"{out}/metadata/codes.parquet")
+    _one_file(_splits(records, task), f"{out}/metadata/subject_splits.parquet")
+    labels = _labels(cases) if cases is not None else None
+    if labels is not None:
+        counts["labels"] = _write(labels, f"{out}/labels/{task.task}")
+    if scores is not None:
+        counts["predictions"] = _write(_predictions(scores, labels, threshold), f"{out}/predictions/{task.task}")
+    write_text(context, f"{out}/metadata/dataset.json", json.dumps(_about(task), indent=1))
+    return counts
 
 
 def _write_data(records: DataFrame, out: str, events: int) -> None:
@@ -141,6 +134,12 @@ def _naive(name: str) -> Column:
     return F.col(name).cast("timestamp_ntz").alias(name)
 
 
+def _codes(records: DataFrame) -> DataFrame:
+    none = F.lit(None)
+    described = (none.cast("string").alias("description"), none.cast("array<string>").alias("parent_codes"))
+    return records.groupBy(CODE).agg(F.count("*").alias("count")).select(CODE, *described, "count").orderBy(CODE)
+
+
 def _splits(records: DataFrame, task: EventTask) -> DataFrame:
     subjects = records.select(F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID)).distinct()
     split = assign_split(F.col(SUBJECT_ID), task.split)
@@ -148,23 +147,23 @@ def _splits(records: DataFrame, task: EventTask) -> DataFrame:
     return subjects.select(SUBJECT_ID, named.alias(SPLIT)).orderBy(SUBJECT_ID)
 
 
-def _labels(run: Run) -> DataFrame:
-    known = read_table(run.spark, run.store, CASES).where(F.col(LABEL).isNotNull())
+def _labels(cases: DataFrame) -> DataFrame:
+    known = cases.where(F.col(LABEL).isNotNull())
     return known.select(F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID), _naive(PREDICTION_TIME), LABEL)
 
 
-def _predictions(run: Run, threshold: float) -> DataFrame:
+def _predictions(scores: DataFrame, labels: DataFrame | None, threshold: float) -> DataFrame:
     """Scores by the standard's names; the label where the store's cases have it."""
-    scores = read_table(run.spark, run.store, SCORES).select(
+    named = scores.select(
         F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID),
         _naive(PREDICTION_TIME),
         (F.col(PROBABILITY) >= threshold).alias("predicted_boolean_value"),
         F.col(PROBABILITY).alias("predicted_boolean_probability"),
     )
-    if current_version(run.context, run.store, CASES) is None:
-        labelled = scores.withColumn(LABEL, F.lit(None).cast("boolean"))
+    if labels is None:
+        labelled = named.withColumn(LABEL, F.lit(None).cast("boolean"))
     else:
-        labelled = scores.join(_labels(run), on=[SUBJECT_ID, PREDICTION_TIME], how="left")
+        labelled = named.join(labels, on=[SUBJECT_ID, PREDICTION_TIME], how="left")
     return labelled.select(
         SUBJECT_ID, PREDICTION_TIME, LABEL, "predicted_boolean_value", "predicted_boolean_probability"
     )
@@ -174,7 +173,7 @@ def _about(task: EventTask) -> dict[str, object]:
     return {
         "dataset_name": task.source.mapping,
         "etl_name": "medspark",
-        "etl_version": __version__,
+        "etl_version": package_versions()["medspark"],
         "meds_version": MEDS_VERSION,
         "created_at": now(),
         "other_extension_columns": [UNIT, ENCOUNTER_ID, AVAILABLE_TIME],

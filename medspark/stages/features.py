@@ -1,42 +1,117 @@
-"""The last part of the features stage, whatever the source: write, count and publish cases."""
+"""The features stage: `records` to `cases` and `attrition`."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict, astuple
+from functools import partial
+from typing import NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
 
-from medspark.cases.attrition import Attrition, count_cases
+from medspark.cases.attrition import CANDIDATES, count_attrition, count_cases, observed_attrition
+from medspark.cases.criteria import criteria
+from medspark.cases.events import build_candidates
+from medspark.cases.table import build_cases, mark_excluded
+from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
 from medspark.runs.run import Run
-from medspark.schemas import ATTRITION, CASES
-from medspark.store.facts import write_facts
-from medspark.store.tables import publish, write_version
+from medspark.schemas import ATTRITION, CASES, EXCLUDED, RECORDS
+from medspark.store.facts import (
+    Attrition,
+    CasesFacts,
+    RecordsFacts,
+    case_rules,
+    clean_rules,
+    read_facts,
+    require_rules,
+    write_facts,
+)
+from medspark.store.tables import publish, read_table, table_path, write_version
+from medspark.task.event_task import EventTask
+from medspark.task.table_task import TableTask
+from medspark.task.tasks import Task
 
 
-def publish_cases(run: Run, cases: DataFrame, attrition: Callable[[], list[Attrition]], facts: dict[str, Any]) -> None:
-    """Write the eligible cases and the attrition, which is asked for once they are written.
+class Built(NamedTuple):
+    """The eligible cases, and what each criterion took out, to be asked for once the cases are written."""
+
+    cases: DataFrame
+    attrition: Callable[[], list[Attrition]]
+
+
+def features_stage(run: Run, task: Task) -> None:
+    """`records` to `cases` and `attrition`; the task is frozen.
 
     Raises:
+        InputError: there are no records, or another task file made them.
         AccountingError: more or fewer became cases than are eligible; then nothing is published.
     """
+    with run.receipt.timed("features"), run.progress("features"):
+        facts = require_records(run, task)
+        records = read_table(run.spark, run.store, RECORDS)
+        events = facts.counts.records
+        built = _of_events(records, task, events) if isinstance(task, EventTask) else _of_table(records, task)
+        _publish(run, built, facts, case_rules(task))
+
+
+def require_records(run: Run, task: Task) -> RecordsFacts:
+    """The facts of the current records.
+
+    Raises:
+        InputError: there are none, or another task file made them.
+    """
+    facts = read_facts(run.context, table_path(run.context, run.store, RECORDS), RecordsFacts)
+    require_rules(facts.rules, clean_rules(task), "clean")
+    return facts
+
+
+def require_cases(run: Run, task: Task) -> CasesFacts:
+    """The facts of the current cases.
+
+    Raises:
+        InputError: there are none, or another task file made them.
+    """
+    facts = read_facts(run.context, table_path(run.context, run.store, CASES), CasesFacts)
+    require_rules(facts.rules, clean_rules(task), "clean")
+    require_rules(facts.case_rules, case_rules(task), "features")
+    return facts
+
+
+def _of_table(records: DataFrame, task: TableTask) -> Built:
+    marked = mark_excluded(records, task)
+    return Built(build_cases(marked, task), partial(count_attrition, marked, task))
+
+
+def _of_events(records: DataFrame, task: EventTask, events: int) -> Built:
+    """One shuffle of the events, whatever the features; what is excluded is counted while the cases are written."""
+    found = build_candidates(records, Plan(task, task.mapping), events)
+    reasons = criteria(task, task.mapping, scoring=False)
+    seen = Observation()
+    removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
+    counted = found.observe(seen, F.count("*").alias(CANDIDATES), *removed)
+    cases = counted.where(F.col(EXCLUDED).isNull()).drop(EXCLUDED)
+    return Built(cases, partial(observed_attrition, seen, reasons))
+
+
+def _publish(run: Run, built: Built, facts: RecordsFacts, rules: str) -> None:
     spark = run.spark
-    written = write_version(cases, run.store, CASES, run.version)
-    rows = [row._asdict() for row in attrition()]
+    cases = write_version(built.cases, run.store, CASES, run.version)
+    attrition = built.attrition()
     flow = spark.createDataFrame(
-        [tuple(row.values()) for row in rows],
-        "criterion string, because string, removed bigint, remaining bigint",
+        [astuple(row) for row in attrition], "criterion string, because string, removed bigint, remaining bigint"
     )
     flow_path = write_version(flow.coalesce(1), run.store, ATTRITION, run.version)
-    splits = count_cases(spark.read.parquet(written))
-    eligible = rows[-1]["remaining"]
-    if sum(split["cases"] for split in splits.values()) != eligible:
+    splits = count_cases(spark.read.parquet(cases))
+    eligible = attrition[-1].remaining
+    if sum(split.cases for split in splits.values()) != eligible:
         raise AccountingError(f"{eligible} candidates are eligible, but {splits} became cases")
-    write_facts(run.context, written, {**facts, "attrition": rows, "splits": splits})
+    whole = CasesFacts(facts.rules, facts.fingerprint, facts.counts, rules, attrition, splits)
+    write_facts(run.context, cases, whole)
     publish(run.context, run.store, (CASES, ATTRITION), run.version)
-    run.receipt.counts["features"] = {"attrition": rows, "splits": splits}
-    run.receipt.outputs |= {CASES: written, ATTRITION: flow_path}
-    for row in rows[1:]:
-        run.say(f"  excluded    {row['removed']:>12,}  {row['criterion']}")
+    counts = asdict(whole)
+    run.receipt.counts["features"] = {name: counts[name] for name in ("attrition", "splits")}
+    run.receipt.outputs |= {CASES: cases, ATTRITION: flow_path}
+    for row in attrition[1:]:
+        run.say(f"  excluded    {row.removed:>12,}  {row.criterion}")
     run.say(f"  cases       {eligible:>12,}")
-    positives = sum(split["positives"] for split in splits.values())
-    run.say(f"  outcomes    {positives:>12,}")
+    run.say(f"  outcomes    {sum(split.positives for split in splits.values()):>12,}")

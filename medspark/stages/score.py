@@ -1,242 +1,139 @@
-"""Scoring, whatever the source: predict, write, count and publish."""
-
-import atexit
-import hashlib
-import shutil
-import tempfile
-from pathlib import Path
+"""The score stage: a source, or tensors, and a bundle to `scores` and `rejected`."""
 
 from pyspark import SparkContext
-from pyspark.sql import DataFrame, Observation, SparkSession
-from pyspark.sql import functions as F
 
-from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
-from medspark.cases.eligible import Eligible
-from medspark.errors import AccountingError, TaskError
-from medspark.runs.receipt import now
+from medspark.bundles.bundle import Bundle
+from medspark.errors import InputError, TaskError
 from medspark.runs.run import Run
-from medspark.schemas import (
-    BUNDLE_ID,
-    CASE_ID,
-    FILE,
-    LINE,
-    REASON,
-    REJECTED,
-    REJECTED_COLUMNS,
-    RISK_BAND,
-    RULE,
-    RUN_ID,
-    SCORE_COLUMNS,
-    SCORED_AT,
-    SCORES,
-    SUBJECT_ID,
-)
-from medspark.score.by_spark import predict_cases
-from medspark.score.choose import Asked, choose, counts_of, frame_to_pieces, is_local, sink_of
-from medspark.score.worker.calibration import Calibration
-from medspark.score.worker.predict import Served
-from medspark.store.files import delete, full_path, make_folder
-from medspark.store.tables import append_version, current_version, finished_rows, publish, table_path, write_version
-
-UNSCORED = "unscored"
+from medspark.schemas import SCORES, TENSORS
+from medspark.score.by_workers import read_and_write_by_workers
+from medspark.score.choose import Asked, Chosen, choose
+from medspark.score.publish import Scoring, is_current, publish_scores, rejected_rows
+from medspark.score.serve import score_id, serve, ship, statistics_digest
+from medspark.score.worker.files import names_in
+from medspark.score.write import write_scores
+from medspark.stages.eligible import begin, eligible
+from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
+from medspark.store.files import full_path, make_folder
+from medspark.store.tables import is_parquet, table_path
 
 
-def rejected_rows(found: Eligible, run_id: str) -> DataFrame:
-    """Every row without a case: excluded ones by key, quarantined ones by place; no more of the patient."""
-    types = dict(found.excluded.dtypes)
-    excluded = found.excluded.withColumn(REASON, F.concat(F.lit("excluded: "), REASON))
-    unread = found.quarantine.select(
-        F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
-        F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
-        FILE,
-        LINE,
-        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
-    )
-    return excluded.unionByName(unread).withColumn(RUN_ID, F.lit(run_id)).select(*REJECTED_COLUMNS)
-
-
-def score_id(bundle_id: str, fingerprint: str, as_of: str | None) -> str:
-    """The id of a scoring run, from all that decides its scores."""
-    return hashlib.sha256(f"{bundle_id} {fingerprint} {as_of}".encode()).hexdigest()[:16]
-
-
-def serve(bundle: Bundle, engine: str) -> Served:
-    """What scoring workers need of a bundle, with the engine asked for.
-
-    Raises:
-        TaskError: the bundle has no network for that engine.
-    """
-    has_litert = (bundle.path / LITERT).exists()
-    if engine == "litert" and not has_litert:
-        raise TaskError("--engine", [f"this bundle has no {LITERT}: LiteRT cannot serve its network. Use tensorflow."])
-    use_litert = engine == "litert" or (engine == "auto" and has_litert)
-    name = LITERT if use_litert else KERAS
-    return Served(
-        kind="litert" if use_litert else "tensorflow",
-        network=str((bundle.path / name).resolve()),
-        digest=bundle.manifest["files"][name],
-        statistics=(bundle.path / STATISTICS).read_text(encoding="utf-8"),
-        calibration=Calibration.from_dict(bundle.read_json(CALIBRATION)),
-        bands=bundle.task.risk_bands,
-    )
-
-
-def ship(context: SparkContext, served: Served) -> Served:
-    """Give each executor the network's file, once; workers map it, so those of one machine share its pages."""
-    if is_local(context):
-        return served
-    folder = Path(tempfile.mkdtemp(prefix="medspark-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    source = Path(served.network)
-    # Named by content: the files of a session share one folder
-    named = shutil.copy(source, folder / f"{served.digest}{source.suffix}")
-    context.addFile(str(named))
-    return served._replace(network=Path(named).name)
-
-
-def score_cases(run: Run, bundle: Bundle, found: Eligible, run_id: str, engine: str, writer: Asked) -> None:
-    """Score the eligible cases through Spark and publish them with the rest's reasons."""
-    served = ship(run.context, serve(bundle, engine))
-    run.receipt.counts["score"]["reader"] = {"kind": "spark", "because": "the source is raw: Spark cleans it"}
-    write_scores(run, bundle, found.cases, rejected_rows(found, run_id), served, run_id, found.expected(), writer)
-
-
-def write_scores(
+def score_stage(
     run: Run,
     bundle: Bundle,
-    cases: DataFrame,
-    rejected: DataFrame | None,
-    served: Served,
-    run_id: str,
-    expected: int,
-    writer: Asked,
-) -> None:
-    """Score cases that Spark reads and publish `scores` and `rejected` together.
+    source: str | None,
+    as_of: str | None = None,
+    engine: str = "auto",
+    writer: Asked = "auto",
+) -> str:
+    """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
-    Each Spark task's scores stay once it is done. Where a run that was stopped left some, only the others are scored.
+    The rules and features are the bundle's. The version is made of what decides the scores, so that the same run
+    again finds them there and changes nothing.
 
     Args:
         run: its store is where the scores go.
-        bundle: the network's.
-        cases: the eligible ones with their features, or tensors.
-        rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
-        served: the bundle's network, shipped.
-        run_id: from `score_id`.
-        expected: scores and rejected rows there must be in all.
+        bundle: verified.
+        source: the path that takes the place of the task's; none to read where training read.
+        as_of: a timestamp; what happens later is not known yet.
+        engine: litert, tensorflow, or auto: litert where the bundle has it.
         writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
 
+    Returns:
+        The version of the two tables, which is the `run_id` of their rows.
+
     Raises:
-        TaskError: workers are to write where they cannot.
-        AccountingError: there are more or fewer; then nothing is published.
+        InputError: the source breaks its contract.
+        AccountingError: rows or cases do not add up.
     """
-    make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
-    chosen = choose(run.context, "--writer", writer, [], [full_path(run.context, run.store)])
-    run.receipt.counts["score"]["writer"] = chosen._asdict()
-    write = _write_by_workers if chosen.kind == "workers" else _write_by_spark
-    bands, reasons = write(run, bundle, cases, rejected, served, run_id)
-    publish_scores(run, served, run_id, bands, reasons, expected)
+    with eligible(run, bundle.task, source, as_of) as found:
+        version = begin(run, bundle, found, as_of)
+        if is_current(run, SCORES, version):
+            _tell_scored_before(run, version)
+        else:
+            with run.receipt.timed("score"), run.progress("score"):
+                _note(run, "reader", Chosen("spark", "the source is raw: Spark cleans it"))
+                served = ship(run.context, serve(bundle, engine))
+                scoring = Scoring(run, bundle, served, version, found.expected())
+                write_scores(scoring, found.cases, rejected_rows(found, version), writer)
+    return version
 
 
-Counted = tuple[dict[str, int], dict[str, int]]
-"""Scores by risk band, and rejected rows by reason."""
+def score_tensors_stage(
+    run: Run, bundle: Bundle, source: str, engine: str = "auto", reader: Asked = "auto", writer: Asked = "auto"
+) -> str:
+    """The current tensors of a store, which `encode_stage` wrote, to `scores` and `rejected`.
 
-
-def _write_by_workers(
-    run: Run, bundle: Bundle, cases: DataFrame, rejected: DataFrame | None, served: Served, run_id: str
-) -> Counted:
-    pieces, before = frame_to_pieces(run.spark, cases, served, sink_of(run, bundle, run_id))
-    run.receipt.counts["score"] |= {"scored_before": before, "loads": sum(piece.loads for piece in pieces)}
-    bands, reasons = counts_of(pieces)
-    if rejected is None:
-        return bands, reasons
-    return bands, _reasons(run.spark, append_version(rejected, run.store, REJECTED, run_id))
-
-
-def _write_by_spark(
-    run: Run, bundle: Bundle, cases: DataFrame, rejected: DataFrame | None, served: Served, run_id: str
-) -> Counted:
-    spark = run.spark
-    finished = finished_rows(spark, run.store, SCORES, run_id, CASE_ID)
-    before = finished.count() if finished is not None else 0
-    if finished is not None:
-        cases = cases.join(finished, CASE_ID, "left_anti")
-    loaded, seen = spark.sparkContext.accumulator(0), Observation()
-    predicted = predict_cases(cases, served, loaded)
-    watched = predicted.observe(seen, F.count_if(F.col(REASON).isNotNull()).alias(UNSCORED))
-    stamps = {RUN_ID: F.lit(run_id), BUNDLE_ID: F.lit(bundle.bundle_id), SCORED_AT: F.lit(now()).cast("timestamp")}
-    scores = watched.where(F.col(REASON).isNull()).withColumns(stamps).select(*SCORE_COLUMNS)
-    written = append_version(scores, run.store, SCORES, run_id)
-    if rejected is None:
-        rejected = spark.createDataFrame([], _rejected_type(cases.dtypes))
-    if seen.get.get(UNSCORED):  # rare: they are found a second time rather than all kept
-        unscored = predicted.where(F.col(REASON).isNotNull())
-        places = {RUN_ID: F.lit(run_id), FILE: F.lit(None).cast("string"), LINE: F.lit(None).cast("bigint")}
-        rejected = rejected.unionByName(unscored.withColumns(places).select(*REJECTED_COLUMNS))
-    reasons = _reasons(spark, write_version(rejected, run.store, REJECTED, run_id))
-    found = spark.read.parquet(written).groupBy(RISK_BAND).count().collect()
-    run.receipt.counts["score"] |= {"scored_before": before, "loads": loaded.value}
-    return {row[RISK_BAND]: row["count"] for row in found}, reasons
-
-
-def _reasons(spark: SparkSession, rejected: str) -> dict[str, int]:
-    return {row[REASON]: row["count"] for row in spark.read.parquet(rejected).groupBy(REASON).count().collect()}
-
-
-def _rejected_type(dtypes: list[tuple[str, str]]) -> str:
-    """The columns of `rejected` as Spark's types, the keys typed as the cases have them."""
-    types = {RUN_ID: "string", FILE: "string", LINE: "bigint", REASON: "string", **dict(dtypes)}
-    return ", ".join(f"{name} {types[name]}" for name in REJECTED_COLUMNS)
-
-
-def publish_scores(
-    run: Run, served: Served, run_id: str, bands: dict[str, int], reasons: dict[str, int], expected: int
-) -> None:
-    """Publish `scores` and `rejected`, both written, where they add up.
+    Where nothing stands in the way, workers read the tensors' row groups themselves and write the scores themselves;
+    Spark only says who does what. Otherwise Spark reads and writes. The scores are the same.
 
     Args:
-        run: its store has the two tables.
-        served: the network that scored.
-        run_id: their version.
-        bands: scores by risk band.
-        reasons: rejected rows by reason.
-        expected: how many there must be in all.
+        run: its store is where the scores go.
+        bundle: verified.
+        source: the store that has the tensors.
+        engine: litert, tensorflow, or auto: litert where the bundle has it.
+        reader: workers: each task reads row groups itself, and writes; spark: Spark reads; auto: workers where they
+            can.
+        writer: the same of writing.
+
+    Returns:
+        The version of the two tables, which is the `run_id` of their rows.
 
     Raises:
-        AccountingError: there are more or fewer; then nothing is published.
+        InputError: there are no tensors, or they were encoded by other statistics than the bundle's.
+        TaskError: workers are asked for where they cannot.
+        AccountingError: rows do not add up.
     """
-    scored, rejected = sum(bands.values()), sum(reasons.values())
-    if scored + rejected != expected:
-        delete(run.context, f"{run.store}/{SCORES}/{run_id}")
-        raise AccountingError(
-            f"{expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
+    if (reader, writer) == ("workers", "spark"):
+        raise TaskError("--writer", ["workers who read tensors also write their scores; leave --reader out"])
+    with run.receipt.timed("score"), run.progress("score"):
+        path = full_path(run.context, table_path(run.context, source, TENSORS))
+        facts = _require_encoded_for(run.context, path, bundle)
+        version = score_id(bundle.bundle_id, facts.fingerprint, None)
+        run.receipt.bundle_id, run.receipt.version = bundle.bundle_id, version
+        run.receipt.inputs["tensors"] = TensorsRead(path, facts.fingerprint)
+        run.receipt.counts["score"] = {"rows_in": facts.rows}
+        if is_current(run, SCORES, version):
+            _tell_scored_before(run, version)
+            return version
+        served = ship(run.context, serve(bundle, engine))._replace(reads="tensors")
+        make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
+        _score_tensors(Scoring(run, bundle, served, version, facts.rows), path, reader, writer)
+    for who in ("reader", "writer"):
+        found = run.receipt.counts["score"][who]
+        run.say(f"  {who}      {found['kind']}: {found['because']}")
+    return version
+
+
+def _score_tensors(scoring: Scoring, path: str, reader: Asked, writer: Asked) -> None:
+    run = scoring.run
+    asked = "spark" if writer == "spark" else reader
+    chosen = choose(run.context, "--reader", asked, [path], [full_path(run.context, run.store)])
+    _note(run, "reader", chosen)
+    if chosen.kind == "workers":
+        _note(run, "writer", chosen)
+        files = {f"{path}/{place}": place for place in names_in(path, below=True) if is_parquet(place)}
+        publish_scores(scoring, read_and_write_by_workers(scoring, files))
+    else:
+        write_scores(scoring, run.spark.read.parquet(path), None, writer)
+
+
+def _require_encoded_for(context: SparkContext, path: str, bundle: Bundle) -> TensorsFacts:
+    facts = read_facts(context, path, TensorsFacts)
+    expected = statistics_digest(bundle)
+    if facts.statistics != expected:
+        raise InputError(
+            f"expected tensors encoded by this bundle's statistics ({expected}), received others "
+            f"({facts.statistics}). Run `medspark encode` with this bundle first."
         )
-    publish(run.context, run.store, (REJECTED, SCORES), run_id)
-    bands = dict(sorted(bands.items()))
-    run.receipt.counts["score"] |= {"engine": served.kind, "scored": scored, "bands": bands, "rejected": reasons}
-    run.receipt.outputs |= {name: f"{run.store}/{name}/{run_id}" for name in (SCORES, REJECTED)}
-    _tell_scores(run, bands, reasons, served.kind)
+    return facts
 
 
-def is_scored(run: Run, run_id: str) -> bool:
-    """Whether the same rows were scored by the same bundle before; then the store has the result already."""
-    if current_version(run.context, run.store, SCORES) != run_id:
-        return False
-    run.say(f"These rows were scored by this bundle before; nothing changed: {run.store}/{SCORES}/{run_id}")
-    run.receipt.outputs[SCORES] = table_path(run.context, run.store, SCORES)
-    return True
+def _note(run: Run, who: str, chosen: Chosen) -> None:
+    run.receipt.counts["score"][who] = chosen._asdict()
 
 
-def _tell_scores(run: Run, bands: dict[str, int], reasons: dict[str, int], engine: str) -> None:
-    counts = run.receipt.counts["score"]
-    run.say(f"  rows in     {counts['rows_in']:>12,}")
-    run.say(f"  scored      {sum(bands.values()):>12,}  by {engine}")
-    if counts["scored_before"]:
-        run.say(f"    of them   {counts['scored_before']:>12,}  by a run that was stopped")
-    for band, rows in sorted(bands.items(), key=lambda item: item[1]):
-        run.say(f"    {band:<10}{rows:>12,}")
-    for reason, rows in sorted(reasons.items()):
-        if not reason.startswith("quarantined"):
-            run.say(f"  rejected    {rows:>12,}  {reason}")
-    quarantined = sum(rows for reason, rows in reasons.items() if reason.startswith("quarantined"))
-    if quarantined:
-        run.say(f"  rejected    {quarantined:>12,}  quarantined, by rule in the receipt")
+def _tell_scored_before(run: Run, version: str) -> None:
+    place = f"{run.store}/{SCORES}/{version}"
+    run.say(f"These rows were scored by this bundle before; nothing changed: {place}")
+    run.receipt.outputs[SCORES] = place

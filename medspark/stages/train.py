@@ -1,15 +1,16 @@
-"""The train stage as a command runs it: cases of a store to a bundle in that store."""
+"""The train stage: `cases` to `tensors`, `predictions` and a bundle, on one machine's file system."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from medspark.bundles.bundle import save_bundle
 from medspark.runs.console import epoch_progress
 from medspark.runs.receipt import now
-from medspark.runs.run import local_path
+from medspark.runs.run import Run, local_path
 from medspark.schemas import CASES, PREDICTIONS, TENSORS
-from medspark.stages import Run, require_cases
+from medspark.stages.features import require_cases
 from medspark.store.tables import publish, read_table
 from medspark.task.tasks import Task
 from medspark.train.fill_bundle import fill_bundle
@@ -31,12 +32,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     facts = require_cases(run, task)
     cases = read_table(run.spark, run.store, CASES)
     tensors = f"{run.store}/{TENSORS}/{run.version}"
-    with run.receipt.timed("train"), epoch_progress(run.terminal, task.training.epochs) as bar:
-
-        def progress(epoch: int, logs: dict[str, float]) -> None:
-            loss = logs["val_mean_logit_loss"]
-            bar.update(bar.task_ids[0], completed=epoch, description=f"training, validation loss {loss:.4f}")
-
+    with run.receipt.timed("train"), epoch_progress(run.terminal, task.training.epochs) as progress:
         trained = train_network(cases, task, tensors, progress)
         if with_folds:
             scratch = store / f".folds-{run.version}"
@@ -46,12 +42,12 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     require_gates(trained.metrics, task)
     with run.receipt.timed("bundle"):
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
-        facts |= {"versions": run.receipt.versions, "seconds": run.receipt.seconds, "run_id": run.version}
-        facts["parent"] = None
-        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, tensors, task, facts, now()))
+        about = asdict(facts) | {"versions": run.receipt.versions, "seconds": run.receipt.seconds}
+        about |= {"run_id": run.version, "parent": None}
+        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, tensors, task, about, now()))
         publish(run.context, run.store, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
-    run.receipt.counts["train"] = {"epochs": len(trained.fitted.history), "splits": facts["splits"]}
+    run.receipt.counts["train"] = {"epochs": len(trained.fitted.history), "splits": about["splits"]}
     run.receipt.outputs["bundle"] = str(bundle)
     _tell(run, trained.metrics)
     return bundle

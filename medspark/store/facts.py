@@ -1,10 +1,14 @@
-"""The facts beside each table of a store: what the next stage must know, and the rules that made it."""
+"""The facts beside each table of a store: what the next stage must know, and a digest of the rules that made it, so
+that records cleaned by one task file are never taken for those of another.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Final, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -13,35 +17,201 @@ from medspark.store.files import read_text, write_text
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 
-FACTS = "_facts.json"
+FACTS: Final = "_facts.json"
 
 
-def rules_digest(task: Task, sections: Iterable[str]) -> str:
-    """A digest of some sections of a task; where the source lies is no rule, nor is how events are stored there."""
+# ---------------------------------------------------------------- counts
+
+
+@dataclass(frozen=True)
+class TableCounts:
+    """What became of the rows of a table: rows_in = records + the quarantined + duplicates, or the run fails."""
+
+    rows_in: int
+    blank_lines: int
+    records: int
+    quarantined: dict[str, int]
+    """Rows set aside, by the first rule that each breaks."""
+    duplicates: int
+    set_missing: dict[str, int]
+    """Values set missing, by rule."""
+    repaired: int
+
+
+@dataclass(frozen=True)
+class MappedCounts:
+    """What became of one table of a warehouse: rows_in = with_events + non-events + quarantined + duplicates."""
+
+    rows_in: int
+    blank_lines: int
+    with_events: int
+    events: int
+    non_events: dict[str, int]
+    quarantined: dict[str, int]
+    duplicates: int
+    set_missing: dict[str, int]
+    repaired: int
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """What became of the rows of a warehouse, of all tables together and of each; records are events."""
+
+    rows_in: int
+    blank_lines: int
+    with_events: int
+    non_events: int
+    records: int
+    quarantined: dict[str, int]
+    duplicates: int
+    set_missing: dict[str, int]
+    tables: dict[str, MappedCounts]
+
+
+def rows_quarantined(counts: TableCounts | MappedCounts | EventCounts) -> int:
+    """How many rows the quarantine has: those set aside, and the copies of others."""
+    return sum(counts.quarantined.values()) + counts.duplicates
+
+
+@dataclass(frozen=True)
+class Attrition:
+    """One criterion: how many cases it took out, of those that the ones before it left, and how many remain."""
+
+    criterion: str
+    because: str
+    removed: int
+    remaining: int
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """The cases of one split."""
+
+    cases: int
+    subjects: int
+    positives: int
+    unknown: int
+    """Cases whose outcome is not known."""
+
+
+# ---------------------------------------------------------------- facts
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """Where a source lies and what was read of it."""
+
+    path: str | None
+    files: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class TensorsRead:
+    """Where tensors lie that were scored, and of what they are made."""
+
+    path: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RecordsFacts:
+    """Beside `records`."""
+
+    rules: str
+    """By `clean_rules`."""
+    fingerprint: str
+    """Of the source."""
+    counts: TableCounts | EventCounts
+
+
+@dataclass(frozen=True)
+class CasesFacts(RecordsFacts):
+    """Beside `cases`."""
+
+    case_rules: str
+    """By `case_rules`."""
+    attrition: list[Attrition]
+    splits: dict[str, SplitCounts]
+
+
+@dataclass(frozen=True)
+class TensorsFacts:
+    """Beside `tensors` that `medspark encode` wrote."""
+
+    statistics: str
+    """The digest of the statistics that encoded them."""
+    rows: int
+    fingerprint: str
+    """Of what they are made of: the source, the bundle and the time."""
+    inputs: SourceRead | None = None
+
+
+Facts = TypeVar("Facts", RecordsFacts, CasesFacts, TensorsFacts)
+
+
+def read_facts(context: SparkContext, path: str, kind: type[Facts]) -> Facts:
+    """The facts beside a table's version.
+
+    Raises:
+        InputError: they are not of this kind, as another version of medspark may have written them.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(read_text(context, f"{path}/{FACTS}"))
+    except ValidationError as error:
+        where = ", ".join(dict.fromkeys(str(problem["loc"][0]) for problem in error.errors() if problem["loc"]))
+        raise InputError(
+            f"{path}/{FACTS}: expected {kind.__name__}, received others ({where}). Run the stage that writes it again."
+        ) from None
+
+
+def write_facts(context: SparkContext, path: str, facts: RecordsFacts | TensorsFacts) -> None:
+    write_text(context, f"{path}/{FACTS}", json.dumps(asdict(facts), indent=1))
+
+
+# ---------------------------------------------------------------- rules
+
+
+def clean_rules(task: Task) -> str:
+    """A digest of what decides a task's records."""
+    if isinstance(task, EventTask):
+        return _digest(task, ("source", "mapping"))
+    return _digest(task, ("source", "columns", "derived", "lookups", "checks"))
+
+
+def case_rules(task: Task) -> str:
+    """A digest of what decides, beyond the records, a task's cases."""
+    if isinstance(task, EventTask):
+        return _digest(task, ("concepts", "population", "outcome", "time", "features", "split", "report"))
+    return _digest(task, ("exclude", "outcome", "features", "split", "report"))
+
+
+def _digest(task: Task, sections: Iterable[str]) -> str:
+    """Where the source lies is no rule, nor is how events are stored there."""
     data = task.model_dump(mode="json", include=set(sections))
     for key in ("path", "database", "format") if isinstance(task, EventTask) else ("path",):
         data.get("source", {}).pop(key, None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def read_facts(context: SparkContext, path: str) -> dict[str, Any]:
-    facts = json.loads(read_text(context, f"{path}/{FACTS}"))
-    assert isinstance(facts, dict)
-    return facts
+def require_rules(found: str, expected: str, stage: str) -> None:
+    """Refuse a table that another task file made.
 
-
-def write_facts(context: SparkContext, path: str, facts: dict[str, Any]) -> None:
-    write_text(context, f"{path}/{FACTS}", json.dumps(facts, indent=1))
-
-
-def require_rules(facts: dict[str, Any], key: str, expected: str, stage: str) -> None:
-    if facts.get(key) != expected:
+    Raises:
+        InputError: naming the stage to run again.
+    """
+    if found != expected:
         raise InputError(
             f"the store's tables were made by other rules than this task file's. Run `medspark {stage}` again first."
         )
 
 
 def require_rows(spark: SparkSession, path: str, expected: int) -> None:
+    """Refuse a table that was written short.
+
+    Raises:
+        AccountingError: it has more or fewer rows.
+    """
     found = spark.read.parquet(path).count()
     if found != expected:
         raise AccountingError(f"{path}: {expected} rows were to be written, {found} are there")

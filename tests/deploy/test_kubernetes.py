@@ -8,7 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from support.places import ROOT
 
-from medspark.cli import app
+from medspark.cli.main import app
 
 FOLDER = ROOT / "conf" / "spark" / "kubernetes"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()

@@ -23,7 +23,8 @@ from support.roads import new_run
 
 from medspark.bundles.bundle import load_bundle
 from medspark.deploy.pack import pack
-from medspark.stages import encode_stage, score_tensors_stage
+from medspark.stages.encode import encode_stage
+from medspark.stages.score import score_tensors_stage
 from medspark.store.files import copy_to_local, list_paths, read_text
 from medspark.store.tables import table_path
 

@@ -8,7 +8,9 @@ from support.places import ROOT
 from support.roads import new_run
 
 from medspark.bundles.bundle import load_bundle
-from medspark.stages import clean_stage, features_stage, score_stage
+from medspark.stages.clean import clean_stage
+from medspark.stages.features import features_stage
+from medspark.stages.score import score_stage
 from medspark.stages.train import train_stage
 from medspark.store.tables import read_table
 from medspark.task.load import load_task

@@ -97,7 +97,9 @@ def run(place: dict[str, Any], store: str) -> dict[str, Any]:
     from rich.console import Console
 
     from medspark.runs.receipt import Receipt, new_run_id
-    from medspark.stages import Run, clean_stage, features_stage
+    from medspark.runs.run import Run
+    from medspark.stages.clean import clean_stage
+    from medspark.stages.features import features_stage
     from medspark.store.tables import read_table
     from medspark.task.event_source import EventSource
     from medspark.task.load import load_task

@@ -20,9 +20,9 @@ from support.places import ROOT
 from support.roads import new_run, receipt_in
 
 from medspark.bundles.bundle import load_bundle
-from medspark.stages import encode_stage
-from medspark.stages.tensors import statistics_digest
-from medspark.store.facts import write_facts
+from medspark.score.serve import statistics_digest
+from medspark.stages.encode import encode_stage
+from medspark.store.facts import TensorsFacts, write_facts
 from medspark.store.tables import publish
 
 pytestmark = pytest.mark.integration
@@ -43,7 +43,7 @@ def tensors(spark, road, tmp_path_factory) -> Path:
     for at in range(FILES):
         cases = pa.array(range(at * 10_000, at * 10_000 + once.num_rows), once.schema.field(ids).type)
         pq.write_table(once.set_column(ids, "case_id", cases), place / f"part-{at:03}.parquet")
-    facts = {"statistics": statistics_digest(bundle), "rows": FILES * once.num_rows, "fingerprint": "made"}
+    facts = TensorsFacts(statistics_digest(bundle), FILES * once.num_rows, "made")
     write_facts(spark.sparkContext, str(place), facts)
     publish(spark.sparkContext, str(folder / "many"), ["tensors"], "made")
     return folder / "many"

@@ -15,8 +15,10 @@ from support.tasks import STAYS, stays_at, stays_task
 from medspark.bundles.bundle import load_bundle
 from medspark.clean.lookups import freeze_lookups
 from medspark.errors import BundleError, GateError, InputError, TaskError
-from medspark.stages import clean_stage, features_stage, save_receipt
-from medspark.stages.table import reject_later
+from medspark.runs.run import save_receipt
+from medspark.stages.clean import clean_stage
+from medspark.stages.eligible import exclude_later
+from medspark.stages.features import features_stage
 from medspark.stages.train import train_stage
 from medspark.store.files import read_text
 from medspark.store.tables import read_table
@@ -126,7 +128,7 @@ def test_cases_after_the_as_of_time_or_without_a_time_are_rejected(spark):
         "select * from values (1, timestamp'2026-11-23 06:00:00', null), (2, timestamp'2026-11-23 06:00:01', null), "
         "(3, null, null), (4, null, 'died') as t(stay, seen, _excluded)"
     )
-    found = reject_later(rows, task, "2026-11-23T06:00").orderBy("stay").collect()
+    found = exclude_later(rows, task, "2026-11-23T06:00").orderBy("stay").collect()
     assert [row["_excluded"] for row in found] == [None, "after the as-of time", "no prediction time", "died"]
 
 

@@ -12,16 +12,17 @@ from support.roads import new_run, score, scores_of, stays, walk, write
 from support.tasks import STAYS, stays_at
 
 from medspark.bundles.bundle import load_bundle
-from medspark.commands import is_left_to_workers
+from medspark.cli.serve import is_left_to_workers
 from medspark.errors import AccountingError, InputError, TaskError
+from medspark.runs.run import save_receipt
 from medspark.score.choose import choose
+from medspark.score.serve import statistics_digest
 from medspark.score.worker import row_groups
 from medspark.score.worker.files import open_place, out_of_reach
 from medspark.score.worker.row_groups import plan_units
-from medspark.stages import encode_stage, save_receipt, score_stage, score_tensors_stage
-from medspark.stages.score import serve
-from medspark.stages.tensors import statistics_digest
-from medspark.store.facts import write_facts
+from medspark.stages.encode import encode_stage
+from medspark.stages.score import score_stage, score_tensors_stage, serve
+from medspark.store.facts import TensorsFacts, write_facts
 from medspark.store.tables import publish, read_table
 
 WAYS = {
@@ -186,7 +187,7 @@ def rewritten(spark, road, encoded, folder, change=lambda table: table, group=10
     for at in range(files):
         pq.write_table(whole.slice(at * each, each), place / f"part-{at}.parquet", row_group_size=group)
     bundle = load_bundle(road["bundle"])
-    facts = {"statistics": statistics_digest(bundle), "rows": whole.num_rows, "fingerprint": str(folder)}
+    facts = TensorsFacts(statistics_digest(bundle), whole.num_rows, str(folder))
     write_facts(spark.sparkContext, str(place), facts)
     publish(spark.sparkContext, str(folder), ["tensors"], "made")
     return whole
@@ -369,8 +370,8 @@ def test_a_raw_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, wr
 
 def test_rows_that_do_not_add_up_are_not_published(spark, road, encoded, tmp_path):
     whole = rewritten(spark, road, encoded, tmp_path)
-    facts = {"statistics": statistics_digest(load_bundle(road["bundle"])), "fingerprint": "short"}
-    write_facts(spark.sparkContext, str(tmp_path / "tensors" / "made"), {**facts, "rows": whole.num_rows + 1})
+    facts = TensorsFacts(statistics_digest(load_bundle(road["bundle"])), whole.num_rows + 1, "short")
+    write_facts(spark.sparkContext, str(tmp_path / "tensors" / "made"), facts)
     for way, options in WAYS.items():
         with pytest.raises(AccountingError, match="Nothing was published"):
             score_tensors(spark, road, tmp_path, f"short-{way}", **options)

@@ -8,7 +8,10 @@ from rich.console import Console
 
 from medspark.bundles.bundle import load_bundle
 from medspark.runs.receipt import Receipt, new_run_id
-from medspark.stages import Run, clean_stage, features_stage, score_stage
+from medspark.runs.run import Run
+from medspark.stages.clean import clean_stage
+from medspark.stages.features import features_stage
+from medspark.stages.score import score_stage
 from medspark.stages.train import train_stage
 from medspark.store.tables import read_table
 from support.tasks import STAYS, stays_at

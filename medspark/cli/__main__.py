@@ -1,0 +1,5 @@
+"""`python -m medspark.cli`: the command without its script."""
+
+from medspark.cli.main import main
+
+main()

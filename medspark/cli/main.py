@@ -1,0 +1,42 @@
+"""The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.
+
+Exit codes: 0 done; 2 the task or arguments are wrong; 3 the input breaks its contract; 4 a gate refused; 1 else.
+"""
+
+import typer
+
+from medspark.cli.data import clean, concepts, features, meds, synth
+from medspark.cli.demo import demo
+from medspark.cli.model import report, run, train
+from medspark.cli.serve import encode, score
+from medspark.cli.task import check, schema
+from medspark.cli.tools import pack, share_classes
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.",
+)
+for command in (
+    check,
+    schema,
+    synth,
+    clean,
+    features,
+    concepts,
+    meds,
+    train,
+    run,
+    score,
+    encode,
+    report,
+    pack,
+    share_classes,
+    demo,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    app()

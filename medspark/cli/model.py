@@ -1,0 +1,66 @@
+"""Commands from cases to a bundle, and what a bundle found."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medspark.cli.options import STORE, Folds, Json, Store, TaskFile
+from medspark.cli.run_command import exit_code_of, run_task, terminal
+
+if TYPE_CHECKING:
+    from medspark.runs.run import Run
+    from medspark.task.tasks import Task
+
+
+def train(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
+    """Cases to a bundle: the network, its measure and its report."""
+    from medspark.bundles.bundle import REPORT
+    from medspark.stages.freeze import freeze
+
+    with run_task("train", task, store, json_) as (run, found):
+        from medspark.stages.train import train_stage  # TensorFlow takes seconds to import
+
+        bundle = train_stage(run, freeze(run, found), cross_validate)
+        run.say(f"bundle: {bundle}")
+        run.say(f"report: {bundle / REPORT}")
+
+
+def run(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
+    """The whole road: clean, features, train, then score the source from the bundle alone."""
+    with run_task("run", task, store, json_) as (run, found):
+        walk(run, found, cross_validate)
+
+
+def walk(run: "Run", task: "Task", with_folds: bool = False) -> Path:
+    """The whole road; the source is scored from the bundle alone, as every night after will be."""
+    from medspark.bundles.bundle import REPORT, load_bundle
+    from medspark.stages.clean import clean_stage
+    from medspark.stages.features import features_stage
+    from medspark.stages.score import score_stage
+
+    run.say(task.title)
+    frozen = clean_stage(run, task)
+    features_stage(run, frozen)
+    from medspark.stages.train import train_stage
+
+    bundle = train_stage(run, frozen, with_folds)
+    score_stage(run, load_bundle(bundle), None)
+    run.say(f"bundle: {bundle}")
+    run.say(f"report: {bundle / REPORT}")
+    run.say(f"scores: {run.receipt.outputs['scores']}")
+    return bundle
+
+
+def report(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+) -> None:
+    """Verify a bundle and say where its report is and what it found."""
+    from medspark.bundles.bundle import METRICS, REPORT, load_bundle
+
+    with exit_code_of(terminal()):
+        found = load_bundle(bundle)
+        print(f"{found.task.title}: bundle {found.bundle_id}, {found.manifest['created_at']}, every file as written")
+        for name, metric in found.read_json(METRICS)["test"]["metrics"].items():
+            print(f"  {name:<22} {metric['value']:.4f} ({metric['low']:.4f} to {metric['high']:.4f})")
+        print(f"report: {found.path / REPORT}")

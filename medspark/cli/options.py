@@ -1,0 +1,32 @@
+"""The arguments that several commands share. No Spark here, so that `medspark --help` is quick."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TaskFile = Annotated[Path, typer.Argument(metavar="TASK", help="A task file, such as conf/tasks/NAME.yaml.")]
+Store = Annotated[str, typer.Option(help="Where the tables, bundles and receipts go.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON, for a scheduler.")]
+Folds = Annotated[bool, typer.Option("--cross-validate", help="Also train once for each of the task's split.folds.")]
+BundleFolder = Annotated[
+    str,
+    typer.Argument(metavar="BUNDLE", help="The folder that training printed, or its copy, such as hdfs://HOST/FOLDER."),
+]
+Source = Annotated[
+    str | None, typer.Option(help="The file, folder or pattern to score; without it the one trained on.")
+]
+AsOf = Annotated[
+    str | None, typer.Option(help="Score the population as it stood at this time, such as 2026-11-23T06:00 (UTC).")
+]
+STORE = "store"
+
+
+def absolute(path: str) -> str:
+    """A path of this machine in full, since Spark's own working folder is another; others as they are.
+
+    >>> absolute("hdfs://namenode:8020/store")
+    'hdfs://namenode:8020/store'
+    """
+    return path if "://" in path else os.path.abspath(path)

@@ -1,0 +1,142 @@
+"""Around each command: Spark quietly started, failures as sentences and exit codes, the receipt whatever happens."""
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+from medspark.cli.options import absolute
+from medspark.errors import MedsparkError
+
+if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
+    from medspark.runs.run import Run
+    from medspark.task.tasks import Task
+
+
+def terminal() -> Console:
+    """Standard error, a sentence a line however long: a scheduler's log wraps for itself."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
+    """End the command with the code of the block: of an expected failure its message too, of any other one sentence
+    and the log's place.
+    """
+    try:
+        yield
+    except MedsparkError as error:
+        console.print(str(error), markup=False, style="red")
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        console.print("stopped")
+        raise typer.Exit(1) from None
+    except Exception as error:
+        # The stack without the error's own text: Spark quotes rows in it, and a log holds no patient's value
+        print(type(error).__name__, *traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
+        where = f" The whole story: {log}" if log else ""
+        console.print(f"medspark failed unexpectedly ({type(error).__name__}).{where}", markup=False, style="red")
+        raise typer.Exit(1) from None
+    finally:
+        sys.stdout.flush()
+
+
+@contextmanager
+def run_task(command: str, path: Path, store: str, as_json: bool, **arguments: Any) -> Iterator[tuple["Run", "Task"]]:
+    """A command on a task, which is read before Spark starts, in the store's folder for that task."""
+    from medspark.stages.open_bundle import packages_of
+    from medspark.task.load import load_task
+
+    with exit_code_of(terminal()):
+        task = load_task(path)
+    place = f"{store.rstrip('/')}/{task.task}"
+    with run_command(command, place, as_json, lambda: packages_of(task), task=str(path), **arguments) as run:
+        yield run, task
+
+
+@contextmanager
+def run_bundle(
+    command: str, bundle: str, store: str, as_json: bool, *, light: bool = False, **arguments: Any
+) -> Iterator["Run"]:
+    """A command on a bundle, with the packages that its source needs."""
+    from medspark.stages.open_bundle import packages_of_bundle
+
+    packages = lambda: packages_of_bundle(bundle)  # noqa: E731 (asked for where its failure is one of the command's)
+    with run_command(command, store, as_json, packages, light=light, bundle=bundle, **arguments) as run:
+        yield run
+
+
+def _no_packages() -> tuple[str, ...]:
+    return ()
+
+
+@contextmanager
+def run_command(
+    command: str,
+    store: str,
+    as_json: bool,
+    packages: Callable[[], tuple[str, ...]] = _no_packages,
+    *,
+    light: bool = False,
+    **arguments: Any,
+) -> Iterator["Run"]:
+    """A run of a command in a store, and its receipt, saved whatever happens in the block.
+
+    Args:
+        command: its name.
+        store: where tables and receipts go.
+        as_json: whether the receipt is printed, and nothing else.
+        packages: the Maven coordinates that the session needs for its source.
+        light: where Java only hands out work to Python, for which there need be no session.
+        arguments: for the receipt.
+    """
+    from medspark.runs.console import log_file, send_chatter_to
+    from medspark.runs.receipt import Receipt, new_run_id
+
+    receipt = Receipt(command, new_run_id(), arguments)
+    log = log_file(store, receipt.run_id)
+    console = send_chatter_to(log) if log else terminal()
+    shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
+    try:
+        with exit_code_of(console, log):
+            run = _started(receipt, absolute(store), shown, console, packages, light)
+            with _saved(run):
+                yield run
+    finally:
+        if as_json:
+            print(receipt.to_json(), flush=True)
+
+
+def _started(
+    receipt: Any, store: str, shown: Console, console: Console, packages: Callable[[], tuple[str, ...]], light: bool
+) -> "Run":
+    from medspark.runs.run import Run
+    from medspark.spark.session import start_context
+
+    wanted = packages()
+    with console.status("starting Spark"):
+        run = Run(start_context(f"medspark {receipt.command}", wanted, light), store, shown, receipt, console)
+        if not light:
+            _ = run.spark  # here, so that no stage's seconds have it in them
+    return run
+
+
+@contextmanager
+def _saved(run: "Run") -> Iterator[None]:
+    """Write the receipt at the end of the block, with its exit code."""
+    from medspark.runs.run import save_receipt
+
+    try:
+        yield
+        run.receipt.exit_code = 0
+    except Exception as error:
+        run.receipt.exit_code = getattr(error, "exit_code", 1)
+        run.receipt.error = str(error) if isinstance(error, MedsparkError) else type(error).__name__
+        raise
+    finally:
+        save_receipt(run)

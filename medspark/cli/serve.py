@@ -1,0 +1,74 @@
+"""Commands that take a bundle to a source: every night's."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from medspark.cli.options import AsOf, BundleFolder, Json, Source, absolute
+from medspark.cli.run_command import run_bundle
+from medspark.errors import TaskError
+
+Who = Literal["auto", "workers", "spark"]
+
+
+def score(
+    bundle: BundleFolder,
+    to: Annotated[str, typer.Option(help="Where the scores go.")],
+    source: Source = None,
+    as_of: AsOf = None,
+    tensors: Annotated[
+        str | None, typer.Option(help="A store that `medspark encode` wrote: what it encoded is scored.")
+    ] = None,
+    engine: Annotated[
+        Literal["auto", "litert", "tensorflow"], typer.Option(help="auto: litert where the bundle has it.")
+    ] = "auto",
+    reader: Annotated[
+        Who, typer.Option(help="Who reads tensors. auto: the workers themselves where they can, else Spark.")
+    ] = "auto",
+    writer: Annotated[
+        Who, typer.Option(help="Who writes the scores. auto: the workers themselves where they can, else Spark.")
+    ] = "auto",
+    json_: Json = False,
+) -> None:
+    """Score a source with a bundle alone: one score for each eligible case, or a reason."""
+    from medspark.stages.open_bundle import open_bundle
+    from medspark.stages.score import score_stage, score_tensors_stage
+
+    place = absolute(tensors) if tensors is not None else None
+    asked: dict[str, Any] = {"source": source, "as_of": as_of, "tensors": place, "engine": engine}
+    asked |= {"reader": reader, "writer": writer}
+    light = is_left_to_workers(place, to, reader, writer)
+    with run_bundle("score", bundle, to, json_, light=light, **asked) as run:
+        if place is not None:
+            if source is not None or as_of is not None:
+                raise TaskError("--tensors", ["--source and --as-of were decided when the tensors were encoded"])
+            score_tensors_stage(run, open_bundle(run, bundle), place, engine, reader, writer)
+        elif reader != "auto":
+            raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
+        else:
+            score_stage(run, open_bundle(run, bundle), source, as_of, engine, writer)
+        run.say(f"scores: {run.receipt.outputs['scores']}")
+
+
+def is_left_to_workers(tensors: str | None, store: str, reader: Who, writer: Who) -> bool:
+    """Whether workers will read and write all of a scoring, as far as its addresses tell: on disks of this machine."""
+    from medspark.store.files import is_elsewhere
+
+    here = tensors is not None and not is_elsewhere(tensors) and not is_elsewhere(store)
+    return here and "spark" not in (reader, writer)
+
+
+def encode(
+    bundle: BundleFolder,
+    to: Annotated[str, typer.Option(help="The store that the tensors go to.")],
+    source: Source = None,
+    as_of: AsOf = None,
+    json_: Json = False,
+) -> None:
+    """Write a source's eligible cases as a bundle's tensors, for `medspark score --tensors`."""
+    from medspark.stages.encode import encode_stage
+    from medspark.stages.open_bundle import open_bundle
+
+    with run_bundle("encode", bundle, to, json_, source=source, as_of=as_of) as run:
+        encode_stage(run, open_bundle(run, bundle), source, as_of)
+        run.say(f"tensors: {run.receipt.outputs['tensors']}")

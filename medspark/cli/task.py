@@ -1,0 +1,40 @@
+"""Commands on task files, without Spark."""
+
+import json
+from typing import TYPE_CHECKING
+
+from medspark.cli.options import TaskFile
+from medspark.cli.run_command import exit_code_of, terminal
+
+if TYPE_CHECKING:
+    from medspark.task.tasks import Task
+
+
+def check(task: TaskFile) -> None:
+    """Report every problem in a task file, without starting Spark."""
+    from medspark.task.load import load_task
+
+    with exit_code_of(terminal()):
+        print(f"{task}: fine. {summary(load_task(task))}")
+
+
+def summary(task: "Task") -> str:
+    """What a task reads and learns from, in one sentence."""
+    from medspark.task.event_task import EventTask
+
+    if isinstance(task, EventTask):
+        groups = [column.name for column in task.features.columns()]
+        return f"Events by {task.source.mapping}; features: {', '.join([*task.features.demographics, *groups])}."
+    features = task.features
+    bags = f"{len(features.codes)} {'bag' if len(features.codes) == 1 else 'bags'} of codes"
+    kinds = f"{len(features.numeric)} numeric, {len(features.categorical)} categorical features, {bags}"
+    return f"{len(task.columns)} columns; {kinds}."
+
+
+def schema() -> None:
+    """Print the JSON Schema of task files, for editors."""
+    from pydantic import TypeAdapter
+
+    from medspark.task.tasks import Task
+
+    print(json.dumps(TypeAdapter(Task).json_schema(by_alias=True), indent=1))

@@ -1,0 +1,33 @@
+"""Commands that prepare machines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medspark.cli.run_command import exit_code_of, terminal
+
+
+def pack(
+    out: Annotated[Path, typer.Option(help="The archive to write.")] = Path("environment.tar.gz"),
+    with_tensorflow: Annotated[
+        bool, typer.Option("--with-tensorflow", help="For bundles that only TensorFlow can serve.")
+    ] = False,
+) -> None:
+    """Pack the Python packages that scoring needs, for clusters whose machines lack them."""
+    from medspark.deploy.pack import SCORING, TENSORFLOW
+    from medspark.deploy.pack import pack as pack_environment
+
+    with exit_code_of(terminal()):
+        versions = pack_environment(out, SCORING + TENSORFLOW if with_tensorflow else SCORING)
+        print(f"{len(versions)} packages, {out.stat().st_size / 1e6:,.0f} MB: {out}")
+        print(f"spark-submit --archives {out}#environment --conf spark.pyspark.python=./environment/bin/python ...")
+
+
+def share_classes() -> None:
+    """Archive the classes of a Spark session for this machine's Java: each later command starts 2 s sooner."""
+    from medspark.spark.class_archive import make_archive
+    from medspark.spark.session import require_java
+
+    with exit_code_of(terminal()):
+        print(make_archive(require_java()))

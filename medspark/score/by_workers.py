@@ -1,0 +1,159 @@
+"""Scores that workers write, each task its piece; of tensors that they reach, they read their row groups too."""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyspark import SparkContext, TaskContext
+from pyspark.sql import DataFrame
+
+from medspark.errors import AccountingError
+from medspark.schemas import CASE_ID, REASON, REJECTED, SCORES, quoted
+from medspark.score.by_spark import count_by
+from medspark.score.publish import Scoring, Written
+from medspark.score.serve import located
+from medspark.score.worker.files import names_in
+from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, write_empty, write_piece
+from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, statistics_of
+from medspark.score.worker.row_groups import Unit, batch_rows, plan_units, schema_of, score_unit
+from medspark.spark.session import batches_of
+from medspark.store.files import delete, full_path
+from medspark.store.tables import append_version
+
+UNITS_OF_A_TASK = 8
+"""At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""
+ROUNDS = 2
+"""Tasks for each core, where there are units enough: the slower one of two cores then gets fewer."""
+
+
+# ---------------------------------------------------------------- rows that Spark reads
+
+
+def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | None) -> Written:
+    """Score cases, or tensors, that Spark reads; those in pieces that a stopped run left are not scored again.
+
+    Args:
+        scoring: where to; every worker can write there.
+        cases: the eligible ones, or tensors.
+        rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
+    """
+    spark, sink = scoring.run.spark, _sink_of(scoring)
+    there = (finished_piece(sink, name) for name in names_in(sink.scores) if name.startswith("part-"))
+    finished = [piece for piece in there if piece is not None]
+    _keep_only(scoring.run.context, sink, finished)
+    for folder, names in {
+        sink.scores: [piece.name for piece in finished],
+        sink.rejected: [piece.name for piece in finished if piece.reasons],
+    }.items():
+        if names:
+            done = spark.read.parquet(*(f"{folder}/{name}" for name in names)).select(CASE_ID)
+            cases = cases.join(done, CASE_ID, "left_anti")
+    pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
+    write_empty(cases.select(*KEYS).limit(0).toArrow().schema, sink, scores=not pieces)
+    _keep_only(scoring.run.context, sink, pieces)
+    before = {piece.name for piece in finished}
+    if rejected is None:
+        return _sum(pieces, before)
+    path = append_version(rejected, scoring.run.store, REJECTED, scoring.version)
+    return _sum(pieces, before, count_by(spark, path, REASON))
+
+
+def _score_to_pieces(cases: DataFrame, served: Served, sink: Sink) -> list[Piece]:
+    """One piece for each Spark task; one that is tried again writes the same file again."""
+    shared = cases.sparkSession.sparkContext.broadcast((served, sink))
+    job = uuid.uuid4().hex[:16]
+
+    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        served, sink = shared.value
+        task = TaskContext.get()
+        assert task is not None, "in a Spark task"
+        name = f"part-{job}-{task.partitionId():05}.parquet"
+        piece = write_piece(name, answer_batches(batches, located(served)), sink)
+        if piece is not None:
+            yield pa.RecordBatch.from_pydict({"piece": [json.dumps(piece)]})
+
+    scored = cases.select(*map(quoted, [*KEYS, *columns_read(served)])).mapInArrow(score, "piece string")
+    with batches_of(cases.sparkSession, batch_rows(statistics_of(served)) if served.reads == "tensors" else None):
+        found = scored.collect()
+    return [Piece(*json.loads(row["piece"])) for row in found]
+
+
+# ---------------------------------------------------------------- row groups that workers read
+
+
+def read_and_write_by_workers(scoring: Scoring, files: dict[str, str]) -> Written:
+    """Each unit of some row groups is read, scored and written by a worker, which tells only what it counted.
+
+    Args:
+        scoring: where to.
+        files: the address of each Parquet file of the tensors, with its path below the table.
+    """
+    context, sink = scoring.run.context, _sink_of(scoring)
+    units = plan_units(files, scoring.served)
+    before = set(names_in(sink.scores))
+    pieces = _run_units(context, units, scoring.served, sink)
+    write_empty(schema_of(next(iter(files))), sink, scores=not units)
+    _keep_only(context, sink, pieces)
+    return _sum(pieces, before)
+
+
+def _run_units(context: SparkContext, units: list[Unit], served: Served, sink: Sink) -> list[Piece]:
+    if not units:
+        return []
+    shared = context.broadcast((served, sink))
+
+    def score(unit: Unit) -> Piece:
+        served, sink = shared.value
+        return score_unit(unit, located(served), sink)
+
+    tasks = max(-(-len(units) // UNITS_OF_A_TASK), min(len(units), ROUNDS * context.defaultParallelism))
+    return context.parallelize(units, tasks).map(score).collect()
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def _sink_of(scoring: Scoring) -> Sink:
+    """Where the pieces of a scoring run go."""
+    run, version = scoring.run, scoring.version
+    scores, rejected = (full_path(run.context, f"{run.store}/{table}/{version}") for table in (SCORES, REJECTED))
+    scored_at = int(datetime.now(UTC).timestamp()) * 1_000_000
+    return Sink(scores, rejected, version, scoring.bundle.bundle_id, scored_at)
+
+
+def _keep_only(context: SparkContext, sink: Sink, pieces: Iterable[Piece]) -> None:
+    """Remove what else lies there: half-written pieces, those of a task that was tried again, another writer's.
+
+    Raises:
+        AccountingError: a piece is not there.
+    """
+    names = {piece.name for piece in pieces}
+    there = {folder: set(names_in(folder)) for folder in (sink.scores, sink.rejected)}
+    missing = names - there[sink.scores]
+    if missing:
+        raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
+    for folder, found in there.items():
+        for name in found - names - {NO_ROWS}:
+            delete(context, f"{folder}/{name}")
+
+
+def _sum(pieces: Iterable[Piece], before: set[str], other_reasons: dict[str, int] | None = None) -> Written:
+    """What the pieces count together.
+
+    Args:
+        pieces: all that lie there now.
+        before: names of those that a stopped run left.
+        other_reasons: of the rows in `rejected`, where they are not the pieces' alone.
+    """
+    bands: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    scored_before = loads = 0
+    for piece in pieces:
+        bands.update(piece.bands)
+        reasons.update(piece.reasons)
+        scored_before += sum(piece.bands.values()) if piece.name in before else 0
+        loads += piece.loads
+    return Written(dict(bands), dict(reasons) if other_reasons is None else other_reasons, scored_before, loads)

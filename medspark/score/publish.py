@@ -1,0 +1,114 @@
+"""Scores and rejected rows that are written: counted, published together, and told."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from medspark.bundles.bundle import Bundle
+from medspark.cases.eligible import Eligible
+from medspark.errors import AccountingError
+from medspark.runs.run import Run
+from medspark.schemas import (
+    CASE_ID,
+    FILE,
+    LINE,
+    REASON,
+    REJECTED,
+    REJECTED_COLUMNS,
+    RULE,
+    RUN_ID,
+    SCORES,
+    SUBJECT_ID,
+)
+from medspark.score.worker.predict import Served
+from medspark.store.files import delete
+from medspark.store.tables import current_version, publish
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """One scoring run: by which network, into which versions of a store's tables, and how many rows there must be."""
+
+    run: Run
+    bundle: Bundle
+    served: Served
+    """The bundle's network, shipped."""
+    version: str
+    """Of `scores` and `rejected`, from `score_id`; it is the `run_id` of their rows."""
+    expected: int
+    """Scores and rejected rows in all."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What lies in the two versions, and what it took."""
+
+    bands: dict[str, int]
+    """Scores by risk band."""
+    reasons: dict[str, int]
+    """Rejected rows by reason."""
+    scored_before: int
+    """Scores that a run which was stopped had left."""
+    loads: int
+    """Networks that workers loaded."""
+
+
+def is_current(run: Run, table: str, version: str) -> bool:
+    """Whether the store's table is of this version: then the same rows were worked on by the same bundle before."""
+    return current_version(run.context, run.store, table) == version
+
+
+def rejected_rows(found: Eligible, version: str) -> DataFrame:
+    """Every row without a case: excluded ones by key, quarantined ones by place; no more of the patient."""
+    types = dict(found.excluded.dtypes)
+    excluded = found.excluded.withColumn(REASON, F.concat(F.lit("excluded: "), REASON))
+    unread = found.quarantine.select(
+        F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
+        F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
+        FILE,
+        LINE,
+        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
+    )
+    return excluded.unionByName(unread).withColumn(RUN_ID, F.lit(version)).select(*REJECTED_COLUMNS)
+
+
+def publish_scores(scoring: Scoring, written: Written) -> None:
+    """Publish `scores` and `rejected`, both written, where they add up.
+
+    Raises:
+        AccountingError: there are more or fewer rows than expected; then nothing is published.
+    """
+    run = scoring.run
+    scored, rejected = sum(written.bands.values()), sum(written.reasons.values())
+    if scored + rejected != scoring.expected:
+        delete(run.context, f"{run.store}/{SCORES}/{scoring.version}")
+        raise AccountingError(
+            f"{scoring.expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
+        )
+    publish(run.context, run.store, (REJECTED, SCORES), scoring.version)
+    run.receipt.counts["score"] |= {
+        "scored_before": written.scored_before,
+        "loads": written.loads,
+        "engine": scoring.served.kind,
+        "scored": scored,
+        "bands": dict(sorted(written.bands.items())),
+        "rejected": written.reasons,
+    }
+    run.receipt.outputs |= {name: f"{run.store}/{name}/{scoring.version}" for name in (SCORES, REJECTED)}
+    _tell(run, written, scoring.served.kind)
+
+
+def _tell(run: Run, written: Written, engine: str) -> None:
+    run.say(f"  rows in     {run.receipt.counts['score']['rows_in']:>12,}")
+    run.say(f"  scored      {sum(written.bands.values()):>12,}  by {engine}")
+    if written.scored_before:
+        run.say(f"    of them   {written.scored_before:>12,}  by a run that was stopped")
+    for band, rows in sorted(sorted(written.bands.items()), key=lambda item: item[1]):
+        run.say(f"    {band:<10}{rows:>12,}")
+    for reason, rows in sorted(written.reasons.items()):
+        if not reason.startswith("quarantined"):
+            run.say(f"  rejected    {rows:>12,}  {reason}")
+    quarantined = sum(rows for reason, rows in written.reasons.items() if reason.startswith("quarantined"))
+    if quarantined:
+        run.say(f"  rejected    {quarantined:>12,}  quarantined, by rule in the receipt")

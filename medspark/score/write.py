@@ -1,0 +1,32 @@
+"""Scores of what Spark reads: written by whoever can, and published."""
+
+from pyspark.sql import DataFrame
+
+from medspark.score.by_spark import write_by_spark
+from medspark.score.by_workers import write_by_workers
+from medspark.score.choose import Asked, choose
+from medspark.score.publish import Scoring, publish_scores
+from medspark.store.files import full_path, make_folder
+
+
+def write_scores(scoring: Scoring, cases: DataFrame, rejected: DataFrame | None, writer: Asked) -> None:
+    """Score cases that Spark reads and publish `scores` and `rejected` together.
+
+    Each Spark task's scores stay once it is done. Where a run that was stopped left some, only the others are scored.
+
+    Args:
+        scoring: what is scored by, and where the scores go.
+        cases: the eligible ones with their features, or tensors.
+        rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
+        writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
+
+    Raises:
+        TaskError: workers are to write where they cannot.
+        AccountingError: there are more or fewer rows than expected; then nothing is published.
+    """
+    run = scoring.run
+    make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
+    chosen = choose(run.context, "--writer", writer, [], [full_path(run.context, run.store)])
+    run.receipt.counts["score"]["writer"] = chosen._asdict()
+    write = write_by_workers if chosen.kind == "workers" else write_by_spark
+    publish_scores(scoring, write(scoring, cases, rejected))

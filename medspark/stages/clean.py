@@ -1,0 +1,126 @@
+"""The clean stage: a source to `records` and `quarantine`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from medspark.clean.table import clean
+from medspark.events.count import total_counts
+from medspark.events.read import read_events
+from medspark.runs.run import Run
+from medspark.schemas import QUARANTINE, RECORDS
+from medspark.sources.repairs import read_repairs
+from medspark.stages.freeze import freeze
+from medspark.store.facts import (
+    EventCounts,
+    RecordsFacts,
+    SourceRead,
+    TableCounts,
+    clean_rules,
+    require_rows,
+    rows_quarantined,
+    write_facts,
+)
+from medspark.store.tables import publish, write_version
+from medspark.task.event_task import EventTask
+from medspark.task.tasks import Task
+
+
+@dataclass(frozen=True)
+class CleanSource:
+    """A source's records and quarantine, to be written while it is open, and what became of its rows."""
+
+    records: DataFrame
+    quarantine: DataFrame
+    counts: TableCounts | EventCounts
+    read: SourceRead
+
+
+def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
+    """Source to `records` and `quarantine`; returns the task frozen.
+
+    Args:
+        run: its store is where the tables go.
+        task: as `load_task` gives it.
+        repairs_path: repaired rows of the quarantine, which are read in place of theirs.
+
+    Raises:
+        InputError: the source cannot be read, or breaks a rule that fails the run.
+        AccountingError: rows do not add up.
+    """
+    with run.receipt.timed("clean"), run.progress("clean"):
+        task = freeze(run, task)
+        repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
+        with clean_source(run, task, repairs=repairs) as found:
+            records = write_version(found.records, run.store, RECORDS, run.version)
+            quarantine = write_version(found.quarantine, run.store, QUARANTINE, run.version)
+        require_rows(run.spark, records, found.counts.records)
+        require_rows(run.spark, quarantine, rows_quarantined(found.counts))
+        write_facts(run.context, records, RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts))
+        publish(run.context, run.store, (RECORDS, QUARANTINE), run.version)
+    run.receipt.inputs["source"] = found.read
+    run.receipt.count("clean", found.counts)
+    run.receipt.outputs |= {RECORDS: records, QUARANTINE: quarantine}
+    if isinstance(found.counts, EventCounts):
+        _tell_events(run, found.counts)
+    else:
+        _tell_table(run, found.counts)
+    return task
+
+
+@contextmanager
+def clean_source(
+    run: Run, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None
+) -> Iterator[CleanSource]:
+    """The records of a task's source, whatever its kind; what was kept of it is freed at the end.
+
+    Args:
+        scoring: whether the outcome's columns may be absent.
+        repairs: repaired rows of the quarantine, read in place of theirs.
+
+    Raises:
+        InputError, AccountingError: see `medspark.clean.table.clean` and `medspark.events.read.read_events`.
+    """
+    if isinstance(task, EventTask):
+        source = task.source
+        where = source.database.url if source.database is not None else source.path
+        with read_events(run.spark, source, task.mapping, repairs) as events:
+            read = SourceRead(where, events.files, events.fingerprint)
+            yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
+        return
+    table = clean(run.spark, task, scoring=scoring, repairs=repairs)
+    try:
+        read = SourceRead(task.source.path, len(table.files), table.fingerprint)
+        yield CleanSource(table.records, table.quarantine, table.counts, read)
+    finally:
+        table.release()
+
+
+def _tell_table(run: Run, counts: TableCounts) -> None:
+    run.say(f"  rows in     {counts.rows_in:>12,}")
+    for rule, rows in counts.quarantined.items():
+        run.say(f"  set aside   {rows:>12,}  {rule}")
+    if counts.duplicates:
+        run.say(f"  duplicates  {counts.duplicates:>12,}")
+    if counts.repaired:
+        run.say(f"  repaired    {counts.repaired:>12,}")
+    run.say(f"  records     {counts.records:>12,}")
+    for rule, rows in counts.set_missing.items():
+        run.say(f"    missing   {rows:>12,}  {rule}")
+
+
+def _tell_events(run: Run, counts: EventCounts) -> None:
+    """What became of every table's rows."""
+    run.say(f"  {'table':<22}{'rows':>12}{'with events':>12}{'events':>12}{'no event':>12}{'set aside':>12}")
+    for name, table in counts.tables.items():
+        numbers = (table.rows_in, table.with_events, table.events, sum(table.non_events.values()))
+        run.say(f"  {name:<22}" + "".join(f"{number:>12,}" for number in (*numbers, rows_quarantined(table))))
+        for what, rules in (
+            ("no event", table.non_events),
+            ("set aside", table.quarantined),
+            ("missing", table.set_missing),
+        ):
+            for rule, rows in rules.items():
+                run.say(f"    {what:<10}{rows:>12,}  {rule}")

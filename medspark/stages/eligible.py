@@ -1,0 +1,134 @@
+"""What a source comes to at a time, by a bundle's task: where scoring and encoding both begin."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from medspark.bundles.bundle import Bundle
+from medspark.cases.eligible import Eligible
+from medspark.cases.events import build_candidates
+from medspark.cases.table import build_cases, mark_excluded
+from medspark.cases.worker.candidates import Plan
+from medspark.errors import TaskError
+from medspark.runs.run import Run
+from medspark.schemas import (
+    CASE_ID,
+    EXCLUDED,
+    FILE,
+    LINE,
+    REASON,
+    SOURCE_FILE,
+    SOURCE_LINE,
+    SUBJECT_ID,
+    quoted,
+)
+from medspark.score.serve import score_id
+from medspark.stages.clean import CleanSource, clean_source
+from medspark.store.facts import rows_quarantined
+from medspark.task.event_task import EventTask
+from medspark.task.population import to_micros
+from medspark.task.table_task import TableTask
+from medspark.task.tasks import Task
+
+AnyTask = TypeVar("AnyTask", TableTask, EventTask)
+
+
+def eligible(run: Run, task: Task, source: str | None, as_of: str | None) -> AbstractContextManager[Eligible]:
+    """The source's eligible cases, and why its other rows are none; what was kept of it is freed at the end.
+
+    Args:
+        run: at work.
+        task: a bundle's.
+        source: the path that takes the place of the task's; None leaves it.
+        as_of: a timestamp. Of a table, cases whose prediction time is later are excluded; of events, what happened or
+            became known later is left out, and the population is taken as it then stood.
+
+    Raises:
+        TaskError: what is asked for does not suit the task.
+        InputError: the source breaks its contract.
+        AccountingError: rows do not add up.
+    """
+    if isinstance(task, EventTask):
+        return _of_events(run, task, source, as_of)
+    return _of_table(run, task, source, as_of)
+
+
+def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
+    """Note in the receipt what is scored, and give the scoring run's id."""
+    run.receipt.bundle_id = bundle.bundle_id
+    run.receipt.inputs["source"] = found.read
+    run.receipt.count("score", found.counts)
+    run.receipt.version = score_id(bundle.bundle_id, found.read.fingerprint, as_of)
+    return run.receipt.version
+
+
+@contextmanager
+def _of_table(run: Run, task: TableTask, source: str | None, as_of: str | None) -> Iterator[Eligible]:
+    task = _moved(task, source)
+    if as_of is not None and task.source.time is None:
+        raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
+    with ExitStack() as stack:
+        found = _cleaned(run, task, stack)
+        marked = exclude_later(mark_excluded(found.records, task), task, as_of)
+        keys = (quoted(task.source.case), quoted(task.source.subject), SOURCE_FILE, SOURCE_LINE, EXCLUDED)
+        names = (CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
+        excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
+            *(F.col(key).alias(name) for key, name in zip(keys, names, strict=True))
+        )
+        rows = found.counts.rows_in
+        yield Eligible(build_cases(marked, task), excluded, found.quarantine, found.read, found.counts, lambda: rows)
+
+
+@contextmanager
+def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None) -> Iterator[Eligible]:
+    if source is not None and task.source.format == "jdbc":
+        raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
+    if task.population.snapshot is not None and as_of is None:
+        raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
+    task = _moved(task, source)
+    plan = Plan(task, task.mapping, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
+    with ExitStack() as stack:
+        found = _cleaned(run, task, stack)
+        candidates = build_candidates(found.records, plan, found.counts.records)
+        candidates = candidates.persist(StorageLevel.MEMORY_AND_DISK)
+        stack.callback(candidates.unpersist)
+        excluded = candidates.where(F.col(EXCLUDED).isNotNull()).select(
+            CASE_ID,
+            SUBJECT_ID,
+            F.lit(None).cast("string").alias(FILE),
+            F.lit(None).cast("bigint").alias(LINE),
+            F.col(EXCLUDED).alias(REASON),
+        )
+        cases = candidates.where(F.col(EXCLUDED).isNull())
+        quarantined = rows_quarantined(found.counts)
+        yield Eligible(
+            cases, excluded, found.quarantine, found.read, found.counts, lambda: candidates.count() + quarantined
+        )
+
+
+def _moved(task: AnyTask, source: str | None) -> AnyTask:
+    """The task with another place of its source."""
+    if source is None:
+        return task
+    return task.model_copy(update={"source": task.source.model_copy(update={"path": source})})
+
+
+def _cleaned(run: Run, task: Task, stack: ExitStack) -> CleanSource:
+    """The task's source, open until the stack is left."""
+    with run.receipt.timed("clean"), run.progress("clean"):
+        return stack.enter_context(clean_source(run, task, scoring=True))
+
+
+def exclude_later(marked: DataFrame, task: TableTask, as_of: str | None) -> DataFrame:
+    """Exclude the cases whose prediction time is later than the as-of time, or unknown when one is asked for."""
+    if as_of is None or task.source.time is None:
+        return marked
+    time = F.col(quoted(task.source.time)).cast("timestamp")
+    late = F.when(time.isNull(), "no prediction time").when(
+        time > F.lit(as_of).cast("timestamp"), "after the as-of time"
+    )
+    return marked.withColumn(EXCLUDED, F.coalesce(EXCLUDED, late))
