@@ -1,3 +1,71 @@
-"""medspark: calibrated patient risks, from raw records to published scores."""
+"""medspark: calibrated patient risks, from raw records to published scores.
+
+A notebook does what the command does:
+
+    import medspark
+
+    task = medspark.load_task("conf/tasks/readmission-synthetic.yaml")
+    run = medspark.open_run("store/readmission", task)
+    task = medspark.clean_stage(run, task)
+    medspark.features_stage(run, task)
+    bundle = medspark.load_bundle(medspark.train_stage(run, task))
+    medspark.score_stage(run, bundle, "tonight.csv")
+    medspark.score_frame(bundle, cases)     # a pandas frame of cases, without Spark
+
+Each name is imported when it is first asked for: TensorFlow takes seconds, and scoring workers need neither it nor
+Spark's session.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medspark.bundles.bundle import load_bundle
+    from medspark.score.in_memory import score_frame, score_table
+    from medspark.stages.clean import clean_stage
+    from medspark.stages.encode import encode_stage
+    from medspark.stages.features import features_stage
+    from medspark.stages.open_run import open_run
+    from medspark.stages.score import score_stage, score_tensors_stage
+    from medspark.stages.train import train_stage
+    from medspark.task.load import load_task
 
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "load_task": "medspark.task.load",
+    "open_run": "medspark.stages.open_run",
+    "clean_stage": "medspark.stages.clean",
+    "features_stage": "medspark.stages.features",
+    "train_stage": "medspark.stages.train",
+    "load_bundle": "medspark.bundles.bundle",
+    "score_stage": "medspark.stages.score",
+    "encode_stage": "medspark.stages.encode",
+    "score_tensors_stage": "medspark.stages.score",
+    "score_table": "medspark.score.in_memory",
+    "score_frame": "medspark.score.in_memory",
+}
+
+__all__ = [
+    "clean_stage",
+    "encode_stage",
+    "features_stage",
+    "load_bundle",
+    "load_task",
+    "open_run",
+    "score_frame",
+    "score_stage",
+    "score_table",
+    "score_tensors_stage",
+    "train_stage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'medspark' has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

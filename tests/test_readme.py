@@ -1,5 +1,6 @@
 """The README cannot lie: its task file is fine, its commands exist, its figures are printed by what it names."""
 
+import inspect
 import re
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 from support.places import ROOT
 from typer.testing import CliRunner
 
+from medspark.cli.demo import demo
 from medspark.cli.main import app
 from medspark.task.load import load_task
 
@@ -57,7 +59,10 @@ def test_every_file_it_names_exists():
         assert (ROOT / path).exists(), path
 
 
-def test_the_settings_of_the_demo_are_the_makefiles():
-    assert "--patients 20000" in (ROOT / "Makefile").read_text()
-    for name in ("readmission-synthetic", "readmission-diabetes130"):
-        assert yaml.safe_load((ROOT / "conf" / "tasks" / f"{name}.yaml").read_text())["task"] == name
+def test_what_it_says_of_the_demo_is_what_the_demo_does():
+    said = re.search(r"make demo +# a synthetic hospital of ([\d,]+) patients", README)
+    (task,) = re.findall(r"\((conf/tasks/[\w-]+\.yaml)\), which the demo runs", README)
+    asked = inspect.signature(demo).parameters
+    assert f"--patients {said[1].replace(',', '')}" in (ROOT / "Makefile").read_text()
+    assert asked["patients"].default == int(said[1].replace(",", ""))
+    assert str(asked["task"].default) == task

@@ -49,7 +49,7 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
 @contextmanager
 def run_task(command: str, path: Path, store: str, as_json: bool, **arguments: Any) -> Iterator[tuple["Run", "Task"]]:
     """A command on a task, which is read before Spark starts, in the store's folder for that task."""
-    from medspark.stages.open_bundle import packages_of
+    from medspark.stages.open_run import packages_of
     from medspark.task.load import load_task
 
     with exit_code_of(terminal()):

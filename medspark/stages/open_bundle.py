@@ -8,10 +8,8 @@ from pathlib import Path
 from medspark.bundles.bundle import MANIFEST, Bundle, load_bundle
 from medspark.errors import BundleError
 from medspark.runs.run import Run, local_path
-from medspark.sources.databases.packages import packages_for
+from medspark.stages.open_run import packages_of
 from medspark.store.files import copy_to_local, exists, is_elsewhere
-from medspark.task.event_task import EventTask
-from medspark.task.tasks import Task
 
 
 def open_bundle(run: Run, place: str) -> Bundle:
@@ -32,11 +30,6 @@ def open_bundle(run: Run, place: str) -> Bundle:
         return load_bundle(copy)
     except BundleError as error:
         raise BundleError(str(error).replace(str(copy), place)) from None
-
-
-def packages_of(task: Task) -> tuple[str, ...]:
-    """The Maven coordinates that a session needs to read a task's source."""
-    return packages_for(task.source) if isinstance(task, EventTask) else ()
 
 
 def packages_of_bundle(place: str) -> tuple[str, ...]:

@@ -111,8 +111,17 @@ def test_a_damaged_bundle_ends_with_3(tmp_path):
     assert "it has no manifest.json" in found.stderr
 
 
-@pytest.mark.parametrize("job", ["clean", "features", "train", "score", "run"])
+JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
+
+
+def test_every_stage_that_a_cluster_runs_is_a_job():
+    assert JOBS == ["clean", "encode", "features", "run", "score", "train"]
+
+
+@pytest.mark.parametrize("job", JOBS)
 def test_each_job_takes_its_commands_arguments(job):
     found = subprocess.run([sys.executable, f"jobs/{job}.py", "--help"], capture_output=True, text=True, cwd=ROOT)
     assert found.returncode == 0
-    assert found.stdout.split("Usage: ")[1].split()[:2] == ["medspark", job] or job in found.stdout
+    assert found.stdout.split("Usage: ")[1].split()[:2] == ["medspark", job]
+    usage = 2  # lines, of which the second has the program's name
+    assert found.stdout.splitlines()[usage:] == medspark(job, "--help").stdout.splitlines()[usage:]
