@@ -38,6 +38,14 @@ def road(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 @pytest.fixture(scope="session")
+def relapse_road(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Made-up events cleaned and learned: `source`, `task`, `folder`, `store`, `bundle`, `run`."""
+    from support.relapse import walked
+
+    return walked(spark, tmp_path_factory.mktemp("relapse"))
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real data sets, or a skip that says how to name it."""
     folder = Path(os.environ.get("MEDSPARK_DATA", Path(__file__).parents[2] / "shared" / "data"))

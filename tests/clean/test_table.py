@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_every_row_is_a_record_a_quarantined_row_or_a_duplicate(
         (7, "age: type"),
         (9, "age: range"),
     ]
-    assert cleaned.counts._asdict() == {
+    assert asdict(cleaned.counts) == {
         "rows_in": 7,
         "blank_lines": 1,
         "records": 2,

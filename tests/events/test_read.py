@@ -17,9 +17,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.events.count import TableCounts
 from medspark.events.read import read_events
 from medspark.schemas import DIGEST, FILE, LINE, RAW, RULE
+from medspark.store.facts import MappedCounts
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import Mapping
 
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
     events: list[tuple[Any, ...]]
     aside: list[tuple[Any, ...]]
-    counts: dict[str, TableCounts]
+    counts: dict[str, MappedCounts]
 
 
 Read = Callable[..., Found]
@@ -76,7 +76,7 @@ def read(spark: SparkSession, tmp_path: Path) -> Read:
     return run
 
 
-def adds_up(table: TableCounts) -> bool:
+def adds_up(table: MappedCounts) -> bool:
     set_aside = sum(table.non_events.values()) + sum(table.quarantined.values()) + table.duplicates
     return table.rows_in == table.with_events + set_aside
 
@@ -165,8 +165,8 @@ def test_every_row_of_a_ward_becomes_events_or_is_accounted_for(read: Read) -> N
     labs = {"at: type": 1, "event: none": 2, "record: fields": 1, "value: range": 1, "value: unit": 1}
     person = {"born: type": 1, "event: none": 1, "patient: required": 1, "patient: type": 1}
     assert found.counts == {
-        "person": TableCounts(6, 0, 2, 4, {}, person, 0, {}, 0),
-        "labs": TableCounts(12, 1, 4, 4, {"void": 1}, labs, 1, {}, 0),
+        "person": MappedCounts(6, 0, 2, 4, {}, person, 0, {}, 0),
+        "labs": MappedCounts(12, 1, 4, 4, {"void": 1}, labs, 1, {}, 0),
     }
 
 
@@ -244,8 +244,8 @@ def test_tables_may_be_empty_or_only_a_header_and_optional_ones_may_be_absent(re
         [],
         [],
         {
-            "empty": TableCounts(0, 0, 0, 0, {}, {}, 0, {}, 0),
-            "blank": TableCounts(0, 2, 0, 0, {}, {}, 0, {}, 0),
+            "empty": MappedCounts(0, 0, 0, 0, {}, {}, 0, {}, 0),
+            "blank": MappedCounts(0, 2, 0, 0, {}, {}, 0, {}, 0),
         },
     )
     rows = pa.table({"patient": pa.array([], pa.int64()), "note": pa.array([], pa.string())})
