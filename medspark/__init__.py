@@ -1,17 +1,5 @@
 """medspark: calibrated patient risks, from raw records to published scores.
 
-A notebook does what the command does:
-
-    import medspark
-
-    task = medspark.load_task("conf/tasks/readmission-synthetic.yaml")
-    run = medspark.open_run("store/readmission", task)
-    task = medspark.clean_stage(run, task)
-    medspark.features_stage(run, task)
-    bundle = medspark.load_bundle(medspark.train_stage(run, task))
-    medspark.score_stage(run, bundle, "tonight.csv")
-    medspark.score_frame(bundle, cases)     # a pandas frame of cases, without Spark
-
 Each name is imported when it is first asked for: TensorFlow takes seconds, and scoring workers need neither it nor
 Spark's session.
 """

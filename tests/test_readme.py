@@ -1,5 +1,6 @@
 """The README cannot lie: its task file is fine, its commands exist, its figures are printed by what it names."""
 
+import ast
 import inspect
 import re
 
@@ -8,6 +9,7 @@ import yaml
 from support.places import ROOT
 from typer.testing import CliRunner
 
+import medspark
 from medspark.cli.demo import demo
 from medspark.cli.main import app
 from medspark.task.load import load_task
@@ -54,9 +56,30 @@ def test_every_make_target_it_names_exists():
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-def test_every_file_it_names_exists():
-    for path in re.findall(r"\b((?:conf|jobs|medspark|benchmarks)/[\w./-]*\w)", README):
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/glossary.md", "docs/benchmarks.md"])
+def test_every_file_that_a_page_names_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"\b((?:conf|jobs|medspark|benchmarks|docs)/[\w./-]*\w)", text)
+    assert named
+    for path in named:
         assert (ROOT / path).exists(), path
+
+
+def test_the_rooms_that_contributing_names_are_the_rooms():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \| (.*) \|$", text, re.M)
+    named = {name.strip("/") for row in rows for name in re.findall(r"`([\w./]+)`", " ".join(row))}
+    there = {path.name for path in (ROOT / "medspark").iterdir() if not path.name.startswith(("_", "py"))}
+    assert there <= named
+
+
+def test_its_notebook_calls_what_medspark_exports_with_arguments_that_fit():
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
+    assert len(calls) == 8
+    for call in calls:
+        assert call.func.attr in medspark.__all__
+        inspect.signature(getattr(medspark, call.func.attr)).bind(*call.args)
 
 
 def test_what_it_says_of_the_demo_is_what_the_demo_does():
