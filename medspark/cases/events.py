@@ -97,8 +97,7 @@ def case_types(plan: Plan, records: DataFrame) -> dict[str, str]:
 
 def _is_read(plan: Plan) -> Column:
     """The events that any part of the task reads; the others need not cross the network."""
-    task, mapping = plan.task, plan.mapping
-    population = task.population
+    task, mapping, population = plan.task, plan.task.mapping, plan.task.population
     if mapping.observation is None and (population.history_days is not None or task.outcome.to_days is not None):
         return F.lit(True)  # observed from the first event, followed to the last, whatever they are
     names = [task.outcome.event, *task.features.reads(), *(rule.had for rule in population.require)]

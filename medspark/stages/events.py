@@ -25,7 +25,6 @@ from medspark.stages.features import publish_cases
 from medspark.store.facts import read_facts, require_rows, require_rules, rules_digest, write_facts
 from medspark.store.tables import publish, read_table, table_path, write_version
 from medspark.task.event_task import EventTask
-from medspark.task.mapping import Mapping
 from medspark.task.population import to_micros
 
 CLEAN_SECTIONS = ("source", "mapping")
@@ -35,14 +34,7 @@ CASE_SECTIONS = ("concepts", "population", "outcome", "time", "features", "split
 
 def with_concepts(run: Run, task: EventTask) -> EventTask:
     """The task with the descendants and mappings of its concepts among their codes."""
-    return freeze_concepts(run.spark, task, mapping_of(task))
-
-
-def mapping_of(task: EventTask) -> Mapping:
-    """The task's mapping, which `load_task` puts into it."""
-    if task.mapping is None:
-        raise TaskError(task.task, [f"the mapping {task.source.mapping!r} has not been read into the task"])
-    return task.mapping
+    return freeze_concepts(run.spark, task, task.mapping)
 
 
 def clean_stage(run: Run, task: EventTask, repairs_path: str | None = None) -> EventTask:
@@ -55,7 +47,7 @@ def clean_stage(run: Run, task: EventTask, repairs_path: str | None = None) -> E
     with run.receipt.timed("clean"), run.progress("clean"):
         task = with_concepts(run, task)
         repairs = read_repairs(spark, repairs_path) if repairs_path is not None else None
-        with read_events(spark, task.source, mapping_of(task), repairs) as found:
+        with read_events(spark, task.source, task.mapping, repairs) as found:
             written = write_version(found.records, run.store, RECORDS, run.version)
             aside = write_version(found.quarantine, run.store, QUARANTINE, run.version)
         events = sum(table.events for table in found.counts.values())
@@ -122,13 +114,12 @@ def concepts_stage(run: Run, task: EventTask) -> None:
 def features_stage(run: Run, task: EventTask) -> None:
     """`records` to `cases` and `attrition`: one shuffle of the events, whatever the features."""
     spark = run.spark
-    mapping = mapping_of(task)
     with run.receipt.timed("features"), run.progress("features"):
         facts = read_facts(run.context, table_path(run.context, run.store, RECORDS))
         require_rules(facts, "rules", rules_digest(task, CLEAN_SECTIONS), "clean")
         records = read_table(spark, run.store, RECORDS)
-        found = build_candidates(records, Plan(task, mapping), facts["counts"]["records"])
-        reasons = criteria(task, mapping, scoring=False)
+        found = build_candidates(records, Plan(task), facts["counts"]["records"])
+        reasons = criteria(task, scoring=False)
         seen = Observation()
         removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
         counted = found.observe(seen, F.count("*").alias(CANDIDATES), *removed)
@@ -158,11 +149,10 @@ def eligible(run: Run, task: EventTask, source: str | None, as_of: str | None) -
         raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
     moved = task.source.model_copy(update={"path": source or task.source.path})
     task = task.model_copy(update={"source": moved})
-    mapping = mapping_of(task)
-    plan = Plan(task, mapping, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
+    plan = Plan(task, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
     with ExitStack() as stack:
         with run.receipt.timed("clean"), run.progress("clean"):
-            found = stack.enter_context(read_events(run.spark, task.source, mapping))
+            found = stack.enter_context(read_events(run.spark, task.source, task.mapping))
         events = sum(table.events for table in found.counts.values())
         candidates = build_candidates(found.records, plan, events).persist(StorageLevel.MEMORY_AND_DISK)
         excluded = candidates.where(F.col(EXCLUDED).isNotNull()).select(
