@@ -130,6 +130,9 @@ WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died be
 
 FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
 
+BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER)
+"""Names of the criteria that are medspark's own, which a task's criteria may not have."""
+
 
 def to_micros(text: str) -> int:
     """A time such as 2015-01-01T00:00:00 in microseconds since 1970, UTC unless it has an offset."""

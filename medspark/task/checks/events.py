@@ -7,16 +7,7 @@ from medspark.errors import did_you_mean
 from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME
 from medspark.task.checks.mapping import mapping_zone_exists, tables_are_sound, values_have_units
 from medspark.task.event_task import EventTask
-
-BUILT_IN_CRITERIA = (
-    "another index event before",
-    "died before",
-    "not observed",
-    "history",
-    "age",
-    "no full follow-up",
-    "died before the outcome",
-)
+from medspark.task.population import BUILT_IN_CRITERIA
 
 
 def concepts_exist(task: EventTask) -> Iterator[str]:
