@@ -13,6 +13,7 @@ from medspark.cases.worker.concepts import as_concept
 from medspark.schemas import (
     AGE,
     AVAILABLE_TIME,
+    CANDIDATE_TYPES,
     CASE_ID,
     CODE,
     EXCLUDED,
@@ -24,7 +25,9 @@ from medspark.schemas import (
     SPLIT,
     SUBJECT_ID,
     TIME,
+    ddl,
     quoted,
+    with_keys,
 )
 from medspark.task.population import Concept
 
@@ -46,7 +49,7 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
         plan: what is asked for.
         events: how many records there are, from which the number of tasks is told.
     """
-    schema = ", ".join(f"{quoted(name)} {dtype}" for name, dtype in case_types(plan, records).items())
+    schema = ddl(candidate_types(plan, records))
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = list(batches)
@@ -71,7 +74,7 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
     )
 
 
-def case_types(plan: Plan, records: DataFrame) -> dict[str, str]:
+def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:
     """The Spark type of every column that workers return."""
     features = plan.task.features
     kinds = {
@@ -79,14 +82,7 @@ def case_types(plan: Plan, records: DataFrame) -> dict[str, str]:
         "sequence": "array<struct<code: string, hours_before: double, number: double>>",
         "grid": "map<string, array<double>>",
     }
-    types = {
-        SUBJECT_ID: dict(records.dtypes)[SUBJECT_ID],
-        INDEX_TIME: "timestamp",
-        PREDICTION_TIME: "timestamp",
-        EXCLUDED: "string",
-        LABEL: "boolean",
-        AGE: "double",
-    }
+    types = with_keys(CANDIDATE_TYPES, dict(records.dtypes))
     types |= {name: "string" for name in features.demographics if name != AGE}
     for column in features.columns():
         take = getattr(column.group, "take", ())

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from medspark.cases.attrition import Attrition, count_cases
 from medspark.errors import AccountingError
 from medspark.runs.run import Run
-from medspark.schemas import ATTRITION, CASES
+from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, ddl
 from medspark.store.facts import write_facts
 from medspark.store.tables import publish, write_version
 
@@ -22,10 +22,7 @@ def publish_cases(run: Run, cases: DataFrame, attrition: Callable[[], list[Attri
     spark = run.spark
     written = write_version(cases, run.store, CASES, run.version)
     rows = [row._asdict() for row in attrition()]
-    flow = spark.createDataFrame(
-        [tuple(row.values()) for row in rows],
-        "criterion string, because string, removed bigint, remaining bigint",
-    )
+    flow = spark.createDataFrame([tuple(row.values()) for row in rows], ddl(ATTRITION_TYPES))
     flow_path = write_version(flow.coalesce(1), run.store, ATTRITION, run.version)
     splits = count_cases(spark.read.parquet(written))
     eligible = rows[-1]["remaining"]

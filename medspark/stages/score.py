@@ -23,6 +23,7 @@ from medspark.schemas import (
     REASON,
     REJECTED,
     REJECTED_COLUMNS,
+    REJECTED_TYPES,
     RISK_BAND,
     RULE,
     RUN_ID,
@@ -30,6 +31,8 @@ from medspark.schemas import (
     SCORED_AT,
     SCORES,
     SUBJECT_ID,
+    ddl,
+    with_keys,
 )
 from medspark.score.by_spark import predict_cases
 from medspark.score.choose import Asked, choose, counts_of, frame_to_pieces, is_local, sink_of
@@ -167,7 +170,7 @@ def _write_by_spark(
     scores = watched.where(F.col(REASON).isNull()).withColumns(stamps).select(*SCORE_COLUMNS)
     written = append_version(scores, run.store, SCORES, run_id)
     if rejected is None:
-        rejected = spark.createDataFrame([], _rejected_type(cases.dtypes))
+        rejected = spark.createDataFrame([], ddl(with_keys(REJECTED_TYPES, dict(cases.dtypes))))
     if seen.get.get(UNSCORED):  # rare: they are found a second time rather than all kept
         unscored = predicted.where(F.col(REASON).isNotNull())
         places = {RUN_ID: F.lit(run_id), FILE: F.lit(None).cast("string"), LINE: F.lit(None).cast("bigint")}
@@ -180,12 +183,6 @@ def _write_by_spark(
 
 def _reasons(spark: SparkSession, rejected: str) -> dict[str, int]:
     return {row[REASON]: row["count"] for row in spark.read.parquet(rejected).groupBy(REASON).count().collect()}
-
-
-def _rejected_type(dtypes: list[tuple[str, str]]) -> str:
-    """The columns of `rejected` as Spark's types, the keys typed as the cases have them."""
-    types = {RUN_ID: "string", FILE: "string", LINE: "bigint", REASON: "string", **dict(dtypes)}
-    return ", ".join(f"{name} {types[name]}" for name in REJECTED_COLUMNS)
 
 
 def publish_scores(

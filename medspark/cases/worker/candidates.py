@@ -28,7 +28,7 @@ _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
-    """The candidates among whole patients; no Spark needed. Columns as `case_types` has them."""
+    """The candidates among whole patients; no Spark needed. Columns as `candidate_types` has them."""
     task = plan.task
     history = read_history(events, plan.as_of)
     found = candidates(history, task, plan.as_of, plan.scoring)
