@@ -135,7 +135,11 @@ BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AF
 
 
 def to_micros(text: str) -> int:
-    """A time such as 2015-01-01T00:00:00 in microseconds since 1970, UTC unless it has an offset."""
+    """A time such as 2015-01-01T00:00:00 in microseconds since 1970, UTC unless it has an offset.
+
+    >>> to_micros("1970-01-01T00:00:01"), to_micros("1970-01-01T01:00:01+01:00")
+    (1000000, 1000000)
+    """
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
