@@ -55,6 +55,12 @@ class GateError(MedsparkError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt `word`: did_you_mean("ag", ["age"]) gives " Did you mean 'age'?", else ""."""
+    """A hint for a misspelt `word`, empty where nothing is like it.
+
+    >>> did_you_mean("heart_rte", ["heart_rate", "spo2"])
+    " Did you mean 'heart_rate'?"
+    >>> did_you_mean("height", ["heart_rate", "spo2"])
+    ''
+    """
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,18 +1,15 @@
-"""The names of medspark's tables and of the columns they share, each written once."""
+"""medspark's tables: the names they have, and of their columns the names and types, each written once.
 
+Types are Spark's. A KEY is typed as the source has it, so that every table tells cases and patients as the source does.
+"""
+
+from collections.abc import Mapping
 from typing import Final
 
-BLOCK = "_block"
+Types = Mapping[str, str]
+"""Columns in their order, each with its type."""
 
-POSITION = "_position"
-
-RECORD_RULE = "_record_rule"
-
-REPAIRED = "_repaired"
-
-TEXT = "_text"
-
-EXCLUDED = "_excluded"
+KEY: Final = "key"
 
 # Tables of a store
 RECORDS: Final = "records"
@@ -31,12 +28,55 @@ SCORES: Final = "scores"
 
 REJECTED: Final = "rejected"
 
-# Where a row came from
+# Columns that are there only while a source is read
+BLOCK: Final = "_block"
+
+POSITION: Final = "_position"
+
+RECORD_RULE: Final = "_record_rule"
+
+REPAIRED: Final = "_repaired"
+
+TEXT: Final = "_text"
+
+# records of a table: after the source's own columns, where each row came from
 SOURCE_FILE: Final = "_source_file"
 
 SOURCE_LINE: Final = "_source_line"
 
 ROW_DIGEST: Final = "_row_digest"
+
+PLACE_TYPES: Final[Types] = {SOURCE_FILE: "string", SOURCE_LINE: "bigint", ROW_DIGEST: "bigint"}
+
+# records of an event source; the first five are the Medical Event Data Standard's
+SUBJECT_ID: Final = "subject_id"
+
+TIME: Final = "time"
+
+CODE: Final = "code"
+
+NUMERIC_VALUE: Final = "numeric_value"
+
+TEXT_VALUE: Final = "text_value"
+
+UNIT: Final = "unit"
+
+ENCOUNTER_ID: Final = "encounter_id"
+
+AVAILABLE_TIME: Final = "available_time"
+
+EVENT_TYPES: Final[Types] = {
+    SUBJECT_ID: KEY,
+    TIME: "timestamp",
+    CODE: "string",
+    NUMERIC_VALUE: "double",
+    TEXT_VALUE: "string",
+    UNIT: "string",
+    ENCOUNTER_ID: "string",
+    AVAILABLE_TIME: "timestamp",
+}
+
+EVENT_COLUMNS: Final = tuple(EVENT_TYPES)
 
 # quarantine
 SOURCE: Final = "source"
@@ -53,27 +93,20 @@ REASON: Final = "reason"
 
 DIGEST: Final = "row_digest"
 
-QUARANTINE_COLUMNS: Final = (SOURCE, FILE, LINE, RAW, RULE, REASON, DIGEST)
+QUARANTINE_TYPES: Final[Types] = {
+    SOURCE: "string",
+    FILE: "string",
+    LINE: "bigint",
+    RAW: "string",
+    RULE: "string",
+    REASON: "string",
+    DIGEST: "bigint",
+}
 
-# records of an event source; the first five are the Medical Event Data Standard's
-TIME: Final = "time"
+QUARANTINE_COLUMNS: Final = tuple(QUARANTINE_TYPES)
 
-CODE: Final = "code"
-
-NUMERIC_VALUE: Final = "numeric_value"
-
-TEXT_VALUE: Final = "text_value"
-
-UNIT: Final = "unit"
-
-ENCOUNTER_ID: Final = "encounter_id"
-
-AVAILABLE_TIME: Final = "available_time"
-
-# cases and tensors; the label's name is the Medical Event Data Standard's
+# cases: these columns, then what features and subgroups read; the label's name is the Medical Event Data Standard's
 CASE_ID: Final = "case_id"
-
-SUBJECT_ID: Final = "subject_id"
 
 PREDICTION_TIME: Final = "prediction_time"
 
@@ -83,13 +116,16 @@ FOLD: Final = "fold"
 
 LABEL: Final = "boolean_value"
 
-INDEX_TIME: Final = "index_time"
+CASE_TYPES: Final[Types] = {
+    CASE_ID: KEY,
+    SUBJECT_ID: KEY,
+    PREDICTION_TIME: "timestamp",
+    SPLIT: "string",
+    FOLD: "int",
+    LABEL: "boolean",
+}
 
-AGE: Final = "age"
-
-CASE_COLUMNS: Final = (CASE_ID, SUBJECT_ID, PREDICTION_TIME, SPLIT, FOLD, LABEL)
-
-EVENT_COLUMNS: Final = ("subject_id", TIME, CODE, NUMERIC_VALUE, TEXT_VALUE, UNIT, ENCOUNTER_ID, AVAILABLE_TIME)
+CASE_COLUMNS: Final = tuple(CASE_TYPES)
 
 TRAIN: Final = "train"
 
@@ -97,33 +133,109 @@ VALID: Final = "valid"
 
 TEST: Final = "test"
 
+# Candidates, of which those that no criterion excludes become cases
+EXCLUDED: Final = "_excluded"
+
+INDEX_TIME: Final = "index_time"
+
+AGE: Final = "age"
+
+CANDIDATE_TYPES: Final[Types] = {
+    SUBJECT_ID: KEY,
+    INDEX_TIME: "timestamp",
+    PREDICTION_TIME: "timestamp",
+    EXCLUDED: "string",
+    LABEL: "boolean",
+    AGE: "double",
+}
+
+# attrition
+ATTRITION_TYPES: Final[Types] = {
+    "criterion": "string",
+    "because": "string",
+    "removed": "bigint",
+    "remaining": "bigint",
+}
+
+# tensors: these columns, and an array for each input of the network
+TENSOR_TYPES: Final[Types] = {
+    CASE_ID: KEY,
+    SUBJECT_ID: KEY,
+    PREDICTION_TIME: "timestamp",
+    SPLIT: "string",
+    LABEL: "boolean",
+}
+
+# predictions
+LOGIT: Final = "logit"
+
+PROBABILITY: Final = "probability"
+
+PREDICTION_TYPES: Final[Types] = {
+    CASE_ID: KEY,
+    SUBJECT_ID: KEY,
+    LABEL: "tinyint",
+    LOGIT: "double",
+    SPLIT: "string",
+    PROBABILITY: "double",
+}
+
 # scores and rejected
 RUN_ID: Final = "run_id"
 
 BUNDLE_ID: Final = "bundle_id"
 
-PROBABILITY: Final = "probability"
-
 RISK_BAND: Final = "risk_band"
 
 SCORED_AT: Final = "scored_at"
 
-LOGIT: Final = "logit"
+SCORE_TYPES: Final[Types] = {
+    RUN_ID: "string",
+    BUNDLE_ID: "string",
+    CASE_ID: KEY,
+    SUBJECT_ID: KEY,
+    PREDICTION_TIME: "timestamp",
+    PROBABILITY: "double",
+    RISK_BAND: "string",
+    SCORED_AT: "timestamp",
+}
 
-SCORE_COLUMNS: Final = (
-    RUN_ID,
-    BUNDLE_ID,
-    CASE_ID,
-    SUBJECT_ID,
-    PREDICTION_TIME,
-    PROBABILITY,
-    RISK_BAND,
-    SCORED_AT,
-)
+SCORE_COLUMNS: Final = tuple(SCORE_TYPES)
 
-REJECTED_COLUMNS: Final = (RUN_ID, CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
+REJECTED_TYPES: Final[Types] = {
+    RUN_ID: "string",
+    CASE_ID: KEY,
+    SUBJECT_ID: KEY,
+    FILE: "string",
+    LINE: "bigint",
+    REASON: "string",
+}
+
+REJECTED_COLUMNS: Final = tuple(REJECTED_TYPES)
 
 
 def quoted(name: str) -> str:
-    """`name` as Spark SQL reads it whatever letters it has: quoted("a-b") gives "`a-b`"."""
+    """`name` as Spark SQL reads it whatever letters it has.
+
+    >>> quoted("a-b"), quoted("a`b")
+    ('`a-b`', '`a``b`')
+    """
     return "`" + name.replace("`", "``") + "`"
+
+
+def with_keys(types: Types, keys: Types) -> dict[str, str]:
+    """Columns and types with each KEY typed as `keys` has it.
+
+    >>> with_keys({"case_id": KEY, "line": "bigint"}, {"case_id": "int", "line": "float"})
+    {'case_id': 'int', 'line': 'bigint'}
+    """
+    return {name: keys[name] if kind == KEY else kind for name, kind in types.items()}
+
+
+def ddl(types: Types) -> str:
+    """Columns and types as Spark's schemas are written.
+
+    >>> ddl({"a-b": "bigint", "c": "array<string>"})
+    '`a-b` bigint, `c` array<string>'
+    """
+    return ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from medspark.task.event_task import EventTask
-from medspark.task.mapping import Mapping
 from medspark.task.population import AGE, DIED, DIED_AFTER, FOLLOW_UP, HISTORY, UNOBSERVED, WASHOUT
 
 
@@ -14,14 +13,14 @@ class Criterion(NamedTuple):
     because: str
 
 
-def criteria(task: EventTask, mapping: Mapping, scoring: bool) -> list[Criterion]:
+def criteria(task: EventTask, scoring: bool) -> list[Criterion]:
     """Every criterion of a task in the order they are applied; those of the outcome's follow-up only to learn."""
     population, outcome = task.population, task.outcome
     found = []
     if population.washout_days is not None:
         found.append(Criterion(WASHOUT, f"within {population.washout_days:g} days"))
     found.append(Criterion(DIED, "no risk is asked for after death"))
-    if mapping.observation is not None or population.history_days is not None:
+    if task.mapping.observation is not None or population.history_days is not None:
         found.append(Criterion(UNOBSERVED, "the prediction time is in no period of observation"))
     if population.history_days is not None:
         found.append(Criterion(HISTORY, f"under observation for less than {population.history_days:g} days before"))

@@ -13,6 +13,7 @@ from medspark.cases.worker.concepts import as_concept
 from medspark.schemas import (
     AGE,
     AVAILABLE_TIME,
+    CANDIDATE_TYPES,
     CASE_ID,
     CODE,
     EXCLUDED,
@@ -24,7 +25,9 @@ from medspark.schemas import (
     SPLIT,
     SUBJECT_ID,
     TIME,
+    ddl,
     quoted,
+    with_keys,
 )
 from medspark.task.population import Concept
 
@@ -46,7 +49,7 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
         plan: what is asked for.
         events: how many records there are, from which the number of tasks is told.
     """
-    schema = ", ".join(f"{quoted(name)} {dtype}" for name, dtype in case_types(plan, records).items())
+    schema = ddl(candidate_types(plan, records))
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = list(batches)
@@ -71,7 +74,7 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
     )
 
 
-def case_types(plan: Plan, records: DataFrame) -> dict[str, str]:
+def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:
     """The Spark type of every column that workers return."""
     features = plan.task.features
     kinds = {
@@ -79,14 +82,7 @@ def case_types(plan: Plan, records: DataFrame) -> dict[str, str]:
         "sequence": "array<struct<code: string, hours_before: double, number: double>>",
         "grid": "map<string, array<double>>",
     }
-    types = {
-        SUBJECT_ID: dict(records.dtypes)[SUBJECT_ID],
-        INDEX_TIME: "timestamp",
-        PREDICTION_TIME: "timestamp",
-        EXCLUDED: "string",
-        LABEL: "boolean",
-        AGE: "double",
-    }
+    types = with_keys(CANDIDATE_TYPES, dict(records.dtypes))
     types |= {name: "string" for name in features.demographics if name != AGE}
     for column in features.columns():
         take = getattr(column.group, "take", ())
@@ -97,8 +93,7 @@ def case_types(plan: Plan, records: DataFrame) -> dict[str, str]:
 
 def _is_read(plan: Plan) -> Column:
     """The events that any part of the task reads; the others need not cross the network."""
-    task, mapping = plan.task, plan.mapping
-    population = task.population
+    task, mapping, population = plan.task, plan.task.mapping, plan.task.population
     if mapping.observation is None and (population.history_days is not None or task.outcome.to_days is not None):
         return F.lit(True)  # observed from the first event, followed to the last, whatever they are
     names = [task.outcome.event, *task.features.reads(), *(rule.had for rule in population.require)]

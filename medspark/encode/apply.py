@@ -9,11 +9,11 @@ from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, Struc
 
 from medspark.encode.statistics import Statistics, dtype_of, from_json, to_json
 from medspark.encode.worker.encoder import encode_batches
-from medspark.schemas import CASE_ID, LABEL, PREDICTION_TIME, SPLIT, SUBJECT_ID, quoted
+from medspark.schemas import CASE_ID, SPLIT, TENSOR_TYPES, quoted
 
 _NUMBERS = {"float32": FloatType(), "int32": IntegerType()}
 ROW_GROUP_BYTES = 32 * 2**20
-KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME, SPLIT, LABEL)
+KEYS = tuple(TENSOR_TYPES)
 
 
 def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:

@@ -18,12 +18,15 @@ from medspark.schemas import (
     REASON,
     REJECTED,
     REJECTED_COLUMNS,
+    REJECTED_TYPES,
     RISK_BAND,
     RUN_ID,
     SCORE_COLUMNS,
     SCORED_AT,
     SCORES,
+    ddl,
     quoted,
+    with_keys,
 )
 from medspark.score.publish import Scoring, Written
 from medspark.score.serve import located
@@ -81,7 +84,7 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
     scores = watched.where(F.col(REASON).isNull()).withColumns(stamps).select(*SCORE_COLUMNS)
     written = append_version(scores, store, SCORES, version)
     if rejected is None:
-        rejected = spark.createDataFrame([], _rejected_type(cases.dtypes))
+        rejected = spark.createDataFrame([], ddl(with_keys(REJECTED_TYPES, dict(cases.dtypes))))
     if seen.get.get(UNSCORED):  # rare: they are found a second time rather than all kept
         unscored = predicted.where(F.col(REASON).isNotNull())
         places = {RUN_ID: F.lit(version), FILE: F.lit(None).cast("string"), LINE: F.lit(None).cast("bigint")}
@@ -93,9 +96,3 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
 def count_by(spark: SparkSession, path: str, column: str) -> dict[str, int]:
     """The rows of a written table by a column's values."""
     return {row[column]: row["count"] for row in spark.read.parquet(path).groupBy(column).count().collect()}
-
-
-def _rejected_type(dtypes: list[tuple[str, str]]) -> str:
-    """The columns of `rejected` as Spark's types, the keys typed as the cases have them."""
-    types = {RUN_ID: "string", FILE: "string", LINE: "bigint", REASON: "string", **dict(dtypes)}
-    return ", ".join(f"{name} {types[name]}" for name in REJECTED_COLUMNS)

@@ -90,7 +90,7 @@ def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None)
     if task.population.snapshot is not None and as_of is None:
         raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
     task = _moved(task, source)
-    plan = Plan(task, task.mapping, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
+    plan = Plan(task, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
     with ExitStack() as stack:
         found = _cleaned(run, task, stack)
         candidates = build_candidates(found.records, plan, found.counts.records)

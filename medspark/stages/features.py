@@ -15,7 +15,7 @@ from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
 from medspark.runs.run import Run
-from medspark.schemas import ATTRITION, CASES, EXCLUDED, RECORDS
+from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, ddl
 from medspark.store.facts import (
     Attrition,
     CasesFacts,
@@ -84,8 +84,8 @@ def _of_table(records: DataFrame, task: TableTask) -> Built:
 
 def _of_events(records: DataFrame, task: EventTask, events: int) -> Built:
     """One shuffle of the events, whatever the features; what is excluded is counted while the cases are written."""
-    found = build_candidates(records, Plan(task, task.mapping), events)
-    reasons = criteria(task, task.mapping, scoring=False)
+    found = build_candidates(records, Plan(task), events)
+    reasons = criteria(task, scoring=False)
     seen = Observation()
     removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
     counted = found.observe(seen, F.count("*").alias(CANDIDATES), *removed)
@@ -97,9 +97,7 @@ def _publish(run: Run, built: Built, facts: RecordsFacts, rules: str) -> None:
     spark = run.spark
     cases = write_version(built.cases, run.store, CASES, run.version)
     attrition = built.attrition()
-    flow = spark.createDataFrame(
-        [astuple(row) for row in attrition], "criterion string, because string, removed bigint, remaining bigint"
-    )
+    flow = spark.createDataFrame([astuple(row) for row in attrition], ddl(ATTRITION_TYPES))
     flow_path = write_version(flow.coalesce(1), run.store, ATTRITION, run.version)
     splits = count_cases(spark.read.parquet(cases))
     eligible = attrition[-1].remaining

@@ -1,6 +1,6 @@
 """The kinds of column of a raw table, each with its rules."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -93,6 +93,20 @@ class DateColumn(ColumnBase):
     def has_zone(self) -> bool:
         """Whether the pattern, its quoted text aside, holds a time zone or an offset."""
         return bool(set("".join(self.format.split("'")[::2])) & _ZONE_LETTERS)
+
+
+UNREAD: Final = "unread"
+
+
+class UnreadColumn(ColumnBase):
+    """Stands for a column that could not be read while the rules run, which know of it no more than that it exists.
+
+    No kind of column: a task file cannot ask for it, and no task that is read holds one.
+    """
+
+    type: Literal["unread"] = UNREAD
+    lookup: str | None = None
+    """As far as it can be told, so that its look-up counts as read."""
 
 
 Column = Annotated[

@@ -163,17 +163,31 @@ _CALL_WORDS = frozenset(
 
 
 def columns_of(expression: str) -> list[str]:
-    """The columns that an expression reads, once each: columns_of("a > 1 or b < a") gives ["a", "b"]."""
+    """The columns that an expression reads, once each.
+
+    >>> columns_of("a > 1 or b < a")
+    ['a', 'b']
+    """
     return list(dict.fromkeys(column.name for column in _parse(expression).find_all(exp.Column)))
 
 
 def spark_sql(expression: str) -> str:
-    """The expression as Spark gets it, written from the checked tree."""
+    """The expression as Spark gets it, written from the checked tree.
+
+    >>> spark_sql("age>80 and not died -- of the first stay")
+    'age > 80 AND NOT died'
+    """
     return _parse(expression).sql(dialect="spark", comments=False)
 
 
 def problems_of(expression: str, known: Iterable[str]) -> list[str]:
-    """Everything wrong with an expression that may read the columns `known`; empty when it is fine."""
+    """Everything wrong with an expression that may read the columns `known`; empty when it is fine.
+
+    >>> problems_of("age > 80", ["age"])
+    []
+    >>> problems_of("agee > 80", ["age"])
+    ["'agee > 80' reads 'agee', which is no column. Did you mean 'age'?"]
+    """
     try:
         tree = _parse(expression)
         text = tree.sql(dialect="spark", comments=False)

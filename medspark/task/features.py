@@ -63,7 +63,13 @@ class Window(Closed):
         return self
 
     def windows(self) -> dict[str, float | None]:
-        """Hours by the window's name: {"30d": 720.0}; {"all": None} for the whole history."""
+        """Hours by the window's name, None for the whole history.
+
+        >>> Window(look_back_days=(30, 0.5)).windows()
+        {'30d': 720.0, '0.5d': 12.0}
+        >>> Window().windows()
+        {'all': None}
+        """
         named = {f"{days:g}d": days * HOURS_A_DAY for days in self.look_back_days}
         named |= {f"{hours:g}h": hours for hours in self.look_back_hours}
         return dict(named) or {"all": None}
@@ -155,7 +161,12 @@ class EventFeatures(Closed):
     grids: dict[Name, GridGroup] = Field(default_factory=dict)
 
     def columns(self) -> list[GroupColumn]:
-        """The columns that the groups fill, one for each window: "labs_365d", "history_all", "vitals"."""
+        """The columns that the groups fill, one for each window.
+
+        >>> labs = CodesGroup(of=("LAB/",), look_back_days=(30, 365))
+        >>> [column.name for column in EventFeatures(codes={"labs": labs}).columns()]
+        ['labs_30d', 'labs_365d']
+        """
         found = [column for name, group in self.codes.items() for column in _windowed(name, "codes", group)]
         found += [column for name, group in self.values.items() for column in _windowed(name, "values", group)]
         found += [column for name, group in self.sequences.items() for column in _windowed(name, "sequence", group)]

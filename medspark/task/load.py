@@ -12,7 +12,9 @@ from medspark.errors import TaskError, did_you_mean
 from medspark.task.checks.events import EVENT_RULES
 from medspark.task.checks.shared import SHARED_RULES
 from medspark.task.checks.table import TABLE_RULES
+from medspark.task.columns import Column, UnreadColumn
 from medspark.task.event_task import EventTask
+from medspark.task.mapping import Mapping
 from medspark.task.problems import sentence
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -64,12 +66,38 @@ def check_task(raw: dict[str, Any]) -> tuple[Task | None, list[str]]:
     model: type[Task] = EventTask if _is_events(raw) else TableTask
     task, problems = _build(model, raw)
     if isinstance(task, EventTask):
-        problems += [problem for rule in (*SHARED_RULES, *EVENT_RULES) for problem in rule(task)]
+        mapping = _with_unread_columns(task.mapping, raw["mapping"]["tables"])
+        events = task.model_copy(update={"mapping": mapping})
+        problems += [problem for rule in (*SHARED_RULES, *EVENT_RULES) for problem in rule(events)]
     elif task is not None:
-        unread = [repr(name) for name in set(raw["columns"]) - set(task.columns)]  # reported already
-        found = [problem for rule in (*SHARED_RULES, *TABLE_RULES) for problem in rule(task)]
-        problems += [text for text in found if not any(name in text for name in unread)]
+        table = task.model_copy(update={"columns": _and_unread(task.columns, raw["columns"])})
+        problems += [problem for rule in (*SHARED_RULES, *TABLE_RULES) for problem in rule(table)]
     return task, problems
+
+
+def _with_unread_columns(mapping: Mapping, raw: dict[str, Any]) -> Mapping:
+    """A mapping whose tables hold a stand-in for each column that could not be read."""
+    given = {str(name): table for name, table in raw.items()}
+    tables = {
+        name: table.model_copy(update={"columns": _and_unread(table.columns, given.get(name, {}).get("columns"))})
+        for name, table in mapping.tables.items()
+    }
+    return mapping.model_copy(update={"tables": tables})
+
+
+def _and_unread(columns: dict[str, Column], raw: Any) -> dict[str, Column | UnreadColumn]:
+    """Columns in the file's order, a stand-in among them for each that could not be read.
+
+    For the rules alone: that a column could not be read has been told, and what is wrong beside it is told as well.
+    """
+    given = raw if isinstance(raw, dict) else {}
+    stand_ins = {str(name): UnreadColumn(lookup=_lookup_of(column)) for name, column in given.items()}
+    return {**stand_ins, **columns}
+
+
+def _lookup_of(column: Any) -> str | None:
+    name = column.get("lookup") if isinstance(column, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _build(model: type[Task], raw: dict[str, Any]) -> tuple[Task | None, list[str]]:

@@ -130,9 +130,16 @@ WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died be
 
 FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
 
+BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER)
+"""Names of the criteria that are medspark's own, which a task's criteria may not have."""
+
 
 def to_micros(text: str) -> int:
-    """A time such as 2015-01-01T00:00:00 in microseconds since 1970, UTC unless it has an offset."""
+    """A time such as 2015-01-01T00:00:00 in microseconds since 1970, UTC unless it has an offset.
+
+    >>> to_micros("1970-01-01T00:00:01"), to_micros("1970-01-01T01:00:01+01:00")
+    (1000000, 1000000)
+    """
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

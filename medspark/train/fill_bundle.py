@@ -67,9 +67,11 @@ def input_schema(task: Task) -> dict[str, Any]:
     """What a source must have: of a table its columns, with type, unit, levels and whether they may be missing; of
     events the mapping's tables with their columns' types, and the concepts that are read."""
     if isinstance(task, EventTask):
-        tables = task.mapping.tables.items() if task.mapping is not None else ()
+        tables = {
+            name: {key: kind.type for key, kind in table.columns.items()} for name, table in task.mapping.tables.items()
+        }
         return {
-            "tables": {name: {key: kind.type for key, kind in table.columns.items()} for name, table in tables},
+            "tables": tables,
             "concepts": {name: concept.model_dump(mode="json") for name, concept in task.concepts.items()},
         }
     keys = (task.source.case, task.source.subject)

@@ -333,7 +333,7 @@ def assert_same(db, task, found):
 
 
 def counts_of(task, unmet):
-    names = [criterion.name for criterion in criteria(task, task.mapping, scoring=False)]
+    names = [criterion.name for criterion in criteria(task, scoring=False)]
     assert {*unmet} <= {*names, None}
     return {name: unmet.count(name) for name in (*names, None)}
 
@@ -421,7 +421,7 @@ def compare(spark, warehouse, raw):
     task, problems = check_task(raw)
     assert problems == []
     frozen = freeze_concepts(spark, task, task.mapping)
-    candidates = build_candidates(warehouse["records"], Plan(frozen, task.mapping), warehouse["count"])
+    candidates = build_candidates(warehouse["records"], Plan(frozen), warehouse["count"])
     steps = candidates._jdf.queryExecution().executedPlan().toString()
     assert steps.count("Exchange ") == 1, "the events are shuffled once, whatever the task"
     return assert_same(warehouse["db"], task, rows_of(candidates.toArrow()))

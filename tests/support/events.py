@@ -68,7 +68,7 @@ def events_table(rows, subject=None):
 def made_candidates(events, task, as_of=None, scoring=False):
     """Every candidate as a dict; `events` is a table of events or its rows."""
     table = events if isinstance(events, pa.Table) else events_table(events)
-    return rows_of(make_candidates(table, Plan(task, task.mapping, as_of=micros(as_of), scoring=scoring)))
+    return rows_of(make_candidates(table, Plan(task, as_of=micros(as_of), scoring=scoring)))
 
 
 def rows_of(table):

@@ -11,7 +11,6 @@ from medspark.cases.worker.population import Candidates, candidates
 from medspark.cases.worker.windows import Cases, group_columns
 from medspark.schemas import AGE, EXCLUDED, INDEX_TIME, LABEL, PREDICTION_TIME, SUBJECT_ID
 from medspark.task.event_task import EventTask
-from medspark.task.mapping import Mapping
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,6 @@ class Plan:
     """All that a worker needs to make cases of histories."""
 
     task: EventTask
-    mapping: Mapping
     as_of: int | None = None
     """Microseconds since 1970: the histories are cut there, and a snapshot is taken there."""
     scoring: bool = False
@@ -30,10 +28,10 @@ _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
-    """The candidates among whole patients; no Spark needed. Columns as `case_types` has them."""
+    """The candidates among whole patients; no Spark needed. Columns as `candidate_types` has them."""
     task = plan.task
     history = read_history(events, plan.as_of)
-    found = candidates(history, task, plan.mapping, plan.as_of, plan.scoring)
+    found = candidates(history, task, plan.as_of, plan.scoring)
     eligible = found.unmet < 0
     cases = Cases(found.subject[eligible], found.time[eligible])
     included = task.time.at_prediction_time == "included"
@@ -41,7 +39,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
     made = group_columns(history, cases, columns, task.concepts, included=included)
     # The place of each candidate among the cases, null for one that is none: takes null rows
     at = pa.array(np.cumsum(eligible) - 1, mask=~eligible)
-    names = [criterion.name for criterion in criteria(task, plan.mapping, plan.scoring)]
+    names = [criterion.name for criterion in criteria(task, plan.scoring)]
     arrays = {
         SUBJECT_ID: history.subjects.take(pa.array(found.subject)),
         INDEX_TIME: pa.array(found.index_time).cast(_TIMESTAMP),
@@ -52,7 +50,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
     }
     for name in task.features.demographics:
         if name != AGE:
-            arrays[name] = _demographic(history, found, plan.mapping.demographics[name], included)
+            arrays[name] = _demographic(history, found, task.mapping.demographics[name], included)
     arrays |= {column.name: array.take(at) for column, array in zip(columns, made, strict=True)}
     return pa.table(arrays)
 

@@ -9,7 +9,11 @@ from medspark.task.population import Concept
 
 
 def has_concept(codes: list[str], concept: Concept) -> Bools:
-    """For each code whether it is in the concept."""
+    """For each code whether it is in the concept.
+
+    >>> has_concept(["DX/I10", "DX/I50", "LAB/1"], Concept(codes=("LAB/1",), prefixes=("DX/I1",))).tolist()
+    [True, False, True]
+    """
     wanted = set(concept.codes)
     return np.fromiter((code in wanted or code.startswith(concept.prefixes) for code in codes), np.bool_, len(codes))
 
@@ -23,6 +27,11 @@ def group_names(codes: list[str], of: Iterable[str], concepts: dict[str, Concept
     """For each code its place among a group's names, -1 outside the group; a concept `as_one` is one name.
 
     A code that several of `of` have goes to the first that is `as_one`.
+
+    >>> sugar = Concept(codes=("LAB/2", "LAB/3"), as_one=True)
+    >>> places, names = group_names(["DX/1", "LAB/1", "LAB/2", "LAB/3"], ["LAB/", "sugar"], {"sugar": sugar})
+    >>> places.tolist(), names
+    ([-1, 0, 1, 1], ['LAB/1', 'sugar'])
     """
     named: list[str | None] = [None] * len(codes)
     sets = {name: as_concept(name, concepts) for name in of}

@@ -122,6 +122,13 @@ def between(events: History, subject: Ints, low: Any, high: Any, *, closed: tupl
     """For each of m questions, where its patient's events from `low` to `high` start and stop among the events.
 
     `closed` says whether an event at either end counts.
+
+    >>> time = pa.array([3, 5, 5, 9]).cast(pa.timestamp("us", "UTC"))
+    >>> columns = {SUBJECT_ID: [1, 1, 1, 1], TIME: time, CODE: ["A", "B", "C", "A"]}
+    >>> events = read_history(pa.table(columns | {NUMERIC_VALUE: [None] * 4, AVAILABLE_TIME: time}))
+    >>> start, stop = between(events, np.array([0, 0]), 5, np.array([8, 9]), closed=(True, True))
+    >>> start.tolist(), stop.tolist()
+    ([1, 1], [3, 4])
     """
     m = len(subject)
     first = np.searchsorted(events.clock, np.broadcast_to(low, m), side="left" if closed[0] else "right")
@@ -132,7 +139,12 @@ def between(events: History, subject: Ints, low: Any, high: Any, *, closed: tupl
 
 
 def expand(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
-    """The ranges written out: the position of every item, and which range it is of."""
+    """The ranges written out: the position of every item, and which range it is of.
+
+    >>> at, owner = expand(np.array([5, 0]), np.array([8, 1]))
+    >>> at.tolist(), owner.tolist()
+    ([5, 6, 7, 0], [0, 0, 0, 1])
+    """
     counts = stop - start
     owner = np.repeat(np.arange(len(start)), counts)
     before = np.cumsum(counts) - counts

@@ -45,29 +45,30 @@ class Candidates:
     """1 with the outcome, 0 without, NaN where it is not known."""
 
 
-def candidates(history: History, task: EventTask, mapping: Mapping, as_of: int | None, scoring: bool) -> Candidates:
+def candidates(history: History, task: EventTask, as_of: int | None, scoring: bool) -> Candidates:
     """Every candidate of the population with the criterion that takes it out, and its label unless scoring.
 
     Args:
         history: whole patients; cut at `as_of` where there is one.
         as_of: the time that a scoring run asks for; candidates with a later prediction time do not exist yet.
     """
-    subject, index_time = _indexed(history, task, mapping, as_of)
+    mapping = task.mapping
+    subject, index_time = _indexed(history, task, as_of)
     time = index_time + round(task.population.predict_after_hours * HOUR)
     if as_of is not None:
         there = time <= as_of
         subject, index_time, time = subject[there], index_time[there], time[there]
     born = first_time_known(history.of_codes(_is(history, mapping.birth)), subject, time)
     age = np.where(born != NEVER, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
-    periods = _observed(history, task, mapping, subject, time)
-    failed = _failed(history, task, mapping, subject, index_time, time, age, periods.start)
+    periods = _observed(history, task, subject, time)
+    failed = _failed(history, task, subject, index_time, time, age, periods.start)
     label = np.full(len(subject), np.nan)
     if not scoring:
         death = first_time(history.of_codes(_is(history, mapping.death)), NEVER)[subject]
         label, dropped = _outcome(history, task, subject, time, death, periods)
         failed |= dropped
     unmet = np.full(len(subject), -1)
-    for at, criterion in reversed(list(enumerate(criteria(task, mapping, scoring)))):
+    for at, criterion in reversed(list(enumerate(criteria(task, scoring)))):
         unmet[failed[criterion.name]] = at
     return Candidates(subject, index_time, time, age, unmet, np.where(unmet < 0, label, np.nan))
 
@@ -85,12 +86,12 @@ def _of_concepts(history: History, names: tuple[str, ...], task: EventTask) -> H
     return history.of_codes(np.logical_or.reduce(wanted))
 
 
-def _indexed(history: History, task: EventTask, mapping: Mapping, as_of: int | None) -> tuple[Ints, Ints]:
+def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints, Ints]:
     """Patients and index times, sorted, each pair once."""
     population = task.population
     if population.snapshot is not None:
         times = [as_of] if as_of is not None else sorted({to_micros(text) for text in population.snapshot.at})
-        seen = first_known(history.of_codes(~_of_life(history, mapping)))
+        seen = first_known(history.of_codes(~_of_life(history, task.mapping)))
         there = [np.flatnonzero(seen <= at) for at in times]
         subject = np.concatenate(there)
         index_time = np.repeat(np.array(times, np.int64), [len(found) for found in there])
@@ -106,7 +107,6 @@ def _indexed(history: History, task: EventTask, mapping: Mapping, as_of: int | N
 def _failed(
     history: History,
     task: EventTask,
-    mapping: Mapping,
     subject: Ints,
     index_time: Ints,
     time: Ints,
@@ -116,7 +116,7 @@ def _failed(
     """For each criterion but the outcome's, which candidates it takes out, by what was known at the prediction time."""
     population = task.population
     included = task.time.at_prediction_time == "included"
-    deaths = history.of_codes(_is(history, mapping.death))
+    deaths = history.of_codes(_is(history, task.mapping.death))
     failed = {
         DIED: had(deaths, subject, EVER, time, closed=(True, included), by=time, included=included),
         UNOBSERVED: observed_from == NEVER,
@@ -163,12 +163,13 @@ def _of_life(history: History, mapping: Mapping) -> Bools:
     return np.fromiter((code in codes for code in history.codes), np.bool_, len(history.codes))
 
 
-def _observed(history: History, task: EventTask, mapping: Mapping, subject: Ints, time: Ints) -> Observed:
+def _observed(history: History, task: EventTask, subject: Ints, time: Ints) -> Observed:
     """Periods that overlap or touch are one, as are those of two consecutive days.
 
     Without periods in the source a patient is under observation from the first event on; the last event, which nobody
     knows of before, says how far the follow-up goes.
     """
+    mapping = task.mapping
     if mapping.observation is None:
         events = history.of_codes(~_of_life(history, mapping))
         end = np.full(len(history.subjects), EVER)

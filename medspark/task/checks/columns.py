@@ -1,12 +1,12 @@
 """Rules of declared columns, whether a task or a table of a mapping declares them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from medspark.errors import did_you_mean
-from medspark.task.columns import CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.columns import UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
 from medspark.task.raw_table import Derived, Duplicates, Lookup
 
 
@@ -28,6 +28,11 @@ def known_columns(task: HasColumns) -> list[str]:
 def column_type(task: HasColumns, name: str) -> str:
     """The declared type of a column or derived column."""
     return task.columns[name].type if name in task.columns else task.derived[name].type
+
+
+def may_be(task: HasColumns, name: str, types: Collection[str]) -> bool:
+    """Whether a column or derived column is of one of the types, as one that could not be read may be."""
+    return column_type(task, name) in (UNREAD, *types)
 
 
 def unknown_column(where: str, name: str, task: HasColumns) -> str:
@@ -80,7 +85,7 @@ def _number_is_sound(where: str, column: NumberColumn, task: HasColumns) -> Iter
     if column.units is not None and column.units.column not in task.columns:
         yield unknown_column(f"{where}.units.column", column.units.column, task)
     elif column.units is not None and column.units.column in task.columns:
-        if task.columns[column.units.column].type not in ("category", "string"):
+        if not may_be(task, column.units.column, ("category", "string")):
             yield f"{where}.units.column: expected a category or string, received {column.units.column!r}"
         if column.type != "double":
             yield f"{where}.units: expected type double, since a conversion makes fractions, received {column.type}"

@@ -5,18 +5,9 @@ from datetime import datetime
 
 from medspark.errors import did_you_mean
 from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME
-from medspark.task.checks.mapping import mapping_is_there, tables_are_sound, values_have_units
+from medspark.task.checks.mapping import mapping_zone_exists, tables_are_sound, values_have_units
 from medspark.task.event_task import EventTask
-
-BUILT_IN_CRITERIA = (
-    "another index event before",
-    "died before",
-    "not observed",
-    "history",
-    "age",
-    "no full follow-up",
-    "died before the outcome",
-)
+from medspark.task.population import BUILT_IN_CRITERIA
 
 
 def concepts_exist(task: EventTask) -> Iterator[str]:
@@ -36,8 +27,8 @@ def concepts_exist(task: EventTask) -> Iterator[str]:
 
 def concept_tables_exist(task: EventTask) -> Iterator[str]:
     mapping = task.mapping
-    for name, concept in task.concepts.items() if mapping is not None and mapping.concepts is None else ():
-        if concept.mapped or (concept.descendants and mapping is not None and mapping.code_metadata is None):
+    for name, concept in task.concepts.items() if mapping.concepts is None else ():
+        if concept.mapped or (concept.descendants and mapping.code_metadata is None):
             yield f"concepts.{name}: the mapping {task.source.mapping!r} names no tables that relate concepts"
 
 
@@ -84,8 +75,6 @@ def features_are_sound(task: EventTask) -> Iterator[str]:
 
 
 def demographics_exist(task: EventTask) -> Iterator[str]:
-    if task.mapping is None:
-        return
     known = [AGE, *task.mapping.demographics]
     for name in task.features.demographics:
         if name not in known:
@@ -97,7 +86,7 @@ def demographics_exist(task: EventTask) -> Iterator[str]:
 
 
 EVENT_RULES: tuple[Callable[[EventTask], Iterator[str]], ...] = (
-    mapping_is_there,
+    mapping_zone_exists,
     tables_are_sound,
     values_have_units,
     concepts_exist,

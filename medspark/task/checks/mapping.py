@@ -12,15 +12,12 @@ from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
 _EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
 
 
-def mapping_is_there(task: EventTask) -> Iterator[str]:
-    if task.mapping is None:
-        yield "mapping: expected the mapping itself in the task, received none"
-    else:
-        yield from zone_exists("mapping.timezone", task.mapping.timezone)
+def mapping_zone_exists(task: EventTask) -> Iterator[str]:
+    return zone_exists("mapping.timezone", task.mapping.timezone)
 
 
 def tables_are_sound(task: EventTask) -> Iterator[str]:
-    for name, table in task.mapping.tables.items() if task.mapping is not None else ():
+    for name, table in task.mapping.tables.items():
         for problem in _table_problems(table):
             yield f"mapping.tables.{name}: {problem}"
 
@@ -61,7 +58,7 @@ def _event_problems(event: EventRule, known: list[str]) -> Iterator[str]:
 
 
 def values_have_units(task: EventTask) -> Iterator[str]:
-    for code, rule in task.mapping.values.items() if task.mapping is not None else ():
+    for code, rule in task.mapping.values.items():
         if rule.to_unit and rule.unit is None:
             yield f"mapping.values.{code}: expected `unit` beside to_unit, the unit that all numbers are brought to"
         if rule.unit is not None and not rule.to_unit:

@@ -24,6 +24,11 @@ SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (bands_are_sound
 
 
 def changed(model: BaseModel) -> set[str]:
-    """The settings that differ from their defaults."""
+    """The settings that differ from their defaults.
+
+    >>> from medspark.task.training import Training
+    >>> changed(Training(epochs=3, optimizer="adamw"))
+    {'epochs'}
+    """
     fields = type(model).model_fields
     return {name for name in model.model_fields_set if getattr(model, name) != fields[name].default}

@@ -10,13 +10,14 @@ from medspark.task.checks.columns import (
     columns_are_sound,
     duplicates_are_sound,
     known_columns,
+    may_be,
     one_of,
     prefixed,
     unknown_column,
     zone_exists,
 )
 from medspark.task.checks.shared import changed
-from medspark.task.columns import CategoryColumn, DateColumn
+from medspark.task.columns import CategoryColumn, UnreadColumn
 from medspark.task.expressions import columns_of, problems_of
 from medspark.task.table_task import TableTask
 
@@ -26,19 +27,22 @@ LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "lo
 
 KEY_TYPES = frozenset({"long", "integer", "string"})
 
+TIME_TYPES = frozenset({"date", "timestamp"})
+
 
 def keys_are_columns(task: TableTask) -> Iterator[str]:
     source = task.source
     for key, name in (("case", source.case), ("subject", source.subject)):
         if name not in task.columns:
             yield unknown_column(f"source.{key}", name, task)
-        elif column_type(task, name) not in KEY_TYPES:
+        elif not may_be(task, name, KEY_TYPES):
             received = f"{name!r} of {column_type(task, name)}"
             yield f"source.{key}: expected a column of {one_of(KEY_TYPES)}, received {received}"
     if source.time is not None and source.time not in task.columns:
         yield unknown_column("source.time", source.time, task)
-    elif source.time is not None and not isinstance(task.columns[source.time], DateColumn):
-        yield f"source.time: expected a date or timestamp, received {source.time!r} of {column_type(task, source.time)}"
+    elif source.time is not None and not may_be(task, source.time, TIME_TYPES):
+        received = f"{source.time!r} of {column_type(task, source.time)}"
+        yield f"source.time: expected a {one_of(TIME_TYPES)}, received {received}"
 
 
 def table_zone_exists(task: TableTask) -> Iterator[str]:
@@ -76,7 +80,7 @@ def features_read_columns(task: TableTask) -> Iterator[str]:
     for kind, name, allowed in kinds:
         if name not in known_columns(task):
             yield unknown_column(f"features.{kind}", name, task)
-        elif column_type(task, name) not in allowed:
+        elif not may_be(task, name, allowed):
             received = f"{name!r} of {column_type(task, name)}"
             yield f"features.{kind}: expected a column of {one_of(allowed)}, received {received}"
     seen: set[tuple[str, str]] = set()
@@ -108,7 +112,7 @@ def subgroups_read_columns(task: TableTask) -> Iterator[str]:
     for name in task.report.subgroups:
         if name not in known_columns(task):
             yield unknown_column("report.subgroups", name, task)
-        elif column_type(task, name) not in LEVEL_TYPES:
+        elif not may_be(task, name, LEVEL_TYPES):
             yield f"report.subgroups: expected a column with levels, received {name!r} of {column_type(task, name)}"
 
 
@@ -138,7 +142,7 @@ def settings_do_something(task: TableTask) -> Iterator[str]:
         yield f"source: only csv has {one_of(csv_only)}, received format {task.source.format!r}"
     if "encoding" in changed(task.source) and task.source.format in ("parquet", "orc"):
         yield f"source: {task.source.format} has no encoding"
-    read = {column.lookup for column in task.columns.values() if isinstance(column, CategoryColumn)}
+    read = {column.lookup for column in task.columns.values() if isinstance(column, CategoryColumn | UnreadColumn)}
     for name in task.lookups:
         if name not in read:
             yield f"lookups.{name}: no column reads it"
