@@ -1,10 +1,13 @@
 """Rows judged by their table's rules: every column typed, and the rules that each row breaks."""
 
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from medspark.clean.reading import Violation, read_all, read_column
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.sources.read import RawRows
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.raw_table import RawTable
 
@@ -15,6 +18,11 @@ FAILED = "_failed"
 """The rules that set a row aside, empty a value of it, or fail the run, one a line."""
 KEPT, QUARANTINED, COPY = "kept", "quarantined", "duplicate"
 BETWEEN = "\n"
+
+
+def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:
+    """Every part of a table's rows judged, in one frame."""
+    return reduce(DataFrame.unionByName, [judge(part.rows, part.names, table) for part in raw.parts])
 
 
 def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:

@@ -1,21 +1,20 @@
-"""Typed values out of text: each kind of column is a chain of steps, and a step that empties a value is a violation.
+"""Typed values out of a source's: each column is a chain of steps, and a step that gives no value breaks a rule.
 
-Columns in, columns out; no data is read here.
+Columns in, columns out; no data is read here. What the steps of a kind of column are, the folder `kinds` says.
 """
 
 import re
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.clean.kinds.codes import category, normalise_icd9, normalise_icd10
-from medspark.clean.kinds.levels import boolean_type, level_steps, meaning_of, pattern_step
-from medspark.clean.kinds.numbers import NUMBER, interval_middle, number_type, range_steps, unit_steps
-from medspark.clean.kinds.steps import WHOLE_DTYPES, Step, require_dtype, spark_type, step_column, unchanged
-from medspark.clean.kinds.times import time_type
+from medspark.clean.kinds.codes import read_code
+from medspark.clean.kinds.levels import read_boolean, read_category, read_text
+from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
+from medspark.clean.kinds.steps import WHOLE_DTYPES, Kind, step_name, unchanged
+from medspark.clean.kinds.times import read_time
 from medspark.schemas import quoted
 from medspark.task.columns import (
     Action,
@@ -30,13 +29,7 @@ from medspark.task.columns import (
 )
 from medspark.task.raw_table import RawTable
 
-
-def column_rule(column: str, rule: str) -> str:
-    """The name of a column's rule: column_rule("age", "range") gives "age: range"."""
-    return f"{column}: {rule}"
-
-
-_NUMBER_DTYPES = WHOLE_DTYPES | {"float", "double"}
+_NUMBER_DTYPES: Final = WHOLE_DTYPES | {"float", "double"}
 
 
 class Violation(NamedTuple):
@@ -49,7 +42,7 @@ class Violation(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How a column is read: its text trimmed, emptied where missing, through the steps in order, and finished.
+    """How a column is read: its text trimmed, null where it says that it is missing, then as its kind is read.
 
     Each step's result is a column of its own for a while (`at`), computed once however often it is read.
     """
@@ -59,18 +52,17 @@ class Reading(NamedTuple):
     is_key: bool
     trim: Callable[[Column], Column]
     given: Callable[[Column], Column]
-    steps: list[Step]
-    finish: Callable[[Column], Column]
+    kind: Kind
 
-    def at(self, depth: int) -> str:
-        return step_column(self.name, depth)
+    def at(self, depth: int) -> Column:
+        return F.col(quoted(step_name(self.name, depth)))
 
     def chain(self) -> list[Callable[[Column], Column]]:
-        return [self.trim, self.given, *(step.apply for step in self.steps)]
+        return [self.trim, self.given, *(step.apply for step in self.kind.steps)]
 
     def value(self) -> Column:
-        value = self.finish(F.col(self.at(len(self.steps) + 1)))
-        return value.cast(spark_type(self.spec)).alias(self.name)
+        value = self.kind.finish(self.at(len(self.kind.steps) + 1))
+        return value.cast(self.kind.dtype).alias(self.name)
 
     def violations(self) -> list[Violation]:
         """The column's rules in the order they judge; a value breaks one of them at most."""
@@ -78,11 +70,10 @@ class Reading(NamedTuple):
         found = []
         if self.spec.required or self.is_key:
             on_missing: Action = "fail" if action == "fail" else "set_aside"
-            empty = F.col(self.at(1)).isNull()
             rule = column_rule(self.name, "required")
-            found.append(Violation(rule, self.reason("a value"), empty, on_missing))
-        for depth, step in enumerate(self.steps, start=1):
-            broken = F.col(self.at(depth)).isNotNull() & F.col(self.at(depth + 1)).isNull()
+            found.append(Violation(rule, self.reason("a value"), self.at(1).isNull(), on_missing))
+        for depth, step in enumerate(self.kind.steps, start=1):
+            broken = self.at(depth).isNotNull() & self.at(depth + 1).isNull()
             rule = column_rule(self.name, step.rule)
             found.append(Violation(rule, self.reason(step.expected), broken, action))
         return found
@@ -92,8 +83,17 @@ class Reading(NamedTuple):
 
     def reasons(self) -> dict[str, str]:
         """What each rule expects, by the rule's name."""
-        steps = {column_rule(self.name, step.rule): self.reason(step.expected) for step in self.steps}
+        steps = {column_rule(self.name, step.rule): self.reason(step.expected) for step in self.kind.steps}
         return {column_rule(self.name, "required"): self.reason("a value"), **steps}
+
+
+def column_rule(column: str, rule: str) -> str:
+    """The name of a column's rule.
+
+    >>> column_rule("age", "range")
+    'age: range'
+    """
+    return f"{column}: {rule}"
 
 
 def read_column(name: str, dtype: str, table: RawTable) -> Reading:
@@ -122,56 +122,37 @@ def read_column(name: str, dtype: str, table: RawTable) -> Reading:
         # Space around text is no part of it, except in a column of type string
         trim=F.trim if is_text and not isinstance(spec, TextColumn) else unchanged,
         given=given,
-        steps=_steps(name, spec, dtype, table),
-        finish=_finish(spec, table),
+        kind=_read_kind(name, spec, dtype, table),
     )
 
 
+def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind:
+    match spec:
+        case NumberColumn():
+            return read_number(name, spec, dtype, table.source.point_zero)
+        case IntervalColumn():
+            return read_interval(name, spec, dtype)
+        case BooleanColumn():
+            return read_boolean(name, spec, dtype)
+        case CategoryColumn():
+            return read_category(name, spec, dtype, table.lookups)
+        case TextColumn():
+            return read_text(name, spec, dtype)
+        case CodeColumn():
+            return read_code(name, spec, dtype)
+        case DateColumn():
+            return read_time(name, spec, dtype, table.source.timezone)
+    raise AssertionError(type(spec))
+
+
 def read_all(frame: DataFrame, readings: list[Reading]) -> DataFrame:
-    """Add every step of every reading to the frame, all columns' first steps first: `Reading.at` names them."""
-    current = {reading.name: quoted(reading.name) for reading in readings}
+    """Add every step of every reading to the frame, all columns' first steps first: `Reading.at` finds them."""
+    current = {reading.name: F.col(quoted(reading.name)) for reading in readings}
     for depth in range(max((len(reading.chain()) for reading in readings), default=0)):
         deep = [reading for reading in readings if depth < len(reading.chain())]
         added = [
-            reading.chain()[depth](F.col(current[reading.name])).alias(reading.at(depth).strip("`").replace("``", "`"))
-            for reading in deep
+            reading.chain()[depth](current[reading.name]).alias(step_name(reading.name, depth)) for reading in deep
         ]
         frame = frame.select("*", *added)
         current |= {reading.name: reading.at(depth) for reading in deep}
     return frame
-
-
-def _steps(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> list[Step]:
-    match spec:
-        case NumberColumn():
-            return [
-                number_type(name, spec, dtype, table.source.point_zero),
-                *unit_steps(spec.units),
-                *range_steps(spec.range),
-            ]
-        case IntervalColumn():
-            require_dtype(name, dtype, spec.type, {"string"})
-            return [Step("type", "an interval such as [70-80) or >200", interval_middle), *range_steps(spec.range)]
-        case BooleanColumn():
-            return [boolean_type(name, spec, dtype)]
-        case CategoryColumn():
-            return level_steps(name, spec, dtype, table)
-        case TextColumn():
-            require_dtype(name, dtype, spec.type, {"string"})
-            return [] if spec.matches is None else [pattern_step(spec.matches)]
-        case CodeColumn():
-            require_dtype(name, dtype, spec.type, {"string"})
-            normalise = normalise_icd9 if spec.system == "ICD9CM" else normalise_icd10
-            return [Step("code", f"a code of {spec.system}", normalise)]
-        case DateColumn():
-            return [time_type(name, spec, dtype, table.source.timezone)]
-    raise AssertionError(type(spec))
-
-
-def _finish(spec: ColumnBase, table: RawTable) -> Callable[[Column], Column]:
-    """What happens to a value that broke no rule: a code's meaning, or its category, takes its place."""
-    if isinstance(spec, CategoryColumn) and spec.lookup is not None:
-        return partial(meaning_of, table.lookups[spec.lookup])
-    if isinstance(spec, CodeColumn) and spec.roll_up == "category":
-        return category
-    return unchanged

@@ -11,13 +11,24 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, COPY, EMPTIED, FAILED, KEPT, QUARANTINED, SET_ASIDE, STATUS, mark_duplicates
+from medspark.clean.judge import (
+    BETWEEN,
+    COPY,
+    EMPTIED,
+    FAILED,
+    KEPT,
+    QUARANTINED,
+    SET_ASIDE,
+    STATUS,
+    judge_rows,
+    mark_duplicates,
+)
 from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import AccountingError, InputError
 from medspark.schemas import DIGEST, FILE, LINE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files, source_files
-from medspark.sources.read import text_rows, typed_rows
+from medspark.sources.read import read_rows
 from medspark.sources.survey import Survey
 from medspark.store.facts import TableCounts
 from medspark.task.checks.table import outcome_columns
@@ -54,15 +65,12 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
     table = task.raw_table(frozenset(outcome_columns(task)) if scoring else frozenset())
     files = source_files(spark, task.source.path)
     with readable(task.source.path):
-        if task.source.format in ("parquet", "orc"):
-            rows, survey = typed_rows(spark, table, files, repairs)
-        else:
-            rows, survey = text_rows(spark, table, files, repairs)
-        judged = mark_duplicates(rows, table)
+        raw = read_rows(spark, table, files, repairs)
+        judged = mark_duplicates(judge_rows(raw, table), table)
         judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
         judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
         found = judged.groupBy(STATUS, SET_ASIDE, EMPTIED, FAILED, REPAIRED).count().collect()
-    counts = _count(survey, found)
+    counts = _count(raw.survey, found)
     names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
     records = judged.where(F.col(STATUS) == KEPT)
     try:
@@ -76,7 +84,7 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
         records=records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST),
         quarantine=quarantine_rows(judged, table),
         counts=counts,
-        fingerprint=survey.fingerprint,
+        fingerprint=raw.survey.fingerprint,
         files=files,
         kept=judged,
     )

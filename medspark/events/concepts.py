@@ -5,10 +5,10 @@ from collections import defaultdict
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import SET_ASIDE
+from medspark.clean.judge import SET_ASIDE, judge_rows
 from medspark.errors import InputError
 from medspark.events.read import opened, raw_table, table_files
-from medspark.sources.read import text_rows, typed_rows
+from medspark.sources.read import read_rows
 from medspark.store.files import exists
 from medspark.task.columns import NumberColumn, TextColumn
 from medspark.task.event_source import EventSource
@@ -161,8 +161,7 @@ def _read(spark: SparkSession, source: EventSource, mapping: Mapping, name: str,
             return frame.select(*types).localCheckpoint()  # the snapshot ends with this block
         raw = raw_table(source, mapping, name, spec)
         files = table_files(spark, source, name, spec)
-        read = typed_rows if source.format in ("parquet", "orc") else text_rows
-        judged, _ = read(spark, raw, files, None)
+        judged = judge_rows(read_rows(spark, raw, files, None), raw)
     unread = judged.where(F.col(SET_ASIDE) != "").count()
     if unread:
         raise InputError(f"table {name!r}: expected whole numbers as concept ids, received {unread} rows without them")

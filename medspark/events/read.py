@@ -13,7 +13,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import COPY, KEPT, QUARANTINED, SET_ASIDE, STATUS, mark_duplicates
+from medspark.clean.judge import COPY, KEPT, QUARANTINED, SET_ASIDE, STATUS, judge_rows, mark_duplicates
 from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
@@ -23,8 +23,7 @@ from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import OpenSource
 from medspark.sources.failures import expressions_hold, readable
 from medspark.sources.files import require_whole_files, source_files
-from medspark.sources.read import judge_typed, text_rows, typed_rows
-from medspark.sources.survey import survey_typed
+from medspark.sources.read import read_rows, typed_rows
 from medspark.store.facts import MappedCounts
 from medspark.store.files import list_files
 from medspark.task.event_source import EventSource
@@ -106,23 +105,23 @@ def _read_table(
         # Read once: what is counted is what is written, even of a table that changes
         frame = database.read(name, spec.subject, list(raw.columns), spec.absent)
         cached = frame.persist(StorageLevel.MEMORY_AND_DISK)
-        rows, survey = judge_typed(cached, F.lit(name), raw, repairs), survey_typed(cached, F.lit(name))
+        rows = typed_rows(cached, F.lit(name), raw, repairs)
+        judged = judge_rows(rows, raw)
     else:
         files = table_files(spark, source, name, spec)
         if not files and spec.optional:
             return None
         with readable(raw.source.path):
-            rows, survey = (typed_rows if source.format in ("parquet", "orc") else text_rows)(
-                spark, raw, files, repairs
-            )
-    judged = mark_duplicates(add_events(rows, spec, mapping), raw)  # rows set aside are copies of none
+            rows = read_rows(spark, raw, files, repairs)
+            judged = judge_rows(rows, raw)
+    judged = mark_duplicates(add_events(judged, spec, mapping), raw)  # rows set aside are copies of none
     fate = (
         F.when(F.col(STATUS) == COPY, COPY)
         .when(F.col(SET_ASIDE) != "", QUARANTINED)
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
     )
-    return JudgedTable(name, raw, judged.withColumn(STATUS, fate), survey, cached)
+    return JudgedTable(name, raw, judged.withColumn(STATUS, fate), rows.survey, cached)
 
 
 def raw_table(source: EventSource, mapping: Mapping, name: str, spec: MappedTable) -> RawTable:

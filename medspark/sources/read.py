@@ -1,25 +1,73 @@
-"""The rows of a raw table, read from text or with types of their own, and judged; repaired ones in place of theirs."""
+"""The rows of a raw table, read from text or with types of their own, repaired ones in place of theirs; not judged."""
+
+from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import judge
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.headers import check_header, check_json_keys
 from medspark.sources.parse import parse_csv, parse_json
 from medspark.sources.repairs import put_repairs
-from medspark.sources.survey import Survey, survey_lines
+from medspark.sources.survey import Survey, survey_lines, survey_typed
 from medspark.sources.text import number_lines, read_lines, read_whole_files
 from medspark.sources.typed import read_typed, write_value
 from medspark.task.raw_table import RawTable
 
+TYPED: Final = ("parquet", "orc")
+"""The formats whose columns have types of their own."""
 
-def text_rows(
-    spark: SparkSession,
-    table: RawTable,
-    files: list[str],
-    repairs: DataFrame | None,
-) -> tuple[DataFrame, Survey]:
+
+class RawPart(NamedTuple):
+    """Rows that are read alike: a place, a text, a digest and the record rule they break, and the columns `names`."""
+
+    rows: DataFrame
+    names: list[str]
+
+
+class RawRows(NamedTuple):
+    """A table's rows before any is judged; of typed rows the repaired ones are text, a part of their own."""
+
+    survey: Survey
+    parts: list[RawPart]
+
+
+def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
+    """The rows of a table in files.
+
+    Raises:
+        InputError: a file has other columns than the table, or columns of other types than its neighbours.
+    """
+    if table.source.format in TYPED:
+        frame = read_typed(spark, files, table)
+        return typed_rows(frame, F.col("_metadata.file_path"), table, repairs)
+    return _text_rows(spark, table, files, repairs)
+
+
+def typed_rows(frame: DataFrame, file: Column, table: RawTable, repairs: DataFrame | None) -> RawRows:
+    """The rows of a frame that has types of its own; `file` says where each is from."""
+    survey = survey_typed(frame, file)
+    names = [name for name in table.columns if name in frame.columns]
+    as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
+    rows = put_repairs(
+        frame.select(
+            file.alias(SOURCE_FILE),
+            F.lit(None).cast("bigint").alias(SOURCE_LINE),
+            F.to_json(F.struct(*as_text), {"ignoreNullFields": "false"}).alias(TEXT),
+            F.lit(None).cast("string").alias(RECORD_RULE),
+            F.xxhash64(*map(quoted, names)).alias(ROW_DIGEST),
+            *map(quoted, names),
+        ),
+        repairs,
+    )
+    parts = [_declared(rows.where(~F.col(REPAIRED)), names, table)]
+    if repairs is not None:
+        repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, table))
+        parts.append(_declared(repaired, names, table))
+    return RawRows(survey, parts)
+
+
+def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
     source, expected = table.source, list(table.columns)
     header = source.format == "csv" and source.header
     lines = (
@@ -35,46 +83,14 @@ def text_rows(
     else:
         names = check_json_keys(records, expected, set(table.optional))
         parsed = parse_json(put_repairs(records, repairs), names, _decimals(names, table))
-    return judge(*_declared(parsed, names, table), table), survey
+    return RawRows(survey, [_declared(parsed, names, table)])
 
 
-def _declared(rows: DataFrame, names: list[str], table: RawTable) -> tuple[DataFrame, list[str]]:
+def _declared(rows: DataFrame, names: list[str], table: RawTable) -> RawPart:
     """The rows with the declared columns alone; of an open table, with those that the source lacks, empty."""
     present = [name for name in names if name in table.columns]
     absent = [name for name in table.columns if name not in names] if table.is_open else []
-    return rows.withColumns({name: F.lit(None).cast("string") for name in absent}), [*present, *absent]
-
-
-def typed_rows(
-    spark: SparkSession,
-    table: RawTable,
-    files: list[str],
-    repairs: DataFrame | None,
-) -> tuple[DataFrame, Survey]:
-    frame, survey = read_typed(spark, files, table)
-    return judge_typed(frame, F.col("_metadata.file_path"), table, repairs), survey
-
-
-def judge_typed(frame: DataFrame, file: Column, table: RawTable, repairs: DataFrame | None) -> DataFrame:
-    """Judge rows that have types of their own; `file` says where each is from."""
-    names = [name for name in table.columns if name in frame.columns]
-    as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
-    rows = put_repairs(
-        frame.select(
-            file.alias(SOURCE_FILE),
-            F.lit(None).cast("bigint").alias(SOURCE_LINE),
-            F.to_json(F.struct(*as_text), {"ignoreNullFields": "false"}).alias(TEXT),
-            F.lit(None).cast("string").alias(RECORD_RULE),
-            F.xxhash64(*map(quoted, names)).alias(ROW_DIGEST),
-            *map(quoted, names),
-        ),
-        repairs,
-    )
-    judged = judge(*_declared(rows.where(~F.col(REPAIRED)), names, table), table)
-    if repairs is None:
-        return judged
-    repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, table))
-    return judged.unionByName(judge(*_declared(repaired, names, table), table))
+    return RawPart(rows.withColumns({name: F.lit(None).cast("string") for name in absent}), [*present, *absent])
 
 
 def _decimals(names: list[str], table: RawTable) -> set[str]:

@@ -7,12 +7,11 @@ from pyspark.sql import functions as F
 
 from medspark.schemas import quoted
 from medspark.sources.headers import compare_columns, other_columns
-from medspark.sources.survey import Survey, survey_typed
 from medspark.task.columns import BooleanColumn, DateColumn
 from medspark.task.raw_table import RawTable
 
 
-def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> tuple[DataFrame, Survey]:
+def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> DataFrame:
     """Parquet or ORC files with their own types, after a look at the columns of each.
 
     Raises:
@@ -35,8 +34,7 @@ def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> tuple[
         ]
     if problems:
         raise other_columns(problems)
-    frame = reader.format(table.source.format).load(files)
-    return frame, survey_typed(frame, F.col("_metadata.file_path"))
+    return reader.format(table.source.format).load(files)
 
 
 def write_value(name: str, dtype: str, table: RawTable) -> Column:

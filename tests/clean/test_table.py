@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from medspark.clean.table import Cleaned
 from medspark.errors import AccountingError, InputError
 from medspark.schemas import DIGEST, FILE, LINE, RAW
+from medspark.sources import read
 from medspark.sources.repairs import read_repairs
 from medspark.sources.worker.split_records import split_csv, split_json
 
@@ -374,9 +375,7 @@ def test_no_letter_of_any_text_is_lost_when_json_is_cut(text: str) -> None:
 def test_a_source_that_changes_while_it_is_read_does_not_add_up(
     clean_text: Clean, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medspark.sources import text as sources
-
-    survey_lines = sources.survey_lines
-    monkeypatch.setattr(sources, "survey_lines", lambda *given: survey_lines(*given)._replace(rows=3))
+    survey_lines = read.survey_lines
+    monkeypatch.setattr(read, "survey_lines", lambda *given: survey_lines(*given)._replace(rows=3))
     with pytest.raises(AccountingError, match=r"3 rows came in, but 1 records \+ 0 quarantined \+ 0 duplicates = 1"):
         clean_text("id,age,note\n1,40,x\n", PATIENTS)

@@ -1,12 +1,24 @@
 """Diagnosis codes in one spelling. ICD-9-CM and ICD-10-CM as their official guidelines write them."""
 
+from typing import Final
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-_ICD9 = r"^(?:[0-9]{3}|V[0-9]{2}|E[0-9]{3})(?:\.[0-9]{1,2})?$"
-_ICD9_UNDOTTED = r"^(E[0-9]{3}|[0-9V][0-9]{2})([0-9]{1,2})$"
-_ICD10 = r"^[A-Z][0-9][0-9A-Z](?:\.[0-9A-Z]{1,4})?$"
-_ICD10_UNDOTTED = r"^([A-Z][0-9][0-9A-Z])([0-9A-Z]{1,4})$"
+from medspark.clean.kinds.steps import Kind, Step, require_dtype, unchanged
+from medspark.task.columns import CodeColumn
+
+_ICD9: Final = r"^(?:[0-9]{3}|V[0-9]{2}|E[0-9]{3})(?:\.[0-9]{1,2})?$"
+_ICD9_UNDOTTED: Final = r"^(E[0-9]{3}|[0-9V][0-9]{2})([0-9]{1,2})$"
+_ICD10: Final = r"^[A-Z][0-9][0-9A-Z](?:\.[0-9A-Z]{1,4})?$"
+_ICD10_UNDOTTED: Final = r"^([A-Z][0-9][0-9A-Z])([0-9A-Z]{1,4})$"
+
+
+def read_code(name: str, spec: CodeColumn, dtype: str) -> Kind:
+    require_dtype(name, dtype, spec.type, {"string"})
+    normalise = normalise_icd9 if spec.system == "ICD9CM" else normalise_icd10
+    step = Step("code", f"a code of {spec.system}", normalise)
+    return Kind("string", [step], category if spec.roll_up == "category" else unchanged)
 
 
 def normalise_icd9(text: Column) -> Column:

@@ -1,38 +1,62 @@
-"""Text and numbers to numbers: types, units, ranges, intervals."""
+"""Numbers, and intervals between two: their types, units and ranges."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.kinds.steps import WHOLE_DTYPES, Step, require_dtype, spark_type, step_column
+from medspark.clean.kinds.steps import WHOLE_DTYPES, Kind, Step, require_dtype, step_name
+from medspark.schemas import quoted
 from medspark.task.base import Range
-from medspark.task.columns import NumberColumn, Units
+from medspark.task.columns import IntervalColumn, NumberColumn, Units
 
-NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
-DECIMAL = r"^[+-]?(?=\.?[0-9])[0-9]*(?:\.([0-9]*))?$"
+_DECIMAL: Final = r"^[+-]?(?=\.?[0-9])[0-9]*(?:\.([0-9]*))?$"
 
-INTERVAL = r"^[\[(]\s*(-?[0-9]+(?:\.[0-9]+)?)\s*-\s*(-?[0-9]+(?:\.[0-9]+)?)\s*[\])]$"
+_INTERVAL: Final = r"^[\[(]\s*(-?[0-9]+(?:\.[0-9]+)?)\s*-\s*(-?[0-9]+(?:\.[0-9]+)?)\s*[\])]$"
 
-OPEN_INTERVAL = r"^[<>]=?\s*(-?[0-9]+(?:\.[0-9]+)?)$"
+_BOUND: Final = r"^[<>]=?\s*(-?[0-9]+(?:\.[0-9]+)?)$"
+
+_SPARK_TYPES: Final = {"long": "bigint", "integer": "int", "double": "double"}
+
+_EXPECTED: Final = {
+    "long": "a whole number",
+    "integer": "a whole number of at most 32 bits",
+    "double": "a number",
+}
 
 
-def number_type(name: str, spec: NumberColumn, dtype: str, point_zero: bool) -> Step:
-    target = spark_type(spec)
-    expected = {
-        "long": "a whole number",
-        "integer": "a whole number of at most 32 bits",
-        "double": "a number",
-    }
-    says = expected.get(spec.type, f"a number with at most {spec.scale} decimals")
-    if dtype == "string":
-        parse: dict[str, Callable[[Column], Column]] = {
-            "double": _double,
-            "decimal": partial(_decimal, spec.scale, target),
-        }
-        return Step("type", says, parse.get(spec.type, partial(_whole_with_point if point_zero else _whole, target)))
+def read_number(name: str, spec: NumberColumn, dtype: str, point_zero: bool) -> Kind:
+    target = f"decimal({spec.precision},{spec.scale})" if spec.type == "decimal" else _SPARK_TYPES[spec.type]
+    says = _EXPECTED.get(spec.type, f"a number with at most {spec.scale} decimals")
+    parse = _parser(spec, target, point_zero) if dtype == "string" else _caster(name, spec, target, dtype)
+    return Kind(target, [Step("type", says, parse), *_unit_steps(spec.units), *_range_steps(spec.range)])
+
+
+def read_interval(name: str, spec: IntervalColumn, dtype: str) -> Kind:
+    require_dtype(name, dtype, spec.type, {"string"})
+    step = Step("type", "an interval such as [70-80) or >200", _interval_middle)
+    return Kind("double", [step, *_range_steps(spec.range)])
+
+
+def _parser(spec: NumberColumn, target: str, point_zero: bool) -> Callable[[Column], Column]:
+    """Text to a number of a Spark type."""
+    if spec.type == "double":
+        return _double
+    if spec.type == "decimal":
+        return partial(_decimal, spec.scale, target)
+    return partial(_whole_with_point if point_zero else _whole, target)
+
+
+def _caster(name: str, spec: NumberColumn, target: str, dtype: str) -> Callable[[Column], Column]:
+    """A source's own numbers to a Spark type that holds them.
+
+    Raises:
+        InputError: the declared type does not hold all of them.
+    """
     allowed = set(WHOLE_DTYPES)
     if spec.type == "double":
         allowed |= {"float", "double"}
@@ -40,8 +64,8 @@ def number_type(name: str, spec: NumberColumn, dtype: str, point_zero: bool) -> 
         allowed.add(dtype)
     require_dtype(name, dtype, spec.type, allowed)
     if spec.type == "decimal" and dtype.startswith("decimal"):
-        return Step("type", says, lambda v: F.when(v.try_cast(target).cast(dtype) == v, v.try_cast(target)))
-    return Step("type", says, lambda v: _finite(v.try_cast(target)) if target == "double" else v.try_cast(target))
+        return lambda value: F.when(value.try_cast(target).cast(dtype) == value, value.try_cast(target))
+    return lambda value: _finite(value.try_cast(target)) if target == "double" else value.try_cast(target)
 
 
 def _whole(target: str, text: Column) -> Column:
@@ -62,20 +86,21 @@ def _finite(value: Column) -> Column:
 
 def _decimal(scale: int, target: str, text: Column) -> Column:
     """A decimal with no digit rounded away: trailing zeros may go, others may not."""
-    decimals = F.length(F.rtrim(F.regexp_extract(text, DECIMAL, 1), F.lit("0")))
-    return F.when(text.rlike(DECIMAL) & (decimals <= scale), text.try_cast(target))
+    decimals = F.length(F.rtrim(F.regexp_extract(text, _DECIMAL, 1), F.lit("0")))
+    return F.when(text.rlike(_DECIMAL) & (decimals <= scale), text.try_cast(target))
 
 
-def interval_middle(text: Column) -> Column:
-    low, high = (F.regexp_extract(text, INTERVAL, group).try_cast("double") for group in (1, 2))
-    bound = F.regexp_extract(text, OPEN_INTERVAL, 1).try_cast("double")
+def _interval_middle(text: Column) -> Column:
+    """The middle of an interval between two numbers; of one with a single end, that end."""
+    low, high = (F.regexp_extract(text, _INTERVAL, group).try_cast("double") for group in (1, 2))
+    bound = F.regexp_extract(text, _BOUND, 1).try_cast("double")
     return F.coalesce(F.when(low <= high, (low + high) / 2), bound)
 
 
-def unit_steps(units: Units | None) -> list[Step]:
+def _unit_steps(units: Units | None) -> list[Step]:
     if units is None:
         return []
-    unit = F.coalesce(F.col(step_column(units.column, 1)), F.lit(units.when_missing))
+    unit = F.coalesce(F.col(quoted(step_name(units.column, 1))), F.lit(units.when_missing))
     names = list(units.to_unit)
 
     def convert(value: Column) -> Column:
@@ -88,7 +113,7 @@ def unit_steps(units: Units | None) -> list[Step]:
     return [Step("unit", f"a unit of {', '.join(names)}", convert)]
 
 
-def range_steps(allowed: Range | None) -> list[Step]:
+def _range_steps(allowed: Range | None) -> list[Step]:
     if allowed is None:
         return []
     low, high = allowed.low, allowed.high

@@ -1,4 +1,4 @@
-"""One rule of a column."""
+"""What a kind of column is made of: the Spark type it becomes, and the rules on the way there."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 from pyspark.sql import Column
 
 from medspark.errors import InputError
-from medspark.schemas import quoted
-from medspark.task.columns import ColumnBase, NumberColumn
+
+WHOLE_DTYPES = frozenset({"tinyint", "smallint", "int", "bigint"})
 
 
 class Step(NamedTuple):
@@ -18,7 +18,25 @@ class Step(NamedTuple):
     apply: Callable[[Column], Column]
 
 
+def unchanged(value: Column) -> Column:
+    return value
+
+
+class Kind(NamedTuple):
+    """How a column is read: its steps in order, then `finish`, then a cast to the Spark type it has in `records`."""
+
+    dtype: str
+    steps: list[Step]
+    finish: Callable[[Column], Column] = unchanged
+    """What takes the place of a value that broke no rule, such as a code's meaning."""
+
+
 def require_dtype(name: str, dtype: str, declared: str, allowed: set[str] | frozenset[str]) -> None:
+    """Refuse a source's column of a type that the declared one is not read from.
+
+    Raises:
+        InputError: naming the column and both types.
+    """
     if dtype not in allowed:
         raise InputError(
             f"column {name!r} is declared {declared}, which can be read from {' or '.join(sorted(allowed))}; "
@@ -26,30 +44,10 @@ def require_dtype(name: str, dtype: str, declared: str, allowed: set[str] | froz
         )
 
 
-def unchanged(value: Column) -> Column:
-    return value
+def step_name(name: str, depth: int) -> str:
+    """The column that holds a column's value after so many steps, the first of which trims it.
 
-
-WHOLE_DTYPES = frozenset({"tinyint", "smallint", "int", "bigint"})
-
-
-def step_column(name: str, depth: int) -> str:
-    """The column that holds a value after so many steps, as Spark SQL reads it."""
-    return quoted(f"_{name}:{depth}")
-
-
-SPARK_TYPES = {
-    "long": "bigint",
-    "integer": "int",
-    "interval": "double",
-    "category": "string",
-    "code": "string",
-}
-
-
-def spark_type(spec: ColumnBase) -> str:
-    """The Spark type of a declared column in `records`."""
-    if isinstance(spec, NumberColumn) and spec.type == "decimal":
-        return f"decimal({spec.precision},{spec.scale})"
-    kind: str = spec.type  # type: ignore[attr-defined]
-    return SPARK_TYPES.get(kind, kind)
+    >>> step_name("age", 1)
+    '_age:1'
+    """
+    return f"_{name}:{depth}"

@@ -1,19 +1,27 @@
-"""Text to dates and times in UTC."""
+"""Text and times to dates, and to timestamps in UTC."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.kinds.steps import Step, require_dtype, unchanged
+from medspark.clean.kinds.steps import Kind, Step, require_dtype, unchanged
 from medspark.task.columns import DateColumn
 
 
-def time_type(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
+def read_time(name: str, spec: DateColumn, dtype: str, timezone: str) -> Kind:
+    step = _date(name, spec, dtype) if spec.type == "date" else _timestamp(name, spec, dtype, timezone)
+    return Kind(spec.type, [step])
+
+
+def _date(name: str, spec: DateColumn, dtype: str) -> Step:
     says = f"a {spec.type} like {spec.format}"
-    if spec.type == "date":
-        if dtype == "string":
-            return Step("type", says, lambda text: F.try_to_timestamp(text, F.lit(spec.format)).cast("date"))
-        require_dtype(name, dtype, spec.type, {"date"})
-        return Step("type", says, unchanged)
+    if dtype == "string":
+        return Step("type", says, lambda text: F.try_to_timestamp(text, F.lit(spec.format)).cast("date"))
+    require_dtype(name, dtype, spec.type, {"date"})
+    return Step("type", says, unchanged)
+
+
+def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
+    says = f"a {spec.type} like {spec.format}"
     require_dtype(name, dtype, spec.type, {"string", "timestamp", "timestamp_ntz"})
     if dtype == "timestamp":
         return Step("type", says, unchanged)

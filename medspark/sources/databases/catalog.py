@@ -1,14 +1,10 @@
-"""A database of the session's catalogs."""
+"""A database of the session's catalogs: each read sees what is there at that moment."""
 
-from collections.abc import Callable
-from functools import cache, partial
-
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
 from medspark.schemas import quoted
-from medspark.sources.databases.source import OpenSource
+from medspark.sources.databases.source import OpenSource, open_frames
 
 
 def open_catalog(spark: SparkSession, path: str) -> OpenSource:
@@ -20,22 +16,4 @@ def open_catalog(spark: SparkSession, path: str) -> OpenSource:
     tables = tuple(
         str(row["tableName"]) for row in spark.sql(f"SHOW TABLES IN {where}").collect() if not row["isTemporary"]
     )
-
-    @cache
-    def frame(table: str) -> DataFrame:
-        return spark.table(f"{where}.{quoted(table)}")
-
-    return OpenSource(
-        place=path,
-        consistent=False,
-        tables=tables,
-        versions={},
-        _columns=lambda table: tuple(frame(table).columns),
-        _load=partial(select_columns, frame),
-    )
-
-
-def select_columns(
-    frame: Callable[[str], DataFrame], table: str, _subject: str | None, columns: dict[str, str]
-) -> DataFrame:
-    return frame(table).select(*(F.col(quoted(own)).alias(name) for name, own in columns.items()))
+    return open_frames(path, tables, lambda table: spark.table(f"{where}.{quoted(table)}"), consistent=False)

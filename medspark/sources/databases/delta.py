@@ -1,17 +1,17 @@
-"""A folder of Delta tables, each as of its newest commit."""
+"""A folder of Delta tables, each as of its newest commit when the source was opened."""
 
 import re
-from functools import cache, partial
+from typing import Final
 
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError
-from medspark.sources.databases.catalog import select_columns
 from medspark.sources.databases.packages import DELTA, absent_package, has_class
-from medspark.sources.databases.source import OpenSource
+from medspark.sources.databases.source import OpenSource, open_frames
 from medspark.store.files import exists, list_paths
 
-COMMIT = re.compile(r"(\d{20})\.(json|checkpoint\b.*)")
+COMMIT: Final = re.compile(r"(\d{20})\.(json|checkpoint\b.*)")
 """A file of a Delta table's log, named by the version it makes."""
 
 
@@ -19,9 +19,20 @@ def open_delta(spark: SparkSession, path: str) -> OpenSource:
     """The tables are the folders with a Delta log directly below `path`; each is read as of its newest commit now."""
     if not has_class(spark, "io.delta.tables.DeltaTable"):
         raise absent_package("Delta Lake", DELTA)
-    context = spark.sparkContext
-    if not exists(context, path):
+    if not exists(spark.sparkContext, path):
         raise InputError(f"{path}: expected a folder of Delta tables, found none there")
+    versions = _newest_versions(spark.sparkContext, path)
+    if not versions:
+        raise InputError(f"{path}: expected Delta tables in folders of their own, found none there")
+
+    def frame_of(table: str) -> DataFrame:
+        return spark.read.format("delta").option("versionAsOf", versions[table]).load(f"{path}/{table}")
+
+    return open_frames(path, tuple(versions), frame_of, consistent=True, versions=versions)
+
+
+def _newest_versions(context: SparkContext, path: str) -> dict[str, int]:
+    """The newest commit of each Delta table directly below a path."""
     versions = {}
     for folder in list_paths(context, path):
         log = f"{folder}/_delta_log"
@@ -29,18 +40,4 @@ def open_delta(spark: SparkSession, path: str) -> OpenSource:
         commits = [int(found[1]) for name in names if (found := COMMIT.fullmatch(name))]
         if commits:
             versions[folder.rsplit("/", 1)[-1]] = max(commits)
-    if not versions:
-        raise InputError(f"{path}: expected Delta tables in folders of their own, found none there")
-
-    @cache
-    def frame(table: str) -> DataFrame:
-        return spark.read.format("delta").option("versionAsOf", versions[table]).load(f"{path}/{table}")
-
-    return OpenSource(
-        place=path,
-        consistent=True,
-        tables=tuple(versions),
-        versions=versions,
-        _columns=lambda table: tuple(frame(table).columns),
-        _load=partial(select_columns, frame),
-    )
+    return versions

@@ -1,14 +1,22 @@
-"""What every database read through JDBC has in common: connecting, asking, cutting tables into ranges."""
+"""What every database read through JDBC has in common: connecting, asking, cutting tables into ranges.
 
-from collections.abc import Iterator, Mapping
+A database of its own kind is a `Dialect`, in a file of its own beside this one, and a line in `open.py`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.sql import SparkSession
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError, did_you_mean
-from medspark.sources.databases.packages import POSTGRESQL, absent_package, has_class, is_postgresql, jvm_of
+from medspark.privacy.secrets import credentials, shown_url
+from medspark.sources.databases.packages import absent_package, driver_package, has_class, jvm_of
+from medspark.sources.databases.source import OpenSource
+from medspark.task.event_source import Connection
 
 CAUSES: Final = {
     "28": "the user or the password was refused",
@@ -24,7 +32,76 @@ CAUSES: Final = {
 TALKATIVE: Final = "org.apache.spark.sql.execution.datasources.jdbc.connection.BasicConnectionProvider"
 
 
-def driver_for(spark: SparkSession, url: str) -> Any:
+@dataclass(frozen=True)
+class OpenDatabase:
+    """A database with a connection of our own to it, and what Spark's reading connections are opened with."""
+
+    spark: SparkSession
+    connection: Any
+    """Java's java.sql.Connection."""
+    place: str
+    """Where, for messages: without user and password."""
+    schema: str | None
+    """The schema that the task asks for."""
+    partitions: int
+    options: Mapping[str, str] = field(repr=False)
+    """Of Spark's JDBC source; the password is among them."""
+
+
+class Dialect(NamedTuple):
+    """What is special to one kind of database."""
+
+    url: str
+    """How its URLs begin."""
+    properties: Mapping[str, str]
+    """Of its driver, on our connection and on Spark's."""
+    open: Callable[[OpenDatabase], OpenSource]
+
+
+@contextmanager
+def connected(spark: SparkSession, settings: Connection, dialect: Dialect) -> Iterator[OpenDatabase]:
+    """A database, whose connection ends with the block.
+
+    Raises:
+        TaskError: the connection's settings or credentials are wrong.
+        InputError: there is no driver for it, or it cannot be reached.
+    """
+    secret = credentials(settings)
+    _keep_from_log(spark)
+    place = shown_url(settings.url)
+    driver = _driver_for(spark, settings.url)
+    properties = jvm_of(spark).java.util.Properties()
+    for key, value in {**dialect.properties, **secret}.items():
+        properties.setProperty(key, value)
+    with asking(place, "connect"):
+        connection = driver.connect(settings.url, properties)
+    options = {
+        "url": settings.url,
+        "driver": driver.getClass().getName(),
+        "fetchsize": str(settings.fetch),
+        # A time without a zone stays one, for the mapping's zone to read it
+        "preferTimestampNTZ": "true",
+        **dialect.properties,
+        **secret,
+    }
+    try:
+        yield OpenDatabase(spark, connection, place, settings.schema_, settings.partitions, options)
+    finally:
+        _end(connection)
+
+
+def _keep_from_log(spark: SparkSession) -> None:
+    """Spark writes a connection's properties, the password too, to its log at DEBUG: not in this process, ever.
+
+    Executors on other machines log by the cluster's own settings; at DEBUG, theirs must name this logger as well.
+    """
+    logging = "org.apache.logging.log4j.core.config.Configurator"
+    if has_class(spark, logging):
+        log4j = jvm_of(spark).org.apache.logging.log4j
+        log4j.core.config.Configurator.setLevel(TALKATIVE, log4j.Level.INFO)
+
+
+def _driver_for(spark: SparkSession, url: str) -> Any:
     """The JDBC driver that takes a URL, found as Java finds services, in the packages of the session too."""
     java = jvm_of(spark).java
     loader = java.lang.Thread.currentThread().getContextClassLoader()
@@ -34,16 +111,21 @@ def driver_for(spark: SparkSession, url: str) -> Any:
         if driver.acceptsURL(url):
             return driver
     kind = ":".join(url.split(":")[:2])
-    raise absent_package(
-        f"a driver for {kind}", POSTGRESQL if is_postgresql(url) else "GROUP:ARTIFACT:VERSION of the driver"
-    )
+    raise absent_package(f"a driver for {kind}", driver_package(url) or "GROUP:ARTIFACT:VERSION of the driver")
+
+
+def _end(connection: Any) -> None:
+    """Give the snapshot back; a connection that the server ended already has nothing to give."""
+    for step in (connection.rollback, connection.close):
+        try:
+            step()
+        except Py4JError:
+            continue
 
 
 @contextmanager
 def asking(place: str, what: str) -> Iterator[None]:
     """Turn what the driver throws into its SQL state alone: its words may hold values, and its trace our options."""
-    from pyspark.errors import PySparkException
-
     try:
         yield
     except PySparkException as error:
@@ -56,18 +138,24 @@ def asking(place: str, what: str) -> Iterator[None]:
         raise InputError(f"{place}: could not {what}{because} ({name}, SQL state {state or 'unknown'})") from None
 
 
-def query_rows(connection: Any, sql: str, *values: str) -> list[list[Any]]:
-    """The rows of a query on the driver's own connection; `values` fill its question marks."""
-    statement = connection.prepareStatement(sql)
-    try:
-        for at, value in enumerate(values, start=1):
-            statement.setString(at, value)
-        return fetch_all(statement.executeQuery())
-    finally:
-        statement.close()
+def ask(database: OpenDatabase, what: str, sql: str, *values: str) -> list[list[Any]]:
+    """The rows of a query on our own connection; `values` fill its question marks.
+
+    Raises:
+        InputError: it failed; the message says that we could not `what`.
+    """
+    with asking(database.place, what):
+        statement = database.connection.prepareStatement(sql)
+        try:
+            for at, value in enumerate(values, start=1):
+                statement.setString(at, value)
+            return fetch_all(statement.executeQuery())
+        finally:
+            statement.close()
 
 
 def fetch_all(found: Any) -> list[list[Any]]:
+    """The rows of a java.sql.ResultSet."""
     width = found.getMetaData().getColumnCount()
     rows = []
     while found.next():
@@ -75,28 +163,18 @@ def fetch_all(found: Any) -> list[list[Any]]:
     return rows
 
 
-def keep_from_log(spark: SparkSession) -> None:
-    """Spark writes a connection's properties, the password too, to its log at DEBUG: not in this process, ever.
-
-    Executors on other machines log by the cluster's own settings; at DEBUG, theirs must name this logger as well.
-    """
-    logging = "org.apache.logging.log4j.core.config.Configurator"
-    if has_class(spark, logging):
-        log4j = jvm_of(spark).org.apache.logging.log4j
-        log4j.core.config.Configurator.setLevel(TALKATIVE, log4j.Level.INFO)
-
-
-def end_connection(connection: Any) -> None:
-    """Give the snapshot back; a connection that the server ended already has nothing to give."""
-    for step in (connection.rollback, connection.close):
-        try:
-            step()
-        except Py4JError:
-            continue
+def load_query(database: OpenDatabase, table: str, query: str, **options: str) -> DataFrame:
+    """A table read by Spark with a query in parentheses, which has a name."""
+    reader = database.spark.read.format("jdbc").options(**database.options, **options, dbtable=query)
+    with asking(database.place, f"read the table {table!r}"):
+        return reader.load()
 
 
 def sql_name(name: str) -> str:
     """A name in standard SQL.
+
+    >>> sql_name("a name; x")
+    '"a name; x"'
 
     Raises:
         InputError: it has a quote itself, which Spark would not double where it names the column of partitions.
@@ -106,27 +184,27 @@ def sql_name(name: str) -> str:
     return f'"{name}"'
 
 
-def ranges_of(connection: Any, place: str, relation: str, column: str, shown: str, partitions: int) -> dict[str, str]:
+def fetched_names(columns: Mapping[str, str], subject: str | None) -> dict[str, str]:
+    """The name that each of the table's columns gets; with the subject, which the ranges are of."""
+    fetched = {own: name for name, own in columns.items()}
+    return fetched if subject is None else {subject: subject, **fetched}
+
+
+def ranges_of(database: OpenDatabase, relation: str, column: str, shown: str) -> dict[str, str]:
     """Options that read a table in ranges of a whole-numbered column, none where it has one value; NULLs come first.
 
     `column` is quoted already; `shown` is its name in the frame.
     """
-    with asking(place, "read the range of a table's subjects"):
-        ((low, high),) = query_rows(connection, f"SELECT min({column}), max({column}) FROM {relation}")  # noqa: S608
-    if low == high or partitions == 1:
+    sql = f"SELECT min({column}), max({column}) FROM {relation}"  # noqa: S608
+    ((low, high),) = ask(database, "read the range of a table's subjects", sql)
+    if low == high or database.partitions == 1:
         return {}
     return {
         "partitionColumn": shown,
         "lowerBound": str(low),
         "upperBound": str(high),
-        "numPartitions": str(partitions),
+        "numPartitions": str(database.partitions),
     }
-
-
-def fetched_names(columns: Mapping[str, str], subject: str | None) -> dict[str, str]:
-    """The name that each of the table's columns gets; with the subject, which the ranges are of."""
-    fetched = {own: name for name, own in columns.items()}
-    return fetched if subject is None else {subject: subject, **fetched}
 
 
 def require_schema(place: str, schema: str, known: list[str]) -> None:

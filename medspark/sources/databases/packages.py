@@ -1,4 +1,4 @@
-"""The Maven packages that a source needs, and whether a session has them."""
+"""The Maven packages that a source needs, and whether a session has them. Importing it needs no Spark."""
 
 from __future__ import annotations
 
@@ -15,16 +15,34 @@ POSTGRESQL: Final = "org.postgresql:postgresql:42.7.14"
 DELTA: Final = "io.delta:delta-spark_4.2_2.13:4.4.0"
 """Maven coordinates; Delta's are for one minor version of Spark, 4.2, and its Scala, 2.13."""
 
+DRIVERS: Final = {"jdbc:postgresql:": POSTGRESQL}
+"""The package of a database's driver by how its URLs begin; of any other database the user brings the driver."""
+
 
 def packages_for(source: EventSource) -> tuple[str, ...]:
-    """What start_session must add for a source; of another database than PostgreSQL the user brings the driver."""
+    """What start_session must add for a source."""
     if source.format == "delta":
         return (DELTA,)
-    return (POSTGRESQL,) if source.database is not None and is_postgresql(source.database.url) else ()
+    driver = driver_package(source.database.url) if source.database is not None else None
+    return () if driver is None else (driver,)
 
 
-def is_postgresql(url: str) -> bool:
-    return url.startswith("jdbc:postgresql:")
+def driver_package(url: str) -> str | None:
+    """The package with the driver of a database, where medspark knows it.
+
+    >>> driver_package("jdbc:postgresql://host/hospital")
+    'org.postgresql:postgresql:42.7.14'
+    >>> driver_package("jdbc:sqlserver://host") is None
+    True
+    """
+    return next((package for start, package in DRIVERS.items() if url.startswith(start)), None)
+
+
+def absent_package(what: str, packages: str) -> InputError:
+    return InputError(
+        f"this Spark session lacks {what}. With spark-submit, add: --packages {packages}. "
+        "In Python, start it with start_session(name, packages_for(source))."
+    )
 
 
 def has_class(spark: SparkSession, name: str) -> bool:
@@ -36,13 +54,6 @@ def has_class(spark: SparkSession, name: str) -> bool:
     except Py4JJavaError:
         return False
     return True
-
-
-def absent_package(what: str, packages: str) -> InputError:
-    return InputError(
-        f"this Spark session lacks {what}. With spark-submit, add: --packages {packages}. "
-        "In Python, start it with start_session(name, packages_for(source))."
-    )
 
 
 def jvm_of(spark: SparkSession) -> Any:

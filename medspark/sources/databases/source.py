@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from medspark.errors import InputError, did_you_mean
+from medspark.schemas import quoted
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,12 @@ class OpenSource:
     consistent: bool
     """Whether all reads of a table see the same rows, whatever is written in between."""
     tables: tuple[str, ...]
-    versions: Mapping[str, int]
-    """Of Delta tables: the version that is read."""
-    _columns: Callable[[str], tuple[str, ...]] = field(repr=False)
-    _load: Callable[[str, str | None, dict[str, str]], DataFrame] = field(repr=False)
+    list_columns: Callable[[str], tuple[str, ...]] = field(repr=False)
+    """A table's columns, by the name that the source lists the table under."""
+    load: Callable[[str, str | None, dict[str, str]], DataFrame] = field(repr=False)
     """Table, subject, and the table's own name of each column by the name it gets."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Of Delta tables: the version that is read."""
 
     def has_table(self, table: str) -> bool:
         return match_name(table, self.tables) is not None
@@ -32,7 +36,7 @@ class OpenSource:
         Raises:
             InputError: there is no such table.
         """
-        return self._columns(self._own_name(table))
+        return self.list_columns(self._own_name(table))
 
     def read(
         self,
@@ -49,7 +53,7 @@ class OpenSource:
             InputError: there is no such table or column, or a column has a value that Spark cannot hold.
         """
         own = self._own_name(table)
-        known = self._columns(own)
+        known = self.list_columns(own)
         asked = {name: match_name(name, known) for name in columns or known}
         missing = [name for name, found in asked.items() if found is None and name not in optional]
         if missing:
@@ -59,7 +63,7 @@ class OpenSource:
                 f"{', '.join(known)}.{hints}"
             )
         by = match_name(subject, known) if subject is not None else None  # a derived subject is no column of the table
-        return self._load(own, by, {name: found for name, found in asked.items() if found is not None})
+        return self.load(own, by, {name: found for name, found in asked.items() if found is not None})
 
     def _own_name(self, table: str) -> str:
         found = match_name(table, self.tables)
@@ -72,8 +76,38 @@ class OpenSource:
 
 
 def match_name(name: str, known: Collection[str]) -> str | None:
-    """The known name that is `name`, or the only one that is but for upper and lower case."""
+    """The known name that is `name`, or the only one that is but for upper and lower case.
+
+    >>> match_name("person", ["PERSON", "visit"])
+    'PERSON'
+    >>> match_name("person", ["PERSON", "Person"]) is None
+    True
+    """
     if name in known:
         return name
     alike = [other for other in known if other.casefold() == name.casefold()]
     return alike[0] if len(alike) == 1 else None
+
+
+def open_frames(
+    place: str,
+    tables: tuple[str, ...],
+    frame_of: Callable[[str], DataFrame],
+    *,
+    consistent: bool,
+    versions: Mapping[str, int] | None = None,
+) -> OpenSource:
+    """A source whose tables Spark reads itself, each as the frame that `frame_of` gives for its name."""
+    frame = cache(frame_of)
+
+    def load(table: str, _subject: str | None, columns: dict[str, str]) -> DataFrame:
+        return frame(table).select(*(F.col(quoted(own)).alias(name) for name, own in columns.items()))
+
+    return OpenSource(
+        place=place,
+        consistent=consistent,
+        tables=tables,
+        list_columns=lambda table: tuple(frame(table).columns),
+        load=load,
+        versions=versions or {},
+    )

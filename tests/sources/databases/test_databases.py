@@ -540,8 +540,9 @@ def test_a_catalogs_tables_are_read_by_their_names(away: Away) -> None:
 
 SUBMITTED = """
 import sys
-from medspark.sources.databases.open import open_source, packages_for
-from medspark.task.event_task import Connection, EventSource
+from medspark.sources.databases.open import open_source
+from medspark.sources.databases.packages import packages_for
+from medspark.task.event_source import Connection, EventSource
 from medspark.spark.session import start_session
 
 url, folder = sys.argv[1:]
