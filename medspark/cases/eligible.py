@@ -11,7 +11,7 @@ class Eligible(NamedTuple):
 
     cases: DataFrame
     excluded: DataFrame
-    """`case_id`, `subject_id`, `file`, `line`, `reason` of cases that a criterion takes out."""
+    """`case_id`, `subject_id`, `file`, `line`, `reason` of cases that a criterion excludes."""
     quarantine: DataFrame
     fingerprint: str
     inputs: dict[str, Any]

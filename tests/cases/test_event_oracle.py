@@ -127,7 +127,7 @@ def oracle(db, task):
             SELECT subject, t, start FROM ({joined(known, "subject, t")}) WHERE start <= t AND t <= last_day""")
         db.execute(f"CREATE OR REPLACE TEMP TABLE followed AS {joined('periods', 'subject')}")
     around = "" if mapping.observation is None else "AND f.start <= timed.t AND timed.t <= f.last_day"
-    tests = failures(task, until)
+    excluded = criteria_of(task, until)
     low = f"(t + {micros(outcome.from_days)})"
     high = f"(t + {micros(outcome.to_days)})" if outcome.to_days is not None else str(2**63 - 1)
     after = ">=" if outcome.from_days > 0 or until == "<" else ">"
@@ -136,12 +136,12 @@ def oracle(db, task):
     if outcome.death == "outcome":
         label = f"({label}) OR {died}"
     if outcome.death == "leave_out":
-        tests["died before the outcome"] = died
+        excluded["died before the outcome"] = died
     if outcome.to_days is not None and outcome.follow_up != "keep_all":
         kept = f"{died} OR coalesce(stop >= {high} OR last_day > {high}, false)"
         kept += f" OR ({label})" if outcome.follow_up == "keep_outcomes" else ""
-        tests["no full follow-up"] = f"NOT ({kept})"
-    unmet = " ".join(f"WHEN {test} THEN '{name}'" for name, test in tests.items())
+        excluded["no full follow-up"] = f"NOT ({kept})"
+    cases = " ".join(f"WHEN {test} THEN '{name}'" for name, test in excluded.items())
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE candidates AS
         WITH found AS (SELECT timed.*, o.start, f.stop, f.last_day,
@@ -154,11 +154,12 @@ def oracle(db, task):
           FROM timed LEFT JOIN observed o USING (subject, t)
           LEFT JOIN followed f ON f.subject = timed.subject {around}),
         aged AS (SELECT *, (t - birth) / {DAY} / 365.25 AS age FROM found),
-        judged AS (SELECT *, CASE {unmet} END AS unmet, {label} AS label FROM aged)
-        SELECT row_number() OVER (ORDER BY subject, t) AS number, subject, index_time, t, age, unmet,
-          CASE WHEN unmet IS NULL THEN label END AS label FROM judged""")
-    db.execute("CREATE OR REPLACE TEMP TABLE cases AS SELECT * FROM candidates WHERE unmet IS NULL")
-    return db.execute("SELECT subject, index_time, t, age, unmet, label FROM candidates ORDER BY number").fetchall()
+        judged AS (SELECT *, CASE {cases} END AS excluded_by, {label} AS label FROM aged)
+        SELECT row_number() OVER (ORDER BY subject, t) AS number, subject, index_time, t, age, excluded_by,
+          CASE WHEN excluded_by IS NULL THEN label END AS label FROM judged""")
+    db.execute("CREATE OR REPLACE TEMP TABLE cases AS SELECT * FROM candidates WHERE excluded_by IS NULL")
+    columns = "subject, index_time, t, age, excluded_by, label"
+    return db.execute(f"SELECT {columns} FROM candidates ORDER BY number").fetchall()
 
 
 def joined(periods, owner):
@@ -197,8 +198,8 @@ def write_sets(db, task):
             db.execute(insert + "starts_with(code, ?)", [name, concept.as_one, prefix])
 
 
-def failures(task, until):
-    """SQL by criterion for who fails it, in the order of the criteria; those of the outcome come after these."""
+def criteria_of(task, until):
+    """SQL by criterion for whom it excludes, in the order of the criteria; those of the outcome come after these."""
     population = task.population
     found = {}
     if population.washout_days is not None:
@@ -332,10 +333,10 @@ def assert_same(db, task, found):
     return counts_of(task, [row[4] for row in expected]), sum(row[5] or 0 for row in expected)
 
 
-def counts_of(task, unmet):
+def counts_of(task, excluded_by):
     names = [criterion.name for criterion in criteria(task, scoring=False)]
-    assert {*unmet} <= {*names, None}
-    return {name: unmet.count(name) for name in (*names, None)}
+    assert {*excluded_by} <= {*names, None}
+    return {name: excluded_by.count(name) for name in (*names, None)}
 
 
 def assert_close(found, expected, where=""):
