@@ -8,6 +8,9 @@ from support.events import UNOBSERVED_MAPPING, asthma_task, events_table, fates,
 from support.oracle.compare import assert_same
 from support.oracle.events import read_rows
 
+from medspark.cases.worker.candidates import Plan, make_candidates
+from medspark.schemas import CANDIDATE_TYPES
+
 
 @settings(max_examples=60, deadline=None)
 @given(made=events.random_events(), task=events.random_tasks())
@@ -18,8 +21,9 @@ def test_any_task_on_any_history_makes_the_oracles_cases(made, task):
 
 
 def test_without_events_there_are_no_candidates_but_every_column():
-    table = made_candidates(events_table([]), asthma_task())
-    assert table == []
+    table = make_candidates(events_table([]), Plan(asthma_task()))
+    assert table.num_rows == 0
+    assert table.column_names == [*CANDIDATE_TYPES, "all_all"]
 
 
 def test_subjects_may_be_text_or_numbers_beyond_those_of_a_double():
