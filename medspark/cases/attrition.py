@@ -1,4 +1,4 @@
-"""How many each criterion took out, and how many cases each split has."""
+"""How many each criterion excluded, and how many cases each split has."""
 
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F

@@ -13,7 +13,7 @@ class Eligible(NamedTuple):
 
     cases: DataFrame
     excluded: DataFrame
-    """`case_id`, `subject_id`, `file`, `line`, `reason` of cases that a criterion takes out."""
+    """`case_id`, `subject_id`, `file`, `line`, `reason` of cases that a criterion excludes."""
     quarantine: DataFrame
     read: SourceRead
     counts: TableCounts | EventCounts

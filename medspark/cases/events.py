@@ -40,7 +40,7 @@ EVENTS_A_TASK = 1_000_000
 
 
 def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
-    """Every candidate of the population: its keys, the criterion that takes it out, its label and its features.
+    """Every candidate of the population: its keys, the criterion that excludes it, its label and its features.
 
     The features of a candidate that is no case are null.
 

@@ -21,12 +21,12 @@ from medspark.task.table_task import TableTask
 
 
 def mark_excluded(records: DataFrame, task: TableTask) -> DataFrame:
-    """Add the first exclusion that each record meets, null for an eligible one.
+    """Add the name of the first criterion that excludes each record, null for an eligible one.
 
     A criterion that is unknown for a record (it reads a missing value) does not exclude it.
     """
-    met = [F.when(F.expr(spark_sql(item.when)), item.name) for item in task.exclude]
-    return records.withColumn(EXCLUDED, F.coalesce(*met) if met else F.lit(None).cast("string"))
+    excluded = [F.when(F.expr(spark_sql(item.when)), item.name) for item in task.exclude]
+    return records.withColumn(EXCLUDED, F.coalesce(*excluded) if excluded else F.lit(None).cast("string"))
 
 
 def build_cases(marked: DataFrame, task: TableTask) -> DataFrame:

@@ -59,7 +59,7 @@ class Required(Closed):
 
 
 class Excluded(Closed):
-    """A criterion that takes a case out: an event of a concept before its prediction time."""
+    """A criterion that excludes a case: an event of a concept before its prediction time."""
 
     name: str
     had: str
@@ -111,7 +111,7 @@ class EventOutcome(Closed):
     counts only where `from_days` is 0 and the task leaves events at that time out of the features."""
     follow_up: Literal["keep_outcomes", "keep_all", "require_full"] = "keep_outcomes"
     """Patients not observed to the end of the time at risk: kept where the outcome was seen; all kept, without
-    it taken for negative; all left out."""
+    it taken for negative; all excluded."""
     death: Literal["no_outcome", "outcome", "leave_out"] = "no_outcome"
     """A death after the prediction time, up to the end of the time at risk, without the outcome before it: full
     follow-up without the outcome; the outcome itself; or a reason to leave the case out. An outcome within a day

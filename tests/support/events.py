@@ -92,6 +92,28 @@ def day_text(days):
     return moment.isoformat()
 
 
+# ---------------------------------------------------------------- fates
+
+INDEXED = {"event": "index", "take": "every"}
+LOST = "no full follow-up"
+
+
+def fates(rows, task, **plan):
+    """Patient, day of the prediction, and the label or the criterion that takes the candidate out."""
+    return [
+        (row["subject_id"], in_days(row["prediction_time"]), row["_excluded"] or row["boolean_value"])
+        for row in made_candidates(rows, task, **plan)
+    ]
+
+
+def population(**changes):
+    return asthma_task(population={"index": INDEXED, **changes})
+
+
+def outcome(**changes):
+    return asthma_task(outcome={"name": "asthma", "event": "asthma", "to_days": 10, **changes})
+
+
 # ---------------------------------------------------------------- by chance
 
 CODES = ("INDEX", "DX/a", "DX/b", "DX/asthma", "LAB/x", "LAB/y", "DRUG/p", "GENDER/F", "GENDER/M")

@@ -3,3 +3,6 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+
+PLACES = {"MEDSPARK_DATA": "/data", "MEDSPARK_SYNTH": "/synth", "CINC2012": "/cinc2012"}
+"""The variables that the shipped tasks name, set to places where nothing is."""

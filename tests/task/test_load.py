@@ -1,5 +1,4 @@
-# ruff: noqa: E501 (tables are easier to scan with a case on each line)
-"""The task file: YAML's traps, variables, and a round trip of every task that comes with medspark."""
+"""A task file is loaded with its mapping, or with every problem that it has."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -7,7 +6,8 @@ from typing import Any, get_args
 
 import pytest
 from support.events import ASTHMA
-from support.places import ROOT
+from support.places import PLACES, ROOT
+from support.sound import EVENT_TASK
 from support.tasks import STAYS
 
 from medspark.errors import TaskError
@@ -15,108 +15,85 @@ from medspark.task.columns import Column, UnreadColumn
 from medspark.task.event_task import EventTask
 from medspark.task.load import check_task, load_task
 from medspark.task.table_task import TableTask
-from medspark.task.tasks import dump_task
-from medspark.task.yaml_text import read_yaml
+from medspark.task.yaml_text import write_yaml
 
-TASKS = sorted((ROOT / "conf" / "tasks").glob("*.yaml"))
-
-
-def yaml_of(tmp_path: Path, text: str) -> dict[str, object]:
-    path = tmp_path / "task.yaml"
-    path.write_text(text, encoding="utf-8")
-    return read_yaml(path)
+CONF = ROOT / "conf"
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("No", "No"), ("yes", "yes"), ("on", "on"), ("true", True), ("010", "010"), ("0o10", "0o10"), ("1e3", 1000.0), ("1_000", "1_000"),
-        ("12:30", "12:30"), ("2024-01-01", "2024-01-01"), (".5", 0.5), ("-7", -7), ("~", None), ("null", None), ("", None), ("None", "None"),
-        ("NULL", "NULL"), (".inf", ".inf"), ("'5'", "5"), ("=", "="), ("<", "<"),
-    ],
-)  # fmt: skip
-def test_yaml_reads_what_is_written_and_no_more(text: str, value: object, tmp_path: Path) -> None:
-    received = yaml_of(tmp_path, f"key: {text}\n")["key"]
-    assert (received, type(received)) == (value, type(value))
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("a: 1\nb: 2\na: 3\n", "the key 'a' is written twice"),
-        ("a: {b: 1, b: 2}\n", "the key 'b' is written twice"),
-        ("- a\n", "expected keys and values, received list"),
-        ("", "expected keys and values, received NoneType"),
-        ("a: [1\n", "expected YAML in UTF-8"),
-        ("a: !!python/object/apply:os.system [ls]\n", "expected YAML in UTF-8"),
-    ],
-)
-def test_a_file_that_is_no_mapping_is_refused(text: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(TaskError) as error:
-        yaml_of(tmp_path, text)
-    assert words in str(error.value)
-
-
-def test_a_file_that_is_absent_or_not_utf8_is_one_problem(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="expected a task file here, received none"):
-        read_yaml(tmp_path / "absent.yaml")
-    (tmp_path / "latin.yaml").write_bytes(b"title: caf\xe9\n")
-    with pytest.raises(TaskError, match="expected YAML in UTF-8"):
-        read_yaml(tmp_path / "latin.yaml")
-
-
-def test_variables_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HERE", "/data")
-    assert yaml_of(tmp_path, "a: ${HERE}/x\nb: [{c: '${HERE}${HERE}'}]\nd: $HERE\n") == {
-        "a": "/data/x",
-        "b": [{"c": "/data/data"}],
-        "d": "$HERE",
-    }
-
-
-def test_every_unset_variable_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_1", raising=False)
-    monkeypatch.delenv("NO_2", raising=False)
-    with pytest.raises(TaskError) as error:
-        yaml_of(tmp_path, "a: ${NO_1}\nb: [x, '${NO_2} ${NO_1}']\n")
-    assert error.value.problems == [
-        "${NO_1} is not set in the environment. Set it: export NO_1=...",
-        "${NO_2} is not set in the environment. Set it: export NO_2=...",
-    ]
-
-
-@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
-def test_a_task_written_out_is_read_as_the_same_task(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("MEDSPARK_DATA", "MEDSPARK_SYNTH", "CINC2012"):
-        monkeypatch.setenv(name, "/data")
-    task = load_task(path)
-    written = dump_task(task)
-    (tmp_path / "task.yaml").write_text(written, encoding="utf-8")
-    assert load_task(tmp_path / "task.yaml") == task
-    assert dump_task(load_task(tmp_path / "task.yaml")) == written
-
-
-def test_texts_that_look_like_other_things_survive_the_round_trip(tmp_path: Path) -> None:
-    words = ("No", "010", "1e3", "null", "~", "", "true", "5", "a: b", "#", "é", "- x", "12:30", " x ", "a\nb")
-    task = TableTask.model_validate(
-        {
-            "task": "t",
-            "title": "t",
-            "source": {"kind": "table", "path": "p", "format": "csv", "case": "id", "subject": "id"},
-            "columns": {
-                "id": {"type": "long"},
-                "c": {"type": "category", "levels": words},
-                "d": {"type": "category", "lookup": "l"},
-            },
-            "lookups": {"l": {"entries": {"1": "one", "010": None, "No": "true"}}},
-            "outcome": {"name": "o", "when": "c = 'x'"},
-            "features": {"categorical": ["d"]},
-        }
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text(
+        """
+        task: stays
+        title: Stays
+        source: {kind: table, path: p, format: csv, case: sty, subject: patient, timezoen: UTC}
+        columns:
+          stay: {type: long}
+          patient: {type: string, matchs: x}
+          age: {type: integr}
+          back: {type: boolean}
+        outcome: {name: back, when: bck}
+        features: {numeric: [age, weight]}
+        trainin: {epochs: 3}
+        """
     )
-    (tmp_path / "task.yaml").write_text(dump_task(task), encoding="utf-8")
-    assert TableTask.model_validate(read_yaml(tmp_path / "task.yaml")) == task
+    with pytest.raises(TaskError) as error:
+        load_task(tmp_path / "task.yaml")
+    problems = "\n".join(error.value.problems)
+    for words in ("timezoen", "'sty'", "matchs", "integr", "bck", "'weight'", "trainin: unknown key"):
+        assert words in problems, problems
+    assert len(error.value.problems) == 7
+    assert str(error.value).startswith(f"{tmp_path}/task.yaml: 7 problems\n  - ")
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "tasks").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_task_is_sound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PLACES.items():
+        monkeypatch.setenv(name, value)
+    task = load_task(path)
+    assert task.task == path.stem
+
+
+# ---------------------------------------------------------------- mappings
+
+
+def written(tmp_path: Path, mapping: str) -> Path:
+    """A task file that names its mapping, in a folder beside those of mappings."""
+    task, problems = check_task({**EVENT_TASK, "source": {**EVENT_TASK["source"], "mapping": mapping}})
+    assert task is not None
+    assert problems == []
+    raw = task.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"mapping"})
+    (tmp_path / "tasks").mkdir()
+    path = tmp_path / "tasks" / "task.yaml"
+    path.write_text(write_yaml(raw), encoding="utf-8")
+    return path
+
+
+def test_an_unknown_mapping_is_told_with_the_places_looked_at_and_a_hint(tmp_path: Path) -> None:
+    task = written(tmp_path, "ompo")
+    (tmp_path / "sources").mkdir()
+    with pytest.raises(TaskError) as error:
+        load_task(task)
+    says = str(error.value)
+    assert "source.mapping: expected a mapping at " in says
+    assert f"{tmp_path}/sources/ompo.yaml or conf/sources/ompo.yaml. Did you mean 'omop'?" in says
+
+
+def test_a_mapping_is_found_beside_the_task_before_the_working_folder(tmp_path: Path) -> None:
+    task = written(tmp_path, "omop")
+    (tmp_path / "sources").mkdir()
+    own = (CONF / "sources" / "omop.yaml").read_text().replace("point_zero: true", "point_zero: false")
+    (tmp_path / "sources" / "omop.yaml").write_text(own)
+    found = load_task(task)
+    assert isinstance(found, EventTask)
+    assert not found.mapping.point_zero
+
+
+def test_a_mapping_that_is_a_path_is_found_from_the_task(tmp_path: Path) -> None:
+    task = written(tmp_path, "mine.yaml")
+    (tmp_path / "tasks" / "mine.yaml").write_text((CONF / "sources" / "omop.yaml").read_text())
+    found = load_task(task)
+    assert isinstance(found, EventTask)
+    assert found.mapping.mapping == "omop"
 
 
 # ---------------------------------------------------------------- columns that cannot be read

@@ -32,7 +32,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
     task = plan.task
     history = read_history(events, plan.as_of)
     found = candidates(history, task, plan.as_of, plan.scoring)
-    eligible = found.unmet < 0
+    eligible = found.excluded_by < 0
     cases = Cases(found.subject[eligible], found.time[eligible])
     included = task.time.at_prediction_time == "included"
     columns = task.features.columns()
@@ -44,7 +44,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
         SUBJECT_ID: history.subjects.take(pa.array(found.subject)),
         INDEX_TIME: pa.array(found.index_time).cast(_TIMESTAMP),
         PREDICTION_TIME: pa.array(found.time).cast(_TIMESTAMP),
-        EXCLUDED: pa.array(names, pa.string()).take(pa.array(found.unmet, mask=eligible)),
+        EXCLUDED: pa.array(names, pa.string()).take(pa.array(found.excluded_by, mask=eligible)),
         LABEL: pa.array(found.label == 1, mask=np.isnan(found.label)),
         AGE: pa.array(found.age, mask=np.isnan(found.age)),
     }

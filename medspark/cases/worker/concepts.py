@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from medspark.cases.worker.history import Bools, Ints
+from medspark.cases.worker.history import Bools, History, Ints
 from medspark.task.population import Concept
 
 
@@ -21,6 +21,17 @@ def has_concept(codes: list[str], concept: Concept) -> Bools:
 def as_concept(name: str, concepts: dict[str, Concept]) -> Concept:
     """A concept of the task by name, or what begins with `name` where that ends in /."""
     return concepts[name] if name in concepts else Concept(prefixes=(name,))
+
+
+def of_concepts(history: History, names: Iterable[str], concepts: dict[str, Concept]) -> History:
+    """The events of any of some concepts, or of what begins with a name that ends in /."""
+    wanted = [has_concept(history.codes, as_concept(name, concepts)) for name in names]
+    return history.of_codes(np.logical_or.reduce(wanted))
+
+
+def of_code(history: History, code: str) -> History:
+    """The events of one code."""
+    return history.of_codes(np.fromiter((name == code for name in history.codes), np.bool_, len(history.codes)))
 
 
 def group_names(codes: list[str], of: Iterable[str], concepts: dict[str, Concept]) -> tuple[Ints, list[str]]:

@@ -1,0 +1,56 @@
+"""Candidates with their keys, demographics and features, beside an oracle of SQL on histories by chance."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from support import events
+from support.events import UNOBSERVED_MAPPING, asthma_task, events_table, fates, made_candidates
+from support.oracle.compare import assert_same
+from support.oracle.events import read_rows
+
+from medspark.cases.worker.candidates import Plan, make_candidates
+from medspark.schemas import CANDIDATE_TYPES
+
+
+@settings(max_examples=60, deadline=None)
+@given(made=events.random_events(), task=events.random_tasks())
+def test_any_task_on_any_history_makes_the_oracles_cases(made, task):
+    rows, periods = made
+    with read_rows(rows, periods) as db:
+        assert_same(db, task, made_candidates(events_table(rows, pa.int64()), task))
+
+
+def test_without_events_there_are_no_candidates_but_every_column():
+    table = make_candidates(events_table([]), Plan(asthma_task()))
+    assert table.num_rows == 0
+    assert table.column_names == [*CANDIDATE_TYPES, "all_all"]
+
+
+def test_subjects_may_be_text_or_numbers_beyond_those_of_a_double():
+    big = 2**53
+    assert [fate[0] for fate in fates([("b", 1, "INDEX"), ("a", 1, "INDEX")], asthma_task())] == ["b", "a"]
+    assert fates([(big, 1, "INDEX"), (big + 1, 2, "INDEX")], asthma_task()) == [(big, 1, False), (big + 1, 2, False)]
+
+
+def test_times_are_instants_to_the_microsecond_whatever_zone_they_are_shown_in():
+    table = events_table([(1, 1 + 1e-6, "INDEX")])
+    place = table.schema.get_field_index("time")
+    shown = table.set_column(place, "time", table["time"].cast(pa.timestamp("us", "Asia/Kolkata")))
+    assert made_candidates(shown, asthma_task()) == made_candidates(table, asthma_task())
+
+
+@pytest.mark.parametrize(
+    ("rows", "sex"),
+    [
+        ([], None),
+        ([(1, None, "GENDER/M"), (1, None, "GENDER/F")], "F"),  # of several, the first by name
+        ([(1, None, "GENDER/M"), (1, 4, "GENDER/F"), (1, 20, "GENDER/X")], "F"),
+        ([(1, None, "GENDER/M"), (1, 4, "GENDER/F", None, 11)], "M"),  # not known yet
+        ([(1, 3, "GENDER/M"), (1, 4, "GENDER/F", None, 11)], "M"),
+        ([(1, 10, "GENDER/M")], "M"),
+    ],
+)
+def test_a_demographic_is_the_last_known_by_then_else_the_static_one(rows, sex):
+    task = asthma_task(mapping=UNOBSERVED_MAPPING, features={"demographics": ["sex"]})
+    (row,) = made_candidates([(1, 10, "INDEX"), *rows], task)
+    assert row["sex"] == sex

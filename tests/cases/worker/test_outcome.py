@@ -1,0 +1,85 @@
+"""What happened after the prediction time: events, deaths and follow-up beside the labels they give."""
+
+import pytest
+from support.events import LOST, asthma_task, fates, outcome
+
+
+@pytest.mark.parametrize(
+    ("day", "from_days", "boundary", "label"),
+    [
+        (10, 0, "included", False),  # history already
+        (10, 0, "excluded", True),
+        (10.001, 0, "included", True),
+        (9.999, 0, "excluded", False),
+        (20, 0, "included", True),
+        (20.001, 0, "included", False),
+        (11, 1, "included", True),
+        (10.999, 1, "included", False),
+        (11, 1, "excluded", True),
+    ],
+)
+def test_the_time_at_risk_has_both_its_ends_and_nothing_is_on_both_sides(day, from_days, boundary, label):
+    changed = {"name": "asthma", "event": "asthma", "from_days": from_days, "to_days": 10, "follow_up": "keep_all"}
+    task = asthma_task(outcome=changed, time={"at_prediction_time": boundary})
+    assert fates([(1, 10, "INDEX"), (1, day, "DX/asthma")], task) == [(1, 10, label)]
+
+
+@pytest.mark.parametrize(
+    ("follow_up", "seen_to", "asthma", "fate"),
+    [
+        ("keep_outcomes", 20, None, False),
+        ("keep_outcomes", 19, None, LOST),
+        ("keep_outcomes", 12, 12, True),
+        ("require_full", 12, 12, LOST),
+        ("require_full", 20, 12, True),
+        ("keep_all", 12, None, False),
+        ("keep_all", 12, 12, True),
+    ],
+)
+def test_follow_up_says_who_is_kept(follow_up, seen_to, asthma, fate):
+    rows = [(1, 10, "INDEX"), (1, seen_to, "DX/a")] + ([(1, asthma, "DX/asthma")] if asthma else [])
+    assert fates(rows, outcome(follow_up=follow_up)) == [(1, 10, fate)]
+
+
+@pytest.mark.parametrize(
+    ("death", "died", "asthma", "fate"),
+    [
+        ("no_outcome", 15, None, False),  # full follow-up, without the outcome
+        ("no_outcome", 21, None, LOST),
+        ("no_outcome", 15, 12, True),
+        ("outcome", 15, None, True),
+        ("outcome", 20, None, True),
+        ("outcome", 20.001, None, LOST),
+        ("outcome", 15, 12, True),
+        ("leave_out", 15, None, "died before the outcome"),
+        ("leave_out", 15, 12, True),
+        ("leave_out", 15, 15, True),  # at one time: the outcome was seen
+        ("leave_out", 21, None, LOST),
+    ],
+)
+def test_a_death_is_no_outcome_or_one_or_a_reason_to_leave_out(death, died, asthma, fate):
+    rows = [(1, 10, "INDEX"), (1, died, "MEDS_DEATH")] + ([(1, asthma, "DX/asthma")] if asthma else [])
+    assert fates(rows, outcome(death=death)) == [(1, 10, fate)]
+
+
+def test_an_outcome_after_a_death_is_full_follow_up_without_the_outcome():
+    rows = [(1, 10, "INDEX"), (1, 12, "MEDS_DEATH"), (1, 15, "DX/asthma")]
+    assert fates(rows, outcome(death="no_outcome")) == [(1, 10, False)]
+
+
+@pytest.mark.parametrize("asthma", [12.5, 13, 13.001])
+@pytest.mark.parametrize("death", ["no_outcome", "outcome", "leave_out"])
+def test_an_outcome_within_a_day_after_the_death_counts_as_before_it(asthma, death):
+    rows = [(1, 10, "INDEX"), (1, 12, "MEDS_DEATH"), (1, asthma, "DX/asthma")]
+    died = {"no_outcome": False, "outcome": True, "leave_out": "died before the outcome"}[death]
+    assert fates(rows, outcome(death=death)) == [(1, 10, True if asthma <= 13 else died)]
+
+
+def test_an_outcome_counts_by_its_time_however_late_it_is_known():
+    rows = [(1, 10, "INDEX"), (1, 12, "DX/asthma", None, 400)]
+    assert fates(rows, outcome()) == [(1, 10, True)]
+
+
+def test_without_an_end_the_time_at_risk_is_all_that_is_known():
+    task = asthma_task(outcome={"name": "asthma", "event": "asthma"})
+    assert fates([(1, 10, "INDEX"), (1, 9000, "DX/asthma"), (2, 10, "INDEX")], task) == [(1, 10, True), (2, 10, False)]

@@ -1,0 +1,36 @@
+# ruff: noqa: E501 (tables are easier to scan with a case on each line)
+"""The rules of declared columns and of duplicates: each with what breaks it."""
+
+from typing import Any
+
+import pytest
+from support.sound import TABLE_TASK as SOUND
+from support.sound import changed, told_by
+
+# fmt: off
+RULES_BROKEN = [
+    ("duplicates_read_columns",     "source.duplicates",    {"same": ["sty"]}, "source.duplicates.same reads 'sty', which is no column. Did you mean 'stay'?"),
+    ("duplicates_read_columns",     "source.duplicates",    {"same": ["stay"], "keep": "latest"}, "source.duplicates: keep 'latest' needs a `by` column"),
+    ("duplicates_read_columns",     "source.duplicates",    {"same": ["stay"], "by": "at"}, "source.duplicates: keep 'first' needs no `by` column"),
+    ("duplicates_read_columns",     "source.duplicates",    {"same": ["stay"], "keep": "latest", "by": "a"}, "source.duplicates.by reads 'a', which is no column."),
+    ("columns_are_sound",           "columns.ward.lookup",  "ward",     "columns.ward.lookup: no look-up 'ward'. Did you mean 'wards'?"),
+    ("columns_are_sound",           "columns._x",           {"type": "long"}, "columns._x: a name that starts with _ is kept"),
+    ("columns_are_sound",           "columns.AGE",          {"type": "long"}, "columns.AGE: 'age' differs from it in case alone, which Spark does not tell apart"),
+    ("columns_are_sound",           "columns.patient.matches", "(",     "columns.patient.matches: expected a regular expression, received '('"),
+    ("columns_are_sound",           "columns.patient.matches", "(?P<x>a)", "columns.patient.matches: expected a regular expression of Java, received '(?P<x>a)'"),
+    ("columns_are_sound",           "columns.at.format",    "YYYY-MM-DD", "columns.at.format: expected a Spark datetime pattern, received 'YYYY-MM-DD': it has no Y. Did you mean 'yyyy-MM-dd'?"),
+    ("columns_are_sound",           "columns.dose.units.column", "dose_unti", "columns.dose.units.column reads 'dose_unti', which is no column. Did you mean 'dose_unit'?"),
+    ("columns_are_sound",           "columns.dose.units.column", "age", "columns.dose.units.column: expected a category or string, received 'age'"),
+    ("columns_are_sound",           "columns.dose.unit",    None,       "columns.dose.units: expected `unit` beside it"),
+    ("columns_are_sound",           "columns.dose.units.when_missing", "gm", "columns.dose.units.when_missing: 'gm' is not in to_unit."),
+    ("columns_are_sound",           "columns.dose.type",    "integer",  "columns.dose.units: expected type double, since a conversion makes fractions, received integer"),
+    ("columns_are_sound",           "columns.cost",         {"type": "decimal", "precision": 2, "scale": 3}, "columns.cost: expected scale <= precision, received 3 > 2"),
+    ("columns_are_sound",           "lookups.wards.entries", {},        "lookups.wards: expected at least one entry, received none"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("rule", "path", "value", "says"), RULES_BROKEN)
+def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: str) -> None:
+    problems = told_by(rule, changed(SOUND, path, value))
+    assert any(problem.startswith(says) for problem in problems), problems

@@ -1,0 +1,66 @@
+# ruff: noqa: E501 (tables are easier to scan with a case on each line)
+"""The rules of a mapping: each with what breaks it, and none that a shipped mapping breaks."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.places import ROOT
+from support.sound import EVENT_TASK as SOUND
+from support.sound import changed, told_by
+
+from medspark.task.load import check_task
+from medspark.task.mapping import Mapping
+from medspark.task.yaml_text import read_yaml
+
+CONF = ROOT / "conf"
+TABLE = "mapping.tables.labs"
+# fmt: off
+RULES_BROKEN = [
+    ("mapping_zone_exists",   "mapping.timezone",               "Europe/Amsterdm",  "mapping.timezone: expected an IANA zone such as Europe/Paris, received 'Europe/Amsterdm'. Did you mean 'Europe/Amsterdam'?"),
+    ("tables_are_sound",      f"{TABLE}.subject",               "patinet",          f"{TABLE}: subject reads 'patinet', which is no column. Did you mean 'patient'?"),
+    ("tables_are_sound",      f"{TABLE}.absent",                ["unti"],           f"{TABLE}: absent reads 'unti', which is no column. Did you mean 'unit'?"),
+    ("tables_are_sound",      f"{TABLE}.columns._x",            "long",             f"{TABLE}: columns._x: a name that starts with _ is kept for medspark's own columns"),
+    ("tables_are_sound",      f"{TABLE}.columns.AT",            "date",             f"{TABLE}: columns.AT: 'at' differs from it in case alone, which Spark does not tell apart"),
+    ("tables_are_sound",      f"{TABLE}.columns.at",            {"type": "date", "format": "YYYY"}, f"{TABLE}: columns.at.format: expected a Spark datetime pattern, received 'YYYY': it has no Y."),
+    ("tables_are_sound",      f"{TABLE}.columns.ward",          {"type": "category", "lookup": "ward"}, f"{TABLE}: columns.ward.lookup: no look-up 'ward'. Did you mean 'wards'?"),
+    ("tables_are_sound",      f"{TABLE}.lookups.wards",         {"path": "w.csv", "key": "k", "value": "v"}, f"{TABLE}: lookups.wards: expected entries, received a path; a mapping reads no file beside its tables"),
+    ("tables_are_sound",      f"{TABLE}.derived.short.expression", "left(lonic, 3)", f"{TABLE}: derived.short: 'left(lonic, 3)' reads 'lonic', which is no column. Did you mean 'loinc'?"),
+    ("tables_are_sound",      f"{TABLE}.derived.loinc",         {"type": "category", "expression": "unit"}, f"{TABLE}: derived.loinc: a column has this name already"),
+    ("tables_are_sound",      f"{TABLE}.checks.0.expect",       "reslt is not null", f"{TABLE}: checks.has a value: 'reslt is not null' reads 'reslt', which is no column. Did you mean 'result'?"),
+    ("tables_are_sound",      f"{TABLE}.skip.0.when",           "result =",         f"{TABLE}: skip.void: expected a Spark SQL expression"),
+    ("tables_are_sound",      f"{TABLE}.duplicates",            {"same": ["a"]},    f"{TABLE}: duplicates.same reads 'a', which is no column."),
+    ("tables_are_sound",      f"{TABLE}.duplicates",            {"same": ["at"], "keep": "latest"}, f"{TABLE}: duplicates: keep 'latest' needs a `by` column"),
+    ("tables_are_sound",      f"{TABLE}.events.0.code",         "LAB/{lonic}",      f"{TABLE}: events.0: code 'LAB/{{lonic}}' names 'lonic', which is no column. Did you mean 'loinc'?"),
+    ("tables_are_sound",      f"{TABLE}.events.0.time",         "att",              f"{TABLE}: events.0: time: 'att' reads 'att', which is no column. Did you mean 'at'?"),
+    ("tables_are_sound",      f"{TABLE}.events.0.available",    "now()",            f"{TABLE}: events.0: available: 'now()'"),
+    ("tables_are_sound",      f"{TABLE}.events.0.when",         "count(loinc) > 1", f"{TABLE}: events.0: when: 'count(loinc) > 1' is more than an expression over one row"),
+    ("tables_are_sound",      f"{TABLE}.events.0.number",       "java_method('a', 'b')", f"{TABLE}: events.0: number: \"java_method('a', 'b')\" calls java_method(), which is not allowed here."),
+    ("values_have_units",     "mapping.values.LAB/718-7.unit",  None,               "mapping.values.LAB/718-7: expected `unit` beside to_unit, the unit that all numbers are brought to"),
+    ("values_have_units",     "mapping.values.LAB/718-7",       {"unit": "g/L"},    "mapping.values.LAB/718-7: expected `to_unit` beside unit, the conversions into it"),
+    ("values_have_units",     "mapping.values.LAB/718-7.when_missing", "g/l",       "mapping.values.LAB/718-7.when_missing: 'g/l' is not in to_unit."),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("rule", "path", "value", "says"), RULES_BROKEN)
+def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: str) -> None:
+    problems = told_by(rule, changed(SOUND, path, value))
+    assert any(problem.startswith(says) for problem in problems), problems
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "sources").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_mapping_is_sound(path: Path) -> None:
+    raw = changed(SOUND, "concepts", {})
+    raw["mapping"] = read_yaml(path)
+    raw["population"] = {"index": {"event": "X/"}}
+    raw["outcome"] = {"name": "y", "event": "Y/"}
+    raw["features"] = {"demographics": ["age", *raw["mapping"].get("demographics", {})]}
+    raw["report"] = {}
+    assert check_task(raw)[1] == []
+    assert raw["mapping"]["mapping"] == path.stem
+
+
+def test_a_mapping_may_be_read_without_a_task() -> None:
+    for path in (CONF / "sources").glob("*.yaml"):
+        assert Mapping.model_validate(read_yaml(path)).mapping == path.stem

@@ -1,0 +1,28 @@
+# ruff: noqa: E501 (tables are easier to scan with a case on each line)
+"""The rules of any task: each with what breaks it."""
+
+from typing import Any
+
+import pytest
+from support.sound import TABLE_TASK as SOUND
+from support.sound import changed, told_by
+
+from medspark.task.checks.shared import SHARED_RULES
+
+# fmt: off
+RULES_BROKEN = [
+    ("bands_are_sound",             "risk_bands",           {"a": 0.5, "b": 0.5}, "risk_bands: two bands start at the same probability"),
+    ("bands_are_sound",             "risk_bands",           {"low": 0.5}, "risk_bands: `low` is the band below all others"),
+    ("optimizer_reads_settings",    "training",             {"optimizer": "sgd", "weight_decay": 0.1}, "training.weight_decay: only adamw reads it"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("rule", "path", "value", "says"), RULES_BROKEN)
+def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: str) -> None:
+    problems = told_by(rule, changed(SOUND, path, value))
+    assert any(problem.startswith(says) for problem in problems), problems
+
+
+def test_every_rule_has_an_example_that_breaks_it() -> None:
+    assert {rule.__name__ for rule in SHARED_RULES} == {row[0] for row in RULES_BROKEN}
