@@ -126,7 +126,7 @@ def results(
             (folder / f"{number:02}.txt").write_bytes(content)
         task = task_of(folder, group[0].columns, **group[0].source)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(clean_module, "_require_one_row_a_case", lambda *_: None)  # the files use the same ids
+            patch.setattr(clean_module, "require_one_row_a_case", lambda *_: None)  # the files use the same ids
             cleaned = clean_module.clean(spark, task)
         records = cleaned.records.orderBy(SOURCE_FILE, SOURCE_LINE).collect()
         aside = cleaned.quarantine.orderBy("file", "line").collect()

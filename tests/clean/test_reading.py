@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from support.frames import frames_kept
 
-from medspark.clean.judge import judge
+from medspark.clean.judge import BETWEEN, SET_MISSING, judge
 from medspark.clean.reading import read_column
 from medspark.clean.table import Cleaned
 from medspark.errors import InputError
@@ -115,8 +116,8 @@ def judged(spark: SparkSession, columns: dict[str, Any], rows: list[tuple[Any, .
     found = judge(frame, list(task.columns), task).orderBy("_source_line").collect()
     results = []
     for row in found:
-        broken = dict(rule.split(": ") for rule in row["_emptied"].split("\n") if rule)
-        assert all(row[name] is None for name in broken), "a value that breaks a rule is emptied"
+        broken = dict(rule.split(": ") for rule in row[SET_MISSING].split(BETWEEN) if rule)
+        assert all(row[name] is None for name in broken), "a value that breaks a rule is set missing"
         results.append({name: Rule(broken[name]) if name in broken else row[name] for name in columns})
     return results
 
@@ -162,7 +163,7 @@ def test_set_aside_quarantines_the_row(clean_text: Clean, records_of: Rows, set_
     cleaned.release()
 
 
-def test_missing_empties_the_value_and_counts_it(clean_text: Clean, records_of: Rows) -> None:
+def test_missing_sets_the_value_missing_and_counts_it(clean_text: Clean, records_of: Rows) -> None:
     cleaned = clean_text(AGES, {"id": "long", "age": {**AGE, "otherwise": "missing"}})
     assert records_of(cleaned) == [(1, 40), (2, None), (3, None), (4, None)]
     assert (cleaned.counts.set_missing, cleaned.counts.quarantined) == ({"age: range": 1, "age: type": 1}, {})
@@ -179,7 +180,7 @@ def test_fail_ends_the_run_with_every_rule_and_its_count(clean_text: Clean) -> N
     ]
 
 
-def test_a_required_value_is_set_aside_when_missing_even_where_others_are_emptied(
+def test_a_required_value_is_set_aside_when_missing_even_where_others_are_set_missing(
     clean_text: Clean, set_aside: Rows
 ) -> None:
     cleaned = clean_text(AGES, {"id": "long", "age": {**AGE, "otherwise": "missing", "required": True}})
@@ -239,10 +240,14 @@ def test_derived_columns_read_the_typed_values(clean_text: Clean, records_of: Ro
     cleaned.release()
 
 
-def test_an_expression_that_fails_on_a_row_is_named_as_the_cause(clean_text: Clean) -> None:
+def test_an_expression_that_fails_on_a_row_is_named_as_the_cause_and_nothing_is_kept(
+    spark: SparkSession, clean_text: Clean
+) -> None:
     check = {"name": "rate", "expect": "10 / days < 20"}
+    before = frames_kept(spark)
     with pytest.raises(InputError, match=r"an expression of the task fails on some row.*try_divide"):
         clean_text("id,days,died\n1,0,\n", STAYS, sections={"checks": [check]})
+    assert frames_kept(spark) == before
 
 
 # ---------------------------------------------------------------- typed sources

@@ -6,7 +6,7 @@ import gzip
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from support.frames import frames_kept
 
 from medspark.errors import InputError
 from medspark.events.count import TableCounts
@@ -354,6 +355,39 @@ def test_a_parquet_column_of_another_type_is_refused(read: Read) -> None:
         InputError, match=r"'patient' is declared long, which can be read from .*; the source has double"
     ):
         read({"in.parquet": fractions}, {"in": LOOSE}, kind="parquet", point_zero=True)
+
+
+# ---------------------------------------------------------------- a catalog
+
+
+@pytest.fixture
+def ward(spark: SparkSession, tmp_path: Path) -> Iterator[str]:
+    """A database of the session's catalog with the tables `labs` and `visits`."""
+    spark.sql(f"CREATE DATABASE ward LOCATION '{tmp_path}/ward'")
+    spark.sql("CREATE TABLE ward.labs USING parquet AS SELECT 1L AS patient, 2.5D AS value")
+    spark.sql("CREATE TABLE ward.visits USING parquet AS SELECT 1L AS patient")
+    yield "ward"
+    spark.sql("DROP DATABASE ward CASCADE")
+
+
+def test_a_databases_tables_are_kept_while_they_are_read_and_freed_whatever_happens(
+    spark: SparkSession, ward: str
+) -> None:
+    source = EventSource(kind="events", mapping="m", format="catalog", path=ward)
+    visits = {"subject": "patient", "columns": {"patient": "long"}, "events": [{"code": "VISIT"}]}
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"labs": LAB, "visits": visits}})
+    before = frames_kept(spark)
+    with read_events(spark, source, mapping) as found:
+        assert frames_kept(spark) == before + 2
+        assert sorted(row["code"] for row in found.records.collect()) == ["LAB", "VISIT"]
+    assert frames_kept(spark) == before
+    other = mapping.model_copy(update={"tables": {**mapping.tables, "visits": mapping.tables["labs"]}})
+    with (
+        pytest.raises(InputError, match="table 'visits': expected the columns value"),
+        read_events(spark, source, other),
+    ):
+        pass
+    assert frames_kept(spark) == before
 
 
 # ---------------------------------------------------------------- repairs
