@@ -1,8 +1,11 @@
-"""Errors that must be raised, by what they say."""
+"""Errors that must be raised: what they say, and what none may."""
 
 from collections.abc import Callable
 
 import pytest
+
+SECRET = "Zebedee-4711"
+"""Planted in rows that go wrong: no message may hold it."""
 
 
 def told(error: type[Exception], call: Callable[[], object]) -> str:
