@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
-from medspark.clean.reading import spark_type
+from medspark.clean.reading import read_column
 from medspark.clean.table import clean
 from medspark.schemas import quoted
 from medspark.spark.session import start_session
@@ -36,7 +36,8 @@ def with_medspark(spark: SparkSession, task: TableTask, out: str) -> int:
 
 
 def with_spark_csv(spark: SparkSession, task: TableTask, out: str) -> int:
-    schema = ", ".join(f"{quoted(name)} {spark_type(column)}" for name, column in task.columns.items())
+    table = task.raw_table()
+    schema = ", ".join(f"{quoted(name)} {read_column(name, 'string', table).kind.dtype}" for name in table.columns)
     frame = spark.read.csv(task.source.path, schema=schema, header=True, escape='"', mode="PERMISSIVE")
     frame.write.mode("overwrite").parquet(f"{out}/spark")
     return spark.read.parquet(f"{out}/spark").count()

@@ -13,7 +13,7 @@ from medspark.cases.worker.candidates import Plan
 from medspark.encode.statistics import dtype_of, from_json
 from medspark.events.read import read_events
 from medspark.schemas import AGE, CASE_ID, EXCLUDED, INDEX_TIME, KEY, PLACE_TYPES, ROW_DIGEST, SUBJECT_ID, with_keys
-from medspark.stages import encode_stage
+from medspark.stages.encode import encode_stage
 from medspark.store.tables import read_table
 
 STAY_KEYS = {CASE_ID: "bigint", SUBJECT_ID: "string"}

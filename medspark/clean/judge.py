@@ -1,6 +1,7 @@
 """Rows judged by their table's rules: every column typed, and the rules that each row breaks."""
 
 from functools import reduce
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -8,16 +9,24 @@ from pyspark.sql import functions as F
 from medspark.clean.reading import Violation, read_all, read_column
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.read import RawRows
+from medspark.sources.record_rules import DUPLICATE
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.raw_table import RawTable
 
-STATUS = "_status"
-SET_ASIDE = "_set_aside"
-EMPTIED = "_emptied"
-FAILED = "_failed"
-"""The rules that set a row aside, empty a value of it, or fail the run, one a line."""
-KEPT, QUARANTINED, COPY = "kept", "quarantined", "duplicate"
-BETWEEN = "\n"
+STATUS: Final = "_status"
+"""What becomes of a row: KEPT, QUARANTINED or DUPLICATE."""
+KEPT, QUARANTINED = "kept", "quarantined"
+SET_ASIDE, SET_MISSING, FAILED = "_set_aside", "_set_missing", "_failed"
+"""The rules that set a row aside, set a value of it missing, or fail the run, one a line."""
+BETWEEN: Final = "\n"
+
+_DERIVED_TYPES: Final = {
+    "double": "double",
+    "long": "bigint",
+    "category": "string",
+    "boolean": "boolean",
+    "timestamp": "timestamp",
+}
 
 
 def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:
@@ -26,7 +35,7 @@ def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:
 
 
 def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
-    """Type every column and note, for each row, the rules it breaks: those that set it aside, empty a value, or fail.
+    """Type every column and note, for each row, the rules it breaks: that set it aside, set a value missing, or fail.
 
     Derived columns and checks across columns read the typed values; one that reads an absent column is left out.
     """
@@ -41,38 +50,33 @@ def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
         TEXT,
         REPAIRED,
         F.concat_ws(BETWEEN, RECORD_RULE, *_broken(violations, "set_aside", whole)).alias(SET_ASIDE),
-        F.concat_ws(BETWEEN, *_broken(violations, "missing", whole)).alias(EMPTIED),
+        F.concat_ws(BETWEEN, *_broken(violations, "missing", whole)).alias(SET_MISSING),
         F.concat_ws(BETWEEN, *_broken(violations, "fail", whole)).alias(FAILED),
         *(reading.value() for reading in readings),
     )
-    derived = [
+    checks = _checks(table, names)
+    set_aside = _and(SET_ASIDE, _broken(checks, "set_aside", F.lit(True)))
+    failed = _and(FAILED, _broken(checks, "fail", F.lit(True)))
+    others = [quoted(name) for name in typed.columns if name not in (SET_ASIDE, FAILED)]
+    return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *_derived(table, names))
+
+
+def _derived(table: RawTable, names: list[str]) -> list[Column]:
+    """The derived columns that read none but `names`, or the file's name."""
+    return [
         F.expr(spark_sql(item.expression)).cast(_DERIVED_TYPES[item.type]).alias(name)
         for name, item in table.derived.items()
         if set(columns_of(item.expression)) <= {*names, SOURCE_FILE}
     ]
-    checks = [
-        Violation(
-            check.name,
-            check.name,
-            F.coalesce(~F.expr(spark_sql(check.expect)), F.lit(False)),
-            check.otherwise,
-        )
+
+
+def _checks(table: RawTable, names: list[str]) -> list[Violation]:
+    """The checks that read none but `names`; what is unknown passes."""
+    return [
+        Violation(check.name, check.name, F.coalesce(~F.expr(spark_sql(check.expect)), F.lit(False)), check.otherwise)
         for check in table.checks
         if set(columns_of(check.expect)) <= set(names)
     ]
-    aside = _and(SET_ASIDE, _broken(checks, "set_aside", F.lit(True)))
-    failed = _and(FAILED, _broken(checks, "fail", F.lit(True)))
-    kept = [name for name in typed.columns if name not in (SET_ASIDE, FAILED)]
-    return typed.select(*map(quoted, kept), aside.alias(SET_ASIDE), failed.alias(FAILED), *derived)
-
-
-_DERIVED_TYPES = {
-    "double": "double",
-    "long": "bigint",
-    "category": "string",
-    "boolean": "boolean",
-    "timestamp": "timestamp",
-}
 
 
 def _broken(violations: list[Violation], action: str, where: Column) -> list[Column]:
@@ -86,11 +90,11 @@ def _and(rules: str, more: list[Column]) -> Column:
 
 
 def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
-    """Give each row its fate: set aside, a copy of a row that is kept, or kept."""
+    """Give each row its status: set aside, a duplicate of a row that is kept, or kept."""
     set_aside = F.col(SET_ASIDE) != ""
     duplicates = table.source.duplicates
     if duplicates is None:
-        copy = F.lit(False)
+        duplicate = F.lit(False)
     else:
         # The text of a Parquet row has its times by the column's format, which may leave their fractions out
         present = [name for name in table.columns if name in rows.columns]
@@ -102,8 +106,8 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
             order.insert(0, by.desc_nulls_last() if duplicates.keep == "latest" else by.asc_nulls_last())
         # Rows set aside compete with nobody: each is alone in its window, whatever its key
         alone = F.when(set_aside, F.monotonically_increasing_id())
-        copy = ~set_aside & (F.row_number().over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)
-    status = F.when(set_aside, QUARANTINED).when(copy, COPY).otherwise(KEPT)
+        duplicate = ~set_aside & (F.row_number().over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)
+    status = F.when(set_aside, QUARANTINED).when(duplicate, DUPLICATE).otherwise(KEPT)
     return rows.withColumn(STATUS, status)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, COPY, KEPT, SET_ASIDE, STATUS, reasons
+from medspark.clean.judge import BETWEEN, KEPT, SET_ASIDE, STATUS, reasons
 from medspark.schemas import (
     DIGEST,
     FILE,
@@ -26,7 +26,7 @@ from medspark.task.raw_table import RawTable
 
 def quarantine_rows(judged: DataFrame, table: RawTable, more_reasons: Mapping[str, str] | None = None) -> DataFrame:
     """Every row that is no record, with its text, its place, the first rule it breaks and what all of them expect."""
-    rules = F.when(F.col(STATUS) == COPY, F.array(F.lit(DUPLICATE))).otherwise(F.split(SET_ASIDE, BETWEEN))
+    rules = F.when(F.col(STATUS) == DUPLICATE, F.array(F.lit(DUPLICATE))).otherwise(F.split(SET_ASIDE, BETWEEN))
     expected = {**RECORD_REASONS, **(more_reasons or {}), **reasons(judged, table)}
     known = F.create_map(*(F.lit(text) for pair in expected.items() for text in pair))
     return (

@@ -1,34 +1,24 @@
-"""The clean stage: a source and a task's rules to records, quarantine and counts.
+"""A table task's source, read and judged: records, the quarantine and the counts.
 
 Two passes over the source: one counts and fingerprints it and looks at its columns, one reads it. What that one
 read is kept, so that the counts are settled, and a rule that fails the run has spoken, before a row is written.
 """
 
-from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import (
-    BETWEEN,
-    COPY,
-    EMPTIED,
-    FAILED,
-    KEPT,
-    QUARANTINED,
-    SET_ASIDE,
-    STATUS,
-    judge_rows,
-    mark_duplicates,
-)
+from medspark.clean.judge import KEPT, STATUS, judge_rows, mark_duplicates
 from medspark.clean.quarantine import quarantine_rows
+from medspark.clean.tally import ROWS, TALLIED, Tally, tally
 from medspark.errors import AccountingError, InputError
-from medspark.schemas import DIGEST, FILE, LINE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.schemas import DIGEST, FILE, LINE, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files, source_files
 from medspark.sources.read import read_rows
+from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.store.facts import TableCounts
 from medspark.task.checks.table import outcome_columns
@@ -69,46 +59,31 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
         judged = mark_duplicates(judge_rows(raw, table), table)
         judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
         judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
-        found = judged.groupBy(STATUS, SET_ASIDE, EMPTIED, FAILED, REPAIRED).count().collect()
-    counts = _count(raw.survey, found)
-    names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
-    records = judged.where(F.col(STATUS) == KEPT)
     try:
+        with readable(task.source.path):
+            found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
+        counts = _counts(raw.survey, found)
+        names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
+        records = judged.where(F.col(STATUS) == KEPT)
         _require_whole(counts, repairs)
         _require_sound(found)
-        _require_one_row_a_case(records, task)
-    except InputError:
+        require_one_row_a_case(records, task)
+        records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
+        return Cleaned(records, quarantine_rows(judged, table), counts, raw.survey.fingerprint, files, judged)
+    except BaseException:
         judged.unpersist()
         raise
-    return Cleaned(
-        records=records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST),
-        quarantine=quarantine_rows(judged, table),
-        counts=counts,
-        fingerprint=raw.survey.fingerprint,
-        files=files,
-        kept=judged,
-    )
 
 
-def _count(survey: Survey, found: list[Any]) -> TableCounts:
-    quarantined: Counter[str] = Counter()
-    set_missing: Counter[str] = Counter()
-    status: Counter[str] = Counter()
-    for row in found:
-        status[row[STATUS]] += row["count"]
-        if row[STATUS] == QUARANTINED:
-            quarantined[row[SET_ASIDE].split(BETWEEN)[0]] += row["count"]
-        if row[STATUS] == KEPT:
-            for rule in filter(None, row[EMPTIED].split(BETWEEN)):
-                set_missing[rule] += row["count"]
+def _counts(survey: Survey, found: Tally) -> TableCounts:
     return TableCounts(
         rows_in=survey.rows,
         blank_lines=survey.blank,
-        records=status[KEPT],
-        quarantined=dict(sorted(quarantined.items())),
-        duplicates=status[COPY],
-        set_missing=dict(sorted(set_missing.items())),
-        repaired=sum(row["count"] for row in found if row[REPAIRED]),
+        records=found.status[KEPT],
+        quarantined=found.quarantined,
+        duplicates=found.status[DUPLICATE],
+        set_missing=found.set_missing,
+        repaired=found.repaired,
     )
 
 
@@ -120,33 +95,30 @@ def _count_repairs(repairs: DataFrame | None) -> tuple[int, int]:
 
 
 def _require_whole(counts: TableCounts, repairs: DataFrame | None) -> None:
-    aside = sum(counts.quarantined.values())
+    quarantined = sum(counts.quarantined.values())
     asked, each = _count_repairs(repairs)
     if not asked == each == counts.repaired:
         raise InputError(
             f"{asked} repaired rows were given, but {min(each, counts.repaired)} of them match a row of the source by "
             f"{FILE}, {LINE} and {DIGEST}. Keep those three as the quarantine has them, and each row once."
         )
-    if counts.rows_in != counts.records + aside + counts.duplicates:
+    accounted = counts.records + quarantined + counts.duplicates
+    if counts.rows_in != accounted:
         raise AccountingError(
-            f"{counts.rows_in} rows came in, but {counts.records} records + {aside} quarantined + "
-            f"{counts.duplicates} duplicates = {counts.records + aside + counts.duplicates}. "
+            f"{counts.rows_in} rows came in, but {counts.records} records + {quarantined} quarantined + "
+            f"{counts.duplicates} duplicates = {accounted}. "
             "Did the source change while it was read? Run again."
         )
 
 
-def _require_sound(found: list[Any]) -> None:
+def _require_sound(found: Tally) -> None:
     """Speak for every rule that fails the run, with its count, before anything is written."""
-    failed: Counter[str] = Counter()
-    for row in found:
-        for rule in filter(None, row[FAILED].split(BETWEEN)):
-            failed[rule] += row["count"]
-    if failed:
-        lines = "\n".join(f"  - {rule}: {count} rows" for rule, count in sorted(failed.items()))
+    if found.failed:
+        lines = "\n".join(f"  - {rule}: {count} rows" for rule, count in found.failed.items())
         raise InputError(f"the source breaks rules that the task says must hold\n{lines}")
 
 
-def _require_one_row_a_case(records: DataFrame, task: TableTask) -> None:
+def require_one_row_a_case(records: DataFrame, task: TableTask) -> None:
     key = task.source.case
     if task.source.duplicates is not None and task.source.duplicates.same == (key,):
         return

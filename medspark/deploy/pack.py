@@ -16,7 +16,7 @@ import gzip
 import io
 import sys
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
@@ -127,24 +127,34 @@ def pack(out: Path, roots: Iterable[str] = SCORING) -> dict[str, str]:
     versions = {name: installed.version for name, installed in distributions.items()}
     files = sorted({f"lib/{place}": path for one in distributions.values() for place, path in files_of(one)}.items())
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(out.name + ".new")
+    new = out.with_name(out.name + ".new")
     try:
         with (
-            aside.open("wb") as raw,
+            new.open("wb") as raw,
             gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
         ):
             _add(archive, "bin/python", LAUNCHER.encode(), executable=True)
-            _add(archive, "requirements.txt", "".join(f"{n}=={v}\n" for n, v in versions.items()).encode())
+            _add(archive, "requirements.txt", requirements(versions).encode())
             # Where programs ask for medspark's version
             about = f"Metadata-Version: 2.1\nName: medspark\nVersion: {versions['medspark']}\n"
             _add(archive, f"lib/medspark-{versions['medspark']}.dist-info/METADATA", about.encode())
             for place, path in files:
                 _add(archive, place, path.read_bytes())
-        aside.replace(out)
+        new.replace(out)
     finally:
-        aside.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
     return versions
+
+
+def requirements(versions: Mapping[str, str]) -> str:
+    """The versions of distributions, as pip reads them.
+
+    >>> print(requirements({"numpy": "2.1.0", "pyarrow": "18.0.0"}), end="")
+    numpy==2.1.0
+    pyarrow==18.0.0
+    """
+    return "".join(f"{name}=={version}\n" for name, version in versions.items())
 
 
 def _add(archive: tarfile.TarFile, place: str, content: bytes, executable: bool = False) -> None:

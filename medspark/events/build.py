@@ -5,12 +5,13 @@ A row is kept with the events it makes, passed over by a rule that says why, or 
 
 from functools import reduce
 from itertools import chain
+from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import SET_ASIDE
-from medspark.clean.kinds.numbers import NUMBER
+from medspark.clean.kinds.numbers import NUMBER, finite
 from medspark.schemas import (
     AVAILABLE_TIME,
     CODE,
@@ -25,18 +26,19 @@ from medspark.schemas import (
 from medspark.task.expressions import spark_sql
 from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable, Mapping, ValueRule
 
-EVENTS = "_events"
-EVENT_COUNT = "_event_count"
-NON_EVENT = "_non_event"
+EVENTS: Final = "_events"
+EVENT_COUNT: Final = "_event_count"
+NON_EVENT: Final = "_non_event"
 """The name of the rule by which a row is no event."""
 NO_EVENT, BAD_UNIT, OUT_OF_RANGE = "event: none", "value: unit", "value: range"
-EVENT_REASONS = {
+EVENT_REASONS: Final = {
     NO_EVENT: "expected at least one event: a code, and a time unless the event is static",
     BAD_UNIT: "expected a unit that the mapping converts",
     OUT_OF_RANGE: "expected a number in the range that the mapping gives for its code",
 }
-COMPARED = r"^\s*(?:[<>]=?|[≤≥])\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*$"
-_RAW, _FACTOR, _OFFSET, _RULE = "raw", "factor", "offset", "rule"
+_COMPARED: Final = r"^\s*(?:[<>]=?|[≤≥])\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*$"
+_RULE: Final = "rule"
+"""Of an event for a while: the value rule that it breaks."""
 
 
 def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataFrame:
@@ -68,8 +70,8 @@ def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataF
     count = reduce(Column.__add__, (event.isNotNull().cast("int") for event in events))
     fault = F.when(F.col(SUBJECT_ID).isNull() | (count == 0), NO_EVENT).otherwise(broken)
     fault = F.when(F.col(NON_EVENT).isNull() & (F.col(SET_ASIDE) == ""), fault)
-    aside = F.coalesce(fault, F.col(SET_ASIDE))
-    return rows.withColumns({EVENTS: F.array(*events), EVENT_COUNT: count, SET_ASIDE: aside}).drop(*names)
+    set_aside = F.coalesce(fault, F.col(SET_ASIDE))
+    return rows.withColumns({EVENTS: F.array(*events), EVENT_COUNT: count, SET_ASIDE: set_aside}).drop(*names)
 
 
 def _event(rule: EventRule, mapping: Mapping) -> Column:
@@ -78,7 +80,7 @@ def _event(rule: EventRule, mapping: Mapping) -> Column:
     time, day_end = _time(rule, mapping)
     number, text = _value(rule)
     present = code.isNotNull()
-    if not is_static(rule):
+    if not _is_static(rule):
         present = present & time.isNotNull()
     if rule.when is not None:
         present = present & F.expr(spark_sql(rule.when))
@@ -114,18 +116,14 @@ def _value(rule: EventRule) -> tuple[Column, Column]:
     number, text = _expression(rule.number, "double"), _expression(rule.text, "string")
     if rule.value is not None:
         given = _expression(rule.value, "string")
-        plain = _finite(F.when(F.trim(given).rlike(NUMBER), F.trim(given)).try_cast("double"))
-        compared = F.nullif(F.regexp_extract(given, COMPARED, 1), F.lit("")).try_cast("double")
+        plain = finite(F.when(F.trim(given).rlike(NUMBER), F.trim(given)).try_cast("double"))
+        compared = F.nullif(F.regexp_extract(given, _COMPARED, 1), F.lit("")).try_cast("double")
         number = F.coalesce(number, plain, compared)
         text = F.coalesce(text, F.when(plain.isNull(), F.nullif(F.trim(given), F.lit(""))))
-    return _finite(number), text
+    return finite(number), text
 
 
-def _finite(number: Column) -> Column:
-    return F.when(F.abs(number) < float("inf"), number)
-
-
-def is_static(rule: EventRule) -> bool:
+def _is_static(rule: EventRule) -> bool:
     return rule.time is None and rule.date is None
 
 
@@ -134,7 +132,7 @@ def _time(rule: EventRule, mapping: Mapping) -> tuple[Column, Column]:
     time = _expression(rule.time, "timestamp")
     day = F.to_utc_timestamp(_expression(rule.date, "date").cast("timestamp"), mapping.timezone)
     nothing = F.lit(None).cast("timestamp")
-    if is_static(rule) or mapping.date_only_known == "start_of_day":
+    if _is_static(rule) or mapping.date_only_known == "start_of_day":
         return F.coalesce(time, day), nothing
     local = F.from_utc_timestamp(F.coalesce(time, day), mapping.timezone)
     next_day = F.to_utc_timestamp(F.date_trunc("day", local) + F.expr("interval 1 day"), mapping.timezone)

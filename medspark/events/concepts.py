@@ -1,13 +1,16 @@
 """Concept sets resolved into plain codes, looked up once, so that scoring needs no vocabulary."""
 
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import SET_ASIDE, judge_rows
 from medspark.errors import InputError
-from medspark.events.read import opened, raw_table, table_files
+from medspark.events.warehouse import open_warehouse, raw_table, table_files
 from medspark.sources.read import read_rows
 from medspark.store.files import exists
 from medspark.task.columns import NumberColumn, TextColumn
@@ -16,13 +19,19 @@ from medspark.task.event_task import EventTask
 from medspark.task.mapping import ConceptTables, MappedTable, Mapping
 from medspark.task.population import Concept
 
-_Columns = dict[str, NumberColumn | TextColumn]
-_ID = NumberColumn(type="long")
+MAPS_TO, MAPPED_FROM = "Maps to", "Mapped from"
+"""The relationships that lead to standard concepts, in either direction."""
+
 _ANCESTOR, _DESCENDANT = "ancestor_concept_id", "descendant_concept_id"
 _FIRST, _SECOND, _RELATION = "concept_id_1", "concept_id_2", "relationship_id"
-MAPS_TO, MAPPED_FROM = "Maps to", "Mapped from"
 
-Pairs = dict[int, set[int]]
+_Columns = dict[str, NumberColumn | TextColumn]
+_ID: Final = NumberColumn(type="long")
+_ANCESTRY: Final[_Columns] = {_ANCESTOR: _ID, _DESCENDANT: _ID}
+_RELATIONS: Final[_Columns] = {_FIRST: _ID, _SECOND: _ID, _RELATION: TextColumn(type="string")}
+
+_Pairs = dict[int, set[int]]
+"""Concepts by the concept that leads to them."""
 
 
 def freeze_concepts(spark: SparkSession, task: EventTask, mapping: Mapping) -> EventTask:
@@ -35,7 +44,7 @@ def freeze_concepts(spark: SparkSession, task: EventTask, mapping: Mapping) -> E
     if not asking:
         return task
     if mapping.concepts is not None:
-        frozen = _by_tables(spark, task.source, mapping, mapping.concepts, asking)
+        frozen = _by_tables(partial(_read, spark, task.source, mapping), mapping.concepts, asking)
     elif mapping.code_metadata is not None:
         frozen = _by_parents(_children(spark, f"{task.source.path}/{mapping.code_metadata}"), asking)
     else:
@@ -81,12 +90,12 @@ def _by_parents(below: dict[str, set[str]], asking: dict[str, Concept]) -> dict[
 
 
 def _by_tables(
-    spark: SparkSession, source: EventSource, mapping: Mapping, tables: ConceptTables, asking: dict[str, Concept]
+    read: Callable[[str, _Columns], DataFrame], tables: ConceptTables, asking: dict[str, Concept]
 ) -> dict[str, Concept]:
-    mapped: Pairs = {}
+    mapped: _Pairs = {}
     given = {id_of(code) for concept in asking.values() if concept.mapped for code in concept.codes}
     if given:
-        mapped = _mappings(_read(spark, source, mapping, tables.relationships, _relations()), given)
+        mapped = _mappings(read(tables.relationships, _RELATIONS), given)
     wanted = {
         found
         for concept in asking.values()
@@ -94,15 +103,15 @@ def _by_tables(
         for code in concept.codes
         for found in (id_of(code), *(mapped.get(id_of(code), ()) if concept.mapped else ()))
     }
-    below: Pairs = {}
-    if wanted:
-        columns: _Columns = {_ANCESTOR: _ID, _DESCENDANT: _ID}
-        below = _pairs(_read(spark, source, mapping, tables.ancestors, columns), wanted)
+    below = _pairs(read(tables.ancestors, _ANCESTRY), wanted) if wanted else {}
     return {name: _with_codes(concept, mapped, below) for name, concept in asking.items()}
 
 
 def id_of(code: str) -> int:
-    """The concept id that a code ends in: id_of("CONDITION/192671") gives 192671.
+    """The concept id that a code ends in.
+
+    >>> id_of("CONDITION/192671")
+    192671
 
     Raises:
         InputError: it ends in none.
@@ -113,7 +122,7 @@ def id_of(code: str) -> int:
     return int(last)
 
 
-def _with_codes(concept: Concept, mapped: Pairs, below: Pairs) -> Concept:
+def _with_codes(concept: Concept, mapped: _Pairs, below: _Pairs) -> Concept:
     codes = set(concept.codes)
     if concept.mapped:
         codes |= {_beside(code, other) for code in concept.codes for other in mapped.get(id_of(code), ())}
@@ -127,21 +136,17 @@ def _beside(code: str, other: int) -> str:
     return f"{code.rsplit('/', 1)[0]}/{other}"
 
 
-def _relations() -> _Columns:
-    return {_FIRST: _ID, _SECOND: _ID, _RELATION: TextColumn(type="string")}
-
-
-def _mappings(frame: DataFrame, ids: set[int]) -> Pairs:
+def _mappings(frame: DataFrame, ids: set[int]) -> _Pairs:
     """Standard concepts by the concept that maps to them, in whichever direction the table has it."""
     forward = frame.where(F.col(_RELATION) == MAPS_TO).select(_FIRST, _SECOND)
     backward = frame.where(F.col(_RELATION) == MAPPED_FROM).select(F.col(_SECOND), F.col(_FIRST))
     return _pairs(forward.union(backward), ids)
 
 
-def _pairs(frame: DataFrame, ids: set[int]) -> Pairs:
+def _pairs(frame: DataFrame, ids: set[int]) -> _Pairs:
     """The second column's ids by the first's, for the first ones in `ids`."""
     first, second = frame.columns
-    found: Pairs = defaultdict(set)
+    found: _Pairs = defaultdict(set)
     for row in frame.where(F.col(first).isin(list(ids)) & F.col(second).isNotNull()).collect():
         found[row[first]].add(row[second])
     return found
@@ -154,14 +159,13 @@ def _read(spark: SparkSession, source: EventSource, mapping: Mapping, name: str,
         InputError: a row of it cannot be read, since a descendant would be missing without a word.
     """
     spec = MappedTable(subject=next(iter(columns)), columns=dict(columns), events=[{"code": "none"}])
-    with opened(spark, source) as database:
-        if database is not None:
-            frame: DataFrame = database.read(name, None, list(columns))
+    with open_warehouse(spark, source, mapping) as warehouse:
+        if warehouse.database is not None:
+            frame = warehouse.database.read(name, None, list(columns))
             types = (F.col(column).try_cast(_type(kind)).alias(column) for column, kind in columns.items())
             return frame.select(*types).localCheckpoint()  # the snapshot ends with this block
-        raw = raw_table(source, mapping, name, spec)
-        files = table_files(spark, source, name, spec)
-        judged = judge_rows(read_rows(spark, raw, files, None), raw)
+        table = raw_table(warehouse, name, spec)
+        judged = judge_rows(read_rows(spark, table, table_files(warehouse, name, spec), None), table)
     unread = judged.where(F.col(SET_ASIDE) != "").count()
     if unread:
         raise InputError(f"table {name!r}: expected whole numbers as concept ids, received {unread} rows without them")

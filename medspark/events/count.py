@@ -1,95 +1,96 @@
-"""What became of every table's rows."""
+"""What became of the rows of every table of a warehouse."""
 
 from collections import Counter
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, COPY, EMPTIED, FAILED, KEPT, QUARANTINED, SET_ASIDE, STATUS
+from medspark.clean.judge import BETWEEN, KEPT, SET_ASIDE, STATUS
+from medspark.clean.tally import ROWS, TALLIED, tally
 from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
-from medspark.schemas import REPAIRED
+from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.store.facts import EventCounts, MappedCounts
 from medspark.task.raw_table import RawTable
 
+_TABLE: Final = "_table"
+
 
 class JudgedTable(NamedTuple):
+    """A table's rows with their status, their events and the rules that they break."""
+
     name: str
     raw: RawTable
     judged: DataFrame
     survey: Survey
-    cached: DataFrame | None
 
 
 class FoundRows(NamedTuple):
+    """What became of a table's rows, and how many break each rule that fails the run."""
+
     counts: MappedCounts
     failed: dict[str, int]
 
 
 def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
     """What became of every table's rows, in one job."""
+    keys = [_TABLE, *TALLIED, NON_EVENT]
+    first_rule = F.substring_index(SET_ASIDE, BETWEEN, 1)  # the only one that is counted
     parts = [
-        table.judged.select(
-            F.lit(table.name).alias("table"),
-            STATUS,
-            F.substring_index(SET_ASIDE, BETWEEN, 1).alias(SET_ASIDE),
-            EMPTIED,
-            FAILED,
-            REPAIRED,
-            NON_EVENT,
-            F.col(EVENT_COUNT).alias("events"),
-        )
+        table.judged.withColumns({_TABLE: F.lit(table.name), SET_ASIDE: first_rule}).select(*keys, EVENT_COUNT)
         for table in with_rows(tables)
     ]
-    keys = ["table", STATUS, SET_ASIDE, EMPTIED, FAILED, REPAIRED, NON_EVENT]
-    rows = reduce(DataFrame.unionByName, parts).groupBy(*keys).agg(F.count("*").alias("rows"), F.sum("events"))
-    by_table: dict[str, list[Any]] = {table.name: [] for table in tables}
-    for row in rows.collect():
-        by_table[row["table"]].append(row)
+    groups = (
+        reduce(DataFrame.unionByName, parts)
+        .groupBy(*keys)
+        .agg(F.count("*").alias(ROWS), F.sum(EVENT_COUNT).alias(EVENT_COUNT))
+    )
+    by_table: dict[str, list[Row]] = {table.name: [] for table in tables}
+    for group in groups.collect():
+        by_table[group[_TABLE]].append(group)
     return {table.name: _table_counts(table.survey, by_table[table.name]) for table in tables}
 
 
-def _table_counts(survey: Survey, rows: list[Any]) -> FoundRows:
-    status: Counter[str] = Counter()
-    ruled: dict[str, Counter[str]] = {key: Counter() for key in (NON_EVENT, QUARANTINED, EMPTIED, FAILED)}
-    for row in rows:
-        status[row[STATUS]] += row["rows"]
-        if row[STATUS] == NON_EVENT:
-            ruled[NON_EVENT][row[NON_EVENT]] += row["rows"]
-        if row[STATUS] == QUARANTINED:
-            ruled[QUARANTINED][row[SET_ASIDE]] += row["rows"]
-        if row[STATUS] == KEPT:
-            ruled[EMPTIED].update({rule: row["rows"] for rule in row[EMPTIED].split(BETWEEN) if rule})
-        ruled[FAILED].update({rule: row["rows"] for rule in row[FAILED].split(BETWEEN) if rule})
-    sorted_rules = {key: dict(sorted(rules.items())) for key, rules in ruled.items()}
+def _table_counts(survey: Survey, groups: list[Row]) -> FoundRows:
+    found = tally(groups)
+    non_events: Counter[str] = Counter()
+    for group in groups:
+        if group[STATUS] == NON_EVENT:
+            non_events[group[NON_EVENT]] += group[ROWS]
     counts = MappedCounts(
         rows_in=survey.rows,
         blank_lines=survey.blank,
-        with_events=status[KEPT],
-        events=sum(row["sum(events)"] for row in rows if row[STATUS] == KEPT),
-        non_events=sorted_rules[NON_EVENT],
-        quarantined=sorted_rules[QUARANTINED],
-        duplicates=status[COPY],
-        set_missing=sorted_rules[EMPTIED],
-        repaired=sum(row["rows"] for row in rows if row[REPAIRED]),
+        with_events=found.status[KEPT],
+        events=sum(group[EVENT_COUNT] for group in groups if group[STATUS] == KEPT),
+        non_events=dict(sorted(non_events.items())),
+        quarantined=found.quarantined,
+        duplicates=found.status[DUPLICATE],
+        set_missing=found.set_missing,
+        repaired=found.repaired,
     )
-    return FoundRows(counts, sorted_rules[FAILED])
+    return FoundRows(counts, found.failed)
 
 
 def require_sound(found: dict[str, FoundRows], tables: list[JudgedTable], repairs: DataFrame | None) -> None:
+    """Refuse tables that are not sound as a whole, before anything is written.
+
+    Raises:
+        InputError: rows break a rule that fails the run, or a repaired row has no place.
+        AccountingError: a table's rows do not add up.
+    """
     failed = [
         f"  - {name}, {rule}: {rows} rows" for name, table in found.items() for rule, rows in table.failed.items()
     ]
     if failed:
         raise InputError("the source breaks rules that the mapping says must hold\n" + "\n".join(failed))
     for name, (counts, _) in found.items():
-        aside = sum(counts.non_events.values()) + sum(counts.quarantined.values()) + counts.duplicates
-        if counts.rows_in != counts.with_events + aside:
+        others = sum(counts.non_events.values()) + sum(counts.quarantined.values()) + counts.duplicates
+        if counts.rows_in != counts.with_events + others:
             raise AccountingError(
-                f"table {name!r}: {counts.rows_in} rows came in, but {counts.with_events} made events and {aside} "
+                f"table {name!r}: {counts.rows_in} rows came in, but {counts.with_events} made events and {others} "
                 "were passed over or set aside. Did the source change while it was read? Run again."
             )
     asked = repairs.count() if repairs is not None else 0

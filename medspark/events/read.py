@@ -1,11 +1,11 @@
 """A warehouse to events: every mapped table read and judged, with what became of its rows.
 
-Each table is read twice, to count it and to write it, and a third time where rows were set aside: nothing is kept
-in memory, so the warehouse may be larger than the cluster's.
+Each table in files is read twice, to count it and to write it, and a third time where rows were set aside: nothing is
+kept in memory, so the warehouse may be larger than the cluster's. A database's table is read once, and kept meanwhile.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import reduce
 from typing import NamedTuple
 
@@ -13,24 +13,20 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import COPY, KEPT, QUARANTINED, SET_ASIDE, STATUS, judge_rows, mark_duplicates
+from medspark.clean.judge import KEPT, QUARANTINED, SET_ASIDE, STATUS, judge_rows, mark_duplicates
 from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
+from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
 from medspark.schemas import EVENT_COLUMNS, SUBJECT_ID
-from medspark.sources.databases.open import open_source
-from medspark.sources.databases.source import OpenSource
 from medspark.sources.failures import expressions_hold, readable
-from medspark.sources.files import require_whole_files, source_files
+from medspark.sources.files import require_whole_files
 from medspark.sources.read import read_rows, typed_rows
+from medspark.sources.record_rules import DUPLICATE
 from medspark.store.facts import MappedCounts
-from medspark.store.files import list_files
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
-from medspark.task.raw_table import RawTable, TableSource
-
-DATABASES = ("jdbc", "delta", "catalog")
 
 
 class Events(NamedTuple):
@@ -54,117 +50,57 @@ def read_events(
         AccountingError: a table's rows do not add up.
     """
     require_whole_files(spark)
-    with opened(spark, source) as database:
-        place = database.place if database is not None else str(source.path)
-        tables = [
-            table
-            for name, spec in mapping.tables.items()
-            if (table := _read_table(spark, source, mapping, name, spec, database, repairs)) is not None
-        ]
+    with open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
+        found = [_read_table(warehouse, name, spec, repairs, kept) for name, spec in mapping.tables.items()]
+        tables = [table for table in found if table is not None]
         if not tables:
-            raise InputError(f"{place}: expected at least one table of {mapping.mapping}, received none")
-        try:
-            with readable(place):
-                counts = count_rows(tables)
-            require_sound(counts, tables, repairs)
-            events = Events(
-                records=_records(tables),
-                quarantine=_quarantine(tables, counts),
-                counts={name: found.counts for name, found in counts.items()},
-                fingerprint=_fingerprint(tables),
-                files=sum(len(table.survey.files) for table in tables),
-            )
-            with expressions_hold():  # the values of events are worked out when they are written, not to count them
-                yield events
-        finally:  # else the session's next read of a table would get these rows again
-            for table in tables:
-                if table.cached is not None:
-                    table.cached.unpersist()
-
-
-def opened(spark: SparkSession, source: EventSource) -> AbstractContextManager[OpenSource | None]:
-    """The connection to a source in a database, or nothing where it lies in files."""
-    return open_source(spark, source) if source.format in DATABASES else nullcontext()
+            raise InputError(f"{warehouse.place}: expected at least one table of {mapping.mapping}, received none")
+        with readable(warehouse.place):
+            counts = count_rows(tables)
+        require_sound(counts, tables, repairs)
+        events = Events(
+            records=_records(tables),
+            quarantine=_quarantine(tables, counts),
+            counts={name: table.counts for name, table in counts.items()},
+            fingerprint=_fingerprint(tables),
+            files=sum(len(table.survey.files) for table in tables),
+        )
+        with expressions_hold():  # the values of events are worked out when they are written, not to count them
+            yield events
 
 
 def _read_table(
-    spark: SparkSession,
-    source: EventSource,
-    mapping: Mapping,
-    name: str,
-    spec: MappedTable,
-    database: OpenSource | None,
-    repairs: DataFrame | None,
+    warehouse: Warehouse, name: str, spec: MappedTable, repairs: DataFrame | None, kept: ExitStack
 ) -> JudgedTable | None:
-    """One table, judged and with its events; None for an optional one that the source lacks."""
-    raw = raw_table(source, mapping, name, spec)
-    cached = None
-    if database is not None:
-        if spec.optional and not database.has_table(name):
+    """One table, judged and with its events; None for an optional one that the source lacks.
+
+    What Spark keeps of it is freed by `kept`, else the session's next read of the table would get these rows again.
+    """
+    table = raw_table(warehouse, name, spec)
+    if warehouse.database is not None:
+        if spec.optional and not warehouse.database.has_table(name):
             return None
         # Read once: what is counted is what is written, even of a table that changes
-        frame = database.read(name, spec.subject, list(raw.columns), spec.absent)
-        cached = frame.persist(StorageLevel.MEMORY_AND_DISK)
-        rows = typed_rows(cached, F.lit(name), raw, repairs)
-        judged = judge_rows(rows, raw)
+        frame = warehouse.database.read(name, spec.subject, list(table.columns), spec.absent)
+        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+        kept.callback(frame.unpersist)
+        raw = typed_rows(frame, F.lit(name), table, repairs)
+        judged = judge_rows(raw, table)
     else:
-        files = table_files(spark, source, name, spec)
+        files = table_files(warehouse, name, spec)
         if not files and spec.optional:
             return None
-        with readable(raw.source.path):
-            rows = read_rows(spark, raw, files, repairs)
-            judged = judge_rows(rows, raw)
-    judged = mark_duplicates(add_events(judged, spec, mapping), raw)  # rows set aside are copies of none
-    fate = (
-        F.when(F.col(STATUS) == COPY, COPY)
+        with readable(table.source.path):
+            raw = read_rows(warehouse.spark, table, files, repairs)
+            judged = judge_rows(raw, table)
+    judged = mark_duplicates(add_events(judged, spec, warehouse.mapping), table)  # rows set aside are none's duplicates
+    status = (
+        F.when(F.col(STATUS) == DUPLICATE, DUPLICATE)
         .when(F.col(SET_ASIDE) != "", QUARANTINED)
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
     )
-    return JudgedTable(name, raw, judged.withColumn(STATUS, fate), rows.survey, cached)
-
-
-def raw_table(source: EventSource, mapping: Mapping, name: str, spec: MappedTable) -> RawTable:
-    """The table as cleaning reads it."""
-    return RawTable(
-        name=name,
-        source=TableSource(
-            kind="table",
-            path=f"{source.path}/{spec.files or name}",
-            format="csv" if source.format == "csv" else "orc" if source.format == "orc" else "parquet",
-            case=spec.subject,
-            subject=spec.subject,
-            timezone=mapping.timezone,
-            missing=mapping.missing,
-            encoding=mapping.encoding,
-            delimiter=mapping.delimiter,
-            point_zero=mapping.point_zero,
-            quoted_newlines=mapping.quoted_newlines,
-            duplicates=spec.duplicates,
-        ),
-        columns=spec.columns,
-        derived=spec.derived,
-        lookups=spec.lookups,
-        checks=spec.checks,
-        is_open=True,
-        optional=frozenset(spec.absent),
-    )
-
-
-def table_files(spark: SparkSession, source: EventSource, name: str, spec: MappedTable) -> list[str]:
-    """The files of a table: those its pattern names, else NAME.EXT, compressed or not, or a folder NAME.
-
-    Raises:
-        InputError: there are none, of a table that is not optional, or two of those ways have some.
-    """
-    ends = [f".{source.format}"] if source.format != "csv" else [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"]
-    ways = [spec.files] if spec.files else [name, *(f"{name}{end}" for end in ends)]
-    found = [f"{source.path}/{way}" for way in ways if list_files(spark.sparkContext, f"{source.path}/{way}")]
-    if len(found) > 1:
-        raise InputError(f"table {name!r}: expected it once, received {' and '.join(found)}")
-    if not found and not spec.optional:
-        raise InputError(f"table {name!r}: expected files at {source.path}/{' or '.join(ways)}, received none")
-    return source_files(spark, found[0]) if found else []
+    return JudgedTable(name, table, judged.withColumn(STATUS, status), raw.survey)
 
 
 def _fingerprint(tables: list[JudgedTable]) -> str:
@@ -193,7 +129,7 @@ def _quarantine(tables: list[JudgedTable], counts: dict[str, FoundRows]) -> Data
     """The rows of all tables that were set aside; tables without any are not read again."""
     dirty = [t for t in tables if counts[t.name].counts.quarantined or counts[t.name].counts.duplicates]
     parts = [
-        quarantine_rows(table.judged.where(F.col(STATUS).isin(QUARANTINED, COPY)), table.raw, EVENT_REASONS)
+        quarantine_rows(table.judged.where(F.col(STATUS).isin(QUARANTINED, DUPLICATE)), table.raw, EVENT_REASONS)
         for table in dirty
     ]
     nothing = quarantine_rows(tables[0].judged.where(F.lit(False)), tables[0].raw, EVENT_REASONS)

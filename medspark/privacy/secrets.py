@@ -3,16 +3,21 @@
 import os
 import re
 from pathlib import Path
+from typing import Final
 
 from medspark.errors import TaskError
 from medspark.task.event_source import Connection
 
-SECRET = re.compile(r"(?i)(\b(user|username|uid|password|pwd|sslpassword)\s*=|/[^/@\s]+@)")
+SECRET: Final = re.compile(r"(?i)(\b(user|username|uid|password|pwd|sslpassword)\s*=|/[^/@\s]+@)")
 """A user or a password in a URL: ?user=, ;password=, //user:word@host, thin:user/word@host."""
 
 
 def shown_url(url: str) -> str:
-    """A JDBC URL without its parameters, where some drivers take a password."""
+    """A JDBC URL without its parameters, where some drivers take a password.
+
+    >>> shown_url("jdbc:postgresql://host:5432/hospital?ssl=true")
+    'jdbc:postgresql://host:5432/hospital'
+    """
     return re.split(r"[?;]", url, maxsplit=1)[0]
 
 

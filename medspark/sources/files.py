@@ -1,15 +1,16 @@
-"""Which files a source has, and a session that reads all of them."""
+"""Which files a source has, none of which Spark would pass over without a word."""
 
 import re
+from typing import Final
 
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
 from medspark.store.files import list_files
 
-_MARKERS = re.compile(r"_SUCCESS|_metadata|_common_metadata|_(?:started|committed)_[0-9]+|\..*\.crc")
+_MARKERS: Final = re.compile(r"_SUCCESS|_metadata|_common_metadata|_(?:started|committed)_[0-9]+|\..*\.crc")
 
-_PATTERN_LETTERS = frozenset("*?[]{}\\")
+_PATTERN_LETTERS: Final = frozenset("*?[]{}\\")
 
 
 def source_files(spark: SparkSession, path: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
 
 import re
+from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -8,10 +9,10 @@ from pyspark.sql import functions as F
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.record_rules import BAD_FIELDS, BAD_JSON, BAD_QUOTE, REPEATED_KEY, UNKNOWN_KEY
 
-_CORRUPT = "_corrupt_record"
-_PARSED = "_parsed"
-_EXACT = "_exact"
-_FIELDS = "_fields"
+_CORRUPT: Final = "_corrupt_record"
+_PARSED: Final = "_parsed"
+_EXACT: Final = "_exact"
+_FIELDS: Final = "_fields"
 
 
 def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame:

@@ -1,20 +1,15 @@
-"""The names of cleaning rules, and what one rule is. No Spark here."""
+"""The rules of a whole record, and what each expects. No Spark here."""
 
 from typing import Final
 
 BAD_FIELDS: Final = "record: fields"
-
 BAD_QUOTE: Final = "record: quote"
-
 BAD_ENCODING: Final = "record: encoding"
-
 BAD_JSON: Final = "record: json"
-
 UNKNOWN_KEY: Final = "record: unknown key"
-
 REPEATED_KEY: Final = "record: repeated key"
-
 DUPLICATE: Final = "duplicate"
+"""Of a row written again, and the status that it gets."""
 
 RECORD_REASONS: Final = {
     BAD_FIELDS: "expected one field for each column",

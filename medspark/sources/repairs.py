@@ -12,22 +12,22 @@ def put_repairs(records: DataFrame, repairs: DataFrame | None) -> DataFrame:
     """Put repaired text in place of what stood in the source, found by file, line and digest."""
     if repairs is None:
         return records.withColumn(REPAIRED, F.lit(False))
-    mended = F.broadcast(
+    repaired = F.broadcast(
         repairs.select(
             F.col(FILE).alias(SOURCE_FILE),
             F.coalesce(F.col(LINE).cast("bigint"), F.lit(-1)).alias("_line"),
             F.col(DIGEST).cast("bigint").alias(ROW_DIGEST),
-            F.col(RAW).alias("_mended"),
+            F.col(RAW).alias("_repaired_text"),
         )
     )
     joined = records.withColumn("_line", F.coalesce(SOURCE_LINE, F.lit(-1))).join(
-        mended, on=[SOURCE_FILE, "_line", ROW_DIGEST], how="left"
+        repaired, on=[SOURCE_FILE, "_line", ROW_DIGEST], how="left"
     )
     return (
-        joined.withColumn(REPAIRED, F.col("_mended").isNotNull())
-        .withColumn(TEXT, F.coalesce("_mended", TEXT))
+        joined.withColumn(REPAIRED, F.col("_repaired_text").isNotNull())
+        .withColumn(TEXT, F.coalesce("_repaired_text", TEXT))
         .withColumn(RECORD_RULE, F.when(~F.col(REPAIRED), F.col(RECORD_RULE)))
-        .drop("_line", "_mended")
+        .drop("_line", "_repaired_text")
     )
 
 

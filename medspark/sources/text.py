@@ -1,6 +1,7 @@
 """Text files to raw records, one row each with its place and its text."""
 
 from functools import partial
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,6 +12,11 @@ from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.survey import Survey, is_blank
 from medspark.sources.worker.split_records import cut_batches, split_csv, split_json
 from medspark.task.raw_table import TableSource
+
+# windows-1252 is iso-8859-1 with letters for most of these controls; Spark's own decoder ends the job at the others
+_CONTROLS: Final = "".join(map(chr, range(0x80, 0xA0))).translate(dict.fromkeys((0x81, 0x8D, 0x8F, 0x90, 0x9D)))
+
+_WINDOWS: Final = _CONTROLS.encode("iso-8859-1").decode("windows-1252")
 
 
 def read_lines(spark: SparkSession, files: list[str], encoding: str) -> DataFrame:
@@ -37,12 +43,6 @@ def _decoded(line: Column, encoding: str) -> tuple[Column, Column]:
     if encoding == "iso-8859-1":
         return latin, F.lit(True)
     return F.translate(latin, _CONTROLS, _WINDOWS), ~latin.rlike(r"[\x81\x8d\x8f\x90\x9d]")
-
-
-# windows-1252 is iso-8859-1 with letters for most of these controls; Spark's own decoder ends the job at the others
-_CONTROLS = "".join(map(chr, range(0x80, 0xA0))).translate(dict.fromkeys((0x81, 0x8D, 0x8F, 0x90, 0x9D)))
-
-_WINDOWS = _CONTROLS.encode("iso-8859-1").decode("windows-1252")
 
 
 def number_lines(spark: SparkSession, lines: DataFrame, survey: Survey, header: bool) -> DataFrame:

@@ -38,7 +38,7 @@ def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> DataFr
 
 
 def write_value(name: str, dtype: str, table: RawTable) -> Column:
-    """A typed source value as its column would read it from text, so that a row set aside can be mended and read."""
+    """A typed source value as its column would read it from text, so that a row set aside can be repaired and read."""
     spec, value = table.columns[name], F.col(quoted(name))
     match spec:
         case BooleanColumn() if dtype == "boolean" and spec.true_values and spec.false_values:

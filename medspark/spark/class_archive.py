@@ -42,14 +42,14 @@ def make_archive(java: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # else the session would start from it
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        aside = Path(folder) / path.name
-        environment = {**os.environ, "SPARK_SUBMIT_OPTS": f'"-XX:ArchiveClassesAtExit={aside}"'}
+        made = Path(folder) / path.name
+        environment = {**os.environ, "SPARK_SUBMIT_OPTS": f'"-XX:ArchiveClassesAtExit={made}"'}
         command = [sys.executable, "-m", "medspark.spark.exercise", folder]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if not aside.exists():
+        if not made.exists():
             raise MedsparkError(
                 "Java wrote no archive of its classes. It writes none where its class path has a folder with files, "
                 f"such as SPARK_CONF_DIR's. Its last words: {(done.stdout + done.stderr).strip()[-300:]}"
             )
-        aside.replace(path)
+        made.replace(path)
     return path

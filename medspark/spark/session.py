@@ -46,7 +46,6 @@ DEFAULTS: Final = {
 }
 """Set unless spark-submit or its properties file says otherwise."""
 
-
 DELTA_SETTINGS: Final = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",

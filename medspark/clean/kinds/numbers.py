@@ -65,7 +65,7 @@ def _caster(name: str, spec: NumberColumn, target: str, dtype: str) -> Callable[
     require_dtype(name, dtype, spec.type, allowed)
     if spec.type == "decimal" and dtype.startswith("decimal"):
         return lambda value: F.when(value.try_cast(target).cast(dtype) == value, value.try_cast(target))
-    return lambda value: _finite(value.try_cast(target)) if target == "double" else value.try_cast(target)
+    return lambda value: finite(value.try_cast(target)) if target == "double" else value.try_cast(target)
 
 
 def _whole(target: str, text: Column) -> Column:
@@ -77,10 +77,11 @@ def _whole_with_point(target: str, text: Column) -> Column:
 
 
 def _double(text: Column) -> Column:
-    return _finite(F.when(text.rlike(NUMBER), text.try_cast("double")))
+    return finite(F.when(text.rlike(NUMBER), text.try_cast("double")))
 
 
-def _finite(value: Column) -> Column:
+def finite(value: Column) -> Column:
+    """The number, null where it is infinite or not a number."""
     return F.when(F.abs(value) < float("inf"), value)
 
 
@@ -108,7 +109,7 @@ def _unit_steps(units: Units | None) -> list[Step]:
         for name in names[1:]:
             scale = units.to_unit[name]
             converted = converted.when(unit == name, value * scale.factor + scale.offset)
-        return _finite(converted)
+        return finite(converted)
 
     return [Step("unit", f"a unit of {', '.join(names)}", convert)]
 

@@ -1,0 +1,57 @@
+"""How many judged rows there are of each status, and by the rules that they break."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from pyspark.sql import Row
+
+from medspark.clean.judge import BETWEEN, FAILED, KEPT, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
+from medspark.schemas import REPAIRED
+
+TALLIED: Final = (STATUS, SET_ASIDE, SET_MISSING, FAILED, REPAIRED)
+"""The columns of judged rows that they are counted by."""
+ROWS: Final = "rows"
+
+
+class Tally(NamedTuple):
+    """Rows by status and by rule; the rules are sorted."""
+
+    status: Counter[str]
+    quarantined: dict[str, int]
+    """By the first rule that a row breaks."""
+    set_missing: dict[str, int]
+    """Values of the rows kept, by the rule that they broke."""
+    failed: dict[str, int]
+    repaired: int
+
+
+def tally(groups: Iterable[Row]) -> Tally:
+    """Add up groups of judged rows: each has the columns TALLIED and, in ROWS, how many rows are alike in them.
+
+    >>> tally([Row(_status=KEPT, _set_aside="", _set_missing="age: range", _failed="", _repaired=False, rows=3)])
+    Tally(status=Counter({'kept': 3}), quarantined={}, set_missing={'age: range': 3}, failed={}, repaired=0)
+    """
+    status: Counter[str] = Counter()
+    quarantined: Counter[str] = Counter()
+    set_missing: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    repaired = 0
+    for group in groups:
+        rows = group[ROWS]
+        status[group[STATUS]] += rows
+        if group[STATUS] == QUARANTINED:
+            quarantined[group[SET_ASIDE].split(BETWEEN)[0]] += rows
+        if group[STATUS] == KEPT:
+            set_missing.update(dict.fromkeys(_rules(group[SET_MISSING]), rows))
+        failed.update(dict.fromkeys(_rules(group[FAILED]), rows))
+        repaired += rows if group[REPAIRED] else 0
+    return Tally(status, _sorted(quarantined), _sorted(set_missing), _sorted(failed), repaired)
+
+
+def _rules(text: str) -> list[str]:
+    return [rule for rule in text.split(BETWEEN) if rule]
+
+
+def _sorted(rules: Counter[str]) -> dict[str, int]:
+    return dict(sorted(rules.items()))

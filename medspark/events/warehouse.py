@@ -1,0 +1,90 @@
+"""A source of events while it is open, and where it has the tables of a mapping."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Final, NamedTuple
+
+from pyspark.sql import SparkSession
+
+from medspark.errors import InputError
+from medspark.sources.databases.open import open_source
+from medspark.sources.databases.source import OpenSource
+from medspark.sources.files import source_files
+from medspark.store.files import list_files
+from medspark.task.event_source import EventSource
+from medspark.task.mapping import MappedTable, Mapping
+from medspark.task.raw_table import RawTable, TableSource
+
+DATABASES: Final = ("jdbc", "delta", "catalog")
+
+
+class Warehouse(NamedTuple):
+    """A source of events while it is open, and the mapping that says what its tables mean."""
+
+    spark: SparkSession
+    source: EventSource
+    mapping: Mapping
+    database: OpenSource | None
+    """None where the tables are files."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return self.database.place if self.database is not None else str(self.source.path)
+
+
+@contextmanager
+def open_warehouse(spark: SparkSession, source: EventSource, mapping: Mapping) -> Iterator[Warehouse]:
+    """A source of events; of one in a database, the connection ends with the block.
+
+    Raises:
+        TaskError: the connection's settings or credentials are wrong.
+        InputError: the source cannot be reached.
+    """
+    with open_source(spark, source) if source.format in DATABASES else nullcontext() as database:
+        yield Warehouse(spark, source, mapping, database)
+
+
+def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
+    """A table of the mapping as cleaning reads it."""
+    source, mapping = warehouse.source, warehouse.mapping
+    return RawTable(
+        name=name,
+        source=TableSource(
+            kind="table",
+            path=f"{source.path}/{spec.files or name}",
+            format="csv" if source.format == "csv" else "orc" if source.format == "orc" else "parquet",
+            case=spec.subject,
+            subject=spec.subject,
+            timezone=mapping.timezone,
+            missing=mapping.missing,
+            encoding=mapping.encoding,
+            delimiter=mapping.delimiter,
+            point_zero=mapping.point_zero,
+            quoted_newlines=mapping.quoted_newlines,
+            duplicates=spec.duplicates,
+        ),
+        columns=spec.columns,
+        derived=spec.derived,
+        lookups=spec.lookups,
+        checks=spec.checks,
+        is_open=True,
+        optional=frozenset(spec.absent),
+    )
+
+
+def table_files(warehouse: Warehouse, name: str, spec: MappedTable) -> list[str]:
+    """The files of a table: those its pattern names, else NAME.EXT, compressed or not, or a folder NAME.
+
+    Raises:
+        InputError: there are none, of a table that is not optional, or two of those ways have some.
+    """
+    spark, source = warehouse.spark, warehouse.source
+    ends = [f".{source.format}"] if source.format != "csv" else [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"]
+    ways = [spec.files] if spec.files else [name, *(f"{name}{end}" for end in ends)]
+    found = [f"{source.path}/{way}" for way in ways if list_files(spark.sparkContext, f"{source.path}/{way}")]
+    if len(found) > 1:
+        raise InputError(f"table {name!r}: expected it once, received {' and '.join(found)}")
+    if not found and not spec.optional:
+        raise InputError(f"table {name!r}: expected files at {source.path}/{' or '.join(ways)}, received none")
+    return source_files(spark, found[0]) if found else []

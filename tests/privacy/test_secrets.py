@@ -1,0 +1,73 @@
+"""Users and passwords: from variables or a private file, and in no message."""
+
+from pathlib import Path
+
+import pytest
+from support.errors import told
+
+from medspark.errors import TaskError
+from medspark.privacy.secrets import credentials
+from medspark.task.event_source import Connection
+
+SECRET = "s3cret=word"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "says"),
+    [
+        (f"user=u\npassword={SECRET}", 0o640, "for its owner only, received mode 640. Run chmod 600"),
+        (f"user=u\npassword={SECRET}", 0o604, "received mode 604"),
+        (f"password={SECRET}", 0o600, "expected the two lines user=... and password=..."),
+        (f"user=u\npassword={SECRET}\n{SECRET}", 0o600, "expected the two lines"),
+        (f"user=u\n{SECRET}", 0o600, "expected the two lines"),
+        (None, 0o600, "expected a file at"),
+    ],
+)
+def test_a_bad_file_of_credentials_is_refused(text: str | None, mode: int, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "credentials"
+    if text is not None:
+        path.write_text(text)
+        path.chmod(mode)
+    found = told(TaskError, lambda: credentials(Connection(url="jdbc:x:y", credentials=str(path))))
+    assert says in found
+    assert SECRET not in found
+
+
+def test_a_password_may_have_an_equals_sign(tmp_path: Path) -> None:
+    path = tmp_path / "credentials"
+    path.write_text(f"user=u\npassword={SECRET}")
+    path.chmod(0o600)
+    assert credentials(Connection(url="jdbc:x:y", credentials=str(path))) == {"user": "u", "password": SECRET}
+
+
+def test_unset_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    database = Connection(url="jdbc:x:y", user_variable="PATH", password_variable="NO_SUCH")
+    says = told(TaskError, lambda: credentials(database))
+    assert "password_variable: expected the password in the environment as NO_SUCH, found none" in says
+
+
+def test_variables_and_a_file_are_too_many() -> None:
+    database = Connection(url="jdbc:x:y", user_variable="PATH", credentials="f")
+    assert "received both" in told(TaskError, lambda: credentials(database))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "jdbc:postgresql://h/d?user=u",
+        "jdbc:postgresql://h/d?ssl=true&password=word",
+        "jdbc:sqlserver://h;databaseName=d;Password=word",
+        "jdbc:mysql://u:word@h/d",
+        "jdbc:oracle:thin:u/word@h:1521/d",
+    ],
+)
+def test_a_password_in_the_url_is_refused_without_repeating_it(url: str) -> None:
+    says = told(TaskError, lambda: credentials(Connection(url=url)))
+    assert "url: expected neither user nor password in it" in says
+    assert "word." not in says.replace("password", "")
+
+
+def test_a_url_without_one_is_taken() -> None:
+    assert credentials(Connection(url="jdbc:postgresql://h:5432/d?ssl=true")) == {}
+    assert credentials(Connection(url="jdbc:oracle:thin:@//h:1521/d")) == {}
