@@ -147,15 +147,13 @@ def made_network(fitted: Any, widths: tuple[int, ...]) -> Any:
     """Hidden layers of some widths; embeddings of 6 and 24 for categories and codes."""
     import keras
 
-    from medspark.encode.statistics import dtype_of
-
     keras.utils.set_random_seed(0)
-    inputs = {name: keras.Input((width,), dtype=dtype_of(name), name=name) for name, width in fitted.widths().items()}
-    sizes, parts = fitted.sizes(), []
-    for name, part in inputs.items():
-        if dtype_of(name) == "int32":
-            vectors = keras.layers.Embedding(sizes[name], 6 if name == "categories" else 24)(part)
-            pool = keras.layers.Flatten() if name == "categories" else keras.layers.GlobalAveragePooling1D()
+    inputs, parts = {}, []
+    for found in fitted.inputs():
+        part = inputs[found.name] = keras.Input((found.width,), dtype=found.dtype, name=found.name)
+        if found.dtype == "int32":
+            vectors = keras.layers.Embedding(found.size, 6 if found.part == "categories" else 24)(part)
+            pool = keras.layers.Flatten() if found.part == "categories" else keras.layers.GlobalAveragePooling1D()
             parts.append(pool(vectors))
         else:
             parts.append(part)
@@ -166,15 +164,12 @@ def made_network(fitted: Any, widths: tuple[int, ...]) -> Any:
 
 
 def draw(fitted: Any, seed: int, rows: int) -> dict[str, npt.NDArray[Any]]:
-    from medspark.encode.statistics import dtype_of
-
     rng = np.random.default_rng(seed)
-    sizes = fitted.sizes()
     return {
-        name: rng.integers(0, sizes[name], (rows, width), np.int32)
-        if dtype_of(name) == "int32"
-        else rng.standard_normal((rows, width), np.float32)
-        for name, width in fitted.widths().items()
+        found.name: rng.integers(0, found.size, (rows, found.width), np.int32)
+        if found.dtype == "int32"
+        else rng.standard_normal((rows, found.width), np.float32)
+        for found in fitted.inputs()
     }
 
 

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, StructField, StructType
 
-from medspark.encode.statistics import Statistics, dtype_of, from_json, to_json
+from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.encode.worker.encoder import encode_batches
 from medspark.schemas import CASE_ID, SPLIT, TENSOR_TYPES, quoted
 
@@ -30,7 +30,7 @@ def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
 
 def tensors_schema(keys: dict[str, DataType], statistics: Statistics) -> StructType:
     """The columns of tensors. No number in a list is ever null, which spares readers a third of their work."""
-    inputs = {name: ArrayType(_NUMBERS[dtype_of(name)], containsNull=False) for name in statistics.widths()}
+    inputs = {found.name: ArrayType(_NUMBERS[found.dtype], containsNull=False) for found in statistics.inputs()}
     return StructType([StructField(name, kind) for name, kind in (keys | inputs).items()])
 
 

@@ -1,19 +1,23 @@
-"""What is fitted on the training split and nothing else: plain numbers, kept in the bundle as JSON. No Spark here."""
+"""What is fitted on the training split and nothing else: plain numbers, kept in the bundle as JSON. No Spark here.
+
+Each class answers for its kind of feature: the columns it reads, the network's inputs it fills, what models make of
+these, and its words in the report. So a new kind of input touches five places: its section in `task/features.py`, its
+class here with its field in `Statistics`, its fit in `encode/fit`, its encoding in `encode/worker` (`ENCODERS`), and
+its part in `train/networks` (`PARTS`) where none that is there serves.
+"""
 
 import json
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-NUMERIC = "numeric"
-CATEGORIES = "categories"
-CODES_PREFIX = "codes_"
+from medspark.encode.inputs import Input, bag_of_codes, share_of_categories, share_of_numbers, together
+
 TOKENS_PREFIX = "tokens_"
 TIMES_PREFIX = "times_"
 NUMBERS_PREFIX = "numbers_"
-GRID_PREFIX = "grid_"
-SEQUENCE_PREFIXES = (TOKENS_PREFIX, TIMES_PREFIX, NUMBERS_PREFIX)
-"""Names of the network's inputs: the first two stand once, the others before a bag's, sequence's or grid's name."""
+"""Before a sequence's name: the names of its three inputs."""
 
 MISSING_ID = 0
 UNKNOWN_ID = 1
@@ -24,14 +28,57 @@ KNOTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 """The deciles, and more of the upper tail: counts of past admissions have their signal there."""
 
 
+# ---------------------------------------------------------------- a class for each kind of feature
+
+
+class FeatureStatistics(Protocol):
+    """What the statistics of a feature, of whatever kind, answer for."""
+
+    kind: ClassVar[str]
+    """The report's word for it."""
+
+    @property
+    def missing_share(self) -> float: ...
+
+    @property
+    def title(self) -> str:
+        """Its name in the report."""
+
+    @property
+    def summary(self) -> str:
+        """What the report says of it: levels and counts, never a patient's value."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of cases that it reads."""
+
+    def inputs(self) -> tuple[Input, ...]:
+        """What it fills of the network's inputs, in their order."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class NumericStatistics(_Frozen):
-    """One numeric feature: value -> (value - center) / scale, or its place among the `knots`."""
+class _ColumnStatistics(_Frozen):
+    """A feature of one column of cases, whose name it has."""
 
     column: str
+
+    @property
+    def title(self) -> str:
+        return self.column
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
+
+
+class NumericStatistics(_ColumnStatistics):
+    """One numeric feature: value -> (value - center) / scale, or its place among the `knots`."""
+
+    kind: ClassVar[str] = "numeric"
+
     scaling: Literal["standard", "robust", "quantile", "none"]
     center: float
     scale: float
@@ -43,11 +90,19 @@ class NumericStatistics(_Frozen):
     sd: float
     missing_share: float
 
+    @property
+    def summary(self) -> str:
+        return f"mean {self.mean:.4g}, sd {self.sd:.4g}; {self.scaling} scaling; missing becomes {self.impute:.4g}"
 
-class CategoricalStatistics(_Frozen):
+    def inputs(self) -> tuple[Input, ...]:
+        return (share_of_numbers(1 + self.missing_indicator),)
+
+
+class CategoricalStatistics(_ColumnStatistics):
     """One categorical feature: its levels, the commonest first, with how often each stood in the training split."""
 
-    column: str
+    kind: ClassVar[str] = "categorical"
+
     levels: tuple[str, ...]
     counts: tuple[int, ...]
     rare: int
@@ -58,9 +113,18 @@ class CategoricalStatistics(_Frozen):
     def size(self) -> int:
         return len(self.levels) + FIRST_ID
 
+    @property
+    def summary(self) -> str:
+        return f"{len(self.levels)} levels; {self.rare:,} cases with a rarer one"
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (share_of_categories(1, self.size),)
+
 
 class CodesStatistics(_Frozen):
     """A bag of codes from several columns."""
+
+    kind: ClassVar[str] = "codes"
 
     name: str
     columns: tuple[str, ...]
@@ -74,11 +138,25 @@ class CodesStatistics(_Frozen):
     def size(self) -> int:
         return len(self.codes) + FIRST_ID
 
+    @property
+    def title(self) -> str:
+        return f"{self.name} ({', '.join(self.columns)})"
 
-class _GroupStatistics(_Frozen):
+    @property
+    def summary(self) -> str:
+        return f"{len(self.codes)} codes; {self.rare:,} rarer ones unknown"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (bag_of_codes(self.name, len(self.columns), self.size),)
+
+
+class _GroupStatistics(_ColumnStatistics):
     """The codes of a column of events, the commonest first, with how many training cases have each."""
 
-    column: str
     codes: tuple[str, ...]
     counts: tuple[int, ...]
     rare: int
@@ -90,16 +168,30 @@ class _GroupStatistics(_Frozen):
     def size(self) -> int:
         return len(self.codes) + FIRST_ID
 
+    def _says(self, shape: str, rarer: str) -> str:
+        return f"{len(self.codes)} codes {shape}; {self.rare:,} rarer ones {rarer}"
+
 
 class BagStatistics(_GroupStatistics):
     """A bag of codes from a column of lists."""
 
+    kind: ClassVar[str] = "bag"
+
     width: int
     """Codes a case that reach the network, the rarest first."""
+
+    @property
+    def summary(self) -> str:
+        return self._says(f"(at most {self.width} a case)", "unknown")
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (bag_of_codes(self.column, self.width, self.size),)
 
 
 class ValuesStatistics(_GroupStatistics):
     """Some numbers of each code, `takes`: value -> (value - center) / scale, or its place among the `knots`."""
+
+    kind: ClassVar[str] = "values"
 
     takes: tuple[str, ...]
     scaling: Literal["standard", "robust", "quantile", "none"]
@@ -119,17 +211,40 @@ class ValuesStatistics(_GroupStatistics):
     def width(self) -> int:
         return len(self.codes) * (len(self.takes) + self.marks_presence)
 
+    @property
+    def summary(self) -> str:
+        return self._says(f"x {len(self.takes)} numbers; {self.scaling} scaling", "left out")
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (share_of_numbers(self.width),)
+
 
 class SequenceStatistics(_GroupStatistics):
     """The last events: each number becomes (number - mean) / scale of its code."""
+
+    kind: ClassVar[str] = "sequence"
 
     last: int
     mean: tuple[float, ...]
     scale: tuple[float, ...]
 
+    @property
+    def summary(self) -> str:
+        return self._says(f"of the last {self.last} events", "unknown")
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Its codes, its hours before and its numbers, event by event."""
+        return (
+            Input(TOKENS_PREFIX + self.column, self.last, "int32", self.size, part="sequence", plain="events"),
+            Input(TIMES_PREFIX + self.column, self.last, "float32"),
+            Input(NUMBERS_PREFIX + self.column, self.last, "float32"),
+        )
+
 
 class GridStatistics(_GroupStatistics):
     """Numbers of each code in steps of time: each becomes (number - mean) / scale of its code."""
+
+    kind: ClassVar[str] = "grid"
 
     steps: int
     mean: tuple[float, ...]
@@ -138,6 +253,16 @@ class GridStatistics(_GroupStatistics):
     @property
     def width(self) -> int:
         return self.steps * 2 * len(self.codes)
+
+    @property
+    def summary(self) -> str:
+        return self._says(f"x {self.steps} steps", "left out")
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (Input(f"grid_{self.column}", self.width, "float32", len(self.codes), part="grid", plain="grid"),)
+
+
+# ---------------------------------------------------------------- all of them
 
 
 class Statistics(_Frozen):
@@ -152,41 +277,35 @@ class Statistics(_Frozen):
     sequences: tuple[SequenceStatistics, ...] = ()
     grids: tuple[GridStatistics, ...] = ()
 
-    def sizes(self) -> dict[str, int]:
-        """The number of ids behind each input of ids, and of codes behind each grid.
+    def kinds(self) -> tuple[Sequence[FeatureStatistics], ...]:
+        """The features of each kind, in the order of the network's inputs."""
+        return (self.numeric, self.categorical, self.codes, self.values, self.bags, self.sequences, self.grids)
 
-        Categories share one table, one range of ids a feature.
-        """
-        sizes = {CATEGORIES: sum(feature.size for feature in self.categorical)}
-        sizes |= {CODES_PREFIX + bag.name: bag.size for bag in self.codes}
-        sizes |= {CODES_PREFIX + bag.column: bag.size for bag in self.bags}
-        sizes |= {TOKENS_PREFIX + sequence.column: sequence.size for sequence in self.sequences}
-        return sizes | {GRID_PREFIX + grid.column: len(grid.codes) for grid in self.grids}
+    def features(self) -> list[FeatureStatistics]:
+        return [feature for features in self.kinds() for feature in features]
 
     def columns(self) -> list[str]:
         """The columns of cases that the network's inputs are made of, once each."""
-        names = [numeric.column for numeric in self.numeric]
-        names += [categorical.column for categorical in self.categorical]
-        names += [column for bag in self.codes for column in bag.columns]
-        names += [group.column for group in (*self.values, *self.bags, *self.sequences, *self.grids)]
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys(column for feature in self.features() for column in feature.reads))
+
+    def inputs(self) -> list[Input]:
+        """The network's inputs, the two shared ones first; one without features is left out."""
+        return [found for found in self._every_input() if found.width > 0]
 
     def widths(self) -> dict[str, int]:
-        """The length of each network input's array, by its name; an input without features is left out."""
-        indicators = sum(feature.missing_indicator for feature in self.numeric)
-        numbers = len(self.numeric) + indicators + sum(group.width for group in self.values)
-        widths = {NUMERIC: numbers, CATEGORIES: len(self.categorical)}
-        widths |= {CODES_PREFIX + bag.name: len(bag.columns) for bag in self.codes}
-        widths |= {CODES_PREFIX + bag.column: bag.width for bag in self.bags}
-        for sequence in self.sequences:
-            widths |= {prefix + sequence.column: sequence.last for prefix in SEQUENCE_PREFIXES}
-        widths |= {GRID_PREFIX + grid.column: grid.width for grid in self.grids}
-        return {name: width for name, width in widths.items() if width > 0}
+        """The length of each network input's array, by its name."""
+        return {found.name: found.width for found in self.inputs()}
 
+    def sizes(self) -> dict[str, int]:
+        """The number of ids behind each input of ids, and of codes behind each grid, those without features too."""
+        return {found.name: found.size for found in self._every_input() if found.size is not None}
 
-def dtype_of(name: str) -> Literal["float32", "int32"]:
-    """The type of a network input by its name: ids are int32, all else is float32."""
-    return "int32" if name.startswith((CATEGORIES, CODES_PREFIX, TOKENS_PREFIX)) else "float32"
+    def _every_input(self) -> list[Input]:
+        every = {shared.name: shared for shared in (share_of_numbers(0), share_of_categories(0, 0))}
+        for feature in self.features():
+            for share in feature.inputs():
+                every[share.name] = together(every[share.name], share) if share.name in every else share
+        return list(every.values())
 
 
 def to_json(statistics: Statistics) -> str:

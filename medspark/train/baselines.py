@@ -4,7 +4,7 @@ A data scientist asks first whether the network is worth it; the report answers 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from medspark.encode.inputs import NUMERIC, Input, Plain, size_of
 from medspark.errors import InputError
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -26,11 +27,13 @@ LEAST_ROWS: Final = 5_000
 MAX_LEVELS: Final = 255
 """scikit-learn's limit for a categorical feature of gradient boosting."""
 PENALTIES: Final = (0.01, 0.1, 1.0)
-CATEGORIES: Final = "categories"
-CODES: Final = ("codes_", "tokens_")
-"""A sequence's events are a bag of codes to a baseline."""
-GRID: Final = "grid_"
-LEFT_OUT: Final = ("times_", "numbers_")
+CODES: Final = ("codes", "events")
+"""Inputs of ids that are read as indicators; a sequence's events are a bag of codes to a baseline."""
+SAID: Final[Mapping[Plain, str]] = {
+    "events": "; sequences as bags of codes, without times and numbers",
+    "grid": "; of grids each code's last value, mean and share of steps with one",
+}
+"""What is lost of an input, for the descriptions."""
 
 
 class _Classifier(Protocol):
@@ -50,47 +53,50 @@ class Baseline:
     description: str
     """How it was fitted, for the report: settings chosen, rows used, what was left out."""
     rows: int
-    sizes: Mapping[str, int]
+    inputs: Sequence[Input]
 
     def __call__(self, tensors: Tensors) -> Floats:
-        x = self.design(plain_tensors(tensors, self.sizes))
+        x = self.design(plain_tensors(tensors, self.inputs))
         return np.asarray(self.classifier.predict_proba(x)[:, 1], dtype=np.float64)
 
 
-def fit_baselines(tensors: Tensors, label: NDArray[Any], sizes: Mapping[str, int], seed: int) -> dict[str, Baseline]:
+def fit_baselines(tensors: Tensors, label: NDArray[Any], inputs: Sequence[Input], seed: int) -> dict[str, Baseline]:
     """`logistic_regression` and `gradient_boosting`, fitted on the training split.
 
     Args:
-        tensors: any of `numeric` (n, d) float32, standardised and imputed; `categories` (n, k) int32, ids of
-            one table that serves all columns; `codes_<name>` (n, m) int32, ids of codes with 0 as padding; of
-            events `tokens_<name>`, as codes, and `grid_<name>` (n, steps * 2 * codes) float32. The times and
-            numbers of a sequence are left out.
+        tensors: of each input an array (n, width): numbers and grids float32, standardised and imputed; ids int32,
+            in categories of one table that serves all columns, in bags and sequences with 0 as padding.
         label: (n,) of 0 and 1.
-        sizes: the table's size for `categories`, the vocabulary's for each `codes_<name>` and `tokens_<name>`, the
-            number of codes for each `grid_<name>`.
+        inputs: what each tensor is taken for by a plain model; what it leaves out are a sequence's times and numbers.
         seed: draws the rows of fits beyond 500,000, or fewer where the numbers are many, and the held-back parts.
 
     Raises:
         InputError: no tensor, tensors of different lengths, a NaN, or one outcome only.
     """
-    y = _checked(tensors, label)
+    y = _checked(tensors, label, inputs)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(y))[: _most_rows(tensors, sizes)]
-    sample = plain_tensors({name: tensor[order] for name, tensor in tensors.items()}, sizes)
+    order = rng.permutation(len(y))[: _most_rows(inputs)]
+    sample = plain_tensors({name: tensor[order] for name, tensor in tensors.items()}, inputs)
     used = f"{len(order):,} of {len(y):,} training rows, drawn by seed {seed}" if len(order) < len(y) else "all rows"
-    used += _of_events(tensors)
+    used += "".join(said for plain, said in SAID.items() if _taken_for(inputs, plain))
     return {
-        "logistic_regression": _fit_logistic(sample, y[order], sizes, used),
-        "gradient_boosting": _fit_boosting(sample, y[order], sizes, seed, used),
+        "logistic_regression": _fit_logistic(sample, y[order], inputs, used),
+        "gradient_boosting": _fit_boosting(sample, y[order], inputs, seed, used),
     }
 
 
-def plain_tensors(tensors: Tensors, sizes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
-    """The tensors that a baseline can read: grids become numbers, the times and numbers of sequences are left out."""
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith((GRID, *LEFT_OUT))}
-    grids = [grid_summary(tensors[name], sizes[name]) for name in sorted(tensors) if name.startswith(GRID)]
-    if grids:
-        kept["numeric"] = np.concatenate([*([kept["numeric"]] if "numeric" in kept else []), *grids], axis=1)
+def _taken_for(inputs: Sequence[Input], *plain: Plain) -> list[Input]:
+    """The inputs that a plain model takes for any of these, by name."""
+    return sorted((found for found in inputs if found.plain in plain), key=lambda found: found.name)
+
+
+def plain_tensors(tensors: Tensors, inputs: Sequence[Input]) -> dict[str, NDArray[Any]]:
+    """What a baseline can read: all numbers, and grids' summaries, as `numeric`, and ids by their inputs' names."""
+    kept = {found.name: tensors[found.name] for found in _taken_for(inputs, "categories", *CODES)}
+    numbers = [tensors[found.name] for found in _taken_for(inputs, "numbers")]
+    numbers += [grid_summary(tensors[found.name], size_of(found)) for found in _taken_for(inputs, "grid")]
+    if numbers:
+        kept[NUMERIC] = numbers[0] if len(numbers) == 1 else np.concatenate(numbers, axis=1)
     return kept
 
 
@@ -110,29 +116,19 @@ def grid_summary(grid: NDArray[Any], codes: int) -> NDArray[np.float32]:
     return np.concatenate([newest, mean, count / steps], axis=1).astype(np.float32)
 
 
-def _most_rows(tensors: Tensors, sizes: Mapping[str, int]) -> int:
+def _most_rows(inputs: Sequence[Input]) -> int:
     """Numbers are dense in both baselines: of thousands a case, fewer cases."""
-    width = tensors["numeric"].shape[1] if "numeric" in tensors else 0
-    width += sum(3 * sizes[name] for name in tensors if name.startswith(GRID))
+    width = sum(found.width for found in _taken_for(inputs, "numbers"))
+    width += sum(3 * size_of(found) for found in _taken_for(inputs, "grid"))
     return min(MAX_ROWS, max(LEAST_ROWS, NUMBER_CELLS // max(width, 1)))
 
 
-def _of_events(tensors: Tensors) -> str:
-    """What the baselines make of sequences and grids, for their descriptions."""
-    said = ""
-    if any(name.startswith("tokens_") for name in tensors):
-        said += "; sequences as bags of codes, without times and numbers"
-    if any(name.startswith(GRID) for name in tensors):
-        said += "; of grids each code's last value, mean and share of steps with one"
-    return said
-
-
-def _checked(tensors: Tensors, label: NDArray[Any]) -> NDArray[np.int64]:
+def _checked(tensors: Tensors, label: NDArray[Any], inputs: Sequence[Input]) -> NDArray[np.int64]:
     y = np.asarray(label).astype(np.int64)
     lengths = {name: len(tensor) for name, tensor in tensors.items()}
     if not lengths or set(lengths.values()) != {len(y)}:
         raise InputError(f"baselines: expected tensors with {len(y)} rows each, received {lengths}")
-    if "numeric" in tensors and not np.isfinite(tensors["numeric"]).all():
+    if not all(np.isfinite(tensors[found.name]).all() for found in _taken_for(inputs, "numbers")):
         raise InputError("baselines: expected finite numbers, received NaN or infinity")
     if y.min(initial=1) == y.max(initial=0):
         raise InputError(f"baselines: expected both outcomes, received one among {len(y)} rows")
@@ -146,28 +142,29 @@ def _checked(tensors: Tensors, label: NDArray[Any]) -> NDArray[np.int64]:
 class SparseDesign:
     """Numbers as they are, then one column per category and per code: 1 if the case has it."""
 
-    sizes: Mapping[str, int]
+    inputs: Sequence[Input]
 
     def __call__(self, tensors: Tensors) -> Any:
-        blocks = [
-            sparse.csr_matrix(tensor.astype(np.float64)) if name == "numeric" else self._indicators(name, tensor)
-            for name, tensor in sorted(tensors.items())
-        ]
-        return sparse.hstack(blocks, format="csr")
-
-    def _indicators(self, name: str, ids: NDArray[Any]) -> Any:
-        rows = np.repeat(np.arange(len(ids)), ids.shape[1])
-        table = sparse.csr_matrix((np.ones(ids.size), (rows, ids.ravel())), shape=(len(ids), self.sizes[name]))
-        table.data[:] = 1.0  # a code written twice for a case counts once
-        return table[:, 1:] if name.startswith(CODES) else table
+        ids = _taken_for(self.inputs, "categories", *CODES)
+        blocks = {found.name: _indicators(tensors[found.name], found) for found in ids}
+        if NUMERIC in tensors:
+            blocks[NUMERIC] = sparse.csr_matrix(tensors[NUMERIC].astype(np.float64))
+        return sparse.hstack([blocks[name] for name in sorted(blocks)], format="csr")
 
 
-def _fit_logistic(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, int], used: str) -> Baseline:
+def _indicators(ids: NDArray[Any], found: Input) -> Any:
+    rows = np.repeat(np.arange(len(ids)), ids.shape[1])
+    table = sparse.csr_matrix((np.ones(ids.size), (rows, ids.ravel())), shape=(len(ids), size_of(found)))
+    table.data[:] = 1.0  # a code written twice for a case counts once
+    return table[:, 1:] if found.plain in CODES else table
+
+
+def _fit_logistic(tensors: Tensors, y: NDArray[np.int64], inputs: Sequence[Input], used: str) -> Baseline:
     """The penalty is the best of three by the log loss of the last fifth; rows come in random order."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
-    design = SparseDesign(dict(sizes))
+    design = SparseDesign(inputs)
     x = design(tensors)
     cut = len(y) - len(y) // 5
 
@@ -183,7 +180,7 @@ def _fit_logistic(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, in
         best = min(losses, key=lambda penalty: losses[penalty])
     tried = ", ".join(f"{penalty:g}" for penalty in PENALTIES)
     note = f"L2 penalty C={best:g}, the best of {tried} on a fifth held back; {used}"
-    return Baseline(fitted(best, len(y)), design, note, len(y), sizes)
+    return Baseline(fitted(best, len(y)), design, note, len(y), inputs)
 
 
 # ---------------------------------------------------------------- gradient boosting
@@ -191,21 +188,19 @@ def _fit_logistic(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, in
 
 @dataclass(frozen=True)
 class DenseDesign:
-    """Numbers, a categorical column per source column and an indicator per code kept: (n, d) float32.
+    """Numbers, a categorical column per source column and an indicator per code kept: (n, d) float32."""
 
-    `ranks` (table size,) renumbers each column's ids from its most frequent level, the rarest sharing one
-    number.
-    """
-
-    ranks: NDArray[np.int64] | None
+    ranks: Mapping[str, NDArray[np.int64]]
+    """By input of categories (table size,), each column's ids renumbered from its most frequent level, the rarest
+    sharing one number."""
     codes: Mapping[str, NDArray[np.int64]]
+    """By input of codes the ids that are kept."""
 
     def __call__(self, tensors: Tensors) -> NDArray[np.float32]:
         blocks = []
-        if "numeric" in tensors:
-            blocks.append(tensors["numeric"].astype(np.float32))
-        if self.ranks is not None:
-            blocks.append(self.ranks[tensors[CATEGORIES]].astype(np.float32))
+        if NUMERIC in tensors:
+            blocks.append(tensors[NUMERIC].astype(np.float32))
+        blocks += [ranks[tensors[name]].astype(np.float32) for name, ranks in self.ranks.items()]
         blocks += [_multi_hot(tensors[name], kept) for name, kept in self.codes.items()]
         return np.concatenate(blocks, axis=1)
 
@@ -227,12 +222,11 @@ def _ranks(categories: NDArray[Any], size: int) -> NDArray[np.int64]:
     return ranks
 
 
-def _frequent(tensors: Tensors, sizes: Mapping[str, int], room: int) -> dict[str, NDArray[np.int64]]:
-    """The ids of the `room` most frequent codes over all code tensors; never the padding."""
+def _frequent(tensors: Tensors, inputs: Sequence[Input], room: int) -> dict[str, NDArray[np.int64]]:
+    """The ids of the `room` most frequent codes over all inputs of codes; never the padding."""
     counts = {
-        name: np.bincount(ids.ravel(), minlength=sizes[name])
-        for name, ids in sorted(tensors.items())
-        if name.startswith(CODES)
+        found.name: np.bincount(tensors[found.name].ravel(), minlength=size_of(found))
+        for found in _taken_for(inputs, *CODES)
     }
     for count in counts.values():
         count[0] = 0
@@ -241,16 +235,17 @@ def _frequent(tensors: Tensors, sizes: Mapping[str, int], room: int) -> dict[str
     return {name: np.flatnonzero(count >= least) for name, count in counts.items()}
 
 
-def _fit_boosting(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, int], seed: int, used: str) -> Baseline:
+def _fit_boosting(tensors: Tensors, y: NDArray[np.int64], inputs: Sequence[Input], seed: int, used: str) -> Baseline:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
-    numeric = tensors["numeric"].shape[1] if "numeric" in tensors else 0
-    columns = tensors[CATEGORIES].shape[1] if CATEGORIES in tensors else 0
+    numeric = tensors[NUMERIC].shape[1] if NUMERIC in tensors else 0
+    categories = _taken_for(inputs, "categories")
+    columns = sum(found.width for found in categories)
     room = max(0, DENSE_CELLS // len(y) - numeric - columns)
-    codes = _frequent(tensors, sizes, room)
+    codes = _frequent(tensors, inputs, room)
     kept = sum(len(ids) for ids in codes.values())
-    design = DenseDesign(_ranks(tensors[CATEGORIES], sizes[CATEGORIES]) if columns else None, codes)
+    design = DenseDesign({found.name: _ranks(tensors[found.name], size_of(found)) for found in categories}, codes)
     stopping = min(np.bincount(y)) >= 20  # a tenth of fewer can't say when to stop
     model = HistGradientBoostingClassifier(
         learning_rate=0.1,
@@ -265,7 +260,7 @@ def _fit_boosting(tensors: Tensors, y: NDArray[np.int64], sizes: Mapping[str, in
     # OpenMP's threads spin while they wait: beside other work, one for each processor took four times as long
     with threadpool_limits(max(1, (os.cpu_count() or 2) // 2), user_api="openmp"):
         model.fit(design(tensors), y)
-    every = sum(sizes[name] - 1 for name in codes)
+    every = sum(size_of(found) - 1 for found in _taken_for(inputs, *CODES))
     left_out = f"; the {kept:,} most frequent of {every:,} codes" if kept < every else ""
     note = f"{model.n_iter_} trees of 15 leaves, stopped early on a tenth held back; {used}{left_out}"
-    return Baseline(model, design, note, len(y), sizes)
+    return Baseline(model, design, note, len(y), inputs)

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from medspark.encode.statistics import dtype_of
-from medspark.encode.worker.tensors import arrays
+from medspark.encode.inputs import Input
+from medspark.encode.worker.tensors import Arrays, arrays
 from medspark.schemas import LABEL, SPLIT
 
-Arrays = dict[str, npt.NDArray[np.generic]]
 WINDOW_ROWS = 200_000
 """Rows shuffled together: the memory that streaming takes, whatever the table's size."""
 
@@ -31,7 +30,9 @@ def count_labelled(files: list[Path]) -> tuple[int, int]:
     return known, sum(pc.sum(column).as_py() or 0 for column in labels)
 
 
-def windows(files: list[Path], widths: dict[str, int], rng: np.random.Generator | None) -> Iterator[tuple[Arrays, Any]]:
+def windows(
+    files: list[Path], inputs: Sequence[Input], rng: np.random.Generator | None
+) -> Iterator[tuple[Arrays, Any]]:
     """Tensors and labels of some row groups at a time, labelled cases only; shuffled within and across by `rng`."""
     groups: list[tuple[Path, int]] = [
         (file, group) for file in files for group in range(pq.ParquetFile(file).num_row_groups)
@@ -41,7 +42,7 @@ def windows(files: list[Path], widths: dict[str, int], rng: np.random.Generator 
     rows = 0
     for at in order:
         file, group = groups[at]
-        held.append(_read_group(file, group, widths))
+        held.append(_read_group(file, group, inputs))
         rows += len(held[-1][1])
         if rows >= WINDOW_ROWS:
             yield _together(held, rng)
@@ -50,18 +51,22 @@ def windows(files: list[Path], widths: dict[str, int], rng: np.random.Generator 
         yield _together(held, rng)
 
 
-def _read_group(file: Path, group: int, widths: dict[str, int]) -> tuple[Arrays, npt.NDArray[np.float32]]:
-    table = pq.ParquetFile(file).read_row_group(group, columns=[*widths, LABEL])
+def _read_group(file: Path, group: int, inputs: Sequence[Input]) -> tuple[Arrays, npt.NDArray[np.float32]]:
+    table = pq.ParquetFile(file).read_row_group(group, columns=[*_names(inputs), LABEL])
     table = table.filter(table[LABEL].is_valid()).combine_chunks()
     if table.num_rows == 0:
-        return _none(widths), np.empty(0, np.float32)
+        return _none(inputs), np.empty(0, np.float32)
     batch = table.to_batches()[0]
     label: npt.NDArray[np.float32] = batch.column(LABEL).cast("int8").to_numpy().astype(np.float32)
-    return arrays(batch, widths), label
+    return arrays(batch, inputs), label
 
 
-def _none(widths: dict[str, int]) -> Arrays:
-    return {name: np.empty((0, width), dtype_of(name)) for name, width in widths.items()}
+def _names(inputs: Sequence[Input]) -> list[str]:
+    return [found.name for found in inputs]
+
+
+def _none(inputs: Sequence[Input]) -> Arrays:
+    return {found.name: np.empty((0, found.width), found.dtype) for found in inputs}
 
 
 def _together(
@@ -75,12 +80,12 @@ def _together(
 
 
 def batches(
-    files: list[Path], widths: dict[str, int], batch_size: int, seed: Sequence[int] | None
+    files: list[Path], inputs: Sequence[Input], batch_size: int, seed: Sequence[int] | None
 ) -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
     """Batches of one epoch; every row once, the last batch of the epoch as short as it falls out."""
     rng = None if seed is None else np.random.default_rng(seed)
     left: tuple[Arrays, npt.NDArray[np.float32]] | None = None
-    for window in windows(files, widths, rng):
+    for window in windows(files, inputs, rng):
         tensors, label = window if left is None else _together([left, window], None)
         whole = len(label) - len(label) % batch_size
         for at in range(0, whole, batch_size):
@@ -91,7 +96,7 @@ def batches(
         yield left
 
 
-def dataset(files: list[Path], widths: dict[str, int], batch_size: int, class_weight: float, seed: int | None) -> Any:
+def dataset(files: list[Path], inputs: Sequence[Input], batch_size: int, class_weight: float, seed: int | None) -> Any:
     """A `tf.data.Dataset` of (inputs, label, weight), drawn anew each epoch where there is a seed.
 
     `class_weight` is the weight of a case with the outcome; one without it weighs 1.
@@ -102,26 +107,26 @@ def dataset(files: list[Path], widths: dict[str, int], batch_size: int, class_we
 
     def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
         drawn = None if seed is None else [seed, next(epoch)]
-        for tensors, label in batches(files, widths, batch_size, drawn):
+        for tensors, label in batches(files, inputs, batch_size, drawn):
             yield tensors, label[:, None], np.where(label > 0, class_weight, 1.0).astype(np.float32)
 
     signature = (
-        {name: tf.TensorSpec((None, width), dtype_of(name)) for name, width in widths.items()},
+        {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs},
         tf.TensorSpec((None, 1), tf.float32),
         tf.TensorSpec((None,), tf.float32),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 
 
-def load_split(table: str, split: str, widths: dict[str, int], keys: tuple[str, ...]) -> tuple[Arrays, Any]:
+def load_split(table: str, split: str, inputs: Sequence[Input], keys: tuple[str, ...]) -> tuple[Arrays, Any]:
     """A whole split in memory, labelled cases only: tensors, and the key columns with the label as an Arrow table."""
     files = split_files(table, split)
     if not files:
-        return _none(widths), None
-    whole = pa.concat_tables([pq.ParquetFile(file).read(columns=[*keys, LABEL, *widths]) for file in files])
+        return _none(inputs), None
+    whole = pa.concat_tables([pq.ParquetFile(file).read(columns=[*keys, LABEL, *_names(inputs)]) for file in files])
     whole = whole.filter(whole[LABEL].is_valid()).combine_chunks()
     batch = pa.RecordBatch.from_arrays(
         [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in whole.columns],
         names=whole.column_names,
     )
-    return arrays(batch, widths), whole.select([*keys, LABEL])
+    return arrays(batch, inputs), whole.select([*keys, LABEL])

@@ -36,7 +36,7 @@ def fill_bundle(
         (folder / name).write_text(text, encoding="utf-8")
     network = trained.fitted.network
     network.save(folder / KERAS)
-    sample, _ = load_split(tensors, VALID, trained.statistics.widths(), ())
+    sample, _ = load_split(tensors, VALID, trained.statistics.inputs(), ())
     difference = export_litert(network, folder / LITERT, {name: array[:SAMPLE] for name, array in sample.items()})
     engine = {"litert_max_difference": difference, "parameters": int(network.count_params())}
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}

@@ -31,7 +31,7 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     Raises:
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
     """
-    training, widths = task.training, statistics.widths()
+    training, inputs = task.training, statistics.inputs()
     cases, positives = _require_both_outcomes(train, valid)
     keras.utils.set_random_seed(training.seed)
     tf.config.experimental.enable_op_determinism()
@@ -42,8 +42,8 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     )
     weight = (cases - positives) / positives if training.class_weight == "balanced" else 1.0
     history = members.fit(
-        dataset(train, widths, training.batch_size, weight, training.seed),
-        validation_data=dataset(valid, widths, 8192, weight, None),
+        dataset(train, inputs, training.batch_size, weight, training.seed),
+        validation_data=dataset(valid, inputs, 8192, weight, None),
         epochs=training.epochs,
         callbacks=[
             keras.callbacks.EarlyStopping(

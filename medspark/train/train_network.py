@@ -76,7 +76,7 @@ def train_network(
 
 
 def _predict(network: Any, table: str, split: str, statistics: Statistics) -> pd.DataFrame:
-    tensors, keys = load_split(table, split, statistics.widths(), (CASE_ID, SUBJECT_ID))
+    tensors, keys = load_split(table, split, statistics.inputs(), (CASE_ID, SUBJECT_ID))
     if keys is None:
         return pd.DataFrame({CASE_ID: [], SUBJECT_ID: [], LABEL: [], LOGIT: [], SPLIT: []})
     frame: pd.DataFrame = keys.to_pandas()
@@ -88,11 +88,11 @@ def _predict(network: Any, table: str, split: str, statistics: Statistics) -> pd
 
 def _baselines(table: str, statistics: Statistics, task: Task) -> dict[str, npt.NDArray[np.float64]]:
     """The baselines' probabilities on the test split, fitted on the training split."""
-    widths = statistics.widths()
-    tensors, keys = load_split(table, TRAIN, widths, ())
+    inputs = statistics.inputs()
+    tensors, keys = load_split(table, TRAIN, inputs, ())
     label = keys[LABEL].cast("int8").to_numpy()
-    models = fit_baselines(tensors, label, statistics.sizes(), task.training.seed)
-    test, _ = load_split(table, TEST, widths, ())
+    models = fit_baselines(tensors, label, inputs, task.training.seed)
+    test, _ = load_split(table, TEST, inputs, ())
     return {name: np.asarray(model(test), np.float64) for name, model in models.items()}
 
 

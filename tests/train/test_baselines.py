@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from medspark.encode.inputs import bag_of_codes, share_of_categories, share_of_numbers
 from medspark.errors import InputError
 from medspark.train import baselines
 from medspark.train.baselines import fit_baselines
 
 NAMES = ["logistic_regression", "gradient_boosting"]
-SIZES = {"categories": 12, "codes_diagnoses": 40}
+INPUTS = [share_of_numbers(3), share_of_categories(2, 12), bag_of_codes("diagnoses", 4, 40)]
 
 
 def cases(n: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -25,7 +26,7 @@ def cases(n: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted():
-    return fit_baselines(*cases(6000), SIZES, seed=0)
+    return fit_baselines(*cases(6000), INPUTS, seed=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,13 +52,14 @@ def test_a_case_has_the_same_risk_alone_and_among_others(fitted, name):
 def test_one_kind_of_input_is_enough(name, keys):
     tensors, label = cases(500)
     tensors = {key: tensors[key] for key in keys}
-    risks = fit_baselines(tensors, label, SIZES, seed=0)[name](tensors)
+    inputs = [found for found in INPUTS if found.name in keys]
+    risks = fit_baselines(tensors, label, inputs, seed=0)[name](tensors)
     assert ((risks >= 0) & (risks <= 1)).all()
 
 
 def test_the_seed_decides():
     tensors, label = cases(1000)
-    first, again = (fit_baselines(tensors, label, SIZES, seed=3) for _ in range(2))
+    first, again = (fit_baselines(tensors, label, INPUTS, seed=3) for _ in range(2))
     assert all(np.array_equal(first[name](tensors), again[name](tensors)) for name in NAMES)
 
 
@@ -72,7 +74,7 @@ def test_ids_that_training_did_not_have_are_no_error(fitted):
     tensors, label = cases(800)
     tensors["codes_diagnoses"] %= 20
     tensors["categories"][:, 1] = 5
-    small = fit_baselines(tensors, label, SIZES, seed=0)
+    small = fit_baselines(tensors, label, INPUTS, seed=0)
     assert all(np.isfinite(small[name](cases(50)[0])).all() for name in NAMES)
 
 
@@ -83,8 +85,8 @@ def test_columns_of_many_levels_and_wide_vocabularies_are_cut_to_the_frequent(mo
         "categories": rng.integers(0, 600, (1000, 1)).astype(np.int32),
         "codes_labs": np.minimum(rng.geometric(0.05, (1000, 5)), 299).astype(np.int32),
     }
-    sizes = {"categories": 600, "codes_labs": 300}
-    boosting = fit_baselines(tensors, rng.random(1000) < 0.3, sizes, seed=0)["gradient_boosting"]
+    inputs = [share_of_categories(1, 600), bag_of_codes("labs", 5, 300)]
+    boosting = fit_baselines(tensors, rng.random(1000) < 0.3, inputs, seed=0)["gradient_boosting"]
     assert "most frequent of 299 codes" in boosting.description
     assert boosting.design(tensors).shape[1] <= 30
 
@@ -92,14 +94,14 @@ def test_columns_of_many_levels_and_wide_vocabularies_are_cut_to_the_frequent(mo
 def test_rows_beyond_the_limit_are_drawn_and_it_is_said(monkeypatch):
     monkeypatch.setattr(baselines, "MAX_ROWS", 300)
     tensors, label = cases(1000)
-    for baseline in fit_baselines(tensors, label, SIZES, seed=5).values():
+    for baseline in fit_baselines(tensors, label, INPUTS, seed=5).values():
         assert baseline.rows == 300
         assert "300 of 1,000 training rows, drawn by seed 5" in baseline.description
 
 
 def test_a_handful_of_rows_is_enough_to_fit():
     tensors, _ = cases(6)
-    risks = fit_baselines(tensors, np.array([0, 1, 0, 1, 0, 1]), SIZES, seed=0)
+    risks = fit_baselines(tensors, np.array([0, 1, 0, 1, 0, 1]), INPUTS, seed=0)
     assert all(np.isfinite(risks[name](tensors)).all() for name in NAMES)
 
 
@@ -114,12 +116,12 @@ def test_a_handful_of_rows_is_enough_to_fit():
 )
 def test_what_can_not_be_fitted_is_refused(tensors, label, message):
     with pytest.raises(InputError, match=message):
-        fit_baselines(tensors, np.array(label), {}, seed=0)
+        fit_baselines(tensors, np.array(label), [share_of_numbers(1)], seed=0)
 
 
 def test_20_000_rows_of_300_codes_take_seconds():
     tensors, label = cases(20_000)
     tensors["codes_diagnoses"] = np.random.default_rng(0).integers(0, 300, (20_000, 4)).astype(np.int32)
     start = time.process_time()
-    fit_baselines(tensors, label, {**SIZES, "codes_diagnoses": 300}, seed=0)
+    fit_baselines(tensors, label, [*INPUTS[:2], bag_of_codes("diagnoses", 4, 300)], seed=0)
     assert time.process_time() - start < 90

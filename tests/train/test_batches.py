@@ -3,6 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from medspark.encode.inputs import share_of_numbers
 from medspark.encode.worker.encoder import as_list
 from medspark.train import batches as module
 from medspark.train.batches import batches, count_labelled, load_split, split_files
@@ -22,7 +23,7 @@ def table(tmp_path):
 
 
 def drawn(table, size, seed=None):
-    found = list(batches(split_files(table, "train"), {"numeric": 2}, size, seed))
+    found = list(batches(split_files(table, "train"), [share_of_numbers(2)], size, seed))
     return [inputs["numeric"][:, 0].astype(int).tolist() for inputs, _ in found], found
 
 
@@ -55,6 +56,6 @@ def test_labelled_cases_are_counted(table):
 
 
 def test_a_split_without_files_is_empty(table):
-    inputs, keys = load_split(table, "test", {"numeric": 2}, ("case_id",))
+    inputs, keys = load_split(table, "test", [share_of_numbers(2)], ("case_id",))
     assert (inputs["numeric"].shape, keys) == ((0, 2), None)
     assert count_labelled(split_files(table, "test")) == (0, 0)

@@ -12,14 +12,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.encode.fit.numbers import (
-    Counts,
-    as_number,
-    center_and_scale,
-    four_digits,
-    rounded,
-    vocabulary,
-)
+from medspark.encode.fit.numbers import Counts, center_and_scale, labelled, moments, rounded, vocabulary
 from medspark.encode.statistics import (
     KNOTS,
     BagStatistics,
@@ -38,15 +31,18 @@ Found = dict[tuple[str, str], dict[str, Any]]
 """Aggregates by column and code."""
 
 
-class GroupsStatistics(NamedTuple):
-    values: tuple[ValuesStatistics, ...]
-    bags: tuple[BagStatistics, ...]
-    sequences: tuple[SequenceStatistics, ...]
-    grids: tuple[GridStatistics, ...]
+def events_aggregates(groups: list[GroupColumn]) -> list[Column]:
+    """What the one pass over the training split finds out: how many cases have any code of a group."""
+    seen = [F.when(F.size(quoted(group.name)) > 0, 1) for group in groups]
+    return [F.count(case).alias(f"group {group.name}") for group, case in zip(groups, seen, strict=True)]
 
 
-def codes_of(group: GroupColumn) -> Column:
-    """The distinct codes of a case in the group's column."""
+def events_levels(groups: list[GroupColumn]) -> list[Column]:
+    """Of each case the codes that are counted, each once."""
+    return [labelled(_codes_of(group), f"group {group.name}") for group in groups]
+
+
+def _codes_of(group: GroupColumn) -> Column:
     column = F.col(quoted(group.name))
     if group.kind == "codes":
         return F.array_distinct(F.array_compact(column))
@@ -55,31 +51,34 @@ def codes_of(group: GroupColumn) -> Column:
     return F.map_keys(column)
 
 
-def fit_groups(
-    train: DataFrame, groups: list[GroupColumn], counts: Mapping[str, Counts], with_code: Mapping[str, int], cases: int
-) -> GroupsStatistics:
-    """The statistics of the groups' columns.
+def fit_events(
+    train: DataFrame, groups: list[GroupColumn], numbers: dict[str, Any], counts: Mapping[str, Counts]
+) -> dict[str, Any]:
+    """The statistics by their field.
 
     Args:
         train: the labelled cases of the training split.
-        counts: by column, how many cases have each code.
-        with_code: by column, how many cases have any code.
-        cases: the number of rows of `train`.
+        groups: their columns.
+        numbers: `cases`, their number, and what `events_aggregates` found.
+        counts: what `events_levels` found.
     """
-    shared = {group.name: _shared(group, counts[group.name], with_code[group.name], cases) for group in groups}
-    known = [(name, code) for name, found in shared.items() for code in found["codes"]]
-    of_kind = {
-        kind: [group for group in groups if group.kind == kind] for kind in ("codes", "values", "sequence", "grid")
+    shared = {
+        group.name: _shared(group, counts[f"group {group.name}"], numbers[f"group {group.name}"], numbers["cases"])
+        for group in groups
     }
-    values = _aggregate(train, of_kind["values"], known, with_knots=True)
-    others = _aggregate(train, [*of_kind["sequence"], *of_kind["grid"]], known, with_knots=False)
-    widths = _most_known(train, {group.name: shared[group.name]["codes"] for group in of_kind["codes"]})
-    return GroupsStatistics(
-        values=tuple(_values(group, shared[group.name], values) for group in of_kind["values"]),
-        bags=tuple(_bag(group, shared[group.name], widths) for group in of_kind["codes"]),
-        sequences=tuple(_sequence(group, shared[group.name], others) for group in of_kind["sequence"]),
-        grids=tuple(_grid(group, shared[group.name], others) for group in of_kind["grid"]),
+    known = [(name, code) for name, found in shared.items() for code in found["codes"]]
+    bags, values, sequences, grids = (
+        [group for group in groups if group.kind == kind] for kind in ("codes", "values", "sequence", "grid")
     )
+    of_values = _aggregate(train, values, known, with_knots=True)
+    others = _aggregate(train, [*sequences, *grids], known, with_knots=False)
+    widths = _most_known(train, {group.name: shared[group.name]["codes"] for group in bags})
+    return {
+        "values": tuple(_values(group, shared[group.name], of_values) for group in values),
+        "bags": tuple(_bag(group, shared[group.name], widths) for group in bags),
+        "sequences": tuple(_sequence(group, shared[group.name], others) for group in sequences),
+        "grids": tuple(_grid(group, shared[group.name], others) for group in grids),
+    }
 
 
 def _shared(group: GroupColumn, counts: Counts, with_code: int, cases: int) -> dict[str, Any]:
@@ -104,21 +103,10 @@ def _aggregate(train: DataFrame, groups: list[GroupColumn], known: list[tuple[st
         .select("entry.column", "entry.code", "entry.numbers")
         .join(F.broadcast(vocabularies), on=["column", "code"], how="left_semi")
         .groupBy("column", "code")
-        .agg(*(part for at in range(width) for part in _moments(at, with_knots)))
+        .agg(*(part for at in range(width) for part in moments(F.get("numbers", at), at, with_knots)))
     )
     rows = (row.asDict() for row in found.collect())
     return {(row["column"], row["code"]): row for row in rows}
-
-
-def _moments(at: int, with_knots: bool) -> list[Column]:
-    number = as_number(F.get("numbers", at))
-    parts = [
-        F.count(number).alias(f"count{at}"),
-        F.avg(number).alias(f"mean{at}"),
-        F.stddev_pop(number).alias(f"sd{at}"),
-    ]
-    knots = F.percentile(four_digits(number), F.array(*map(F.lit, KNOTS))).alias(f"knots{at}")
-    return [*parts, knots] if with_knots else parts
 
 
 def _entries(group: GroupColumn) -> Column:

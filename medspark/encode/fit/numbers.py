@@ -1,4 +1,4 @@
-"""How fitted numbers are made the same whatever the partitions, and what scalings and vocabularies make of them."""
+"""What is fitted is the same whatever the partitions: the numbers and their scalings, the counts and vocabularies."""
 
 import math
 
@@ -10,6 +10,23 @@ from medspark.encode.statistics import KNOTS
 Counts = dict[str | None, int]
 """How many cases have each level or code; None is a missing level."""
 _DIGITS = 7
+
+
+def moments(value: Column, at: int, with_knots: bool = True) -> list[Column]:
+    """Of a number, the aggregates `count{at}`, `mean{at}`, `sd{at}` and, on wish, `knots{at}`."""
+    number = as_number(value)
+    parts = [
+        F.count(number).alias(f"count{at}"),
+        F.avg(number).alias(f"mean{at}"),
+        F.stddev_pop(number).alias(f"sd{at}"),
+    ]
+    knots = F.percentile(four_digits(number), F.array(*map(F.lit, KNOTS))).alias(f"knots{at}")
+    return [*parts, knots] if with_knots else parts
+
+
+def labelled(levels: Column, feature: str) -> Column:
+    """An array of levels as one of (feature, level), to be counted with those of other features."""
+    return F.transform(levels, lambda level: F.struct(F.lit(feature).alias("feature"), level.alias("level")))
 
 
 def as_number(value: Column) -> Column:
@@ -25,7 +42,11 @@ def four_digits(value: Column) -> Column:
 
 
 def rounded(value: float) -> float:
-    """To seven significant digits: what is beyond them depends on the order of a sum."""
+    """To seven significant digits: what is beyond them depends on the order of a sum.
+
+    >>> rounded(0.1 + 0.2), rounded(123456789.0)
+    (0.3, 123456800.0)
+    """
     return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else 0.0
 
 
@@ -44,7 +65,11 @@ def _spread(knots: tuple[float, ...]) -> float:
 
 
 def vocabulary(counts: Counts, at_least: int) -> tuple[tuple[str, ...], tuple[int, ...], int]:
-    """The entries seen often enough, the commonest first and ties by name, their counts, and the count of the rest."""
+    """The entries seen often enough, the commonest first and ties by name, their counts, and the count of the rest.
+
+    >>> vocabulary({"E11": 30, "I10": 90, "A00": 30, "Z99": 2, None: 70}, at_least=20)
+    (('I10', 'A00', 'E11'), (90, 30, 30), 2)
+    """
     known = sorted(
         ((n, level) for level, n in counts.items() if level is not None), key=lambda item: (-item[0], item[1])
     )

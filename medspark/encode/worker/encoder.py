@@ -3,17 +3,40 @@
 Each row is encoded by itself, so neither the batch it falls into nor its neighbours change its tensor. No Spark here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from medspark.encode.statistics import CATEGORIES, CODES_PREFIX, GRID_PREFIX, NUMERIC, Statistics
-from medspark.encode.worker.events import encode_bag, encode_grid, encode_sequence, encode_values
+from medspark.encode.statistics import (
+    BagStatistics,
+    CategoricalStatistics,
+    CodesStatistics,
+    FeatureStatistics,
+    GridStatistics,
+    NumericStatistics,
+    SequenceStatistics,
+    Statistics,
+    ValuesStatistics,
+)
+from medspark.encode.worker.events import encode_bags, encode_grids, encode_sequences, encode_values
+from medspark.encode.worker.flat import Shares
 from medspark.encode.worker.table import encode_categories, encode_codes, encode_numeric
+from medspark.encode.worker.tensors import Arrays
 
-Arrays = dict[str, npt.NDArray[np.generic]]
+ENCODERS: Final[dict[type[FeatureStatistics], Callable[[pa.RecordBatch, Sequence[Any]], Shares]]] = {
+    NumericStatistics: encode_numeric,
+    CategoricalStatistics: encode_categories,
+    CodesStatistics: encode_codes,
+    ValuesStatistics: encode_values,
+    BagStatistics: encode_bags,
+    SequenceStatistics: encode_sequences,
+    GridStatistics: encode_grids,
+}
+"""For each kind the function that encodes all features of it, from a batch of n cases."""
 
 MOST_CELLS = 20_000_000
 """Numbers of all inputs encoded at a time: wide features make short batches, not large memory."""
@@ -21,28 +44,19 @@ MOST_CELLS = 20_000_000
 
 @np.errstate(over="ignore", invalid="ignore")  # a number past float32 is infinite; scoring sets its row aside
 def encode(batch: pa.RecordBatch, statistics: Statistics) -> Arrays:
-    """The network's inputs for a batch of n cases.
+    """The network's inputs for a batch of n cases, (n, width) each, by name; what is in them, ENCODERS say.
 
-    Returns:
-        By input name, none without a column: `numeric` (n, features + indicators + values) float32, `categories`
-        (n, features) int32 with ids that are offset so that one table serves all features, `codes_NAME` (n, width)
-        int32, 0 where a row has fewer; of sequences and grids what `encode_sequence` and `encode_grid` say.
+    The features' shares of one input stand beside one another, in the order of the statistics.
     """
-    arrays: Arrays = {}
-    if statistics.numeric or statistics.values:
-        values = [encode_values(batch.column(group.column), group) for group in statistics.values]
-        arrays[NUMERIC] = np.concatenate([encode_numeric(batch, statistics), *values], axis=1)
-    if statistics.categorical:
-        arrays[CATEGORIES] = encode_categories(batch, statistics)
-    for codes in statistics.codes:
-        arrays[CODES_PREFIX + codes.name] = encode_codes(batch, codes)
-    for bag in statistics.bags:
-        arrays[CODES_PREFIX + bag.column] = encode_bag(batch.column(bag.column), bag)
-    for sequence in statistics.sequences:
-        arrays |= encode_sequence(batch.column(sequence.column), sequence)
-    for grid in statistics.grids:
-        arrays[GRID_PREFIX + grid.column] = encode_grid(batch.column(grid.column), grid)
-    return {name: array for name, array in arrays.items() if array.shape[1]}
+    shares: dict[str, list[npt.NDArray[Any]]] = defaultdict(list)
+    for features in filter(None, statistics.kinds()):
+        for name, share in ENCODERS[type(features[0])](batch, features):
+            shares[name].append(share)
+    return {name: _beside(shares[name]) for name in statistics.widths()}
+
+
+def _beside(shares: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return shares[0] if len(shares) == 1 else np.concatenate(shares, axis=1)
 
 
 def encode_batches(

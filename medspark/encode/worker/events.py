@@ -1,9 +1,9 @@
 """The features of events to tensors: bags, values, sequences and grids of one Arrow batch. No Spark here.
 
-Each function takes a column of n cases and its statistics. Rows never meet: entries are flattened, looked up in the
-vocabulary, and scattered to their own row.
+Rows never meet: entries are flattened, looked up in the vocabulary, and scattered to their own row.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,30 +11,41 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from medspark.encode.inputs import NUMERIC
 from medspark.encode.statistics import (
     FIRST_ID,
-    NUMBERS_PREFIX,
-    TIMES_PREFIX,
-    TOKENS_PREFIX,
     UNKNOWN_ID,
     BagStatistics,
     GridStatistics,
     SequenceStatistics,
     ValuesStatistics,
 )
-from medspark.encode.worker.flat import Entries, Floats, Ints, as_float, distinct_ids, entries, ids_of, quantile_place
+from medspark.encode.worker.flat import (
+    Entries,
+    Floats,
+    Ints,
+    Shares,
+    as_float,
+    distinct_ids,
+    entries,
+    ids_of,
+    quantile_place,
+)
 
 MOST_DEVIATIONS = 10.0
 """Numbers of a sequence further from their code's mean, in standard deviations, count as this far."""
 LOG_HOURS = 10.0
 """log1p(hours) is divided by it: 2.5 years are 1."""
+
 Array32 = npt.NDArray[np.float32]
 
 
-def encode_bag(column: pa.Array, bag: BagStatistics) -> npt.NDArray[np.int32]:
-    """Lists of codes to (n, width) ids: the rarest first, unknown ones as one, 0 where a case has fewer."""
-    found = entries(column)
-    return distinct_ids(found.row, ids_of(found.items, bag.codes), len(column), bag.width)
+def encode_bags(batch: pa.RecordBatch, bags: Sequence[BagStatistics]) -> Shares:
+    """`codes_NAME` of each bag, (n, width) int32: the rarest first, unknown ones as one, 0 where a case has fewer."""
+    for bag in bags:
+        (codes,) = bag.inputs()
+        found = entries(batch.column(bag.column))
+        yield codes.name, distinct_ids(found.row, ids_of(found.items, bag.codes), batch.num_rows, bag.width)
 
 
 def known_codes(column: pa.Array, codes: tuple[str, ...]) -> Ints:
@@ -43,7 +54,13 @@ def known_codes(column: pa.Array, codes: tuple[str, ...]) -> Ints:
     return np.bincount(found.row[ids_of(found.items, codes) >= FIRST_ID], minlength=len(column))
 
 
-def encode_values(column: pa.Array, group: ValuesStatistics) -> Array32:
+def encode_values(batch: pa.RecordBatch, groups: Sequence[ValuesStatistics]) -> Shares:
+    """Of `numeric` each group's share, (n, codes * (takes and presence)) float32, code after code."""
+    for group in groups:
+        yield NUMERIC, _values(batch.column(group.column), group)
+
+
+def _values(column: pa.Array, group: ValuesStatistics) -> Array32:
     """Maps from a code to a struct of numbers to (n, codes * (takes and presence)), code after code."""
     takes = len(group.takes)
     shape = (len(group.codes), takes)
@@ -83,13 +100,19 @@ def _scaled(number: Floats, group: ValuesStatistics, code: Ints) -> Floats:
     return (number - center[code]) / scale[code]
 
 
-def encode_sequence(column: pa.Array, sequence: SequenceStatistics) -> dict[str, npt.NDArray[Any]]:
-    """Lists of events, oldest first, to three inputs of (n, last), 0 on the left where a case has fewer.
+def encode_sequences(batch: pa.RecordBatch, sequences: Sequence[SequenceStatistics]) -> Shares:
+    """Of each sequence three inputs of (n, last), the newest event last, 0 on the left where a case has fewer.
 
-    Returns:
-        `tokens_NAME` int32 with 1 for an unknown code; `times_NAME` float32, log1p(hours before) / LOG_HOURS;
-        `numbers_NAME` float32 in standard deviations of the code, 0 where an event has no number.
+    `tokens_NAME` int32 with 1 for an unknown code; `times_NAME` float32, log1p(hours before) / LOG_HOURS;
+    `numbers_NAME` float32 in standard deviations of the code, 0 where an event has no number.
     """
+    for sequence in sequences:
+        arrays = _sequence(batch.column(sequence.column), sequence)
+        yield from zip((found.name for found in sequence.inputs()), arrays, strict=True)
+
+
+def _sequence(column: pa.Array, sequence: SequenceStatistics) -> list[npt.NDArray[Any]]:
+    """Lists of events, oldest first, to their ids, times and numbers."""
     found = entries(column)
     token = np.maximum(ids_of(pc.struct_field(found.items, "code"), sequence.codes), UNKNOWN_ID)
     hours = as_float(pc.struct_field(found.items, "hours_before"))
@@ -100,14 +123,11 @@ def encode_sequence(column: pa.Array, sequence: SequenceStatistics) -> dict[str,
     deviation = np.divide(number - mean[token], scale[token], out=np.zeros(len(number)), where=usable)
     place = sequence.last - found.lengths[found.row] + found.place
     fits = place >= 0
-    return {
-        prefix + sequence.column: _scatter(values, (len(column), sequence.last), found.row[fits], place[fits], fits)
-        for prefix, values in (
-            (TOKENS_PREFIX, token.astype(np.int32)),
-            (TIMES_PREFIX, (np.log1p(hours) / LOG_HOURS).astype(np.float32)),
-            (NUMBERS_PREFIX, np.clip(deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)),
-        )
-    }
+    tokens = token.astype(np.int32)
+    times = (np.log1p(hours) / LOG_HOURS).astype(np.float32)
+    numbers = np.clip(deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
+    shape = (len(column), sequence.last)
+    return [_scatter(values, shape, found.row[fits], place[fits], fits) for values in (tokens, times, numbers)]
 
 
 def _scatter(
@@ -118,12 +138,19 @@ def _scatter(
     return out
 
 
-def encode_grid(column: pa.Array, grid: GridStatistics) -> Array32:
-    """Maps from a code to its numbers a step to (n, steps * 2 * codes).
+def encode_grids(batch: pa.RecordBatch, grids: Sequence[GridStatistics]) -> Shares:
+    """`grid_NAME` of each grid, (n, steps * 2 * codes) float32.
 
     In a step come first all codes' numbers in standard deviations, 0 where there is none, then all codes' 0 or 1
     for whether there is one.
     """
+    for grid in grids:
+        (found,) = grid.inputs()
+        yield found.name, _grid(batch.column(grid.column), grid)
+
+
+def _grid(column: pa.Array, grid: GridStatistics) -> Array32:
+    """Maps from a code to its numbers a step to (n, steps * 2 * codes)."""
     codes = len(grid.codes)
     known, code = _known(entries(column), grid.codes)
     steps = entries(pc.struct_field(known.items, "value"))

@@ -1,43 +1,55 @@
-"""The features of a table to tensors: numbers, categories, bags of codes."""
+"""The features of a table to tensors: numbers, categories, bags of codes. No Spark here."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from medspark.encode.statistics import CodesStatistics, NumericStatistics, Statistics
-from medspark.encode.worker.flat import as_float, distinct_ids, ids_of, quantile_place
+from medspark.encode.inputs import CATEGORIES, NUMERIC
+from medspark.encode.statistics import CategoricalStatistics, CodesStatistics, NumericStatistics
+from medspark.encode.worker.flat import Floats, Shares, as_float, distinct_ids, ids_of, quantile_place
 
 
-def encode_numeric(batch: pa.RecordBatch, statistics: Statistics) -> npt.NDArray[np.float32]:
-    indicators = sum(feature.missing_indicator for feature in statistics.numeric)
-    out = np.empty((batch.num_rows, len(statistics.numeric) + indicators), dtype=np.float32)
-    indicator = len(statistics.numeric)
-    for at, feature in enumerate(statistics.numeric):
+def encode_numeric(batch: pa.RecordBatch, features: Sequence[NumericStatistics]) -> Shares:
+    """`numeric`: the features' numbers, then the indicators of those that have one, (n, features + indicators)."""
+    indicators = sum(feature.missing_indicator for feature in features)
+    out = np.empty((batch.num_rows, len(features) + indicators), dtype=np.float32)
+    indicator = len(features)
+    for at, feature in enumerate(features):
         value = as_float(batch.column(feature.column))
         missing = ~np.isfinite(value)
         out[:, at] = _scaled(np.where(missing, feature.impute, value), feature)
         if feature.missing_indicator:
             out[:, indicator] = missing
             indicator += 1
-    return out
+    yield NUMERIC, out
 
 
-def _scaled(value: npt.NDArray[np.float64], feature: NumericStatistics) -> npt.NDArray[np.float64]:
+def _scaled(value: Floats, feature: NumericStatistics) -> Floats:
     if feature.scaling == "quantile":
         return quantile_place(value, feature.knots)
     return (value - feature.center) / feature.scale
 
 
-def encode_categories(batch: pa.RecordBatch, statistics: Statistics) -> npt.NDArray[np.int32]:
-    out = np.empty((batch.num_rows, len(statistics.categorical)), dtype=np.int32)
+def encode_categories(batch: pa.RecordBatch, features: Sequence[CategoricalStatistics]) -> Shares:
+    """`categories`: an id for each feature, offset so that one table serves all, (n, features)."""
+    out = np.empty((batch.num_rows, len(features)), dtype=np.int32)
     offset = 0
-    for at, feature in enumerate(statistics.categorical):
+    for at, feature in enumerate(features):
         out[:, at] = ids_of(batch.column(feature.column), feature.levels) + offset
         offset += feature.size
-    return out
+    yield CATEGORIES, out
 
 
-def encode_codes(batch: pa.RecordBatch, bag: CodesStatistics) -> npt.NDArray[np.int32]:
+def encode_codes(batch: pa.RecordBatch, bags: Sequence[CodesStatistics]) -> Shares:
+    """`codes_NAME` of each bag, (n, columns)."""
+    for bag in bags:
+        (codes,) = bag.inputs()
+        yield codes.name, _bag(batch, bag)
+
+
+def _bag(batch: pa.RecordBatch, bag: CodesStatistics) -> npt.NDArray[np.int32]:
     """Each row's codes once each, the highest id first, padded with 0: the order of the columns means nothing."""
     ids = np.stack([ids_of(batch.column(column), bag.codes) for column in bag.columns], axis=1)
     row = np.repeat(np.arange(batch.num_rows), len(bag.columns))

@@ -4,6 +4,7 @@ A row that no network could answer (a null, another length, a number that is not
 never fails the batch it is in: it becomes zeros, and a reason stands beside it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medspark.encode.statistics import dtype_of
+from medspark.encode.inputs import Input
 from medspark.encode.worker.arrow import numbers_of
 from medspark.errors import InputError
 
@@ -21,13 +22,13 @@ Reasons = npt.NDArray[np.object_]
 """(n,) for each row why it cannot be scored, None where it can."""
 
 
-def arrays(batch: pa.RecordBatch, widths: dict[str, int]) -> Arrays:
+def arrays(batch: pa.RecordBatch, inputs: Sequence[Input]) -> Arrays:
     """Read-only views of shape (rows, width), one for each input, where every row is sound.
 
     Raises:
         InputError: a column is absent, or a row of it is null or of another length.
     """
-    tensors, reasons = shaped(batch, widths)
+    tensors, reasons = shaped(batch, inputs)
     if reasons is not None:
         first = next(reason for reason in reasons if reason is not None)
         unsound = sum(reason is not None for reason in reasons)
@@ -35,19 +36,21 @@ def arrays(batch: pa.RecordBatch, widths: dict[str, int]) -> Arrays:
     return tensors
 
 
-def shaped(batch: pa.RecordBatch, widths: dict[str, int]) -> tuple[Arrays, Reasons | None]:
+def shaped(batch: pa.RecordBatch, inputs: Sequence[Input]) -> tuple[Arrays, Reasons | None]:
     """Arrays of shape (rows, width), one for each input: views, but copies of a column that has rows of another shape.
 
     Raises:
         InputError: a column is absent or of another type.
     """
-    absent = sorted(set(widths) - set(batch.schema.names))
+    absent = sorted({wanted.name for wanted in inputs} - set(batch.schema.names))
     if absent:
-        raise InputError(f"expected the tensors {', '.join(sorted(widths))}, received none of {', '.join(absent)}")
+        expected = ", ".join(sorted(wanted.name for wanted in inputs))
+        raise InputError(f"expected the tensors {expected}, received none of {', '.join(absent)}")
     found: Arrays = {}
     reasons: Reasons | None = None
-    for name, width in widths.items():
-        column = _lists(batch.column(name), name)
+    for wanted in inputs:
+        name, width = wanted.name, wanted.width
+        column = _lists(batch.column(name), wanted)
         flat = column.flatten()  # heeds slices, as `values` does not; drops null rows
         if column.null_count or flat.null_count or not _is_rectangle(column, flat, width):
             found[name], misshapen = _rows_of_width(column, width)
@@ -57,10 +60,10 @@ def shaped(batch: pa.RecordBatch, widths: dict[str, int]) -> tuple[Arrays, Reaso
     return found, reasons
 
 
-def _lists(column: pa.Array, name: str) -> pa.ListArray:
-    expected = pa.from_numpy_dtype(dtype_of(name))
+def _lists(column: pa.Array, wanted: Input) -> pa.ListArray:
+    expected = pa.from_numpy_dtype(wanted.dtype)
     if not (pa.types.is_list(column.type) and column.type.value_type == expected):
-        raise InputError(f"tensor {name!r}: expected lists of {expected}, received {column.type}")
+        raise InputError(f"tensor {wanted.name!r}: expected lists of {expected}, received {column.type}")
     return column
 
 

@@ -73,7 +73,7 @@ def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Fl
     """
     statistics = statistics_of(served)
     if served.reads == "tensors":
-        tensors, reasons = shaped(batch, statistics.widths())
+        tensors, reasons = shaped(batch, statistics.inputs())
     else:
         tensors, reasons = encode(batch, statistics), None
     tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)

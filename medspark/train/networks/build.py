@@ -1,22 +1,24 @@
 """Keras networks, built from the kinds of the features. Each gives one logit a case."""
 
-from typing import Any
+from typing import Any, Final
 
 import keras
 
-from medspark.encode.statistics import (
-    CATEGORIES,
-    CODES_PREFIX,
-    GRID_PREFIX,
-    NUMERIC,
-    TOKENS_PREFIX,
-    Statistics,
-    dtype_of,
-)
+from medspark.encode.inputs import Input
+from medspark.encode.statistics import Statistics
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
-from medspark.train.networks.parts import Inputs, Part, hidden_layers
-from medspark.train.networks.table import bag, categories
+from medspark.train.networks.parts import Part, Tensors, hidden_layers
+from medspark.train.networks.table import categories, codes, numbers
+
+PARTS: Final[dict[str, Part]] = {
+    "numbers": numbers,
+    "categories": categories,
+    "codes": codes,
+    "sequence": sequence,
+    "grid": grid,
+}
+"""What an input passes through, by what it says is its part."""
 
 
 def build_network(statistics: Statistics, network: Network, l2: float, seed: int) -> Any:
@@ -26,11 +28,11 @@ def build_network(statistics: Statistics, network: Network, l2: float, seed: int
     attention picks the events that matter, of a grid two convolutions find its shapes. The members share their
     inputs and nothing else: trained together, each gets the gradients it would get alone.
     """
-    widths, sizes = statistics.widths(), statistics.sizes()
-    inputs = {name: keras.Input((width,), dtype=dtype_of(name), name=name) for name, width in widths.items()}
-    logits = [_member(inputs, sizes, network, l2, seed * 1000 + member) for member in range(network.members)]
+    inputs = statistics.inputs()
+    tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in inputs}
+    logits = [_member(tensors, inputs, network, l2, seed * 1000 + member) for member in range(network.members)]
     output = keras.layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]
-    return keras.Model(inputs, output, name="members")
+    return keras.Model(tensors, output, name="members")
 
 
 def serving_network(members: Any) -> Any:
@@ -41,18 +43,10 @@ def serving_network(members: Any) -> Any:
     return keras.Model(members.input, mean, name="mean_logit")
 
 
-def _member(inputs: Inputs, sizes: dict[str, int], network: Network, l2: float, seed: int) -> Any:
-    parts = [inputs[NUMERIC]] if NUMERIC in inputs else []
-    for name, size in sizes.items():
-        if name in inputs:
-            parts.append(_part_of(name)(inputs, name, size, network, seed))
+def _member(tensors: Tensors, inputs: list[Input], network: Network, l2: float, seed: int) -> Any:
+    parts = [PARTS[one.part](tensors, one, network, seed) for one in inputs if one.part is not None]
     hidden = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
     return _head(hidden, network, l2, seed)
-
-
-def _part_of(name: str) -> Part:
-    parts = {CATEGORIES: categories, CODES_PREFIX: bag, TOKENS_PREFIX: sequence, GRID_PREFIX: grid}
-    return next(part for prefix, part in parts.items() if name.startswith(prefix))
 
 
 def _head(hidden: Any, network: Network, l2: float, seed: int) -> Any:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medspark.encode.inputs import share_of_categories, share_of_numbers
 from medspark.encode.statistics import (
     KNOTS,
     CategoricalStatistics,
@@ -127,7 +128,7 @@ def test_statistics_come_back_from_json_unchanged():
 
 def test_encoded_batches_become_arrays_again_without_a_copy():
     (encoded,) = encode_batches(iter([CASES]), STATISTICS, ("sex",))
-    views = arrays(encoded, STATISTICS.widths())
+    views = arrays(encoded, STATISTICS.inputs())
     assert views["numeric"].tolist() == encode(CASES, STATISTICS)["numeric"].tolist()
     assert not views["numeric"].flags.owndata
 
@@ -139,7 +140,7 @@ def tensors(column, name="categories"):
 @given(st.integers(0, 20), st.integers(1, 5), st.integers(0, 5))
 def test_numbers_survive_a_list_column_and_any_slice(rows, width, start):
     numbers = np.arange(rows * width, dtype=np.int32).reshape(rows, width)
-    views, reasons = shaped(tensors(as_list(numbers).slice(start)), {"categories": width})
+    views, reasons = shaped(tensors(as_list(numbers).slice(start)), [share_of_categories(width, 100)])
     assert reasons is None
     assert views["categories"].tolist() == numbers[start:].tolist()
 
@@ -154,7 +155,7 @@ def test_numbers_survive_a_list_column_and_any_slice(rows, width, start):
     ],
 )
 def test_a_row_of_another_shape_becomes_zeros_with_a_reason(rows, numbers, misshapen):
-    views, reasons = shaped(tensors(pa.array(rows, pa.list_(pa.float32())), "numeric"), {"numeric": 1})
+    views, reasons = shaped(tensors(pa.array(rows, pa.list_(pa.float32())), "numeric"), [share_of_numbers(1)])
     assert views["numeric"].tolist() == numbers
     says = "numeric is null or not 1 numbers"
     assert reasons.tolist() == [says if wrong else None for wrong in misshapen]
@@ -163,14 +164,14 @@ def test_a_row_of_another_shape_becomes_zeros_with_a_reason(rows, numbers, missh
 def test_training_refuses_rows_of_another_shape():
     column = pa.array([[1.0], None], pa.list_(pa.float32()))
     with pytest.raises(InputError, match="1 of 2 rows cannot be read: numeric is null"):
-        arrays(tensors(column, "numeric"), {"numeric": 1})
+        arrays(tensors(column, "numeric"), [share_of_numbers(1)])
 
 
 def test_a_tensor_of_another_type_is_refused():
     with pytest.raises(InputError, match="expected lists of float, received list<item: double>"):
-        arrays(tensors(pa.array([[1.0]], pa.list_(pa.float64())), "numeric"), {"numeric": 1})
+        arrays(tensors(pa.array([[1.0]], pa.list_(pa.float64())), "numeric"), [share_of_numbers(1)])
 
 
 def test_an_absent_tensor_is_refused_by_name():
     with pytest.raises(InputError, match="categories"):
-        arrays(batch(age=[1.0]), {"categories": 2})
+        arrays(batch(age=[1.0]), [share_of_categories(2, 9)])

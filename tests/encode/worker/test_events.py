@@ -15,7 +15,6 @@ from medspark.encode.statistics import (
     SequenceStatistics,
     Statistics,
     ValuesStatistics,
-    dtype_of,
     from_json,
     to_json,
 )
@@ -188,7 +187,7 @@ def test_a_null_column_is_an_empty_one():
 def test_names_widths_and_types_are_those_that_the_statistics_say():
     found = encode(CASES, ALL)
     assert {name: array.shape for name, array in found.items()} == {n: (4, w) for n, w in ALL.widths().items()}
-    assert {name: array.dtype.name for name, array in found.items()} == {name: dtype_of(name) for name in found}
+    assert {name: array.dtype.name for name, array in found.items()} == {one.name: one.dtype for one in ALL.inputs()}
     assert ALL.columns() == ["labs", "dx", "past", "vitals"]
     assert ALL.sizes() == {"categories": 0, "codes_dx": 5, "tokens_past": 4, "grid_vitals": 2}
 
@@ -223,7 +222,7 @@ def test_wide_tensors_come_in_short_batches_and_lose_no_row(monkeypatch):
     encoded = list(encode_batches(iter([CASES, CASES.slice(0, 0)]), ALL, ()))
     assert [part.num_rows for part in encoded] == [3, 1, 0]
     whole = pa.Table.from_batches(encoded).combine_chunks().to_batches()[0]
-    assert same(arrays(whole, ALL.widths()), encode(CASES, ALL))
+    assert same(arrays(whole, ALL.inputs()), encode(CASES, ALL))
 
 
 numbers = st.one_of(st.none(), st.floats(-1e6, 1e6), st.sampled_from([NAN, math.inf, -math.inf]))

@@ -9,7 +9,6 @@ from medspark.encode.statistics import (
     SequenceStatistics,
     Statistics,
     ValuesStatistics,
-    dtype_of,
 )
 from medspark.encode.worker.encoder import as_list
 from medspark.evaluate.report.features import feature_rows
@@ -48,11 +47,11 @@ ROWS = 1500
 def tensors(rows=ROWS, seed=0):
     """Random inputs of every kind; the first ten cases have no event at all."""
     rng = np.random.default_rng(seed)
-    sizes = STATISTICS.sizes()
     found = {}
-    for name, width in STATISTICS.widths().items():
-        ids = rng.integers(0, sizes.get(name, 1), (rows, width))
-        found[name] = (ids if dtype_of(name) == "int32" else rng.normal(size=(rows, width))).astype(dtype_of(name))
+    for one in STATISTICS.inputs():
+        ids = rng.integers(0, one.size or 1, (rows, one.width))
+        array = ids if one.dtype == "int32" else rng.normal(size=(rows, one.width))
+        found[one.name] = array.astype(one.dtype)
     grid = found["grid_vitals"].reshape(rows, 6, 2, 3)
     grid[:, :, 1] = rng.random((rows, 6, 3)) < 0.5
     grid[:, :, 0] *= grid[:, :, 1]
@@ -94,7 +93,7 @@ def test_every_input_reaches_the_logit(name):
 
 def test_padding_of_a_sequence_says_nothing_however_long_it_is():
     network = build_network(STATISTICS, Network(), 0.0, seed=1)
-    empty = {name: np.zeros((2, width), dtype_of(name)) for name, width in STATISTICS.widths().items()}
+    empty = {one.name: np.zeros((2, one.width), one.dtype) for one in STATISTICS.inputs()}
     empty["times_past_all"][1], empty["numbers_past_all"][1] = 0.7, -3.0  # where no token is
     logits = keras_logits(network, empty)
     assert logits[0] == pytest.approx(logits[1], abs=1e-6)
@@ -109,13 +108,14 @@ def test_tensors_of_every_kind_come_back_from_parquet_with_their_types(tmp_path)
     folder.mkdir()
     columns = {name: as_list(array) for name, array in found.items()}
     pq.write_table(pa.table({"boolean_value": [True, False] * 25, **columns}), folder / "0.parquet", row_group_size=20)
-    ((inputs, label, _),) = dataset([folder / "0.parquet"], STATISTICS.widths(), 64, 1.0, None).as_numpy_iterator()
-    assert {name: array.dtype.name for name, array in inputs.items()} == {name: dtype_of(name) for name in found}
+    ((inputs, label, _),) = dataset([folder / "0.parquet"], STATISTICS.inputs(), 64, 1.0, None).as_numpy_iterator()
+    dtypes = {one.name: one.dtype for one in STATISTICS.inputs()}
+    assert {name: array.dtype.name for name, array in inputs.items()} == dtypes
     assert all(np.array_equal(inputs[name], found[name]) for name in found)
     assert label.shape == (50, 1)
-    none, _ = load_split(str(tmp_path), "test", STATISTICS.widths(), ())
+    none, _ = load_split(str(tmp_path), "test", STATISTICS.inputs(), ())
     assert {name: (len(array), array.dtype.name) for name, array in none.items()} == {
-        name: (0, dtype_of(name)) for name in found
+        name: (0, dtype) for name, dtype in dtypes.items()
     }
 
 
@@ -129,7 +129,7 @@ def test_of_a_grid_a_baseline_reads_each_codes_last_value_mean_and_share_observe
 
 
 def test_times_and_numbers_of_a_sequence_are_left_out_of_baselines():
-    plain = plain_tensors(tensors(30), STATISTICS.sizes())
+    plain = plain_tensors(tensors(30), STATISTICS.inputs())
     assert set(plain) == {"numeric", "categories", "codes_dx-old_all", "tokens_past_all"}
     assert plain["numeric"].shape == (30, 3 * 3 + 3 * 3)
 
@@ -146,7 +146,7 @@ def test_baselines_find_the_signal_in_sequences_and_grids_and_say_what_they_left
             return (given[key] == 4).any(axis=1)
         return grid_summary(given[key], 3)[:, 4] > 0.2
 
-    baseline = fit_baselines(found, outcome(found), STATISTICS.sizes(), seed=0)[name]
+    baseline = fit_baselines(found, outcome(found), STATISTICS.inputs(), seed=0)[name]
     assert roc_auc_score(outcome(unseen), baseline(unseen)) > 0.95
     assert "sequences as bags of codes, without times and numbers" in baseline.description
     assert "of grids each code's last value, mean and share" in baseline.description
@@ -156,7 +156,7 @@ def test_many_numbers_are_fitted_on_fewer_cases(monkeypatch):
     monkeypatch.setattr("medspark.train.baselines.NUMBER_CELLS", 18 * 300)
     monkeypatch.setattr("medspark.train.baselines.LEAST_ROWS", 50)
     label = np.arange(ROWS) % 2
-    assert fit_baselines(tensors(), label, STATISTICS.sizes(), 0)["logistic_regression"].rows == 300
+    assert fit_baselines(tensors(), label, STATISTICS.inputs(), 0)["logistic_regression"].rows == 300
 
 
 def test_the_report_has_one_line_for_each_column_of_events():
