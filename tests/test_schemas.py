@@ -10,7 +10,7 @@ from medspark.bundles.bundle import load_bundle
 from medspark.cases.attrition import Attrition
 from medspark.cases.events import build_candidates, candidate_types
 from medspark.cases.worker.candidates import Plan
-from medspark.encode.statistics import dtype_of, from_json
+from medspark.encode.statistics import from_json
 from medspark.events.read import read_events
 from medspark.schemas import AGE, CASE_ID, EXCLUDED, INDEX_TIME, KEY, PLACE_TYPES, ROW_DIGEST, SUBJECT_ID, with_keys
 from medspark.stages.encode import encode_stage
@@ -65,7 +65,7 @@ def test_tensors_are_their_keys_and_an_array_for_each_input(spark, road):
     keys = dict(said(schemas.TENSOR_TYPES))
     numbers = {"float32": "array<float>", "int32": "array<int>"}
     statistics = from_json((road["bundle"] / "statistics.json").read_text())
-    inputs = {name: numbers[dtype_of(name)] for name in statistics.widths()}
+    inputs = {found.name: numbers[found.dtype] for found in statistics.inputs()}
     assert dict(trained) == keys | inputs  # a folder for each split, so that Spark reads the split last
     run = new_run(spark, road["folder"] / "schemas-encoded")
     encode_stage(run, load_bundle(road["bundle"]), str(road["source"]))

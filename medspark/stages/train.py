@@ -13,7 +13,7 @@ from medspark.schemas import CASES, PREDICTIONS, TENSORS
 from medspark.stages.features import require_cases
 from medspark.store.tables import publish, read_table
 from medspark.task.tasks import Task
-from medspark.train.fill_bundle import fill_bundle
+from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
 from medspark.train.gates import require_gates
 from medspark.train.train_network import train_network, write_predictions
@@ -42,12 +42,12 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     require_gates(trained.metrics, task)
     with run.receipt.timed("bundle"):
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
-        about = asdict(facts) | {"versions": run.receipt.versions, "seconds": run.receipt.seconds}
-        about |= {"run_id": run.version, "parent": None}
-        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, tensors, task, about, now()))
+        versions, seconds = run.receipt.versions, run.receipt.seconds
+        made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now())
+        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
         publish(run.context, run.store, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
-    run.receipt.counts["train"] = {"epochs": len(trained.fitted.history), "splits": about["splits"]}
+    run.receipt.counts["train"] = {"epochs": len(trained.fitted.history), "splits": asdict(facts)["splits"]}
     run.receipt.outputs["bundle"] = str(bundle)
     _tell(run, trained.metrics)
     return bundle

@@ -1,6 +1,7 @@
 """The files of a bundle."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.features import feature_rows
 from medspark.evaluate.report.page import write_report
 from medspark.schemas import VALID
+from medspark.store.facts import CasesFacts, EventCounts
 from medspark.task.columns import CategoryColumn, ColumnBase
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
@@ -22,10 +24,26 @@ SAMPLE = 10_000
 """Cases on which LiteRT is compared with Keras."""
 
 
-def fill_bundle(
-    folder: Path, trained: Trained, tensors: str, task: Task, facts: dict[str, Any], created_at: str
-) -> dict[str, Any]:
-    """Write a bundle's files into a folder, and return the facts for its manifest."""
+@dataclass(frozen=True)
+class Made:
+    """How a bundle came to be: what its manifest and its report say beside the network."""
+
+    task: Task
+    tensors: str
+    """Where the tensors are that the network learned from."""
+    facts: CasesFacts
+    """Of the cases that they were made of."""
+    versions: dict[str, str]
+    seconds: dict[str, float]
+    run_id: str
+    created_at: str
+    parent: str | None = None
+    """The bundle that this one takes the place of."""
+
+
+def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
+    """Write a bundle's files into a folder, and return what its manifest says."""
+    task = made.task
     write = {
         TASK: dump_task(task),
         SCHEMA: json.dumps(input_schema(task), indent=1, ensure_ascii=False),
@@ -36,31 +54,35 @@ def fill_bundle(
         (folder / name).write_text(text, encoding="utf-8")
     network = trained.fitted.network
     network.save(folder / KERAS)
-    sample, _ = load_split(tensors, VALID, trained.statistics.inputs(), ())
+    sample, _ = load_split(made.tensors, VALID, trained.statistics.inputs(), ())
     difference = export_litert(network, folder / LITERT, {name: array[:SAMPLE] for name, array in sample.items()})
     engine = {"litert_max_difference": difference, "parameters": int(network.count_params())}
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
-    report = ReportData(
-        task=task,
-        bundle_id=bundle_id_of(folder),
-        created_at=created_at,
+    write_report(_report(trained, made, bundle_id_of(folder), engine), folder / REPORT)
+    facts = {name: value for name, value in asdict(made.facts).items() if name != "attrition"}
+    about = {"versions": made.versions, "seconds": made.seconds, "run_id": made.run_id, "parent": made.parent}
+    return {"created_at": made.created_at, "engine": engine, **facts, **about}
+
+
+def _report(trained: Trained, made: Made, bundle_id: str, engine: dict[str, Any]) -> ReportData:
+    facts = asdict(made.facts)
+    first, *criteria = facts["attrition"]
+    # What the exclusions of an event task start from
+    candidates = {"candidates": first["remaining"]} if isinstance(made.facts.counts, EventCounts) else {}
+    return ReportData(
+        task=made.task,
+        bundle_id=bundle_id,
+        created_at=made.created_at,
         metrics=trained.metrics,
-        attrition=facts["attrition"][1:],
-        counts={**facts["counts"], "splits": facts["splits"], **_candidates(facts)},
+        attrition=criteria,
+        counts={**facts["counts"], "splits": facts["splits"], **candidates},
         features=feature_rows(trained.statistics),
         history=trained.fitted.history,
-        versions=facts["versions"],
+        versions=made.versions,
         engine=engine,
-        seconds=facts["seconds"],
+        seconds=made.seconds,
     )
-    write_report(report, folder / REPORT)
-    return {"created_at": created_at, "engine": engine, **{k: v for k, v in facts.items() if k != "attrition"}}
-
-
-def _candidates(facts: dict[str, Any]) -> dict[str, int]:
-    """What the exclusions of an event task start from."""
-    return {"candidates": facts["attrition"][0]["remaining"]} if "tables" in facts["counts"] else {}
 
 
 def input_schema(task: Task) -> dict[str, Any]:

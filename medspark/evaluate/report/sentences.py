@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.format import NONE, count, interval, number, percent, words
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
-if TYPE_CHECKING:
-    from medspark.evaluate.report.data import ReportData
-
 Fact = tuple[str, str | list[str]]
 
 
-def summary(data: "ReportData") -> list[str]:
+def summary(data: ReportData) -> list[str]:
     """Plain sentences, each true of these numbers, that a reader without statistics can use."""
     test = data.metrics["test"]
     return [
@@ -30,7 +28,7 @@ def summary(data: "ReportData") -> list[str]:
     ]
 
 
-def _what(data: "ReportData", test: Mapping[str, Any]) -> Iterator[str]:
+def _what(data: ReportData, test: Mapping[str, Any]) -> Iterator[str]:
     trained = data.counts.get("splits", {}).get("train", {}).get("cases")
     training = f"learned from {count(trained)} cases and was " if trained else "was "
     yield (
@@ -117,7 +115,7 @@ def _subgroup_range(subgroups: list[dict[str, Any]]) -> Iterator[str]:
     yield f"Across the subgroups examined, the AUROC runs from {low} to {high}."
 
 
-def keys(data: "ReportData") -> list[tuple[str, str, str]]:
+def keys(data: ReportData) -> list[tuple[str, str, str]]:
     """The few numbers at the top: name, value and a word on its spread."""
     test = data.metrics["test"]
     shown = [(words(name), test["metrics"][name]) for name in ("auroc", "auprc", "brier", "calibration_slope")]
@@ -205,7 +203,7 @@ def _bands(task: Task) -> list[str]:
     return [f"{name}: from {percent(start, 0)}" for name, start in ordered]
 
 
-def model(data: "ReportData") -> list[Fact]:
+def model(data: ReportData) -> list[Fact]:
     """Network, training and calibration settings, as the task file and the engine have them."""
     settings = [
         (words(key), _setting(value))
@@ -223,7 +221,7 @@ def _setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 
-def performance_note(data: "ReportData") -> str:
+def performance_note(data: ReportData) -> str:
     """Who was measured and what the intervals mean."""
     test = data.metrics["test"]
     resamples = data.metrics.get("intervals", {}).get("resamples", NONE)

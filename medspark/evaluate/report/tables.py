@@ -1,9 +1,10 @@
 """The report's tables and its flow of participants."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from medspark.evaluate.ranked import METRICS
+from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.format import (
     NONE,
     Cell,
@@ -16,9 +17,6 @@ from medspark.evaluate.report.format import (
     words,
 )
 from medspark.privacy.small_cells import SMALL, publishable_counts
-
-if TYPE_CHECKING:
-    from medspark.evaluate.report.data import ReportData
 
 Shown = Mapping[int | None, str]
 SPLITS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}
@@ -35,13 +33,13 @@ READING: Final = {
 # ---------------------------------------------------------------- participants
 
 
-def participants(data: "ReportData") -> dict[str, Any]:
+def participants(data: ReportData) -> dict[str, Any]:
     """The flow drawing, its splits and the attrition table, all from counts that give no small cell away."""
     shown = _shown_counts(data)
     return {"flow": _flow(data, shown), "splits": _splits(data, shown), "attrition": _attrition(data, shown)}
 
 
-def _shown_counts(data: "ReportData") -> Shown:
+def _shown_counts(data: ReportData) -> Shown:
     """Every count of the flow → how it is written: small ones hidden, and then the others rounded to tens."""
     counts = data.counts
     names = ("rows_in", "records", "duplicates", "candidates", "with_events", "non_events")
@@ -53,19 +51,19 @@ def _shown_counts(data: "ReportData") -> Shown:
     return {None: NONE, **dict(zip(known, map(count, publishable_counts(known)), strict=True))}
 
 
-def _quarantined(data: "ReportData") -> Mapping[str, int]:
+def _quarantined(data: ReportData) -> Mapping[str, int]:
     return dict(data.counts.get("quarantined", {}))
 
 
-def _aside(data: "ReportData") -> int:
+def _aside(data: ReportData) -> int:
     return sum(_quarantined(data).values())
 
 
-def _split_counts(data: "ReportData") -> Mapping[str, Mapping[str, int]]:
+def _split_counts(data: ReportData) -> Mapping[str, Mapping[str, int]]:
     return dict(data.counts.get("splits", {}))
 
 
-def _flow(data: "ReportData", shown: Shown) -> list[dict[str, Any]]:
+def _flow(data: ReportData, shown: Shown) -> list[dict[str, Any]]:
     """Boxes from top to bottom, each with what was taken out below it."""
     counts = data.counts
     taken = {"set aside by a cleaning rule": _aside(data), "duplicates removed": counts.get("duplicates", 0)}
@@ -79,13 +77,13 @@ def _flow(data: "ReportData", shown: Shown) -> list[dict[str, Any]]:
     return [*steps, {"title": "Cases", "count": shown[amount], "out": ["divided by patient"]}]
 
 
-def _starting(data: "ReportData") -> tuple[str, int | None]:
+def _starting(data: ReportData) -> tuple[str, int | None]:
     """What the exclusions start from: records, or the prediction times that events give."""
     candidates = data.counts.get("candidates")
     return ("Records", data.counts.get("records")) if candidates is None else ("Candidates", candidates)
 
 
-def _splits(data: "ReportData", shown: Shown) -> list[dict[str, str]]:
+def _splits(data: ReportData, shown: Shown) -> list[dict[str, str]]:
     return [
         {
             "name": SPLITS.get(name, words(name)),
@@ -96,7 +94,7 @@ def _splits(data: "ReportData", shown: Shown) -> list[dict[str, str]]:
     ]
 
 
-def _attrition(data: "ReportData", shown: Shown) -> Table:
+def _attrition(data: ReportData, shown: Shown) -> Table:
     title, amount = _starting(data)
     rows: list[list[Cell]] = [[f"all {title.lower()}", NONE, shown[amount], NONE]]
     rows += [
@@ -108,7 +106,7 @@ def _attrition(data: "ReportData", shown: Shown) -> Table:
 # ---------------------------------------------------------------- data
 
 
-def balance(data: "ReportData") -> str:
+def balance(data: ReportData) -> str:
     """Rows in against rows kept and set aside, in two sentences."""
     shown, counts = _shown_counts(data), data.counts
     kept = f"{shown[counts.get('records')]} kept as records"
@@ -125,7 +123,7 @@ def balance(data: "ReportData") -> str:
     )
 
 
-def quality(data: "ReportData") -> list[Table]:
+def quality(data: ReportData) -> list[Table]:
     """Rows set aside and values emptied, by rule; only the tables that have rows."""
     shown = _shown_counts(data)
     aside = [[rule, shown[rows]] for rule, rows in _quarantined(data).items()]
@@ -137,7 +135,7 @@ def quality(data: "ReportData") -> list[Table]:
     return [found for found in tables if found.rows]
 
 
-def features(data: "ReportData") -> Table:
+def features(data: ReportData) -> Table:
     """Every predictor with its share of missing values in the training split."""
     cases = _split_counts(data).get("train", {}).get("cases")
     rows: list[list[Cell]] = [
@@ -156,7 +154,7 @@ def _missing(share: float | None, cases: int | None) -> str:
 # ---------------------------------------------------------------- performance
 
 
-def performance(data: "ReportData") -> Table:
+def performance(data: ReportData) -> Table:
     """The model beside the baselines, each metric over its interval."""
     baselines = data.metrics["baselines"]
     columns = [data.metrics["test"]["metrics"], *(baseline["metrics"] for baseline in baselines.values())]
@@ -167,7 +165,7 @@ def performance(data: "ReportData") -> Table:
     return table("Test split", head, rows, " ".join(str(2 + place) for place in range(len(columns))))
 
 
-def cross_validation(data: "ReportData") -> Table | None:
+def cross_validation(data: ReportData) -> Table | None:
     """Mean and standard deviation over the folds, where they were run."""
     found = data.metrics.get("cross_validation")
     if not found:
@@ -176,7 +174,7 @@ def cross_validation(data: "ReportData") -> Table | None:
     return table(f"Cross-validation, {found['folds']} folds by patient", "Metric|Mean|SD", rows, "1 2")
 
 
-def thresholds(data: "ReportData") -> Table:
+def thresholds(data: ReportData) -> Table:
     """Each band: how many are in it and come true, and what flagging from its start would do."""
     shares = ("flagged_share", "sensitivity", "specificity", "ppv", "npv")
     rows: list[list[Cell]] = [
@@ -194,7 +192,7 @@ def thresholds(data: "ReportData") -> Table:
     return table("Risk bands of the test split", head, rows, "2 3 4 5 6 7 8 9")
 
 
-def subgroups(data: "ReportData") -> list[Table]:
+def subgroups(data: ReportData) -> list[Table]:
     """A table per column of the subgroups; a level too small says why instead of showing metrics."""
     rows = data.metrics["subgroups"]
     head = "Level|Cases|With the outcome|AUROC|AUPRC|Brier score|Calibration slope|Calibration intercept"
@@ -220,13 +218,13 @@ def _subgroup(row: Mapping[str, Any]) -> list[Cell]:
 # ---------------------------------------------------------------- the rest
 
 
-def versions(data: "ReportData") -> Table:
+def versions(data: ReportData) -> Table:
     """Package versions, as recorded in the bundle."""
     rows = [[name, version] for name, version in data.versions.items()]
     return table("Versions", "Package|Version", rows)
 
 
-def seconds(data: "ReportData") -> Table:
+def seconds(data: ReportData) -> Table:
     """Wall-clock seconds per stage."""
     rows = [[words(stage), f"{spent:,.1f}"] for stage, spent in data.seconds.items()]
     return table("Run times", "Stage|Seconds", rows, "1")
