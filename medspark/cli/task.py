@@ -25,10 +25,7 @@ def summary(task: "Task") -> str:
     if isinstance(task, EventTask):
         groups = [column.name for column in task.features.columns()]
         return f"Events by {task.source.mapping}; features: {', '.join([*task.features.demographics, *groups])}."
-    features = task.features
-    bags = f"{len(features.codes)} {'bag' if len(features.codes) == 1 else 'bags'} of codes"
-    kinds = f"{len(features.numeric)} numeric, {len(features.categorical)} categorical features, {bags}"
-    return f"{len(task.columns)} columns; {kinds}."
+    return f"{len(task.columns)} columns; {task.features.summary()}."
 
 
 def schema() -> None:

@@ -6,6 +6,20 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from medspark.task.base import Closed, Name
 
+NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "boolean"})
+LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
+CODE_TYPES = frozenset({"code", "category", "string"})
+
+
+class Asked(NamedTuple):
+    """A column that a feature of a table reads."""
+
+    section: str
+    """Of the task's features."""
+    column: str
+    types: frozenset[str]
+    """What it may be, in the words of the task's columns."""
+
 
 class NumericFeature(Closed):
     column: str
@@ -35,12 +49,25 @@ class Features(Closed):
     categorical: tuple[Annotated[CategoricalFeature, BeforeValidator(_short_form)], ...] = ()
     codes: dict[Name, CodesFeature] = Field(default_factory=dict)
 
+    def asks(self) -> list[Asked]:
+        """What each feature reads, in the order of the task file."""
+        asked = [Asked("numeric", numeric.column, NUMERIC_TYPES) for numeric in self.numeric]
+        asked += [Asked("categorical", categorical.column, LEVEL_TYPES) for categorical in self.categorical]
+        bags = self.codes.items()
+        return asked + [Asked(f"codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns]
+
     def columns(self) -> list[str]:
         """Every column that a feature reads, once, in the order of the task file."""
-        names = [numeric.column for numeric in self.numeric]
-        names += [categorical.column for categorical in self.categorical]
-        names += [column for codes in self.codes.values() for column in codes.columns]
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys(asked.column for asked in self.asks()))
+
+    def summary(self) -> str:
+        """How many there are of each kind.
+
+        >>> Features(numeric=("age",)).summary()
+        '1 numeric, 0 categorical features, 0 bags of codes'
+        """
+        bags = f"{len(self.codes)} {'bag' if len(self.codes) == 1 else 'bags'} of codes"
+        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}"
 
 
 HOURS_A_DAY = 24.0

@@ -1,5 +1,6 @@
 """Rules across the sections of a table task: one function each."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from sqlglot.errors import SqlglotError
@@ -19,11 +20,8 @@ from medspark.task.checks.columns import (
 from medspark.task.checks.shared import changed
 from medspark.task.columns import CategoryColumn, UnreadColumn
 from medspark.task.expressions import columns_of, problems_of
+from medspark.task.features import LEVEL_TYPES
 from medspark.task.table_task import TableTask
-
-NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "boolean"})
-
-LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
 
 KEY_TYPES = frozenset({"long", "integer", "string"})
 
@@ -67,27 +65,17 @@ def expressions_are_sound(task: TableTask) -> Iterator[str]:
 
 
 def features_read_columns(task: TableTask) -> Iterator[str]:
-    features = task.features
-    kinds = [("numeric", f.column, NUMERIC_TYPES) for f in features.numeric]
-    kinds += [("categorical", f.column, LEVEL_TYPES) for f in features.categorical]
-    kinds += [
-        (f"codes.{name}", column, frozenset({"code", "category", "string"}))
-        for name, codes in features.codes.items()
-        for column in codes.columns
-    ]
-    if not kinds:
+    asked = task.features.asks()
+    if not asked:
         yield "features: expected at least one feature, received none"
-    for kind, name, allowed in kinds:
+    for section, name, allowed in asked:
         if name not in known_columns(task):
-            yield unknown_column(f"features.{kind}", name, task)
+            yield unknown_column(f"features.{section}", name, task)
         elif not may_be(task, name, allowed):
             received = f"{name!r} of {column_type(task, name)}"
-            yield f"features.{kind}: expected a column of {one_of(allowed)}, received {received}"
-    seen: set[tuple[str, str]] = set()
-    for kind, name, _ in kinds:
-        if (kind, name) in seen:
-            yield f"features.{kind}: {name!r} is named twice"
-        seen.add((kind, name))
+            yield f"features.{section}: expected a column of {one_of(allowed)}, received {received}"
+    named = Counter((section, name) for section, name, _ in asked)
+    yield from (f"features.{section}: {name!r} is named twice" for (section, name), times in named.items() if times > 1)
 
 
 def features_do_not_leak(task: TableTask) -> Iterator[str]:
