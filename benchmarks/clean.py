@@ -18,8 +18,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
-from medspark.clean.reading import read_column
 from medspark.clean.table import clean
+from medspark.clean.typed_values import read_column
 from medspark.schemas import quoted
 from medspark.spark.session import start_session
 from medspark.synth.write import write_hospital

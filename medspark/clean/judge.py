@@ -6,7 +6,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from medspark.clean.reading import Violation, read_all, read_column
+from medspark.clean.typed_values import Violation, read_all, read_column
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.read import RawRows
 from medspark.sources.record_rules import DUPLICATE

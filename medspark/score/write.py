@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame
 
 from medspark.score.by_spark import write_by_spark
 from medspark.score.by_workers import write_by_workers
-from medspark.score.choose import Asked, choose
+from medspark.score.choose_way import Asked, choose
 from medspark.score.publish import Scoring, publish_scores
 from medspark.store.files import full_path, make_folder
 

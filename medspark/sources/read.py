@@ -10,8 +10,8 @@ from medspark.sources.headers import check_header, check_json_keys
 from medspark.sources.parse import parse_csv, parse_json
 from medspark.sources.repairs import put_repairs
 from medspark.sources.survey import Survey, survey_lines, survey_typed
-from medspark.sources.text import number_lines, read_lines, read_whole_files
-from medspark.sources.typed import read_typed, write_value
+from medspark.sources.text_files import number_lines, read_lines, read_whole_files
+from medspark.sources.typed_files import read_typed, write_value
 from medspark.task.raw_table import RawTable
 
 TYPED: Final = ("parquet", "orc")

@@ -44,7 +44,7 @@ def make_archive(java: str) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
         environment = {**os.environ, "SPARK_SUBMIT_OPTS": f'"-XX:ArchiveClassesAtExit={made}"'}
-        command = [sys.executable, "-m", "medspark.spark.exercise", folder]
+        command = [sys.executable, "-m", "medspark.spark.class_archive_exercise", folder]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if not made.exists():
             raise MedsparkError(

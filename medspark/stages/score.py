@@ -7,7 +7,7 @@ from medspark.errors import InputError, TaskError
 from medspark.runs.run import Run
 from medspark.schemas import SCORES, TENSORS
 from medspark.score.by_workers import read_and_write_by_workers
-from medspark.score.choose import Asked, Chosen, choose
+from medspark.score.choose_way import Asked, Chosen, choose
 from medspark.score.publish import Scoring, is_current, publish_scores, rejected_rows
 from medspark.score.serve import score_id, serve, ship, statistics_digest
 from medspark.score.worker.files import names_in

@@ -11,7 +11,7 @@ from medspark.bundles.bundle import load_bundle
 from medspark.cli.serve import is_left_to_workers
 from medspark.errors import InputError, TaskError
 from medspark.runs.run import save_receipt
-from medspark.score.choose import choose
+from medspark.score.choose_way import choose
 from medspark.score.worker.files import open_place, out_of_reach
 from medspark.stages.score import score_tensors_stage
 from medspark.store.tables import read_table

@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.kinds.steps import Kind, Step, require_dtype, unchanged
+from medspark.clean.steps import Kind, Step, require_dtype, unchanged
 from medspark.task.columns import CodeColumn
 
 _ICD9: Final = r"^(?:[0-9]{3}|V[0-9]{2}|E[0-9]{3})(?:\.[0-9]{1,2})?$"

@@ -7,7 +7,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.kinds.steps import WHOLE_DTYPES, Kind, Step, require_dtype, step_name
+from medspark.clean.steps import WHOLE_DTYPES, Kind, Step, require_dtype, step_name
 from medspark.schemas import quoted
 from medspark.task.base import Range
 from medspark.task.columns import IntervalColumn, NumberColumn, Units

@@ -3,7 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.kinds.steps import Kind, Step, require_dtype, unchanged
+from medspark.clean.steps import Kind, Step, require_dtype, unchanged
 from medspark.task.columns import DateColumn
 
 

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from medspark.clean.judge import BETWEEN, SET_MISSING, judge
-from medspark.clean.reading import read_column
+from medspark.clean.typed_values import read_column
 from medspark.errors import InputError
 from medspark.task.table_task import TableTask
 

@@ -7,7 +7,7 @@ from itertools import chain
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.kinds.steps import WHOLE_DTYPES, Kind, Step, require_dtype, unchanged
+from medspark.clean.steps import WHOLE_DTYPES, Kind, Step, require_dtype, unchanged
 from medspark.task.columns import BooleanColumn, CategoryColumn, TextColumn
 from medspark.task.raw_table import Lookup
 

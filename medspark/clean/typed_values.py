@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from medspark.clean.kinds.categories import read_boolean, read_category, read_text
 from medspark.clean.kinds.codes import read_code
-from medspark.clean.kinds.levels import read_boolean, read_category, read_text
 from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
-from medspark.clean.kinds.steps import WHOLE_DTYPES, Kind, step_name, unchanged
 from medspark.clean.kinds.times import read_time
+from medspark.clean.steps import WHOLE_DTYPES, Kind, step_name, unchanged
 from medspark.schemas import quoted
 from medspark.task.columns import (
     Action,
