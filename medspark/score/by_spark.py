@@ -29,7 +29,7 @@ from medspark.schemas import (
     with_keys,
 )
 from medspark.score.publish import Scoring, Written
-from medspark.score.serve import located
+from medspark.score.ship import located
 from medspark.score.worker.engine import loads
 from medspark.score.worker.predict import KEYS, Served, columns_read, predict_batches
 from medspark.store.tables import append_version, finished_rows, write_version

@@ -14,7 +14,7 @@ from medspark.errors import AccountingError
 from medspark.schemas import CASE_ID, REASON, REJECTED, SCORES, quoted
 from medspark.score.by_spark import count_by
 from medspark.score.publish import Scoring, Written
-from medspark.score.serve import located
+from medspark.score.ship import located
 from medspark.score.worker.files import names_in
 from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, write_empty, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, statistics_of

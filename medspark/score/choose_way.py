@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from pyspark import SparkContext
 
 from medspark.errors import TaskError
-from medspark.score.serve import is_local
+from medspark.score.ship import is_local
 from medspark.score.worker.files import out_of_reach
 
 Asked = Literal["auto", "workers", "spark"]

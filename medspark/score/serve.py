@@ -1,12 +1,6 @@
-"""A bundle's network on its way to the workers, and the ids of what they make with it."""
+"""What scoring workers need of a bundle, and the ids of what they make with it."""
 
-import atexit
 import hashlib
-import shutil
-import tempfile
-from pathlib import Path
-
-from pyspark import SparkContext, SparkFiles
 
 from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
 from medspark.errors import TaskError
@@ -47,29 +41,3 @@ def serve(bundle: Bundle, engine: str = "auto") -> Served:
         calibration=Calibration.from_dict(bundle.read_json(CALIBRATION)),
         bands=bundle.task.risk_bands,
     )
-
-
-def is_local(context: SparkContext) -> bool:
-    """Whether the tasks run on the driver's machine, in its own process."""
-    master = str(context.master)
-    return master == "local" or master.startswith("local[")
-
-
-def ship(context: SparkContext, served: Served) -> Served:
-    """Give each executor the network's file, once; workers map it, so those of one machine share its pages."""
-    if is_local(context):
-        return served
-    folder = Path(tempfile.mkdtemp(prefix="medspark-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    source = Path(served.network)
-    # Named by content: the files of a session share one folder
-    named = shutil.copy(source, folder / f"{served.digest}{source.suffix}")
-    context.addFile(str(named))
-    return served._replace(network=Path(named).name)
-
-
-def located(served: Served) -> Served:
-    """The same with the path that the network's file has on this executor."""
-    if Path(served.network).is_absolute():
-        return served
-    return served._replace(network=SparkFiles.get(served.network))

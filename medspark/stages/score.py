@@ -9,7 +9,8 @@ from medspark.schemas import SCORES, TENSORS
 from medspark.score.by_workers import read_and_write_by_workers
 from medspark.score.choose_way import Asked, Chosen, choose
 from medspark.score.publish import Scoring, is_current, publish_scores, rejected_rows
-from medspark.score.serve import score_id, serve, ship, statistics_digest
+from medspark.score.serve import score_id, serve, statistics_digest
+from medspark.score.ship import ship
 from medspark.score.worker.files import names_in
 from medspark.score.write import write_scores
 from medspark.stages.eligible import begin, eligible
