@@ -49,13 +49,9 @@ def numbers_of(inputs: str) -> int:
 
 def made_statistics(inputs: str) -> Any:
     """What a training run would have fitted."""
-    from medspark.encode.statistics import (
-        KNOTS,
-        CategoricalStatistics,
-        CodesStatistics,
-        NumericStatistics,
-        Statistics,
-    )
+    from medspark.encode.kinds.base import KNOTS
+    from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
+    from medspark.encode.statistics import Statistics
 
     numeric = tuple(
         NumericStatistics(

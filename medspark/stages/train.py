@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medspark.bundles.bundle import save_bundle
+from medspark.encode.remarks import remarks_of
 from medspark.runs.console import epoch_progress
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
@@ -47,8 +48,15 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
         publish(run.context, run.store, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
-    run.receipt.counts["train"] = {"epochs": len(trained.fitted.history), "splits": asdict(facts)["splits"]}
+    remarks = remarks_of(trained.statistics)
+    run.receipt.counts["train"] = {
+        "epochs": len(trained.fitted.history),
+        "splits": asdict(facts)["splits"],
+        "features_to_look_at": remarks,
+    }
     run.receipt.outputs["bundle"] = str(bundle)
+    for name, remark in remarks.items():
+        run.say(f"  look at     {name}: {remark}")
     _tell(run, trained.metrics)
     return bundle
 

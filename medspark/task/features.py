@@ -6,6 +6,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from medspark.task.base import Closed, Name
 
+Scaling = Literal["smooth", "standard", "robust", "quantile", "none"]
+"""smooth: from the median in spreads, drawn smoothly within 3 of them; standard: from the mean in standard deviations;
+robust: from the median in spreads; quantile: the place among the training cases' quantiles."""
+
 NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "boolean"})
 LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
 CODE_TYPES = frozenset({"code", "category", "string"})
@@ -23,7 +27,7 @@ class Asked(NamedTuple):
 
 class NumericFeature(Closed):
     column: str
-    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
+    scaling: Scaling = "smooth"
     impute: Literal["mean", "median", "zero"] | float = "median"
     missing_indicator: bool = False
 
@@ -127,7 +131,7 @@ class ValuesGroup(Window):
     of: tuple[str, ...] = Field(min_length=1)
     take: tuple[Take, ...] = Field(min_length=1)
     at_least: int = Field(default=20, ge=1)
-    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
+    scaling: Scaling = "smooth"
 
 
 class SequenceGroup(Window):

@@ -12,13 +12,24 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.encode.fit.numbers import Counts, center_and_scale, labelled, moments, rounded, vocabulary
-from medspark.encode.statistics import (
-    KNOTS,
+from medspark.encode.fit.numbers import (
+    Counts,
+    center_and_scale,
+    labelled,
+    median_of,
+    moments,
+    rounded,
+    spread,
+    vocabulary,
+)
+from medspark.encode.kinds.base import KNOTS
+from medspark.encode.kinds.events import (
+    PRESENCE,
     BagStatistics,
     GridStatistics,
     SequenceStatistics,
     ValuesStatistics,
+    numbers_of,
 )
 from medspark.encode.worker.events import known_codes
 from medspark.schemas import quoted
@@ -70,11 +81,11 @@ def fit_events(
     bags, values, sequences, grids = (
         [group for group in groups if group.kind == kind] for kind in ("codes", "values", "sequence", "grid")
     )
-    of_values = _aggregate(train, values, known, with_knots=True)
-    others = _aggregate(train, [*sequences, *grids], known, with_knots=False)
+    of_values = _aggregate(train, values, known)
+    others = _aggregate(train, [*sequences, *grids], known)
     widths = _most_known(train, {group.name: shared[group.name]["codes"] for group in bags})
     return {
-        "values": tuple(_values(group, shared[group.name], of_values) for group in values),
+        "values": tuple(_values(group, shared[group.name], of_values, numbers["cases"]) for group in values),
         "bags": tuple(_bag(group, shared[group.name], widths) for group in bags),
         "sequences": tuple(_sequence(group, shared[group.name], others) for group in sequences),
         "grids": tuple(_grid(group, shared[group.name], others) for group in grids),
@@ -90,8 +101,8 @@ def _shared(group: GroupColumn, counts: Counts, with_code: int, cases: int) -> d
 # ---------------------------------------------------------------- one aggregation over long rows
 
 
-def _aggregate(train: DataFrame, groups: list[GroupColumn], known: list[tuple[str, str]], with_knots: bool) -> Found:
-    """By column and code: `count0`, `mean0`, `sd0` and, on wish, `knots0` of its first number, and so on."""
+def _aggregate(train: DataFrame, groups: list[GroupColumn], known: list[tuple[str, str]]) -> Found:
+    """By column and code the moments of its first number, `count0` and so on, then of its second."""
     names = {group.name for group in groups}
     wanted = [pair for pair in known if pair[0] in names]
     if not wanted:
@@ -103,7 +114,7 @@ def _aggregate(train: DataFrame, groups: list[GroupColumn], known: list[tuple[st
         .select("entry.column", "entry.code", "entry.numbers")
         .join(F.broadcast(vocabularies), on=["column", "code"], how="left_semi")
         .groupBy("column", "code")
-        .agg(*(part for at in range(width) for part in moments(F.get("numbers", at), at, with_knots)))
+        .agg(*(part for at in range(width) for part in moments(F.get("numbers", at), at)))
     )
     rows = (row.asDict() for row in found.collect())
     return {(row["column"], row["code"]): row for row in rows}
@@ -150,13 +161,14 @@ def _most_known(train: DataFrame, vocabularies: dict[str, tuple[str, ...]]) -> d
 # ---------------------------------------------------------------- aggregates to statistics
 
 
-def _values(group: GroupColumn, shared: dict[str, Any], found: Found) -> ValuesStatistics:
+def _values(group: GroupColumn, shared: dict[str, Any], found: Found, cases: int) -> ValuesStatistics:
     assert isinstance(group.group, ValuesGroup)
     settings = group.group
     fitted = [
         [_number(settings, take, group.hours, at, found[group.name, code]) for at, take in enumerate(settings.take)]
         for code in shared["codes"]
     ]
+    in_all = {code for code, count in zip(shared["codes"], shared["counts"], strict=True) if count == cases}
     return ValuesStatistics(
         **shared,
         takes=settings.take,
@@ -165,11 +177,28 @@ def _values(group: GroupColumn, shared: dict[str, Any], found: Found) -> ValuesS
         scale=tuple(tuple(number.scale for number in row) for row in fitted),
         knots=tuple(tuple(number.knots for number in row) for row in fitted if settings.scaling == "quantile"),
         impute=tuple(tuple(number.impute for number in row) for row in fitted),
+        constant=tuple(
+            (code, take)
+            for code in shared["codes"]
+            for at, take in enumerate(numbers_of(settings.take))
+            if _is_constant(take, at, found[group.name, code], code in in_all)
+        ),
     )
 
 
+def _is_constant(take: str, at: int, found: dict[str, Any], in_all: bool) -> bool:
+    """Whether a number of a code is the same in all training cases, as far as they have it.
+
+    A count is 0 where there is no code, and presence too: these are numbers as well.
+    """
+    if take in (PRESENCE, "present"):
+        return in_all
+    alike = not found[f"count{at}"] or found[f"least{at}"] == found[f"most{at}"]
+    return alike and (in_all or take != "count")
+
+
 class _Number(NamedTuple):
-    """How one number of one code is scaled and imputed; as it stands, it leaves 0 and 1 as they are."""
+    """How one number of one code is scaled and imputed; as it stands, 0 stays 0."""
 
     center: float = 0.0
     scale: float = 1.0
@@ -184,7 +213,7 @@ def _number(settings: ValuesGroup, take: str, hours: float | None, at: int, foun
     mean, sd = rounded(found[f"mean{at}"]), rounded(found[f"sd{at}"])
     center, scale = center_and_scale(settings.scaling, mean, sd, knots)
     longest = knots[-1] if hours is None else hours
-    impute = longest if take in _TIMES else 0.0 if take in _ZERO else knots[KNOTS.index(0.5)]
+    impute = longest if take in _TIMES else 0.0 if take in _ZERO else median_of(knots)
     return _Number(center, scale, knots, impute)
 
 
@@ -203,10 +232,12 @@ def _grid(group: GroupColumn, shared: dict[str, Any], found: Found) -> GridStati
     return GridStatistics(**shared, **_deviations(group.name, shared["codes"], found), steps=group.group.steps)
 
 
-def _deviations(name: str, codes: tuple[str, ...], found: Found) -> dict[str, tuple[float, ...]]:
-    """The mean and standard deviation of each code's numbers; 0 and 1 where it has none, 1 where all are alike."""
-    rows = [found.get((name, code)) or {"mean0": None, "sd0": None} for code in codes]
+def _deviations(name: str, codes: tuple[str, ...], found: Found) -> dict[str, Any]:
+    """The median and the spread of each code's numbers; 0 and 0 where it has none, spread 0 where all are alike."""
+    rows = [found.get((name, code)) or {"knots0": None} for code in codes]
+    knots = [row["knots0"] or (0.0,) * len(KNOTS) for row in rows]
     return {
-        "mean": tuple(rounded(row["mean0"] or 0.0) for row in rows),
-        "scale": tuple(rounded(row["sd0"] or 0.0) or 1.0 for row in rows),
+        "mean": tuple(rounded(median_of(found)) for found in knots),
+        "scale": tuple(spread(found) for found in knots),
+        "scaling": "smooth",
     }

@@ -1,27 +1,29 @@
 """What is fitted is the same whatever the partitions: the numbers and their scalings, the counts and vocabularies."""
 
 import math
+from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.encode.statistics import KNOTS
+from medspark.encode.kinds.base import FAR, KNOTS
 
 Counts = dict[str | None, int]
 """How many cases have each level or code; None is a missing level."""
 _DIGITS = 7
 
 
-def moments(value: Column, at: int, with_knots: bool = True) -> list[Column]:
-    """Of a number, the aggregates `count{at}`, `mean{at}`, `sd{at}` and, on wish, `knots{at}`."""
+def moments(value: Column, at: int) -> list[Column]:
+    """Of a number, the aggregates `count{at}`, `mean{at}`, `sd{at}`, `least{at}`, `most{at}` and `knots{at}`."""
     number = as_number(value)
-    parts = [
+    return [
         F.count(number).alias(f"count{at}"),
         F.avg(number).alias(f"mean{at}"),
         F.stddev_pop(number).alias(f"sd{at}"),
+        F.min(number).alias(f"least{at}"),
+        F.max(number).alias(f"most{at}"),
+        F.percentile(four_digits(number), F.array(*map(F.lit, KNOTS))).alias(f"knots{at}"),
     ]
-    knots = F.percentile(four_digits(number), F.array(*map(F.lit, KNOTS))).alias(f"knots{at}")
-    return [*parts, knots] if with_knots else parts
 
 
 def labelled(levels: Column, feature: str) -> Column:
@@ -55,13 +57,36 @@ def center_and_scale(scaling: str, mean: float, sd: float, knots: tuple[float, .
     if scaling == "standard":
         return mean, sd or 1.0
     if scaling == "robust":
-        return knots[KNOTS.index(0.5)], _spread(knots) or 1.0
+        return median_of(knots), _between(knots, 0.2, 0.8, 1.683) or 1.0
+    if scaling == "smooth":
+        return median_of(knots), spread(knots) or 1.0
     return 0.0, 1.0
 
 
-def _spread(knots: tuple[float, ...]) -> float:
-    """From the second to the eighth decile, in standard deviations of a normal distribution as wide: 1.683."""
-    return rounded((knots[KNOTS.index(0.8)] - knots[KNOTS.index(0.2)]) / 1.683)
+def median_of(knots: tuple[float, ...]) -> float:
+    return knots[KNOTS.index(0.5)]
+
+
+def spread(knots: tuple[float, ...]) -> float:
+    """Half the width of the middle, in standard deviations of a normal distribution as wide; 0 where all are alike.
+
+    Of numbers that are mostly the same a wider part is taken, and at last all.
+
+    >>> spread(KNOTS), spread((0.0,) * 9 + (1.0, 2.0, 4.0, 1e30))
+    (0.3565062, 0.6079027)
+    """
+    parts = ((0.2, 0.8, 1.683), (0.1, 0.9, 2.563), (0.0, 0.95, 1.645), (0.0, 0.99, 2.326), (0.0, 1.0, 2.0))
+    return next(filter(None, (_between(knots, *part) for part in parts)), 0.0)
+
+
+def _between(knots: tuple[float, ...], low: float, high: float, deviations: float) -> float:
+    return rounded((knots[KNOTS.index(high)] - knots[KNOTS.index(low)]) / deviations)
+
+
+def reaches_far(found: dict[str, Any], at: int) -> bool:
+    """Whether any value lies more than FAR spreads from the median."""
+    middle, wide = median_of(found[f"knots{at}"]), FAR * spread(found[f"knots{at}"])
+    return bool(found[f"most{at}"] - middle > wide or middle - found[f"least{at}"] > wide)
 
 
 def vocabulary(counts: Counts, at_least: int) -> tuple[tuple[str, ...], tuple[int, ...], int]:

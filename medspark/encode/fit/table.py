@@ -6,8 +6,17 @@ from typing import Any
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.encode.fit.numbers import Counts, center_and_scale, labelled, moments, rounded, vocabulary
-from medspark.encode.statistics import KNOTS, CategoricalStatistics, CodesStatistics, NumericStatistics
+from medspark.encode.fit.numbers import (
+    Counts,
+    center_and_scale,
+    labelled,
+    median_of,
+    moments,
+    reaches_far,
+    rounded,
+    vocabulary,
+)
+from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
 from medspark.schemas import quoted
 from medspark.task.features import CategoricalFeature, CodesFeature, Features, NumericFeature
 
@@ -55,7 +64,7 @@ def fit_table(features: Features, numbers: dict[str, Any], counts: Mapping[str, 
             _categorical(feature, counts[f"level {feature.column}"], cases) for feature in features.categorical
         ),
         "codes": tuple(
-            _codes(name, bag, counts[f"codes {name}"], numbers[f"with {name}"] / cases)
+            _codes(name, bag, counts[f"codes {name}"], numbers[f"with {name}"], cases)
             for name, bag in features.codes.items()
         ),
     }
@@ -64,17 +73,18 @@ def fit_table(features: Features, numbers: dict[str, Any], counts: Mapping[str, 
 def _numeric(feature: NumericFeature, at: int, numbers: dict[str, Any]) -> NumericStatistics:
     mean, sd = rounded(numbers[f"mean{at}"]), rounded(numbers[f"sd{at}"])
     knots = tuple(rounded(knot) for knot in numbers[f"knots{at}"])
-    median = knots[KNOTS.index(0.5)]
     center, scale = center_and_scale(feature.scaling, mean, sd, knots)
-    impute = {"mean": mean, "median": median, "zero": 0.0}
+    impute = {"mean": mean, "median": median_of(knots), "zero": 0.0}
     return NumericStatistics(
         column=feature.column,
+        varies=numbers[f"least{at}"] < numbers[f"most{at}"],
+        far=reaches_far(numbers, at),
         scaling=feature.scaling,
         center=center,
         scale=scale,
         knots=knots,
         impute=impute[feature.impute] if isinstance(feature.impute, str) else feature.impute,
-        missing_indicator=feature.missing_indicator,
+        missing_indicator=feature.missing_indicator and 0 < numbers[f"count{at}"] < numbers["cases"],
         mean=mean,
         sd=sd,
         missing_share=rounded(1 - numbers[f"count{at}"] / numbers["cases"]),
@@ -89,10 +99,11 @@ def _categorical(feature: CategoricalFeature, counts: Counts, cases: int) -> Cat
         counts=kept,
         rare=rare,
         missing_share=rounded(counts.get(None, 0) / cases),
+        varies=len(levels) + (rare > 0) + (counts.get(None, 0) > 0) > 1,
     )
 
 
-def _codes(name: str, bag: CodesFeature, counts: Counts, with_code: float) -> CodesStatistics:
+def _codes(name: str, bag: CodesFeature, counts: Counts, with_code: int, cases: int) -> CodesStatistics:
     codes, kept, rare = vocabulary(counts, bag.at_least)
     return CodesStatistics(
         name=name,
@@ -100,5 +111,6 @@ def _codes(name: str, bag: CodesFeature, counts: Counts, with_code: float) -> Co
         codes=codes,
         counts=kept,
         rare=rare,
-        missing_share=rounded(1 - with_code),
+        missing_share=rounded(1 - with_code / cases),
+        varies=rare > 0 or any(count < cases for count in kept),
     )

@@ -11,17 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from medspark.encode.statistics import (
-    BagStatistics,
-    CategoricalStatistics,
-    CodesStatistics,
-    FeatureStatistics,
-    GridStatistics,
-    NumericStatistics,
-    SequenceStatistics,
-    Statistics,
-    ValuesStatistics,
-)
+from medspark.encode.kinds.base import FeatureStatistics
+from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
+from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
+from medspark.encode.statistics import Statistics
 from medspark.encode.worker.events import encode_bags, encode_grids, encode_sequences, encode_values
 from medspark.encode.worker.flat import Shares
 from medspark.encode.worker.table import encode_categories, encode_codes, encode_numeric

@@ -12,14 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medspark.encode.inputs import NUMERIC
-from medspark.encode.statistics import (
-    FIRST_ID,
-    UNKNOWN_ID,
-    BagStatistics,
-    GridStatistics,
-    SequenceStatistics,
-    ValuesStatistics,
-)
+from medspark.encode.kinds.base import FIRST_ID, UNKNOWN_ID
+from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
 from medspark.encode.worker.flat import (
     Entries,
     Floats,
@@ -27,6 +21,7 @@ from medspark.encode.worker.flat import (
     Shares,
     as_float,
     distinct_ids,
+    drawn_in,
     entries,
     ids_of,
     quantile_place,
@@ -73,6 +68,8 @@ def _values(column: pa.Array, group: ValuesStatistics) -> Array32:
     out[known.row, code, :takes] = _scaled(number, group, code)
     if group.marks_presence:
         out[known.row, code, takes] = 1.0
+    for name, take in group.constant:
+        out[:, group.codes.index(name), group.numbers.index(take)] = 0.0
     return out.reshape(len(column), group.width)
 
 
@@ -97,7 +94,8 @@ def _scaled(number: Floats, group: ValuesStatistics, code: Ints) -> Floats:
         places = [quantile_place(number[:, take], knots[code, take]) for take in range(shape[1])]
         return np.stack(places, axis=1)  # one take at a time: the knots of all at once are thirteen times as much
     center, scale = (np.asarray(numbers, np.float64).reshape(shape) for numbers in (group.center, group.scale))
-    return (number - center[code]) / scale[code]
+    deviation = (number - center[code]) / scale[code]
+    return drawn_in(deviation) if group.scaling == "smooth" else deviation
 
 
 def encode_sequences(batch: pa.RecordBatch, sequences: Sequence[SequenceStatistics]) -> Shares:
@@ -119,8 +117,10 @@ def _sequence(column: pa.Array, sequence: SequenceStatistics) -> list[npt.NDArra
     hours = np.where(np.isfinite(hours), np.maximum(hours, 0.0), 0.0)
     number = as_float(pc.struct_field(found.items, "number"))
     mean, scale = (np.array([0.0] * FIRST_ID + list(numbers)) for numbers in (sequence.mean, sequence.scale))
-    usable = np.isfinite(number) & (token >= FIRST_ID)
+    usable = np.isfinite(number) & (scale[token] > 0)
     deviation = np.divide(number - mean[token], scale[token], out=np.zeros(len(number)), where=usable)
+    if sequence.scaling == "smooth":
+        deviation = drawn_in(deviation)
     place = sequence.last - found.lengths[found.row] + found.place
     fits = place >= 0
     tokens = token.astype(np.int32)
@@ -159,6 +159,7 @@ def _grid(column: pa.Array, grid: GridStatistics) -> Array32:
     row, code, step = known.row[steps.row][observed], code[steps.row][observed], steps.place[observed]
     mean, scale = np.array(grid.mean), np.array(grid.scale)
     out = np.zeros((len(column), grid.steps, 2, codes), np.float32)
-    out[row, step, 0, code] = (number[observed] - mean[code]) / scale[code]
+    deviation = np.divide(number[observed] - mean[code], scale[code], out=np.zeros(len(row)), where=scale[code] > 0)
+    out[row, step, 0, code] = drawn_in(deviation) if grid.scaling == "smooth" else deviation
     out[row, step, 1, code] = 1.0
     return out.reshape(len(column), grid.width)

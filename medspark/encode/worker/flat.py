@@ -11,7 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medspark.encode.statistics import FIRST_ID, KNOTS, MISSING_ID, UNKNOWN_ID
+from medspark.encode.kinds.base import FIRST_ID, KNOTS, MISSING_ID, UNKNOWN_ID
+
+CLIP = 3.0
+"""Spreads from the median that a smoothly scaled value never passes."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -86,6 +89,17 @@ def distinct_ids(row: Ints, ids: npt.NDArray[np.int32], rows: int, width: int) -
     out = np.full((rows, width), MISSING_ID, np.int32)
     out[row[place < width], place[place < width]] = falling[place < width]
     return out
+
+
+def drawn_in(deviation: Floats) -> Floats:
+    """Deviations drawn smoothly within CLIP: nothing changes near 0, and no value is worth more than CLIP spreads.
+
+    As RealMLP does (Holzmüller et al. 2024): z / sqrt(1 + (z / 3)^2).
+
+    >>> drawn_in(np.array([0.0, 0.5, -3.0, 1e300])).round(3).tolist()
+    [0.0, 0.493, -2.121, 3.0]
+    """
+    return deviation / np.hypot(1.0, deviation / CLIP)
 
 
 def quantile_place(value: Floats, knots: npt.ArrayLike) -> Floats:

@@ -7,19 +7,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from medspark.encode.inputs import CATEGORIES, NUMERIC
-from medspark.encode.statistics import CategoricalStatistics, CodesStatistics, NumericStatistics
-from medspark.encode.worker.flat import Floats, Shares, as_float, distinct_ids, ids_of, quantile_place
+from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
+from medspark.encode.worker.flat import Floats, Shares, as_float, distinct_ids, drawn_in, ids_of, quantile_place
 
 
 def encode_numeric(batch: pa.RecordBatch, features: Sequence[NumericStatistics]) -> Shares:
     """`numeric`: the features' numbers, then the indicators of those that have one, (n, features + indicators)."""
-    indicators = sum(feature.missing_indicator for feature in features)
-    out = np.empty((batch.num_rows, len(features) + indicators), dtype=np.float32)
-    indicator = len(features)
-    for at, feature in enumerate(features):
+    number, indicator = 0, sum(feature.varies for feature in features)
+    out = np.empty((batch.num_rows, indicator + sum(feature.missing_indicator for feature in features)), np.float32)
+    for feature in features:
+        if not (feature.varies or feature.missing_indicator):
+            continue
         value = as_float(batch.column(feature.column))
         missing = ~np.isfinite(value)
-        out[:, at] = _scaled(np.where(missing, feature.impute, value), feature)
+        if feature.varies:
+            out[:, number] = _scaled(np.where(missing, feature.impute, value), feature)
+            number += 1
         if feature.missing_indicator:
             out[:, indicator] = missing
             indicator += 1
@@ -29,14 +32,16 @@ def encode_numeric(batch: pa.RecordBatch, features: Sequence[NumericStatistics])
 def _scaled(value: Floats, feature: NumericStatistics) -> Floats:
     if feature.scaling == "quantile":
         return quantile_place(value, feature.knots)
-    return (value - feature.center) / feature.scale
+    deviation = (value - feature.center) / feature.scale
+    return drawn_in(deviation) if feature.scaling == "smooth" else deviation
 
 
 def encode_categories(batch: pa.RecordBatch, features: Sequence[CategoricalStatistics]) -> Shares:
     """`categories`: an id for each feature, offset so that one table serves all, (n, features)."""
-    out = np.empty((batch.num_rows, len(features)), dtype=np.int32)
+    varying = [feature for feature in features if feature.varies]
+    out = np.empty((batch.num_rows, len(varying)), dtype=np.int32)
     offset = 0
-    for at, feature in enumerate(features):
+    for at, feature in enumerate(varying):
         out[:, at] = ids_of(batch.column(feature.column), feature.levels) + offset
         offset += feature.size
     yield CATEGORIES, out
@@ -45,8 +50,8 @@ def encode_categories(batch: pa.RecordBatch, features: Sequence[CategoricalStati
 def encode_codes(batch: pa.RecordBatch, bags: Sequence[CodesStatistics]) -> Shares:
     """`codes_NAME` of each bag, (n, columns)."""
     for bag in bags:
-        (codes,) = bag.inputs()
-        yield codes.name, _bag(batch, bag)
+        for codes in bag.inputs():
+            yield codes.name, _bag(batch, bag)
 
 
 def _bag(batch: pa.RecordBatch, bag: CodesStatistics) -> npt.NDArray[np.int32]:

@@ -15,7 +15,7 @@ def feature_rows(statistics: Statistics) -> list[dict[str, Any]]:
             "name": feature.title,
             "kind": feature.kind,
             "missing_share": feature.missing_share,
-            "summary": feature.summary,
+            "summary": feature.summary if feature.remark is None else f"{feature.summary}; {feature.remark}",
         }
         for feature in sorted(statistics.features(), key=lambda feature: feature.kind not in FIRST)
     ]

@@ -5,7 +5,7 @@ from typing import Any, Final
 import keras
 
 from medspark.encode.inputs import Input, size_of
-from medspark.encode.statistics import NUMBERS_PREFIX, TIMES_PREFIX, TOKENS_PREFIX
+from medspark.encode.kinds.events import NUMBERS_PREFIX, TIMES_PREFIX, TOKENS_PREFIX
 from medspark.task.training import Network
 from medspark.train.networks.parts import Tensors, embedding_table, hidden_layers, presence
 

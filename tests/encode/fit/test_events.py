@@ -7,9 +7,7 @@ import pytest
 
 from medspark.encode.apply import encode_cases
 from medspark.encode.fit.fit import fit_statistics
-from medspark.encode.statistics import (
-    Statistics,
-)
+from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import encode
 from medspark.errors import InputError
 from medspark.task.features import EventFeatures
@@ -28,6 +26,7 @@ FEATURES = EventFeatures.model_validate(
                 "look_back_days": 10,
                 "look_back_hours": 12,
                 "at_least": 2,
+                "scaling": "standard",
             }
         },
         "sequences": {"past": {"of": ["LAB/"], "last": 3, "at_least": 2}},
@@ -99,11 +98,17 @@ def test_values_have_a_scale_for_each_code_and_number(fitted):
 
 @pytest.mark.parametrize(
     ("scaling", "center", "scale"),
-    [("standard", 10.0, 5.0), ("robust", 10.0, round(6.0 / 1.683, 6)), ("quantile", 0.0, 1.0), ("none", 0.0, 1.0)],
+    [
+        ("smooth", 10.0, round(6.0 / 1.683, 6)),
+        ("standard", 10.0, 5.0),
+        ("robust", 10.0, round(6.0 / 1.683, 6)),
+        ("quantile", 0.0, 1.0),
+        ("none", 0.0, 1.0),
+    ],
 )
 def test_of_the_whole_history_the_longest_time_stands_for_never(spark, scaling, center, scale):
     group = {"of": ["LAB/"], "take": ["time_since", "present"], "at_least": 1, "scaling": scaling}
-    rows = [(1, "train", True, {"na": (5.0, 1.0)}), (2, "train", True, {"na": (15.0, 1.0)})]
+    rows = [(1, "train", True, {"na": (5.0, 1.0)}), (2, "train", True, {"na": (15.0, 1.0)}), (3, "train", False, {})]
     schema = (
         "case_id bigint, split string, boolean_value boolean, labs_all map<string, struct<time_since: double, "
         "present: double>>"
@@ -120,15 +125,17 @@ def test_of_the_whole_history_the_longest_time_stands_for_never(spark, scaling, 
         ),
         Statistics(cases=1, numeric=(), categorical=(), codes=(), values=(found,)),
     )["numeric"]  # fmt: skip
-    assert encoded[:, 1].tolist() == [1.0, 0.0]
+    there = 1 / math.hypot(1, 1 / 3) if scaling == "smooth" else 1.0
+    assert encoded[:, 1].tolist() == [pytest.approx(there), 0.0]
     assert encoded[0, 0] == encoded[1, 0]
 
 
 def test_sequences_and_grids_scale_by_all_numbers_of_a_code(fitted):
     (past,), (vitals,) = fitted.sequences, fitted.grids
     assert (past.codes, past.counts, past.last) == (("na", "visit"), (2, 2), 3)
-    assert (past.mean, past.scale) == ((130.0, 0.0), (8.164966, 1.0))  # a visit has no number
-    assert (vitals.codes, vitals.steps, vitals.mean, vitals.scale) == (("hr",), 2, (90.0,), (8.164966,))
+    spread = round((136.0 - 124.0) / 1.683, 6)  # of 120, 130 and 140 the second and the eighth decile
+    assert (past.mean, past.scale) == ((130.0, 0.0), (spread, 0.0))  # a visit has no number
+    assert (vitals.codes, vitals.steps, vitals.mean, vitals.scale) == (("hr",), 2, (90.0,), (spread,))
 
 
 def test_the_fitted_statistics_encode_cases_in_spark(cases, fitted):
@@ -136,11 +143,15 @@ def test_the_fitted_statistics_encode_cases_in_spark(cases, fitted):
     tensors = {row["case_id"]: row for row in encode_cases(timed, fitted).collect()}
     assert set(fitted.widths()) <= set(tensors[1].asDict())
     assert tensors[5]["codes_dx_all"] == [2, 1]
-    # age and its indicator; na in ten days: last, time since, sd, count, presence; k in half a day
-    assert tensors[3]["numeric"] == [1.0, 0.0, *(0.0, 46.0, -2.0, -2.0, 0.0), *(0.0, 10.0, 0.0, -1.0, 0.0)]
+    # age and its indicator; na in ten days: last, time since, sd, count, presence; k in half a day. Their sd is always
+    # 2 or none, k has no last one and its count is 1 where it has one
+    age = tensors[3]["numeric"][0]
+    assert age == pytest.approx((10 / 7.130125) / math.hypot(1, 10 / 7.130125 / 3))
+    assert tensors[3]["numeric"] == [age, 0.0, *(0.0, 46.0, 0.0, -2.0, 0.0), *(0.0, 10.0, 0.0, -1.0, 0.0)]
     assert tensors[1]["tokens_past_all"] == [0, 2, 2]
     assert tensors[2]["tokens_past_all"] == [0, 2, 3]
-    assert tensors[2]["grid_vitals"] == [0.0, 1.0, pytest.approx(1.2247449), 1.0]
+    drawn = (10 / 7.130125) / math.hypot(1, 10 / 7.130125 / 3)
+    assert tensors[2]["grid_vitals"] == [0.0, 1.0, pytest.approx(drawn), 1.0]
 
 
 def test_partitions_and_order_change_nothing(spark):

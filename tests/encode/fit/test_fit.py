@@ -5,7 +5,7 @@ from support.tasks import stays_task
 
 from medspark.encode.apply import encode_cases, in_training_order
 from medspark.encode.fit.fit import fit_statistics
-from medspark.encode.statistics import KNOTS
+from medspark.encode.kinds.base import KNOTS
 from medspark.errors import InputError
 from medspark.task.features import Features
 

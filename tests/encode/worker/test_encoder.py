@@ -5,15 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medspark.encode.inputs import share_of_categories, share_of_numbers
-from medspark.encode.statistics import (
-    KNOTS,
-    CategoricalStatistics,
-    CodesStatistics,
-    NumericStatistics,
-    Statistics,
-    from_json,
-    to_json,
-)
+from medspark.encode.kinds.base import KNOTS
+from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
+from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.encode.worker.encoder import as_list, encode, encode_batches
 from medspark.encode.worker.flat import quantile_place
 from medspark.encode.worker.tensors import arrays, shaped

@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medspark.encode.statistics import (
-    KNOTS,
-    BagStatistics,
-    GridStatistics,
-    SequenceStatistics,
-    Statistics,
-    ValuesStatistics,
-    from_json,
-    to_json,
-)
+from medspark.encode.kinds.base import KNOTS
+from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
+from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.encode.worker.encoder import encode, encode_batches
 from medspark.encode.worker.flat import distinct_ids, entries
 from medspark.encode.worker.tensors import arrays

@@ -2,14 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from medspark.encode.statistics import (
-    BagStatistics,
-    CategoricalStatistics,
-    GridStatistics,
-    SequenceStatistics,
-    Statistics,
-    ValuesStatistics,
-)
+from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
+from medspark.encode.kinds.table import CategoricalStatistics
+from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import as_list
 from medspark.evaluate.report.features import feature_rows
 from medspark.task.training import Network

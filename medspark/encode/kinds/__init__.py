@@ -1,0 +1,1 @@
+"""The kinds of features: what the statistics of each answer for."""

@@ -1,0 +1,151 @@
+"""The statistics of the features of events: bags, values, sequences, grids. No Spark here."""
+
+from typing import ClassVar, Literal
+
+from medspark.encode.inputs import Input, bag_of_codes, share_of_numbers
+from medspark.encode.kinds.base import FIRST_ID, ColumnStatistics
+from medspark.task.features import Scaling
+
+TOKENS_PREFIX = "tokens_"
+TIMES_PREFIX = "times_"
+NUMBERS_PREFIX = "numbers_"
+"""Before a sequence's name: the names of its three inputs."""
+
+PRESENCE = "presence"
+"""Of a code's numbers the last: whether it is there."""
+
+
+class _GroupStatistics(ColumnStatistics):
+    """The codes of a column of events, the commonest first, with how many training cases have each."""
+
+    codes: tuple[str, ...]
+    counts: tuple[int, ...]
+    rare: int
+    """Cases with a code rarer than the task's `at_least`, once for each such code."""
+    missing_share: float
+    """Share of cases without a code."""
+
+    @property
+    def size(self) -> int:
+        return len(self.codes) + FIRST_ID
+
+    @property
+    def remark(self) -> str | None:
+        return None if self.codes else "left out: none of its codes is in enough training cases"
+
+    def _says(self, shape: str, rarer: str) -> str:
+        return f"{len(self.codes)} codes {shape}; {self.rare:,} rarer ones {rarer}"
+
+
+class BagStatistics(_GroupStatistics):
+    """A bag of codes from a column of lists."""
+
+    kind: ClassVar[str] = "bag"
+
+    width: int
+    """Codes a case that reach the network, the rarest first."""
+
+    @property
+    def summary(self) -> str:
+        return self._says(f"(at most {self.width} a case)", "unknown")
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (bag_of_codes(self.column, self.width, self.size),)
+
+
+def numbers_of(takes: tuple[str, ...]) -> tuple[str, ...]:
+    """A code's numbers, in their order: whether it is there is one, unless a count, or `present` itself, says as much.
+
+    >>> numbers_of(("last", "mean")), numbers_of(("count",))
+    (('last', 'mean', 'presence'), ('count',))
+    """
+    return takes if "present" in takes or takes == ("count",) else (*takes, PRESENCE)
+
+
+class ValuesStatistics(_GroupStatistics):
+    """Some numbers of each code, `takes`: value -> (value - center) / scale, or its place among the `knots`."""
+
+    kind: ClassVar[str] = "values"
+
+    takes: tuple[str, ...]
+    scaling: Scaling
+    center: tuple[tuple[float, ...], ...]
+    scale: tuple[tuple[float, ...], ...]
+    impute: tuple[tuple[float, ...], ...]
+    """These three are (codes, takes)."""
+    knots: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    """(codes, takes, KNOTS) of the quantile scaling; empty of the others, as thousands of codes make many."""
+    constant: tuple[tuple[str, str], ...] = ()
+    """Code and take of the numbers that are the same in all training cases: they are always encoded as 0."""
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """What a code's numbers are, in their order."""
+        return numbers_of(self.takes)
+
+    @property
+    def marks_presence(self) -> bool:
+        return PRESENCE in self.numbers
+
+    @property
+    def width(self) -> int:
+        return len(self.codes) * len(self.numbers)
+
+    @property
+    def summary(self) -> str:
+        return self._says(f"x {len(self.takes)} numbers; {self.scaling} scaling", "left out")
+
+    @property
+    def remark(self) -> str | None:
+        found = [f"{take} of {code}" for code, take in self.constant]
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        return f"left out, the same in all training cases: {', '.join(found[:3])}{more}" if found else super().remark
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (share_of_numbers(self.width),)
+
+
+class SequenceStatistics(_GroupStatistics):
+    """The last events: each number becomes (number - mean) / scale of its code, and 0 where the scale is 0."""
+
+    kind: ClassVar[str] = "sequence"
+
+    last: int
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    scaling: Literal["standard", "smooth"] = "standard"
+    """smooth: `mean` and `scale` are the median and the spread, and the number is drawn smoothly within 3."""
+
+    @property
+    def summary(self) -> str:
+        return self._says(f"of the last {self.last} events", "unknown")
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Its codes, its hours before and its numbers, event by event."""
+        return (
+            Input(TOKENS_PREFIX + self.column, self.last, "int32", self.size, part="sequence", plain="events"),
+            Input(TIMES_PREFIX + self.column, self.last, "float32"),
+            Input(NUMBERS_PREFIX + self.column, self.last, "float32"),
+        )
+
+
+class GridStatistics(_GroupStatistics):
+    """Numbers of each code in steps of time: each becomes (number - mean) / scale of its code, as a sequence's do."""
+
+    kind: ClassVar[str] = "grid"
+
+    steps: int
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    scaling: Literal["standard", "smooth"] = "standard"
+
+    @property
+    def width(self) -> int:
+        return self.steps * 2 * len(self.codes)
+
+    @property
+    def summary(self) -> str:
+        return self._says(f"x {self.steps} steps", "left out")
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (Input(f"grid_{self.column}", self.width, "float32", len(self.codes), part="grid", plain="grid"),)

@@ -1,0 +1,81 @@
+"""What is the same in all training cases is left out by name, and can never move a score."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from support.tasks import stays_task
+
+from medspark.encode.fit.fit import fit_statistics
+from medspark.encode.remarks import remarks_of
+from medspark.encode.worker.encoder import encode
+
+CASES = (
+    "case_id bigint, subject_id string, split string, boolean_value boolean, age double, sex string, "
+    "diag_1 string, diag_2 string"
+)
+
+
+def fitted(spark, features, ages, sexes=None, codes=None):
+    sexes, codes = sexes or ["F", "M"] * len(ages), codes or ["x", None] * len(ages)
+    rows = [(at, str(at), "train", at % 2 == 0, age, sexes[at], codes[at], None) for at, age in enumerate(ages)]
+    task = stays_task(features={"numeric": [], "categorical": [], "codes": {}} | features)
+    return fit_statistics(spark.createDataFrame(rows, CASES), task.features)
+
+
+def cases(ages, sexes=None, codes=None):
+    columns = {"age": pa.array(ages, pa.float64()), "sex": pa.array(sexes or [None] * len(ages), pa.string())}
+    columns |= {"diag_1": pa.array(codes or [None] * len(ages), pa.string()), "diag_2": pa.nulls(len(ages), "string")}
+    return pa.RecordBatch.from_pydict(columns)
+
+
+AGE = {"numeric": ["age"], "categorical": [{"column": "sex", "at_least": 1}]}
+INDICATED = {"numeric": [{"column": "age", "missing_indicator": True}]}
+
+
+def test_a_constant_number_is_left_out_by_name(spark):
+    found = fitted(spark, AGE, [7.0, 7.0, 7.0, 7.0])
+    assert found.widths() == {"categories": 1}
+    assert remarks_of(found) == {"age": "left out, the same in all training cases"}
+    assert list(encode(cases([107.0], ["F"]), found)) == ["categories"]
+
+
+def test_of_one_value_and_missing_only_the_indicator_is_kept(spark):
+    found = fitted(spark, INDICATED, [7.0, None, 7.0, None])
+    assert remarks_of(found) == {"age": "the same in all training cases: only whether it is missing is kept"}
+    assert encode(cases([107.0, 7.0, None]), found)["numeric"].tolist() == [[0.0], [0.0], [1.0]]
+
+
+def test_an_indicator_that_no_training_case_needs_is_left_out(spark):
+    found = fitted(spark, INDICATED, [1.0, 2.0, 3.0, 4.0])
+    assert found.widths() == {"numeric": 1}
+
+
+@pytest.mark.parametrize(
+    ("sexes", "varies"),
+    [(["F", "F", "F"], False), (["F", "F", None], True), (["F", "M", "F"], True), ([None, None, None], False)],
+)
+def test_a_category_of_one_level_is_left_out(spark, sexes, varies):
+    found = fitted(spark, AGE, [1.0, 2.0, 3.0], sexes)
+    assert ("categories" in found.widths()) == varies
+    assert ("sex" in remarks_of(found)) != varies
+    assert ("sex" in found.columns()) == varies, "what is left out is not asked of the cases either"
+
+
+def test_a_bag_of_the_same_codes_in_all_cases_is_left_out(spark):
+    bag = {"numeric": ["age"], "codes": {"dx": {"from": ["diag_1", "diag_2"], "at_least": 1}}}
+    assert "codes_dx" not in fitted(spark, bag, [1.0, 2.0], codes=["x", "x"]).widths()
+    assert "codes_dx" in fitted(spark, bag, [1.0, 2.0], codes=["x", None]).widths()
+
+
+def test_one_huge_number_is_drawn_in_and_leaves_the_others_apart(spark):
+    found = fitted(spark, {"numeric": ["age"]}, [*map(float, range(100)), 1e30])
+    assert remarks_of(found) == {"age": "some values lie more than 30 spreads from the median"}
+    (low,), (middle,), (high,), (huge,) = encode(cases([5.0, 50.0, 95.0, 1e300]), found)["numeric"].tolist()
+    assert low < -1 < middle < 1 < high < huge <= 3.0
+    assert np.isfinite(huge)
+
+
+def test_a_nearly_constant_number_is_named_and_kept(spark):
+    found = fitted(spark, {"numeric": ["age"]}, [0.0] * 199 + [1.0])
+    assert remarks_of(found) == {"age": "nearly constant: 99 in 100 values are the same"}
+    assert found.widths() == {"numeric": 1}
