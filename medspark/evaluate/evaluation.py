@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medspark.errors import InputError, did_you_mean
+from medspark.evaluate.comparison import paired_differences
 from medspark.evaluate.curves import curves
-from medspark.evaluate.metrics import at_thresholds, intervals, performance
+from medspark.evaluate.metrics import at_thresholds, interval_of, performance, resampled
 from medspark.privacy.small_cells import publishable_counts, publishable_thresholds
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
 from medspark.task.tasks import Task
@@ -23,6 +24,9 @@ MISSING: Final = "missing"
 FEW_CASES: Final = 50
 
 FEW_OUTCOMES: Final = 5
+
+Estimates = dict[str, dict[str, float | None]]
+"""By metric its value, low and high."""
 
 
 def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -36,8 +40,9 @@ def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[An
     Returns:
         `test`: counts, `metrics` as name → value, low, high (95 %, resampling patients), `curves` and
         `thresholds`;
-        `baselines`: by name, `metrics`; `subgroups`: one dict per column and level, `metrics` None with a
-        `reason` where the level is too small; `intervals`: how they were made.
+        `baselines`: by name, `metrics`, and `difference`, the network's less theirs on the same patients;
+        `subgroups`: one dict per column and level, `metrics` None with a `reason` where the level is too small;
+        `intervals`: how they were made.
 
     Raises:
         InputError: a column is absent, the label has nulls, or a baseline has another length.
@@ -50,6 +55,8 @@ def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[An
         for column in task.report.subgroups
         for row in _subgroup_rows(frame[column], column, label, risk, subject, task)
     ]
+    own = resampled(label, risk, subject, task.report.bootstrap, task.training.seed)
+    metrics = _with_intervals(performance(label, risk), own)
     return {
         "test": {
             "cases": len(frame),
@@ -57,13 +64,12 @@ def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[An
             "positives": int(label.sum()),
             "prevalence": float(label.mean()) if len(label) else None,
             "mean_probability": float(risk.mean()) if len(risk) else None,
-            "metrics": _estimates(label, risk, subject, task),
+            "metrics": metrics,
             "curves": curves(label, risk),
             "thresholds": publishable_thresholds(at_thresholds(label, risk, task.risk_bands)),
         },
         "baselines": {
-            name: {"metrics": _estimates(label, np.asarray(values), subject, task)}
-            for name, values in baselines.items()
+            name: _beside(label, np.asarray(values), subject, task, own, metrics) for name, values in baselines.items()
         },
         "subgroups": subgroups,
         "intervals": {
@@ -89,13 +95,31 @@ def _check(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]
             raise InputError(f"evaluation: expected {len(frame)} risks of {name!r}, received {len(values)}")
 
 
-def _estimates(
-    label: NDArray[Any], risk: NDArray[Any], subject: NDArray[Any], task: Task
-) -> dict[str, dict[str, float | None]]:
-    spans = intervals(label, risk, subject, task.report.bootstrap, task.training.seed)
+def _estimates(label: NDArray[Any], risk: NDArray[Any], subject: NDArray[Any], task: Task) -> Estimates:
+    found = resampled(label, risk, subject, task.report.bootstrap, task.training.seed)
+    return _with_intervals(performance(label, risk), found)
+
+
+def _with_intervals(values: dict[str, float | None], found: dict[str, NDArray[Any]]) -> Estimates:
+    spans = {name: interval_of(found[name]) or (None, None) for name in values}
+    return {name: {"value": value, "low": spans[name][0], "high": spans[name][1]} for name, value in values.items()}
+
+
+def _beside(
+    label: NDArray[Any],
+    risk: NDArray[Any],
+    subject: NDArray[Any],
+    task: Task,
+    own: dict[str, NDArray[Any]],
+    metrics: Estimates,
+) -> dict[str, Any]:
+    """A baseline's metrics, and how far the network is from it on the same patients."""
+    values = performance(label, risk)
+    found = resampled(label, risk, subject, task.report.bootstrap, task.training.seed)
+    network = {name: one["value"] for name, one in metrics.items()}
     return {
-        name: dict(zip(("value", "low", "high"), (value, *(spans[name] or (None, None))), strict=True))
-        for name, value in performance(label, risk).items()
+        "metrics": _with_intervals(values, found),
+        "difference": paired_differences(network, values, own, found),
     }
 
 

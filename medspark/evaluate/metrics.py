@@ -52,15 +52,25 @@ def intervals(
 ) -> dict[str, tuple[float, float] | None]:
     """95 % percentile intervals of the METRICS from a bootstrap of patients, all cases of a patient together.
 
-    A resample draws as many patients as there are, with replacement: an integer weight for each patient.
     None where more than one resample in ten has no value (one outcome only, or outcomes separated by the
     risk).
+    """
+    found = resampled(label, probability, subject, resamples, seed)
+    return {name: interval_of(found[name]) for name in METRICS}
+
+
+def resampled(
+    label: NDArray[Any], probability: NDArray[Any], subject: NDArray[Any], resamples: int, seed: int
+) -> dict[str, Floats]:
+    """The METRICS (resamples,) of a bootstrap of patients; the same seed draws the same patients for every model.
+
+    A resample draws as many patients as there are, with replacement: an integer weight for each patient.
     """
     y, p = checked(label, probability)
     if len(subject) != len(y):
         raise InputError(f"metrics: expected a subject for each of {len(y)} cases, received {len(subject)}")
     if not len(y):
-        return dict.fromkeys(METRICS)
+        return {name: np.full(resamples, np.nan) for name in METRICS}
     if len(p) > EXACT_CASES:
         p = sigmoid(np.round(logit(p), 3))
     order, starts = tie_groups(p)
@@ -72,7 +82,7 @@ def intervals(
         grouped_metrics(p, *group_outcomes(weights, y, starts), start=start)
         for weights in _resampled_weights(subjects, resamples, seed)
     ]
-    return {name: _interval(np.concatenate([part[name] for part in parts])) for name in METRICS}
+    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
 
 def _resampled_weights(subjects: NDArray[np.intp], resamples: int, seed: int) -> Iterator[Floats]:
@@ -86,7 +96,8 @@ def _resampled_weights(subjects: NDArray[np.intp], resamples: int, seed: int) ->
         yield np.stack([drawn[subjects] for drawn in draws]).astype(np.float64)
 
 
-def _interval(values: Floats) -> tuple[float, float] | None:
+def interval_of(values: Floats) -> tuple[float, float] | None:
+    """The middle 95 % of a metric's resamples (b,); None where more than one in ten has no value."""
     defined = values[np.isfinite(values)]
     if len(defined) < 0.9 * len(values):
         return None

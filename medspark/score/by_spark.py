@@ -31,7 +31,7 @@ from medspark.schemas import (
 from medspark.score.publish import Scoring, Written
 from medspark.score.ship import located
 from medspark.score.worker.engine import loads
-from medspark.score.worker.predict import KEYS, Served, columns_read, predict_batches
+from medspark.score.worker.predict import KEYS, NO_BAND, Served, columns_read, predict_batches
 from medspark.store.tables import append_version, finished_rows, write_version
 
 UNSCORED = "unscored"
@@ -90,7 +90,8 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
         places = {RUN_ID: F.lit(version), FILE: F.lit(None).cast("string"), LINE: F.lit(None).cast("bigint")}
         rejected = rejected.unionByName(unscored.withColumns(places).select(*REJECTED_COLUMNS))
     reasons = count_by(spark, write_version(rejected, store, REJECTED, version), REASON)
-    return Written(count_by(spark, written, RISK_BAND), reasons, before, loaded.value)
+    bands = {band or NO_BAND: rows for band, rows in count_by(spark, written, RISK_BAND).items()}
+    return Written(bands, reasons, before, loaded.value)
 
 
 def count_by(spark: SparkSession, path: str, column: str) -> dict[str, int]:

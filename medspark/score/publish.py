@@ -21,7 +21,7 @@ from medspark.schemas import (
     SCORES,
     SUBJECT_ID,
 )
-from medspark.score.worker.predict import Served
+from medspark.score.worker.predict import NO_BAND, Served
 from medspark.store.files import delete
 from medspark.store.tables import current_version, publish
 
@@ -105,7 +105,7 @@ def _tell(run: Run, written: Written, engine: str) -> None:
     if written.scored_before:
         run.say(f"    of them   {written.scored_before:>12,}  by a run that was stopped")
     for band, rows in sorted(sorted(written.bands.items()), key=lambda item: item[1]):
-        run.say(f"    {band:<10}{rows:>12,}")
+        run.say(f"    {'no band' if band == NO_BAND else band:<10}{rows:>12,}")
     for reason, rows in sorted(written.reasons.items()):
         if not reason.startswith("quarantined"):
             run.say(f"  rejected    {rows:>12,}  {reason}")

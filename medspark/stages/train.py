@@ -7,6 +7,7 @@ from typing import Any
 
 from medspark.bundles.bundle import save_bundle
 from medspark.encode.remarks import remarks_of
+from medspark.evaluate.comparison import compared
 from medspark.runs.console import epoch_progress
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
@@ -70,3 +71,5 @@ def _tell(run: Run, metrics: dict[str, Any]) -> None:
         interval = f"{auroc['value']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})"
         others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope"))
         run.say(f"  {name:<22}{interval:>22}" + "".join(f"{value:>8.3f}" for value in others))
+    for text in compared(metrics["baselines"]).values():
+        run.say(f"  {text}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.format import NONE, count, interval, number, percent, words
 from medspark.task.event_task import EventTask
@@ -73,22 +74,10 @@ def _calibration(metrics: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _against_baselines(metrics: Mapping[str, Any]) -> Iterator[str]:
-    own = metrics["test"]["metrics"]["auroc"]
-    others = {name: baseline["metrics"]["auroc"]["value"] for name, baseline in metrics["baselines"].items()}
-    known = {name: value for name, value in others.items() if value is not None}
-    if not known or own["low"] is None:
-        return
-    best = max(known, key=lambda name: known[name])
-    if known[best] < own["low"]:
-        verdict = "below the model's interval"
-    elif known[best] > own["high"]:
-        verdict = "above the model's interval: that simpler model ranks these patients better"
-    else:
-        verdict = "within the model's interval: no clear difference"
-    yield (
-        f"The better of the simpler models, {words(best).lower()}, reached an AUROC of "
-        f"{number(known[best])}, {verdict}."
-    )
+    """Of each simpler model whether it or the network is better on the same patients."""
+    for name, text in compared(metrics["baselines"]).items():
+        value = number(metrics["baselines"][name]["metrics"]["auroc"]["value"])
+        yield f"A simpler model, {words(name).lower()}, reached an AUROC of {value}: {text}."
 
 
 def _flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:

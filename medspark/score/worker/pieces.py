@@ -29,7 +29,7 @@ from medspark.schemas import (
 )
 from medspark.score.worker.engine import loads
 from medspark.score.worker.files import open_place, put
-from medspark.score.worker.predict import ANSWERS, KEYS
+from medspark.score.worker.predict import ANSWERS, KEYS, NO_BAND
 
 NO_ROWS = "part-none.parquet"
 """The file without rows."""
@@ -94,7 +94,7 @@ def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | 
         for table in answers:
             rows = _score_rows(table, sink)
             found = pc.value_counts(rows[RISK_BAND].combine_chunks()).to_pylist()
-            bands.update({count["values"]: count["counts"] for count in found})
+            bands.update({count["values"] or NO_BAND: count["counts"] for count in found})
             if rows.num_rows < table.num_rows:
                 unscored.append(_rejected_rows(table, sink, file))
                 reasons.update(unscored[-1][REASON].to_pylist())

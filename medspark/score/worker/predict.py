@@ -23,6 +23,8 @@ from medspark.score.worker.engine import Engine, EngineKind, engine_for
 KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
 ANSWERS = (LOGIT, PROBABILITY, RISK_BAND, REASON)
 LOWEST_BAND = "low"
+NO_BAND = "none"
+"""What rows without a band are counted under, where the task has no bands."""
 UNSCORABLE = "unscorable: "
 HELD_BYTES = 16 * 2**20
 """Of the batches whose answers are made, and written, together, where their keys keep all of them in memory."""
@@ -106,7 +108,12 @@ def answers_of(keys: pa.Table, logit: Floats, reasons: Reasons | None, served: S
 def band_of(
     probability: Floats, bands: dict[str, float], unscored: npt.NDArray[np.bool_] | None = None
 ) -> pa.DictionaryArray:
-    """The highest band whose threshold each probability reaches; `low` below all of them; null where unscored."""
+    """The highest band whose threshold each probability reaches; `low` below all of them; null where unscored.
+
+    Without thresholds every band is null: nobody said what is low.
+    """
+    if not bands:
+        return pa.DictionaryArray.from_arrays(pa.nulls(len(probability), pa.int8()), text_array([LOWEST_BAND]))
     ordered = sorted(bands.items(), key=lambda item: item[1])
     names = text_array([LOWEST_BAND, *(name for name, _ in ordered)])
     place = np.searchsorted([threshold for _, threshold in ordered], probability, side="right")

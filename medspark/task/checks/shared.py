@@ -11,6 +11,8 @@ def bands_are_sound(task: TaskBase) -> Iterator[str]:
     thresholds = list(task.risk_bands.values())
     if len(set(thresholds)) != len(thresholds):
         yield "risk_bands: two bands start at the same probability"
+    if "none" in task.risk_bands:
+        yield "risk_bands: `none` stands for scores without a band; expected another name"
     if "low" in task.risk_bands:
         yield "risk_bands: `low` is the band below all others and needs no threshold"
 

@@ -1,7 +1,11 @@
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from medspark.score.worker.predict import band_of
+from medspark.score.worker.calibration import Calibration
+from medspark.score.worker.pieces import Sink, write_piece
+from medspark.score.worker.predict import Served, answers_of, band_of
 
 
 @pytest.mark.parametrize(
@@ -12,5 +16,15 @@ def test_a_band_starts_at_its_threshold(probability, band):
     assert band_of(np.array([probability]), {"high": 0.3, "raised": 0.15}).tolist() == [band]
 
 
-def test_without_bands_every_risk_is_low():
-    assert band_of(np.array([0.2, 0.9]), {}).tolist() == ["low", "low"]
+def test_without_thresholds_no_risk_has_a_band():
+    assert band_of(np.array([0.2, 0.9]), {}).tolist() == [None, None]
+
+
+def test_scores_without_a_band_are_counted_all_the_same(tmp_path):
+    keys = {"case_id": [1, 2], "subject_id": ["a", "b"], "prediction_time": pa.array([0, 0], pa.timestamp("us", "UTC"))}
+    served = Served("litert", "", "", "", Calibration("none"), bands={})
+    answers = answers_of(pa.table(keys), np.array([0.0, 1.0]), None, served)
+    (tmp_path / "scores").mkdir()
+    sink = Sink(str(tmp_path / "scores"), str(tmp_path / "rejected"), "run", "bundle", 0)
+    assert write_piece("part-0.parquet", [answers], sink).bands == {"none": 2}
+    assert pq.read_table(tmp_path / "scores" / "part-0.parquet")["risk_band"].to_pylist() == [None, None]
