@@ -1,6 +1,6 @@
 """What every section of a task file is: closed, frozen, named."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,10 @@ class Closed(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
+
+
+MOST_DAYS: Final = 100_000.0
+"""Of a window: 270 years, so that no time within it leaves the calendar."""
 
 
 class Range(Closed):

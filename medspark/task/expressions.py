@@ -5,7 +5,10 @@ Only functions of one row that are deterministic are allowed: none can reach the
 another table. No Spark here.
 """
 
+import math
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 
 import sqlglot
@@ -191,6 +194,9 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
     try:
         tree = _parse(expression)
         text = tree.sql(dialect="spark", comments=False)
+    except (TooLargeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, TooLargeError) else _NESTED
+        return [f"expected a Spark SQL expression, received {expression[:60]!r}...: {reason}"]
     except SqlglotError as error:
         reason = str(error).splitlines()[0].removesuffix(".")
         return [f"expected a Spark SQL expression, received {expression!r}: {reason}"]
@@ -204,8 +210,10 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
         if isinstance(node, _NEVER) or not isinstance(node, _TREE):
             problems.append(f"{expression!r} is more than an expression over one row: {type(node).__name__}")
             break
-        if isinstance(node, _CLOCK) or (isinstance(node, exp.Func) and node.sql(dialect="spark").isidentifier()):
+        if isinstance(node, _CLOCK) or _asks_for_nothing(node):
             problems.append(f"{expression!r} depends on when or by whom it is run: {node.sql(dialect='spark')}")
+        if isinstance(node, exp.Literal) and not node.is_string and not _holds(node.name):
+            problems.append(f"{expression[:60]!r} has a number that Spark does not hold: {node.name[:40]}")
         if isinstance(node, exp.Column) and node.table:
             problems.append(f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column")
     problems += [
@@ -216,10 +224,63 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
     return problems
 
 
+def _asks_for_nothing(node: object) -> bool:
+    """Whether a function reads no argument, so that its answer is of the clock, the user or the session."""
+    fixed = isinstance(node, exp.Anonymous | exp.Array | exp.Case | exp.Null | exp.Boolean)
+    return isinstance(node, exp.Func) and not fixed and next(node.iter_expressions(), None) is None
+
+
+def _holds(number: str) -> bool:
+    """Whether a number's text is one to Spark: a double, or up to 38 digits."""
+    try:
+        return math.isfinite(float(number)) and len(re.sub(r"[eE].*|\D", "", number)) <= 38
+    except ValueError:
+        return True  # with a letter behind it, as 1L, which the parser judges
+
+
+class TooLargeError(SqlglotError):
+    """An expression that would take the parser, or Spark, a long time or a deep stack."""
+
+
+@lru_cache(maxsize=1024)
 def _parse(expression: str) -> exp.Expression:
-    tree = sqlglot.parse_one(expression, read="spark")
+    """The expression's tree, which nobody changes.
+
+    Raises:
+        SqlglotError: it cannot be read; `TooLargeError` where it is too long or too deep.
+    """
+    if len(expression) > MOST_CHARACTERS:
+        raise TooLargeError(f"it has {len(expression):,} characters, more than {MOST_CHARACTERS:,}")
+    depth = 0
+    for token in sqlglot.tokenize(expression, read="spark"):
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if depth > MOST_BRACKETS:
+            raise TooLargeError(_NESTED)
+    try:
+        tree = sqlglot.parse_one(expression, read="spark")
+    except RecursionError:
+        raise TooLargeError(_NESTED) from None
     assert isinstance(tree, exp.Expression)
+    _require_shallow(tree)
     return tree
+
+
+MOST_CHARACTERS = 100_000
+MOST_BRACKETS, MOST_NESTED = 40, 200
+"""Brackets in one another, and operations: of `a and b and c` the second holds the first."""
+_NESTED = (
+    f"it nests or joins too much: at most {MOST_BRACKETS} brackets, or {MOST_NESTED} operations, within one another; "
+    "give parts of it a name under `derived`, or use in (...)"
+)
+
+
+def _require_shallow(tree: exp.Expression) -> None:
+    left = [(tree, 1)]
+    while left:
+        node, depth = left.pop()
+        if depth > MOST_NESTED:
+            raise TooLargeError(_NESTED)
+        left += [(child, depth + 1) for child in node.iter_expressions()]
 
 
 def _calls(text: str) -> list[str]:

@@ -62,6 +62,15 @@ def test_an_absent_task_file_is_one_sentence():
     assert "expected a task file here" in found.stderr
 
 
+def test_a_folder_and_a_hostile_task_file_are_one_sentence_each(tmp_path):
+    (tmp_path / "deep.yaml").write_text("a: " + "[" * 100_000)
+    for path, says in ((tmp_path, "received a folder"), (tmp_path / "deep.yaml", "nested more than 50 deep")):
+        found = medspark("check", path)
+        assert found.returncode == 2
+        assert says in found.stderr
+        assert found.stderr.count("\n") == 2
+
+
 def test_input_that_breaks_its_contract_ends_with_3_and_a_receipt(tmp_path):
     source = write(tmp_path / "stays.csv", stays(5), header="stay,patient,age,gender,diag_1,diag_2,died,back")
     found = medspark("clean", task_file(tmp_path, source), "--store", tmp_path / "store", "--json")

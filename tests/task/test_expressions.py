@@ -78,6 +78,35 @@ def test_what_leaves_the_row_is_refused(expression: str, says: str) -> None:
     assert any(word in problem for problem in problems for word in says.split("|")), problems
 
 
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        (" and ".join(["a > 1"] * 1000), "200 operations"),
+        (" + ".join(["a"] * 1000), "200 operations"),
+        ("(" * 41 + "a" + ")" * 41, "40 brackets"),
+        ("(" * 100_000, "40 brackets"),
+        ("abs(" * 300 + "a" + ")" * 300, "40 brackets"),
+        ("a" + "[1]" * 2000, "within one another"),
+        ("not " * 2000 + "a", "within one another"),
+        ("- " * 2000 + "a", "within one another"),
+        ("case when a then " * 300 + "1" + " end" * 300, "within one another"),
+        ("a > " + "1 " * 100_000, "more than 100,000"),
+        ("a > 1e999", "a number that Spark does not hold: 1e999"),
+        ("a > " + "9" * 5000, "a number that Spark does not hold: 9999"),
+    ],
+)
+def test_what_is_too_long_or_too_deep_is_one_short_sentence(expression: str, says: str) -> None:
+    (problem,) = problems_of(expression, COLUMNS)
+    assert says in problem
+    assert len(problem) < 300
+
+
+def test_a_long_list_and_some_brackets_are_fine() -> None:
+    assert problems_of(f"a in ({', '.join(map(str, range(2000)))})", COLUMNS) == []
+    assert problems_of("(" * 30 + "a" + ")" * 30 + " > 1", COLUMNS) == []
+    assert problems_of(" or ".join(["a > 1"] * 150), COLUMNS) == []
+
+
 def test_comments_do_not_reach_spark() -> None:
     assert spark_sql("a > 1 /* reflect('a', 'b') */ -- and rand() > 1") == "a > 1"
 

@@ -69,8 +69,9 @@ def columns_are_sound(task: HasColumns) -> Iterator[str]:
             yield from _pattern_is_sound(f"{where}.matches", column.matches)
         if isinstance(column, DateColumn):
             yield from _format_is_sound(f"{where}.format", column.format)
-        if name.startswith("_"):
-            yield f"{where}: a name that starts with _ is kept for medspark's own columns"
+        yield from _name_is_sound("columns", name)
+    for name in task.derived:
+        yield from _name_is_sound("derived", name)
     names: dict[str, str] = {}
     for name in known_columns(task):
         other = names.setdefault(name.lower(), name)
@@ -79,6 +80,15 @@ def columns_are_sound(task: HasColumns) -> Iterator[str]:
     for name, lookup in task.lookups.items():
         if lookup.entries == {}:
             yield f"lookups.{name}: expected at least one entry, received none"
+
+
+def _name_is_sound(section: str, name: str) -> Iterator[str]:
+    if not name.strip():
+        yield f"{section}: expected a name of each column, received {name!r}"
+    elif not name.isprintable():
+        yield f"{section}: expected a name without control characters, received {name!r}"
+    if name.startswith("_"):
+        yield f"{section}.{name}: a name that starts with _ is kept for medspark's own columns"
 
 
 def _number_is_sound(where: str, column: NumberColumn, task: HasColumns) -> Iterator[str]:
