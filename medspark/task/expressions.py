@@ -7,7 +7,7 @@ another table. No Spark here.
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
@@ -16,6 +16,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from medspark.errors import did_you_mean
+from medspark.task.clock import texts_of_the_clock
+from medspark.task.expression_types import ValueType, with_types
 
 FUNCTIONS = frozenset(
     [
@@ -171,7 +173,7 @@ def columns_of(expression: str) -> list[str]:
     >>> columns_of("a > 1 or b < a")
     ['a', 'b']
     """
-    return list(dict.fromkeys(column.name for column in _parse(expression).find_all(exp.Column)))
+    return list(dict.fromkeys(column.name for column in parse(expression).find_all(exp.Column)))
 
 
 def spark_sql(expression: str) -> str:
@@ -180,10 +182,10 @@ def spark_sql(expression: str) -> str:
     >>> spark_sql("age>80 and not died -- of the first stay")
     'age > 80 AND NOT died'
     """
-    return _parse(expression).sql(dialect="spark", comments=False)
+    return parse(expression).sql(dialect="spark", comments=False)
 
 
-def problems_of(expression: str, known: Iterable[str]) -> list[str]:
+def problems_of(expression: str, known: Mapping[str, ValueType | None] | Iterable[str]) -> list[str]:
     """Everything wrong with an expression that may read the columns `known`; empty when it is fine.
 
     >>> problems_of("age > 80", ["age"])
@@ -192,7 +194,7 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
     ["'agee > 80' reads 'agee', which is no column. Did you mean 'age'?"]
     """
     try:
-        tree = _parse(expression)
+        tree = parse(expression)
         text = tree.sql(dialect="spark", comments=False)
     except (TooLargeError, RecursionError) as error:
         reason = str(error) if isinstance(error, TooLargeError) else _NESTED
@@ -205,6 +207,10 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
         f"{expression!r} reads {column!r}, which is no column.{did_you_mean(column, names)}"
         for column in columns_of(expression)
         if column not in names
+    ]
+    types = known if isinstance(known, Mapping) else dict.fromkeys(names)
+    problems += [
+        f"{expression!r} depends on when it is run: {part}" for part in texts_of_the_clock(with_types(tree, types))
     ]
     for node in tree.walk():
         if isinstance(node, _NEVER) or not isinstance(node, _TREE):
@@ -243,7 +249,7 @@ class TooLargeError(SqlglotError):
 
 
 @lru_cache(maxsize=1024)
-def _parse(expression: str) -> exp.Expression:
+def parse(expression: str) -> exp.Expression:
     """The expression's tree, which nobody changes.
 
     Raises:

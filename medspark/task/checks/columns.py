@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from medspark.errors import did_you_mean
 from medspark.task.columns import UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.expression_types import ValueType, declared_types
 from medspark.task.raw_table import Derived, Duplicates, Lookup
 
 
@@ -23,6 +24,16 @@ class HasColumns(Protocol):
 
 def known_columns(task: HasColumns) -> list[str]:
     return [*task.columns, *task.derived]
+
+
+def value_types(task: HasColumns) -> dict[str, ValueType | None]:
+    """What expressions may read, and its types, as far as they are known."""
+    return declared_types(task.columns, task.derived)
+
+
+def source_types(task: HasColumns) -> dict[str, ValueType | None]:
+    """The same of what the source has itself."""
+    return declared_types(task.columns, {})
 
 
 def column_type(task: HasColumns, name: str) -> str:

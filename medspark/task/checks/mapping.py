@@ -1,11 +1,19 @@
 """Rules of a source mapping."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from medspark.errors import did_you_mean
 from medspark.schemas import SOURCE_FILE
-from medspark.task.checks.columns import columns_are_sound, duplicates_are_sound, unknown_column, zone_exists
+from medspark.task.checks.columns import (
+    columns_are_sound,
+    duplicates_are_sound,
+    source_types,
+    unknown_column,
+    value_types,
+    zone_exists,
+)
 from medspark.task.event_task import EventTask
+from medspark.task.expression_types import ValueType
 from medspark.task.expressions import problems_of
 from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
 
@@ -23,8 +31,8 @@ def tables_are_sound(task: EventTask) -> Iterator[str]:
 
 
 def _table_problems(table: MappedTable) -> Iterator[str]:
-    columns = [*table.columns, SOURCE_FILE]
-    known = [*columns, *table.derived]
+    columns: dict[str, ValueType | None] = {**source_types(table), SOURCE_FILE: "text"}
+    known = columns | value_types(table)
     if table.subject not in known:
         yield unknown_column("subject", table.subject, table)
     yield from columns_are_sound(table)
@@ -37,7 +45,7 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         if name in table.columns:
             yield f"derived.{name}: a column has this name already"
     for check in table.checks:
-        yield from (f"checks.{check.name}: {problem}" for problem in problems_of(check.expect, table.columns))
+        yield from (f"checks.{check.name}: {problem}" for problem in problems_of(check.expect, source_types(table)))
     for skip in table.skip:
         yield from (f"skip.{skip.name}: {problem}" for problem in problems_of(skip.when, known))
     if table.duplicates is not None:
@@ -46,7 +54,7 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
 
 
-def _event_problems(event: EventRule, known: list[str]) -> Iterator[str]:
+def _event_problems(event: EventRule, known: Mapping[str, ValueType | None]) -> Iterator[str]:
     for pattern in event.code:
         for name in PLACEHOLDER.findall(pattern):
             if name not in known:

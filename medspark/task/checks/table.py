@@ -13,7 +13,9 @@ from medspark.task.checks.columns import (
     may_be,
     one_of,
     prefixed,
+    source_types,
     unknown_column,
+    value_types,
     zone_exists,
 )
 from medspark.task.checks.shared import changed
@@ -56,14 +58,14 @@ def duplicates_read_columns(task: TableTask) -> Iterator[str]:
 
 def expressions_are_sound(task: TableTask) -> Iterator[str]:
     for name, derived in task.derived.items():
-        yield from prefixed(f"derived.{name}", problems_of(derived.expression, task.columns))
+        yield from prefixed(f"derived.{name}", problems_of(derived.expression, source_types(task)))
         if name in task.columns:
             yield f"derived.{name}: a column has this name already"
     for check in task.checks:
-        yield from prefixed(f"checks.{check.name}", problems_of(check.expect, task.columns))
+        yield from prefixed(f"checks.{check.name}", problems_of(check.expect, source_types(task)))
     for exclusion in task.exclude:
-        yield from prefixed(f"exclude.{exclusion.name}", problems_of(exclusion.when, known_columns(task)))
-    yield from prefixed("outcome", problems_of(task.outcome.when, known_columns(task)))
+        yield from prefixed(f"exclude.{exclusion.name}", problems_of(exclusion.when, value_types(task)))
+    yield from prefixed("outcome", problems_of(task.outcome.when, value_types(task)))
 
 
 def features_read_columns(task: TableTask) -> Iterator[str]:

@@ -24,6 +24,8 @@ RULES_BROKEN = [
     ("expressions_are_sound",       "derived.age",          {"type": "double", "expression": "dose"}, "derived.age: a column has this name already"),
     ("expressions_are_sound",       "checks.0.expect",      "reflect('a', 'b')", "checks.grown: \"reflect('a', 'b')\" calls reflect(), which is not allowed here."),
     ("expressions_are_sound",       "exclude.0.when",       "old and",  "exclude.young: expected a Spark SQL expression"),
+    ("expressions_are_sound",       "derived.old.expression", "at > 'yesterday'", "derived.old: \"at > 'yesterday'\" depends on when it is run: 'yesterday'"),
+    ("expressions_are_sound",       "checks.0.expect",      "at < timestamp 'now'", "checks.grown: \"at < timestamp 'now'\" depends on when it is run: 'now'"),
     ("expressions_are_sound",       "outcome.when",         "bak",      "outcome: 'bak' reads 'bak', which is no column. Did you mean 'back'?"),
     ("features_read_columns",       "features.numeric",     ["agee"],   "features.numeric reads 'agee', which is no column. Did you mean 'age'?"),
     ("features_read_columns",       "features.numeric",     ["ward"],   "features.numeric: expected a column of boolean or"),
