@@ -57,5 +57,5 @@ def case_features(task: TableTask) -> list[str]:
 
 def _label(records: DataFrame, task: TableTask) -> Column:
     if set(columns_of(task.outcome.when)) <= set(records.columns):
-        return F.expr(spark_sql(task.outcome.when)).cast("boolean")
+        return F.expr(spark_sql(task.outcome.when))
     return F.lit(None).cast("boolean")

@@ -71,10 +71,12 @@ def type_of(node: exp.Expr) -> ValueType | None:
     """The type of a part of a tree that `with_types` made; None where it is not known."""
     if isinstance(node, exp.Paren):
         return type_of(node.this)
+    if isinstance(node, exp.Nvl2):
+        return type_of(node.args["true"])
     name = node.name.lower() if isinstance(node, exp.Anonymous) else type(node).__name__.lower()
     if name in _UNTOLD:
         return _UNTOLD[name]
-    kind = node.type
+    kind = _element(node.this.type) if isinstance(node, exp.ArrayMax | exp.ArrayMin) else node.type
     if kind is None or kind.is_type(exp.DType.UNKNOWN):
         return None
     if kind.is_type(exp.DType.NULL):
@@ -88,3 +90,8 @@ def type_of(node: exp.Expr) -> ValueType | None:
     if kind.is_type(exp.DType.DATE):
         return "date"
     return "timestamp" if kind.is_type(*exp.DataType.TEMPORAL_TYPES) else "other"
+
+
+def _element(array: exp.DataType | None) -> exp.DataType | None:
+    found = array.expressions if array is not None else []
+    return found[0] if found and isinstance(found[0], exp.DataType) else None

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from medspark.errors import did_you_mean
 from medspark.task.columns import UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.expression_types import ValueType, declared_types
 from medspark.task.raw_table import Derived, Duplicates, Lookup
 
@@ -34,6 +35,12 @@ def value_types(task: HasColumns) -> dict[str, ValueType | None]:
 def source_types(task: HasColumns) -> dict[str, ValueType | None]:
     """The same of what the source has itself."""
     return declared_types(task.columns, {})
+
+
+def derived_problems(derived: Derived, types: Mapping[str, ValueType | None]) -> list[str]:
+    """Everything wrong with the expression of a derived column that may read columns of these types."""
+    judge = condition_problems if derived.type == "boolean" else logic_problems
+    return judge(derived.expression, types)
 
 
 def column_type(task: HasColumns, name: str) -> str:
