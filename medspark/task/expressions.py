@@ -17,6 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from medspark.errors import did_you_mean
 from medspark.task.clock import texts_of_the_clock
+from medspark.task.columns import TWO_DIGITS
 from medspark.task.expression_types import ValueType, with_types
 
 FUNCTIONS = frozenset(
@@ -218,6 +219,11 @@ def problems_of(expression: str, known: Mapping[str, ValueType | None] | Iterabl
             break
         if isinstance(node, _CLOCK) or _asks_for_nothing(node):
             problems.append(f"{expression!r} depends on when or by whom it is run: {node.sql(dialect='spark')}")
+        if _reads_two_digits(node):
+            problems.append(
+                f"{expression!r} reads years of two digits, whose century is not told: declare the column as a date "
+                "with a pivot_year"
+            )
         if isinstance(node, exp.Literal) and not node.is_string and not _holds(node.name):
             problems.append(f"{expression[:60]!r} has a number that Spark does not hold: {node.name[:40]}")
         if isinstance(node, exp.Column) and node.table:
@@ -234,6 +240,17 @@ def _asks_for_nothing(node: object) -> bool:
     """Whether a function reads no argument, so that its answer is of the clock, the user or the session."""
     fixed = isinstance(node, exp.Anonymous | exp.Array | exp.Case | exp.Null | exp.Boolean)
     return isinstance(node, exp.Func) and not fixed and next(node.iter_expressions(), None) is None
+
+
+def _reads_two_digits(node: object) -> bool:
+    """Whether text is read as a time by a format whose year has no century; the parser writes it %y."""
+    if isinstance(node, exp.TsOrDsToDate | exp.StrToTime | exp.StrToUnix):
+        given = [node.args.get("format")]
+    else:
+        reads = isinstance(node, exp.Anonymous) and node.name.lower() == "try_to_timestamp"
+        given = node.expressions[1:2] if reads and isinstance(node, exp.Anonymous) else []
+    formats = [part.name for part in given if isinstance(part, exp.Literal)]
+    return any("%y" in text or TWO_DIGITS.search(text) for text in formats)
 
 
 def _holds(number: str) -> bool:

@@ -49,6 +49,10 @@ REFUSED = [
     ("now() > t", "calls now()"),
     ("localtimestamp > t", "reads 'localtimestamp'|when or by whom"),
     ("unix_timestamp() > 1", "when or by whom"),
+    ("to_date(s, 'dd-MMM-yy')", "reads years of two digits, whose century is not told"),
+    ("to_timestamp(s, 'yy')", "reads years of two digits, whose century is not told"),
+    ("try_to_timestamp(s, 'yyMMdd')", "reads years of two digits, whose century is not told"),
+    ("unix_timestamp(s, 'dd.MM.yy')", "reads years of two digits, whose century is not told"),
     ("a in (select 1)", "Subquery"),
     ("a > (select max(a) from other)", "Subquery"),
     ("exists (select 1)", "Select"),
@@ -99,7 +103,7 @@ FIXED = [
     "s = 'now'", "s in ('now', 'past')", "s not in ('now')", "s like 'now%'", "case s when 'now' then 1 end", "if(a > 1, 'now', 'past') = s", "s = 'today' or a > 1",
     "case when s = 'today' then 'now' else 'past' end", "contains(s, 'today')", "coalesce(s, 'now')", "concat(s, ' now')", "replace(s, 'now', '')", "lower(s) = 'now'",
     "date '1970-01-01'", "date 'epoch'", "d > '2020-01-01'", "date_format(t, 'HH:mm') = '10:30'", "to_timestamp(s, 'yyyy')", "cast(s as date)", "to_date(s)",
-    "to_unix_timestamp(t)", "coalesce(s, '') = ''",
+    "to_unix_timestamp(t)", "coalesce(s, '') = ''", "date_format(d, 'yy')", "to_date(s, 'yyyy')",
 ]  # fmt: skip
 
 

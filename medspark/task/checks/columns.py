@@ -6,7 +6,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from medspark.errors import did_you_mean
-from medspark.task.columns import UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.columns import TWO_DIGITS, UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
 from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.expression_types import ValueType, declared_types
 from medspark.task.raw_table import Derived, Duplicates, Lookup
@@ -87,6 +87,7 @@ def columns_are_sound(task: HasColumns) -> Iterator[str]:
             yield from _pattern_is_sound(f"{where}.matches", column.matches)
         if isinstance(column, DateColumn):
             yield from _format_is_sound(f"{where}.format", column.format)
+            yield from _century_is_told(where, column)
         yield from _name_is_sound("columns", name)
     for name in task.derived:
         yield from _name_is_sound("derived", name)
@@ -142,6 +143,20 @@ def _format_is_sound(where: str, pattern: str) -> Iterator[str]:
         hint = did_you_mean("yyyy-MM-dd", [pattern.replace("Y", "y").replace("D", "d")])
         says = f"received {pattern!r}: it has no {' and no '.join(unknown)}"
         yield f"{where}: expected a Spark datetime pattern, {says}.{hint}"
+
+
+def _century_is_told(where: str, column: DateColumn) -> Iterator[str]:
+    if TWO_DIGITS.search(column.letters):
+        if column.first_year is None:
+            yield (
+                f"{where}.format: {column.format!r} reads years of two digits, whose century is not told. "
+                "Add pivot_year: 1930, for 1930 to 2029, or a range of a hundred years at most, "
+                "as [1930-01-01, 2029-12-31]"
+            )
+        if "yyyy" in column.letters:
+            yield f"{where}.format: expected either yy or yyyy, received {column.format!r}"
+    elif column.pivot_year is not None:
+        yield f"{where}.pivot_year: only a format with yy has it, received {column.format!r}"
 
 
 def prefixed(where: str, problems: list[str]) -> list[str]:
