@@ -19,6 +19,7 @@ from medspark.errors import did_you_mean
 from medspark.task.clock import texts_of_the_clock
 from medspark.task.columns import TWO_DIGITS
 from medspark.task.expression_types import ValueType, with_types
+from medspark.task.patterns import pattern_problems
 
 FUNCTIONS = frozenset(
     [
@@ -213,6 +214,7 @@ def problems_of(expression: str, known: Mapping[str, ValueType | None] | Iterabl
     problems += [
         f"{expression!r} depends on when it is run: {part}" for part in texts_of_the_clock(with_types(tree, types))
     ]
+    problems += [f"{expression!r}: {problem}" for problem in pattern_problems(tree)]
     for node in tree.walk():
         if isinstance(node, _NEVER) or not isinstance(node, _TREE):
             problems.append(f"{expression!r} is more than an expression over one row: {type(node).__name__}")

@@ -9,6 +9,7 @@ from medspark.errors import did_you_mean
 from medspark.task.columns import TWO_DIGITS, UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
 from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.expression_types import ValueType, declared_types
+from medspark.task.java_regex import java_refuses
 from medspark.task.raw_table import Derived, Duplicates, Lookup
 
 
@@ -129,12 +130,9 @@ def _number_is_sound(where: str, column: NumberColumn, task: HasColumns) -> Iter
 
 
 def _pattern_is_sound(where: str, pattern: str) -> Iterator[str]:
-    if "(?P" in pattern or "(?#" in pattern:
-        yield f"{where}: expected a regular expression of Java, received {pattern!r}: it has no (?P and no (?#"
-    try:
-        re.compile(re.sub(r"\\[pP]\{\w+\}", "x", pattern))  # Python knows no \p{L}
-    except re.error as error:
-        yield f"{where}: expected a regular expression, received {pattern!r}: {error}"
+    refused = java_refuses(pattern) or java_refuses(f"(?:{pattern})")  # an open \\Q takes the bracket in
+    if refused is not None:
+        yield f"{where}: expected a regular expression of Java, received {pattern!r}: {refused}"
 
 
 def _format_is_sound(where: str, pattern: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ RULES_BROKEN = [
     ("columns_are_sound",           "columns.a\nb",     {"type": "long"}, "columns: expected a name without control characters, received 'a\\nb'"),
     ("columns_are_sound",           "derived.",         {"type": "long", "expression": "1"}, "derived: expected a name of each column, received ''"),
     ("columns_are_sound",           "columns.AGE",          {"type": "long"}, "columns.AGE: 'age' differs from it in case alone, which Spark does not tell apart"),
-    ("columns_are_sound",           "columns.patient.matches", "(",     "columns.patient.matches: expected a regular expression, received '('"),
+    ("columns_are_sound",           "columns.patient.matches", "(",     "columns.patient.matches: expected a regular expression of Java, received '(': a ( that is not closed"),
     ("columns_are_sound",           "columns.patient.matches", "(?P<x>a)", "columns.patient.matches: expected a regular expression of Java, received '(?P<x>a)'"),
     ("columns_are_sound",           "columns.at.format",    "YYYY-MM-DD", "columns.at.format: expected a Spark datetime pattern, received 'YYYY-MM-DD': it has no Y. Did you mean 'yyyy-MM-dd'?"),
     ("columns_are_sound",           "columns.at.format",    "dd-MMM-yy", "columns.at.format: 'dd-MMM-yy' reads years of two digits, whose century is not told. Add pivot_year: 1930"),
