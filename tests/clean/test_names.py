@@ -71,9 +71,7 @@ def write(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
-def test_columns_of_any_name_reach_the_tensors(
-    kind: str, clean_path: Clean, tmp_path: Path, spark: SparkSession
-) -> None:
+def test_columns_of_any_name_reach_the_tensors(kind: str, clean_path: Clean, tmp_path: Path) -> None:
     columns = TASK["columns"]
     if kind == "parquet":
         columns = {**columns, 'qu"ote': {"type": "double"}}
