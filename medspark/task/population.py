@@ -112,6 +112,11 @@ class EventOutcome(Closed):
     follow_up: Literal["keep_outcomes", "keep_all", "require_full"] = "keep_outcomes"
     """Patients not observed to the end of the time at risk: kept where the outcome was seen; all kept, without
     it taken for negative; all excluded."""
+    gap: Literal["exclude", "outcome", "ignore"] = "exclude"
+    """An outcome that was not known at the prediction time and is before the time at risk: within the day that ends
+    there, as a diagnosis of that day without a time, or after it and before `from_days`. Its case is excluded from
+    learning, since it is neither known to have had the outcome nor without it; or it is an outcome; or it is as if
+    there were none. Scoring knows of none."""
     death: Literal["no_outcome", "outcome", "leave_out"] = "no_outcome"
     """A death after the prediction time, up to the end of the time at risk, without the outcome before it: full
     follow-up without the outcome; the outcome itself; or a reason to leave the case out. An outcome within a day
@@ -129,8 +134,9 @@ class Clock(Closed):
 WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died before", "not observed", "history", "age"
 
 FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
+GAP = "outcome before the time at risk"
 
-BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER)
+BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER, GAP)
 """Names of the criteria that are medspark's own, which a task's criteria may not have."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from support.sound import EVENT_TASK, TABLE_TASK
+from support.sound import EVENT_TASK, TABLE_TASK, changed
 
 from medspark.task.load import check_task
 from medspark.task.notes import notes
@@ -82,3 +82,21 @@ def test_a_task_without_such_an_exclusion_has_nothing_to_say() -> None:
     task, _ = check_task(TABLE_TASK)
     assert task is not None
     assert list(notes(task)) == []
+
+
+def test_check_says_what_becomes_of_an_outcome_between_the_known_and_the_time_at_risk() -> None:
+    (note,) = notes_of(EVENT_TASK)
+    assert note == (
+        "outcome.gap: an outcome of the prediction's day that is not known by then, as a diagnosis without a time, "
+        "or one before day 1, excludes its case from learning."
+    )
+    assert notes_of(changed(EVENT_TASK, "outcome.from_days", 0)) == []  # no date without a time, and no day left out
+    dated = changed(EVENT_TASK, "mapping.tables.labs.events.0.date", "at")
+    (note,) = notes_of(changed(changed(dated, "outcome.from_days", 0), "outcome.gap", "outcome"))
+    assert note.endswith("or one before day 0, is an outcome.")
+
+
+def notes_of(raw: dict[str, Any]) -> list[str]:
+    task, problems = check_task(raw)
+    assert task is not None, problems
+    return list(notes(task))
