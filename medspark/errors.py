@@ -54,6 +54,10 @@ class GateError(MedsparkError):
     exit_code = 4
 
 
+_LONGEST_WORD = 200
+"""Of those that are compared: the time grows with the square of a word's length."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt `word`, empty where nothing is like it.
 
@@ -62,5 +66,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("height", ["heart_rate", "spo2"])
     ''
     """
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6) if len(word) <= _LONGEST_WORD else []
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from medspark.task.event_task import EventTask
-from medspark.task.population import AGE, DIED, DIED_AFTER, FOLLOW_UP, HISTORY, UNOBSERVED, WASHOUT
+from medspark.task.population import AGE, DIED, DIED_AFTER, FOLLOW_UP, GAP, HISTORY, UNOBSERVED, WASHOUT
 
 
 class Criterion(NamedTuple):
@@ -28,6 +28,8 @@ def criteria(task: EventTask, scoring: bool) -> list[Criterion]:
         found.append(Criterion(AGE, "outside the ages of the task, or unknown"))
     found += [Criterion(rule.name, rule.because) for rule in population.require]
     found += [Criterion(rule.name, rule.because) for rule in population.exclude]
+    if not scoring and outcome.gap == "exclude":
+        found.append(Criterion(GAP, f"between what was known and day {outcome.from_days:g}"))
     if not scoring and outcome.death == "leave_out":
         found.append(Criterion(DIED_AFTER, "death competes with the outcome"))
     if not scoring and outcome.to_days is not None and outcome.follow_up != "keep_all":

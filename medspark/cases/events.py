@@ -29,6 +29,7 @@ from medspark.schemas import (
     quoted,
     with_keys,
 )
+from medspark.spark.arrow import map_batches
 from medspark.task.population import Concept
 
 _READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
@@ -58,7 +59,7 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
 
     parts = max(1, -(-events // EVENTS_A_TASK))
     wanted = records.select(*_READ).where(_is_read(plan))
-    made = wanted.repartition(parts, SUBJECT_ID).mapInArrow(make, schema)
+    made = map_batches(wanted.repartition(parts, SUBJECT_ID), make, schema)
     subject, split = F.col(SUBJECT_ID), plan.task.split
     features = [name for name in made.columns if name not in (SUBJECT_ID, INDEX_TIME, PREDICTION_TIME, EXCLUDED, LABEL)]
     return made.select(

@@ -17,22 +17,25 @@ from medspark.schemas import (
     quoted,
 )
 from medspark.task.expressions import columns_of, spark_sql
+from medspark.task.scoring import exclusions_in_force
 from medspark.task.table_task import TableTask
 
 
-def mark_excluded(records: DataFrame, task: TableTask) -> DataFrame:
+def mark_excluded(records: DataFrame, task: TableTask, scoring: bool = False) -> DataFrame:
     """Add the name of the first criterion that excludes each record, null for an eligible one.
 
-    A criterion that is unknown for a record (it reads a missing value) does not exclude it.
+    A criterion that is unknown for a record (it reads a missing value) does not exclude it. Scoring applies none that
+    reads the outcome's columns.
     """
-    excluded = [F.when(F.expr(spark_sql(item.when)), item.name) for item in task.exclude]
+    applied = exclusions_in_force(task) if scoring else task.exclude
+    excluded = [F.when(F.expr(spark_sql(item.when)), item.name) for item in applied]
     return records.withColumn(EXCLUDED, F.coalesce(*excluded) if excluded else F.lit(None).cast("string"))
 
 
-def build_cases(marked: DataFrame, task: TableTask) -> DataFrame:
+def build_cases(marked: DataFrame, task: TableTask, scoring: bool = False) -> DataFrame:
     """The eligible records as cases: keys, split, label (null where the outcome is unknown), then raw features.
 
-    Without the outcome's columns, as when scoring, every label is null.
+    When scoring every label is null, and the features come without the columns of subgroups.
     """
     source = task.source
     time = F.col(quoted(source.time)) if source.time is not None else F.lit(None)
@@ -43,8 +46,8 @@ def build_cases(marked: DataFrame, task: TableTask) -> DataFrame:
         time.cast("timestamp").alias(PREDICTION_TIME),
         assign_split(subject, task.split).alias(SPLIT),
         assign_fold(subject, task.split).alias(FOLD),
-        _label(marked, task).alias(LABEL),
-        *(F.col(quoted(name)) for name in case_features(task)),
+        _label(marked, task, scoring).alias(LABEL),
+        *(F.col(quoted(name)) for name in (task.features.columns() if scoring else case_features(task))),
         SOURCE_FILE,
         SOURCE_LINE,
     )
@@ -55,7 +58,7 @@ def case_features(task: TableTask) -> list[str]:
     return list(dict.fromkeys([*task.features.columns(), *task.report.subgroups]))
 
 
-def _label(records: DataFrame, task: TableTask) -> Column:
-    if set(columns_of(task.outcome.when)) <= set(records.columns):
-        return F.expr(spark_sql(task.outcome.when)).cast("boolean")
+def _label(records: DataFrame, task: TableTask, scoring: bool) -> Column:
+    if not scoring and set(columns_of(task.outcome.when)) <= set(records.columns):
+        return F.expr(spark_sql(task.outcome.when))
     return F.lit(None).cast("boolean")

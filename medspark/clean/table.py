@@ -21,7 +21,7 @@ from medspark.sources.read import read_rows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.store.facts import TableCounts
-from medspark.task.checks.table import outcome_columns
+from medspark.task.scoring import columns_not_asked_for
 from medspark.task.table_task import TableTask
 
 
@@ -44,7 +44,7 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
 
     Args:
         task: with its look-ups frozen.
-        scoring: whether the outcome's columns may be absent.
+        scoring: whether columns that scoring does not read, as the outcome's, may be absent.
         repairs: repaired rows of the quarantine (`file`, `line`, `row_digest`, `raw`), read in place of theirs.
 
     Raises:
@@ -52,7 +52,7 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
         AccountingError: rows in are not records + quarantined + duplicates.
     """
     require_whole_files(spark)
-    table = task.raw_table(frozenset(outcome_columns(task)) if scoring else frozenset())
+    table = task.raw_table(columns_not_asked_for(task) if scoring else frozenset())
     files = source_files(spark, task.source.path)
     with readable(task.source.path):
         raw = read_rows(spark, table, files, repairs)

@@ -1,7 +1,9 @@
 """Commands on task files, without Spark."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from medspark.cli.options import TaskFile
 from medspark.cli.run_command import exit_code_of, terminal
@@ -10,12 +12,22 @@ if TYPE_CHECKING:
     from medspark.task.tasks import Task
 
 
-def check(task: TaskFile) -> None:
+ForScoring = Annotated[bool, typer.Option("--for-scoring", help="List what scoring will ask of the source.")]
+
+
+def check(task: TaskFile, for_scoring: ForScoring = False) -> None:
     """Report every problem in a task file, without starting Spark."""
     from medspark.task.load import load_task
+    from medspark.task.notes import notes
+    from medspark.task.scoring import asked_by_scoring
 
     with exit_code_of(terminal()):
-        print(f"{task}: fine. {summary(load_task(task))}")
+        found = load_task(task)
+        print(f"{task}: fine. {summary(found)}")
+        for note in notes(found):
+            print(f"  {note}")
+        for line in asked_by_scoring(found) if for_scoring else ():
+            print(line)
 
 
 def summary(task: "Task") -> str:

@@ -10,6 +10,7 @@ from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, Struc
 from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.encode.worker.encoder import encode_batches
 from medspark.schemas import CASE_ID, SPLIT, TENSOR_TYPES, quoted
+from medspark.spark.arrow import map_batches
 
 _NUMBERS = {"float32": FloatType(), "int32": IntegerType()}
 ROW_GROUP_BYTES = 32 * 2**20
@@ -25,7 +26,7 @@ def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
         return encode_batches(batches, from_json(text), KEYS)
 
     columns = [*KEYS, *(name for name in statistics.columns() if name not in KEYS)]
-    return cases.select(*map(quoted, columns)).mapInArrow(apply, schema)
+    return map_batches(cases.select(*map(quoted, columns)), apply, schema)
 
 
 def tensors_schema(keys: dict[str, DataType], statistics: Statistics) -> StructType:

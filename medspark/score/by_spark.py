@@ -32,6 +32,7 @@ from medspark.score.publish import Scoring, Written
 from medspark.score.ship import located
 from medspark.score.worker.engine import loads
 from medspark.score.worker.predict import KEYS, NO_BAND, Served, columns_read, predict_batches
+from medspark.spark.arrow import map_batches
 from medspark.store.tables import append_version, finished_rows, write_version
 
 UNSCORED = "unscored"
@@ -56,7 +57,7 @@ def predict_cases(cases: DataFrame, served: Served, loaded: Accumulator[int] | N
         if loaded is not None:
             loaded.add(loads() - before)
 
-    return cases.select(*map(quoted, [*KEYS, *columns_read(served)])).mapInArrow(predict, schema)
+    return map_batches(cases.select(*map(quoted, [*KEYS, *columns_read(served)])), predict, schema)
 
 
 def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | None) -> Written:

@@ -19,6 +19,7 @@ from medspark.score.worker.files import names_in
 from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, write_empty, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, statistics_of
 from medspark.score.worker.row_groups import Unit, batch_rows, plan_units, schema_of, score_unit
+from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
 from medspark.store.files import delete, full_path
 from medspark.store.tables import append_version
@@ -75,7 +76,7 @@ def _score_to_pieces(cases: DataFrame, served: Served, sink: Sink) -> list[Piece
         if piece is not None:
             yield pa.RecordBatch.from_pydict({"piece": [json.dumps(piece)]})
 
-    scored = cases.select(*map(quoted, [*KEYS, *columns_read(served)])).mapInArrow(score, "piece string")
+    scored = map_batches(cases.select(*map(quoted, [*KEYS, *columns_read(served)])), score, "piece string")
     with batches_of(cases.sparkSession, batch_rows(statistics_of(served)) if served.reads == "tensors" else None):
         found = scored.collect()
     return [Piece(*json.loads(row["piece"])) for row in found]

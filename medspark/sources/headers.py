@@ -32,7 +32,7 @@ def check_header(survey: Survey, files: list[str], table: RawTable) -> list[str]
         problems.append(
             "its files have their columns in different orders"
             if table.is_open
-            else "some files have the outcome's columns and some do not"
+            else "some files have columns that scoring does not read and some do not"
         )
     if problems:
         raise other_columns(problems)

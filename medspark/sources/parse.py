@@ -76,10 +76,20 @@ def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> Data
         .when(F.size(keys) != F.size(F.array_distinct(keys)), REPEATED_KEY)
     )
     values = {
-        name: F.try_variant_get(_EXACT, f'$["{name}"]', "string") if name in decimals else F.col(_PARSED)[name]
+        name: F.try_variant_get(_EXACT, _variant_path(name), "string") if name in decimals else F.col(_PARSED)[name]
         for name in names
     }
     return _columns(records.withColumns({_PARSED: parsed, _EXACT: exact}), values, rule)
+
+
+def _variant_path(name: str) -> str:
+    """The path of an object's key.
+
+    >>> _variant_path("lab.na"), _variant_path('a"b')
+    ('$["lab.na"]', "$['a\"b']")
+    """
+    quote = "'" if '"' in name else '"'
+    return f"$[{quote}{name}{quote}]"
 
 
 def _text_schema(names: list[str]) -> str:

@@ -11,6 +11,7 @@ from medspark.schemas import BLOCK, POSITION, RECORD_RULE, SOURCE_FILE, SOURCE_L
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.survey import Survey, is_blank
 from medspark.sources.worker.split_records import cut_batches, split_csv, split_json
+from medspark.spark.arrow import map_batches
 from medspark.task.raw_table import TableSource
 
 # windows-1252 is iso-8859-1 with letters for most of these controls; Spark's own decoder ends the job at the others
@@ -65,4 +66,4 @@ def read_whole_files(spark: SparkSession, files: list[str], source: TableSource)
     split = split_json if source.format == "json" else partial(split_csv, delimiter=source.delimiter)
     cut = partial(cut_batches, split, source.encoding)
     schema = f"{SOURCE_FILE} string, {BLOCK} bigint, {POSITION} bigint, {RECORD_RULE} string, {TEXT} string"
-    return content.mapInArrow(cut, schema)
+    return map_batches(content, cut, schema)

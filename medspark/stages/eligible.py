@@ -31,6 +31,7 @@ from medspark.stages.clean import CleanSource, clean_source
 from medspark.store.facts import rows_quarantined
 from medspark.task.event_task import EventTask
 from medspark.task.population import to_micros
+from medspark.task.scoring import exclusions_not_applied
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
@@ -62,6 +63,10 @@ def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
     run.receipt.bundle_id = bundle.bundle_id
     run.receipt.inputs["source"] = found.read
     run.receipt.count("score", found.counts)
+    if isinstance(bundle.task, TableTask) and (not_applied := exclusions_not_applied(bundle.task)):
+        run.receipt.counts["score"]["not_applied"] = list(not_applied)
+        for name in not_applied:
+            run.say(f"  not applied               {name}: it reads the outcome's columns")
     run.receipt.version = score_id(bundle.bundle_id, found.read.fingerprint, as_of)
     return run.receipt.version
 
@@ -73,14 +78,15 @@ def _of_table(run: Run, task: TableTask, source: str | None, as_of: str | None) 
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
     with ExitStack() as stack:
         found = _cleaned(run, task, stack)
-        marked = exclude_later(mark_excluded(found.records, task), task, as_of)
+        marked = exclude_later(mark_excluded(found.records, task, scoring=True), task, as_of)
         keys = (quoted(task.source.case), quoted(task.source.subject), SOURCE_FILE, SOURCE_LINE, EXCLUDED)
         names = (CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
         excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
             *(F.col(key).alias(name) for key, name in zip(keys, names, strict=True))
         )
         rows = found.counts.rows_in
-        yield Eligible(build_cases(marked, task), excluded, found.quarantine, found.read, found.counts, lambda: rows)
+        cases = build_cases(marked, task, scoring=True)
+        yield Eligible(cases, excluded, found.quarantine, found.read, found.counts, lambda: rows)
 
 
 @contextmanager

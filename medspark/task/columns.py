@@ -1,10 +1,11 @@
 """The kinds of column of a raw table, each with its rules."""
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from medspark.task.base import Closed, Range
+from medspark.task.base import Closed, DateRange, Range
 
 Action = Literal["set_aside", "missing", "fail"]
 """What a violation does: quarantine the row, empty the value and count it, or end the run."""
@@ -81,6 +82,9 @@ class CodeColumn(ColumnBase):
     roll_up: Literal["none", "category"] = "none"
 
 
+TWO_DIGITS: Final = re.compile("(?<!y)yy(?!y)")
+"""In a datetime pattern: a year without its century, which Spark takes for one from 2000 to 2099."""
+
 _ZONE_LETTERS = frozenset("XxZzVO")
 
 
@@ -88,11 +92,25 @@ class DateColumn(ColumnBase):
     type: Literal["date", "timestamp"]
     format: str
     """A Spark datetime pattern, such as yyyy-MM-dd or yyyy-MM-dd HH:mm:ss."""
+    range: DateRange | None = None
+    """By the day that the source's zone had."""
+    pivot_year: int | None = Field(default=None, ge=1800, le=2200)
+    """Of a pattern with `yy`: two digits are of the hundred years from this one."""
+
+    @property
+    def letters(self) -> str:
+        """The pattern without its quoted text."""
+        return "".join(self.format.split("'")[::2])
+
+    @property
+    def first_year(self) -> int | None:
+        """Of a pattern with `yy` the first of the hundred years that two digits are of, if it is told."""
+        return self.range.century() if self.pivot_year is None and self.range is not None else self.pivot_year
 
     @property
     def has_zone(self) -> bool:
         """Whether the pattern, its quoted text aside, holds a time zone or an offset."""
-        return bool(set("".join(self.format.split("'")[::2])) & _ZONE_LETTERS)
+        return bool(set(self.letters) & _ZONE_LETTERS)
 
 
 UNREAD: Final = "unread"

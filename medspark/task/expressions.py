@@ -5,7 +5,10 @@ Only functions of one row that are deterministic are allowed: none can reach the
 another table. No Spark here.
 """
 
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 
 import sqlglot
@@ -13,6 +16,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from medspark.errors import did_you_mean
+from medspark.task.clock import texts_of_the_clock
+from medspark.task.columns import TWO_DIGITS
+from medspark.task.expression_types import ValueType, with_types
+from medspark.task.patterns import pattern_problems
 
 FUNCTIONS = frozenset(
     [
@@ -168,7 +175,7 @@ def columns_of(expression: str) -> list[str]:
     >>> columns_of("a > 1 or b < a")
     ['a', 'b']
     """
-    return list(dict.fromkeys(column.name for column in _parse(expression).find_all(exp.Column)))
+    return list(dict.fromkeys(column.name for column in parse(expression).find_all(exp.Column)))
 
 
 def spark_sql(expression: str) -> str:
@@ -177,10 +184,10 @@ def spark_sql(expression: str) -> str:
     >>> spark_sql("age>80 and not died -- of the first stay")
     'age > 80 AND NOT died'
     """
-    return _parse(expression).sql(dialect="spark", comments=False)
+    return parse(expression).sql(dialect="spark", comments=False)
 
 
-def problems_of(expression: str, known: Iterable[str]) -> list[str]:
+def problems_of(expression: str, known: Mapping[str, ValueType | None] | Iterable[str]) -> list[str]:
     """Everything wrong with an expression that may read the columns `known`; empty when it is fine.
 
     >>> problems_of("age > 80", ["age"])
@@ -189,8 +196,11 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
     ["'agee > 80' reads 'agee', which is no column. Did you mean 'age'?"]
     """
     try:
-        tree = _parse(expression)
+        tree = parse(expression)
         text = tree.sql(dialect="spark", comments=False)
+    except (TooLargeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, TooLargeError) else _NESTED
+        return [f"expected a Spark SQL expression, received {expression[:60]!r}...: {reason}"]
     except SqlglotError as error:
         reason = str(error).splitlines()[0].removesuffix(".")
         return [f"expected a Spark SQL expression, received {expression!r}: {reason}"]
@@ -200,12 +210,24 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
         for column in columns_of(expression)
         if column not in names
     ]
+    types = known if isinstance(known, Mapping) else dict.fromkeys(names)
+    problems += [
+        f"{expression!r} depends on when it is run: {part}" for part in texts_of_the_clock(with_types(tree, types))
+    ]
+    problems += [f"{expression!r}: {problem}" for problem in pattern_problems(tree)]
     for node in tree.walk():
         if isinstance(node, _NEVER) or not isinstance(node, _TREE):
             problems.append(f"{expression!r} is more than an expression over one row: {type(node).__name__}")
             break
-        if isinstance(node, _CLOCK) or (isinstance(node, exp.Func) and node.sql(dialect="spark").isidentifier()):
+        if isinstance(node, _CLOCK) or _asks_for_nothing(node):
             problems.append(f"{expression!r} depends on when or by whom it is run: {node.sql(dialect='spark')}")
+        if _reads_two_digits(node):
+            problems.append(
+                f"{expression!r} reads years of two digits, whose century is not told: declare the column as a date "
+                "with a pivot_year"
+            )
+        if isinstance(node, exp.Literal) and not node.is_string and not _holds(node.name):
+            problems.append(f"{expression[:60]!r} has a number that Spark does not hold: {node.name[:40]}")
         if isinstance(node, exp.Column) and node.table:
             problems.append(f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column")
     problems += [
@@ -216,10 +238,74 @@ def problems_of(expression: str, known: Iterable[str]) -> list[str]:
     return problems
 
 
-def _parse(expression: str) -> exp.Expression:
-    tree = sqlglot.parse_one(expression, read="spark")
+def _asks_for_nothing(node: object) -> bool:
+    """Whether a function reads no argument, so that its answer is of the clock, the user or the session."""
+    fixed = isinstance(node, exp.Anonymous | exp.Array | exp.Case | exp.Null | exp.Boolean)
+    return isinstance(node, exp.Func) and not fixed and next(node.iter_expressions(), None) is None
+
+
+def _reads_two_digits(node: object) -> bool:
+    """Whether text is read as a time by a format whose year has no century; the parser writes it %y."""
+    if isinstance(node, exp.TsOrDsToDate | exp.StrToTime | exp.StrToUnix):
+        given = [node.args.get("format")]
+    else:
+        reads = isinstance(node, exp.Anonymous) and node.name.lower() == "try_to_timestamp"
+        given = node.expressions[1:2] if reads and isinstance(node, exp.Anonymous) else []
+    formats = [part.name for part in given if isinstance(part, exp.Literal)]
+    return any("%y" in text or TWO_DIGITS.search(text) for text in formats)
+
+
+def _holds(number: str) -> bool:
+    """Whether a number's text is one to Spark: a double, or up to 38 digits."""
+    try:
+        return math.isfinite(float(number)) and len(re.sub(r"[eE].*|\D", "", number)) <= 38
+    except ValueError:
+        return True  # with a letter behind it, as 1L, which the parser judges
+
+
+class TooLargeError(SqlglotError):
+    """An expression that would take the parser, or Spark, a long time or a deep stack."""
+
+
+@lru_cache(maxsize=1024)
+def parse(expression: str) -> exp.Expression:
+    """The expression's tree, which nobody changes.
+
+    Raises:
+        SqlglotError: it cannot be read; `TooLargeError` where it is too long or too deep.
+    """
+    if len(expression) > MOST_CHARACTERS:
+        raise TooLargeError(f"it has {len(expression):,} characters, more than {MOST_CHARACTERS:,}")
+    depth = 0
+    for token in sqlglot.tokenize(expression, read="spark"):
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if depth > MOST_BRACKETS:
+            raise TooLargeError(_NESTED)
+    try:
+        tree = sqlglot.parse_one(expression, read="spark")
+    except RecursionError:
+        raise TooLargeError(_NESTED) from None
     assert isinstance(tree, exp.Expression)
+    _require_shallow(tree)
     return tree
+
+
+MOST_CHARACTERS = 100_000
+MOST_BRACKETS, MOST_NESTED = 40, 200
+"""Brackets in one another, and operations: of `a and b and c` the second holds the first."""
+_NESTED = (
+    f"it nests or joins too much: at most {MOST_BRACKETS} brackets, or {MOST_NESTED} operations, within one another; "
+    "give parts of it a name under `derived`, or use in (...)"
+)
+
+
+def _require_shallow(tree: exp.Expression) -> None:
+    left = [(tree, 1)]
+    while left:
+        node, depth = left.pop()
+        if depth > MOST_NESTED:
+            raise TooLargeError(_NESTED)
+        left += [(child, depth + 1) for child in node.iter_expressions()]
 
 
 def _calls(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medspark.task.base import Closed, Name
+from medspark.task.base import MOST_DAYS, Closed, Name
 
 Scaling = Literal["smooth", "standard", "robust", "quantile", "none"]
 """smooth: from the median in spreads, drawn smoothly within 3 of them; standard: from the mean in standard deviations;
@@ -91,6 +91,8 @@ class Window(Closed):
     def _positive(self) -> Self:
         if any(length <= 0 for length in (*self.look_back_days, *self.look_back_hours)):
             raise ValueError("expected look-backs above 0")
+        if any((hours or 0) > HOURS_A_DAY * MOST_DAYS for hours in self.windows().values()):
+            raise ValueError(f"expected look-backs of up to {MOST_DAYS:,.0f} days")
         return self
 
     def windows(self) -> dict[str, float | None]:
@@ -121,7 +123,7 @@ class CodesGroup(Window):
     """Names of concepts, or first parts of codes that end in "/", such as CONDITION/."""
     at_least: int = Field(default=20, ge=1)
     """Codes in fewer training cases than this are unknown."""
-    most: int = Field(default=256, ge=1)
+    most: int = Field(default=256, ge=1, le=65_536)
     """Codes a case that reach the network, the rarest first."""
 
 
@@ -146,7 +148,7 @@ class GridGroup(Closed):
     """A regular grid of numbers: one row a code, one column a step of time, the last step ends at the prediction."""
 
     of: tuple[str, ...] = Field(min_length=1)
-    look_back_hours: float = Field(gt=0)
+    look_back_hours: float = Field(gt=0, le=HOURS_A_DAY * MOST_DAYS)
     every_hours: float = Field(gt=0)
     take: Literal["mean", "last", "min", "max", "count"] = "mean"
     at_least: int = Field(default=20, ge=1)

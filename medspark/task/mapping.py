@@ -15,14 +15,18 @@ from medspark.task.raw_table import Check, Derived, Duplicates, Lookup
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """A column's name in a code's pattern."""
 
+POSSIBLE_DAYS = ["1875-01-01", "2300-12-31"]
+"""Of a date in short form: beyond lie years such as 0001 and 9999, which stand for no day; some warehouses shift days
+by a century or two."""
+
 SHORT_FORMS = {
-    "date": {"type": "date", "format": "yyyy-MM-dd"},
-    "timestamp": {"type": "timestamp", "format": "yyyy-MM-dd HH:mm:ss[.SSSSSS]"},
+    "date": {"type": "date", "format": "yyyy-MM-dd", "range": POSSIBLE_DAYS},
+    "timestamp": {"type": "timestamp", "format": "yyyy-MM-dd HH:mm:ss[.SSSSSS]", "range": POSSIBLE_DAYS},
 }
 
 
 def _column_short_form(value: Any) -> Any:
-    """`person_id: long` for {type: long}; a date or timestamp in short form is read by ISO 8601 with a space."""
+    """`person_id: long` for {type: long}; a date or timestamp in short form is read by ISO 8601, of POSSIBLE_DAYS."""
     return SHORT_FORMS.get(value, {"type": value}) if isinstance(value, str) else value
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medspark.task.base import Closed
+from medspark.task.base import MOST_DAYS, Closed
 
 
 class Concept(Closed):
@@ -54,7 +54,7 @@ class Required(Closed):
 
     name: str
     had: str
-    within_days: float | None = Field(default=None, gt=0)
+    within_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     because: str
 
 
@@ -63,7 +63,7 @@ class Excluded(Closed):
 
     name: str
     had: str
-    within_days: float | None = Field(default=None, gt=0)
+    within_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Without it, ever before."""
     after_index: bool = False
     """Only events later than the index event: discharged or dead before the prediction time."""
@@ -79,14 +79,14 @@ class Population(Closed):
 
     index: Index | None = None
     snapshot: Snapshot | None = None
-    predict_after_hours: float = Field(default=0.0, ge=0)
+    predict_after_hours: float = Field(default=0.0, ge=0, le=24 * MOST_DAYS)
     """From the index event to the prediction time."""
     age_at_least: float | None = Field(default=None, ge=0)
     age_at_most: float | None = Field(default=None, ge=0)
     """Years at the prediction time."""
-    history_days: float | None = Field(default=None, gt=0)
+    history_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Days under observation before the prediction time."""
-    washout_days: float | None = Field(default=None, gt=0)
+    washout_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Days without another index event before this one."""
     require: tuple[Required, ...] = ()
     exclude: tuple[Excluded, ...] = ()
@@ -105,13 +105,18 @@ class EventOutcome(Closed):
 
     name: str
     event: str
-    from_days: float = Field(default=0.0, ge=0)
-    to_days: float | None = Field(default=None, gt=0)
+    from_days: float = Field(default=0.0, ge=0, le=MOST_DAYS)
+    to_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Both ends included; an end left out is the end of what is known. An event at the prediction time itself
     counts only where `from_days` is 0 and the task leaves events at that time out of the features."""
     follow_up: Literal["keep_outcomes", "keep_all", "require_full"] = "keep_outcomes"
     """Patients not observed to the end of the time at risk: kept where the outcome was seen; all kept, without
     it taken for negative; all excluded."""
+    gap: Literal["exclude", "outcome", "ignore"] = "exclude"
+    """An outcome that was not known at the prediction time and is before the time at risk: within the day that ends
+    there, as a diagnosis of that day without a time, or after it and before `from_days`. Its case is excluded from
+    learning, since it is neither known to have had the outcome nor without it; or it is an outcome; or it is as if
+    there were none. Scoring knows of none."""
     death: Literal["no_outcome", "outcome", "leave_out"] = "no_outcome"
     """A death after the prediction time, up to the end of the time at risk, without the outcome before it: full
     follow-up without the outcome; the outcome itself; or a reason to leave the case out. An outcome within a day
@@ -129,8 +134,9 @@ class Clock(Closed):
 WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died before", "not observed", "history", "age"
 
 FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
+GAP = "outcome before the time at risk"
 
-BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER)
+BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER, GAP)
 """Names of the criteria that are medspark's own, which a task's criteria may not have."""
 
 

@@ -13,6 +13,7 @@ from medspark.task.tasks import Task
 def sentence(model: type[Task], detail: ErrorDetails) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     received = detail["input"]
+    shown = shortened(repr(received))
     match detail["type"]:
         case "extra_forbidden":
             key = str(detail["loc"][-1])
@@ -23,17 +24,25 @@ def sentence(model: type[Task], detail: ErrorDetails) -> str:
         case "union_tag_not_found" | "union_tag_invalid":
             kinds = sorted(_column_types())
             given = received.get("type") if isinstance(received, dict) else received
-            return (
-                f"{where}: expected a type of {', '.join(kinds)}, received {given!r}.{did_you_mean(str(given), kinds)}"
-            )
+            hint = did_you_mean(str(given), kinds)
+            return f"{where}: expected a type of {', '.join(kinds)}, received {shortened(repr(given))}.{hint}"
         case "literal_error":
             expected = detail.get("ctx", {})["expected"]
             allowed = [word.strip("'") for word in str(expected).replace(" or ", ", ").split(", ")]
-            return f"{where}: expected {expected}, received {received!r}.{did_you_mean(str(received), allowed)}"
+            return f"{where}: expected {expected}, received {shown}.{did_you_mean(str(received), allowed)}"
         case "value_error":
             return f"{where or 'task'}: {detail['ctx']['error']!s}"
         case _:
-            return f"{where}: {detail['msg'].replace('Input should be', 'expected')}, received {received!r}"
+            return f"{where}: {detail['msg'].replace('Input should be', 'expected')}, received {shown}"
+
+
+def shortened(text: str) -> str:
+    """As much of what a task file has as belongs in a message.
+
+    >>> shortened("x" * 1000) == "x" * 197 + "..."
+    True
+    """
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def _column_types() -> dict[str, type[BaseModel]]:

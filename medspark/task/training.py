@@ -38,8 +38,8 @@ class Network(Closed):
 
 
 class Training(Closed):
-    epochs: int = Field(default=20, ge=1)
-    batch_size: int = Field(default=512, ge=1)
+    epochs: int = Field(default=20, ge=1, le=100_000)
+    batch_size: int = Field(default=512, ge=1, le=2**20)
     patience: int = Field(default=3, ge=1)
     """Epochs without a better validation loss before training stops at the best one."""
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
@@ -51,7 +51,7 @@ class Training(Closed):
     l2: float = Field(default=0.0, ge=0)
     class_weight: Literal["none", "balanced"] = "none"
     calibration: Literal["platt", "isotonic", "none"] = "platt"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**31)
 
 
 class Gates(Closed):
@@ -63,7 +63,7 @@ class Gates(Closed):
 
 class Report(Closed):
     subgroups: tuple[str, ...] = ()
-    bootstrap: int = Field(default=300, ge=2)
+    bootstrap: int = Field(default=300, ge=2, le=100_000)
     """Resamples of patients for each interval."""
 
 

@@ -17,7 +17,7 @@ from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.evaluate.evaluation import evaluate
-from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID
+from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
 from medspark.score.worker.calibration import Calibration, apply_calibration
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
@@ -98,7 +98,7 @@ def _baselines(table: str, statistics: Statistics, task: Task) -> dict[str, npt.
 
 def _subgroups(cases: DataFrame, task: Task) -> pd.DataFrame:
     """The subgroup columns of the test split, as text."""
-    columns = [F.col(f"`{name}`").cast("string").alias(name) for name in task.report.subgroups]
+    columns = [F.col(quoted(name)).cast("string").alias(name) for name in task.report.subgroups]
     return cases.where(F.col(SPLIT) == TEST).select(CASE_ID, *columns).toPandas()
 
 

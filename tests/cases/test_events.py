@@ -95,13 +95,27 @@ EVERY = {
             {"name": "ill since", "had": "ill", "after_index": True, "because": "of the test"},
         ],
     },
-    "outcome": {"name": "ill", "event": "ill", "to_days": 90, "follow_up": "require_full", "death": "outcome"},
+    "outcome": {
+        "name": "ill",
+        "event": "ill",
+        "to_days": 90,
+        "gap": "outcome",
+        "follow_up": "require_full",
+        "death": "outcome",
+    },
     "time": {"at_prediction_time": "excluded"},
     "features": FEATURES,
 }
 ALL_KEPT = {
     "population": {"index": {"event": "index", "take": "every"}, "history_days": 7},
-    "outcome": {"name": "ill", "event": "ill", "to_days": 365, "follow_up": "keep_all", "death": "leave_out"},
+    "outcome": {
+        "name": "ill",
+        "event": "ill",
+        "to_days": 365,
+        "gap": "ignore",
+        "follow_up": "keep_all",
+        "death": "leave_out",
+    },
     "features": {**FEATURES, "sequences": {}},
 }
 EVERY_IN_HOSPITAL = {**EVERY, "population": {**EVERY["population"], "washout_days": 4}}  # many a stay is longer

@@ -1,3 +1,5 @@
+from dataclasses import asdict, astuple
+
 from chispa import assert_df_equality
 from support.tasks import stays_task
 
@@ -30,7 +32,7 @@ def test_excluded_records_leave_and_each_criterion_says_how_many(spark):
         ),
         task,
     )
-    assert [tuple(row) for row in count_attrition(marked, task)] == [
+    assert [astuple(row) for row in count_attrition(marked, task)] == [
         ("records", "", 0, 3),
         ("died", "cannot come back", 1, 2),
         ("child", "another clinic", 1, 1),
@@ -64,7 +66,7 @@ def test_an_unknown_outcome_is_a_null_label_and_is_counted(spark):
         task,
     )
     (counts,) = count_cases(cases).values()
-    assert counts == {"cases": 3, "subjects": 1, "positives": 1, "unknown": 1}
+    assert asdict(counts) == {"cases": 3, "subjects": 1, "positives": 1, "unknown": 1}
 
 
 def test_without_the_outcomes_column_every_label_is_null(spark):

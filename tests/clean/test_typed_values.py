@@ -57,6 +57,22 @@ VALUES: list[tuple[str, dict[str, Any], list[tuple[str | None, Any]]]] = [
     ("interval", {"type": "interval", "range": [0, 500]}, [
         ("[70-80)", 75.0), ("(1.5-2.5]", 2.0), ("[ 1 - 3 ]", 2.0), (">200", 200.0), ("<= 7.5", 7.5), ("[80-70)", Rule("type")), ("70-80", Rule("type")),
         ("75", Rule("type")), ("[70-80", Rule("type")), (">600", Rule("range")), ("junk", Rule("type"))]),
+    ("two digits by a pivot", {"type": "date", "format": "dd-MMM-yy", "pivot_year": 1930}, [
+        ("12-Mar-45", date(1945, 3, 12)), ("05-Jun-21", date(2021, 6, 5)), ("01-Jan-30", date(1930, 1, 1)), ("31-Dec-29", date(2029, 12, 31)),
+        ("29-Feb-28", date(2028, 2, 29)), ("29-Feb-72", date(1972, 2, 29)), ("29-Feb-31", Rule("type")), ("12-Mar-1945", Rule("type"))]),
+    ("two digits of a century without that day", {"type": "date", "format": "dd-MM-yy", "pivot_year": 1850}, [
+        ("28-02-00", date(1900, 2, 28)), ("29-02-00", Rule("type"))]),
+    ("two digits by a range", {"type": "date", "format": "dd-MM-yy", "range": ["1926-05-02", "2026-05-01"]}, [
+        ("01-05-26", date(2026, 5, 1)), ("02-05-26", date(1926, 5, 2)), ("31-12-25", date(2025, 12, 31)), ("01-01-27", date(1927, 1, 1))]),
+    ("two digits by a range with a gap", {"type": "date", "format": "dd-MM-yy", "range": ["1950-01-01", "2020-12-31"]}, [
+        ("01-01-50", date(1950, 1, 1)), ("31-12-20", date(2020, 12, 31)), ("01-01-21", Rule("range")), ("31-12-49", Rule("range"))]),
+    ("two digits of a time", {"type": "timestamp", "format": "yyMMdd HH:mm", "pivot_year": 1930}, [
+        ("450312 04:30", utc(1945, 3, 12, 8, 30)), ("260115 10:00", utc(2026, 1, 15, 15, 0))]),
+    ("days of a range", {"type": "date", "format": "yyyy-MM-dd", "range": ["1875-01-01", "2300-12-31"]}, [
+        ("1875-01-01", date(1875, 1, 1)), ("1874-12-31", Rule("range")), ("0001-01-01", Rule("range")), ("2300-12-31", date(2300, 12, 31)),
+        ("9999-12-31", Rule("range"))]),
+    ("times of a range", {"type": "timestamp", "format": "yyyy-MM-dd HH:mm", "range": [None, "2024-01-31"]}, [
+        ("2024-01-31 23:59", utc(2024, 2, 1, 4, 59)), ("2024-02-01 00:00", Rule("range")), ("1990-01-01 00:00", utc(1990, 1, 1, 5, 0))]),
     ("icd9", {"type": "code", "system": "ICD9CM"}, [
         ("250.83", "250.83"), ("25083", "250.83"), ("8", "008"), ("38.0", "038.0"), ("38", "038"), ("v4581", "V45.81"), ("V45", "V45"), ("E8859", "E885.9"),
         ("E885", "E885"), ("2500", "250.0"), ("250.", Rule("code")), ("250.830", Rule("code")), ("250830", Rule("code")), ("junk", Rule("code")), ("E88", Rule("code")), ("?", MISSING)]),

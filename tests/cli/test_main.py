@@ -41,6 +41,23 @@ def test_check_reports_every_problem_at_once_with_hints_and_exit_code_2(tmp_path
     assert "expected train + valid + test = 1" in found.stderr
 
 
+def test_check_lists_what_scoring_will_ask_for(tmp_path):
+    path = task_file(tmp_path, "unset", exclude=[{"name": "sent back", "when": "back", "because": "x"}])
+    found = medspark("check", path, "--for-scoring")
+    assert found.returncode == 0
+    note, *asked, last = found.stdout.splitlines()[1:]
+    assert note == "  exclude.sent back reads the outcome's columns: training applies it, scoring does not."
+    assert asked == [
+        "stay: long",
+        "patient: string",
+        "age: double",
+        "sex: category",
+        "diag_1: string",
+        "diag_2: string",
+    ]
+    assert last == "exclude.sent back reads the outcome's columns, so that scoring does not apply it"
+
+
 def test_check_does_not_start_spark():
     script = (
         "import sys; from medspark.task.load import load_task; "
@@ -60,6 +77,15 @@ def test_an_absent_task_file_is_one_sentence():
     found = medspark("clean", "absent.yaml")
     assert found.returncode == 2
     assert "expected a task file here" in found.stderr
+
+
+def test_a_folder_and_a_hostile_task_file_are_one_sentence_each(tmp_path):
+    (tmp_path / "deep.yaml").write_text("a: " + "[" * 100_000)
+    for path, says in ((tmp_path, "received a folder"), (tmp_path / "deep.yaml", "nested more than 50 deep")):
+        found = medspark("check", path)
+        assert found.returncode == 2
+        assert says in found.stderr
+        assert found.stderr.count("\n") == 2
 
 
 def test_input_that_breaks_its_contract_ends_with_3_and_a_receipt(tmp_path):

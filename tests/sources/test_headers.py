@@ -48,6 +48,7 @@ def test_a_source_with_other_columns_is_refused_without_a_patients_value(
 OUTCOME = {
     "outcome": {"name": "back", "when": "back = 'yes' or late"},
     "derived": {"late": {"type": "boolean", "expression": "days > 3"}},
+    "features": {"numeric": ["age"]},
 }
 STAYS = {"id": "long", "age": "integer", "back": "category", "days": "integer"}
 
@@ -65,5 +66,5 @@ def test_scoring_may_lack_the_outcomes_columns_and_nothing_else(clean_text: Clea
 def test_files_agree_on_whether_they_have_the_outcome(clean_path: Clean, tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("id,age\n1,40\n")
     (tmp_path / "2.csv").write_text("id,age,back,days\n2,40,yes,3\n")
-    with pytest.raises(InputError, match="some files have the outcome's columns and some do not"):
+    with pytest.raises(InputError, match="some files have columns that scoring does not read and some do not"):
         clean_path(tmp_path, STAYS, scoring=True, sections=OUTCOME)

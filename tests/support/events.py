@@ -196,6 +196,7 @@ def random_tasks(draw):
     outcome = {"name": "outcome", "event": draw(st.sampled_from(("asthma", "DX/")))}
     outcome["from_days"] = draw(st.sampled_from((0, 0.5, 1)))
     outcome["to_days"] = draw(st.sampled_from((None, 5, 14)))
+    outcome["gap"] = draw(st.sampled_from(("exclude", "outcome", "ignore")))
     outcome["death"] = draw(st.sampled_from(("no_outcome", "outcome", "leave_out")))
     if outcome["to_days"] is not None:
         outcome["follow_up"] = draw(st.sampled_from(("keep_outcomes", "keep_all", "require_full")))

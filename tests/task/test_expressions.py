@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from medspark.task.expressions import FUNCTIONS, columns_of, problems_of, spark_sql
+from medspark.task.expression_types import type_of, with_types
+from medspark.task.expressions import FUNCTIONS, columns_of, parse, problems_of, spark_sql
 
 COLUMNS = ["a", "b", "x", "s", "d", "t"]
 
@@ -48,6 +49,19 @@ REFUSED = [
     ("now() > t", "calls now()"),
     ("localtimestamp > t", "reads 'localtimestamp'|when or by whom"),
     ("unix_timestamp() > 1", "when or by whom"),
+    ("to_date(s, 'dd-MMM-yy')", "reads years of two digits, whose century is not told"),
+    ("to_timestamp(s, 'yy')", "reads years of two digits, whose century is not told"),
+    ("try_to_timestamp(s, 'yyMMdd')", "reads years of two digits, whose century is not told"),
+    ("unix_timestamp(s, 'dd.MM.yy')", "reads years of two digits, whose century is not told"),
+    ("s rlike 'a{'", "expected a regular expression of Java, received 'a{': a { that counts nothing"),
+    ("not regexp_like(s, '(')", "received '(': a ( that is not closed"),
+    ("regexp_replace(s, '[', 'x')", "received '[': a [ that is not closed"),
+    ("split(s, '*')[0]", "received '*': a * with nothing before it"),
+    ("s rlike d", "expected a regular expression written out, received d"),
+    ("regexp_replace(s, 'a', '$1')", "received '$1': $1, but the pattern has 0 groups"),
+    ("regexp_replace(s, 'a', s)", "expected a replacement written out, received s"),
+    ("regexp_extract(s, 'a')", "expected a group from 0 to 0, which the pattern has, received 1"),
+    ("regexp_extract(s, '(a)', 2)", "expected a group from 0 to 1, which the pattern has, received 2"),
     ("a in (select 1)", "Subquery"),
     ("a > (select max(a) from other)", "Subquery"),
     ("exists (select 1)", "Select"),
@@ -76,6 +90,77 @@ REFUSED = [
 def test_what_leaves_the_row_is_refused(expression: str, says: str) -> None:
     problems = problems_of(expression, COLUMNS)
     assert any(word in problem for problem in problems for word in says.split("|")), problems
+
+
+TYPES: dict[str, Any] = {"a": "number", "b": "number", "x": "number", "s": "text", "d": "date", "t": "timestamp"}
+
+BY_THE_CLOCK = [
+    "date 'today'", "DATE 'Today'", "timestamp 'now'", "timestamp_ntz 'now'", "timestamp_ltz 'now'", "'now'::timestamp", "date ' YESTERDAY\t'",
+    "cast('now' as date)", "cast(('now') as date)", "try_cast('tomorrow' as date)", "cast('today UTC' as timestamp)", "cast(cast('now' as string) as date)",
+    "to_timestamp('now')", "to_date('tomorrow')", "to_date(' Today ')", "date('now')", "timestamp('now')", "to_date('now', 'yyyy')", "unix_timestamp('now')",
+    "date r'today'", "date 'to' 'day'", r"date 't\u006fday'", "cast(concat('to', 'day') as date)", "cast('to' || 'day' as date)", "cast(lower('TODAY') as date)",
+    "cast(if(true, 'now', 'x') as date)", "cast(nvl(null, 'now') as date)", "cast(nvl2(null, 'x', 'now') as date)", "cast(split('now', ',')[0] as date)",
+    "element_at(array('now'), 1)", "cast(array('now')[0] as timestamp)", "'now'", "'now' + interval 1 day", "datediff('now', d)", "year('today')", "date_add('today', 1)",
+    "add_months('now', 1)", "trunc('now', 'month')", "date_trunc('day', 'now')", "last_day('now')", "months_between('now', d)", "timestampdiff(DAY, 'now', t)",
+    "date_format('now', 'yyyy')", "d > 'today'", "d = ('today')", "d <=> 'today'", "d in ('today')", "d between '2020-01-01' and 'now'", "coalesce(d, 'now')",
+    "nullif('now', d)", "greatest(d, 'now')", "case d when 'today' then 1 end", "case when a > 1 then d else 'now' end", "if(a > 1, d, 'now')", "array_contains(array(d), 'today')",
+    "current_date", "CURRENT_DATE", "current_date()", "curdate()", "current_timestamp", "current_timestamp()", "current_time", "current_time()", "current_time(3)", "now()",
+    "localtimestamp", "localtimestamp()", "unix_timestamp()", "to_unix_timestamp()", "unix_timestamp ( )", "current_timezone()", "unix_timestamp", "to_unix_timestamp",
+    "timestamp '10:30'", "t > '10:30'", "t > 'T10:30'", "cast(s as timestamp)", "to_timestamp(s)", "to_timestamp(nullif(s, ''))", "try_to_timestamp(s)", "t > s",
+]  # fmt: skip
+FIXED = [
+    "s = 'now'", "s in ('now', 'past')", "s not in ('now')", "s like 'now%'", "case s when 'now' then 1 end", "if(a > 1, 'now', 'past') = s", "s = 'today' or a > 1",
+    "case when s = 'today' then 'now' else 'past' end", "contains(s, 'today')", "coalesce(s, 'now')", "concat(s, ' now')", "replace(s, 'now', '')", "lower(s) = 'now'",
+    "date '1970-01-01'", "date 'epoch'", "d > '2020-01-01'", "date_format(t, 'HH:mm') = '10:30'", "to_timestamp(s, 'yyyy')", "cast(s as date)", "to_date(s)",
+    "to_unix_timestamp(t)", "coalesce(s, '') = ''", "date_format(d, 'yy')", "to_date(s, 'yyyy')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", BY_THE_CLOCK)
+def test_what_the_clock_decides_is_refused_however_it_is_spelt(expression: str) -> None:
+    assert problems_of(expression, TYPES) != []
+
+
+@pytest.mark.parametrize("expression", FIXED)
+def test_a_text_that_stays_a_text_may_be_any_word(expression: str) -> None:
+    assert problems_of(expression, TYPES) == []
+
+
+def test_a_part_that_the_clock_decides_is_told_as_it_is_written() -> None:
+    assert problems_of("d > 'today' or t > s", TYPES) == [
+        "\"d > 'today' or t > s\" depends on when it is run: 'today'",
+        "\"d > 'today' or t > s\" depends on when it is run: s as a timestamp, where a text such as 10:30 is of today; "
+        "give to_timestamp a format",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        (" and ".join(["a > 1"] * 1000), "200 operations"),
+        (" + ".join(["a"] * 1000), "200 operations"),
+        ("(" * 41 + "a" + ")" * 41, "40 brackets"),
+        ("(" * 100_000, "40 brackets"),
+        ("abs(" * 300 + "a" + ")" * 300, "40 brackets"),
+        ("a" + "[1]" * 2000, "within one another"),
+        ("not " * 2000 + "a", "within one another"),
+        ("- " * 2000 + "a", "within one another"),
+        ("case when a then " * 300 + "1" + " end" * 300, "within one another"),
+        ("a > " + "1 " * 100_000, "more than 100,000"),
+        ("a > 1e999", "a number that Spark does not hold: 1e999"),
+        ("a > " + "9" * 5000, "a number that Spark does not hold: 9999"),
+    ],
+)
+def test_what_is_too_long_or_too_deep_is_one_short_sentence(expression: str, says: str) -> None:
+    (problem,) = problems_of(expression, COLUMNS)
+    assert says in problem
+    assert len(problem) < 300
+
+
+def test_a_long_list_and_some_brackets_are_fine() -> None:
+    assert problems_of(f"a in ({', '.join(map(str, range(2000)))})", COLUMNS) == []
+    assert problems_of("(" * 30 + "a" + ")" * 30 + " > 1", COLUMNS) == []
+    assert problems_of(" or ".join(["a > 1"] * 150), COLUMNS) == []
 
 
 def test_comments_do_not_reach_spark() -> None:
@@ -151,6 +236,14 @@ def test_what_spark_gets_means_what_was_written(frame: Any) -> None:
         or not all(alike(row[f"written{n}"], row[f"sent{n}"]) for row in rows)
     ]
     assert differing == []
+
+
+def test_a_type_that_is_told_without_spark_is_sparks(frame: Any) -> None:
+    spark_types = {"boolean": "boolean", "string": "text", "date": "date", "timestamp": "timestamp"}
+    frame_types = dict(frame.select(*(F.expr(e).alias(f"c{n}") for n, e in enumerate(EXAMPLES))).dtypes)
+    told = {e: type_of(with_types(parse(e), TYPES)) for e in EXAMPLES}
+    are = {e: spark_types.get(frame_types[f"c{n}"], "number") for n, e in enumerate(EXAMPLES)}
+    assert {e: (told[e], are[e]) for e in EXAMPLES if told[e] not in (are[e], "other", "null")} == {}
 
 
 def test_every_allowed_function_has_an_example() -> None:

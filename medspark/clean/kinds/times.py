@@ -4,18 +4,18 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from medspark.clean.steps import Kind, Step, require_dtype, unchanged
-from medspark.task.columns import DateColumn
+from medspark.task.columns import TWO_DIGITS, DateColumn
 
 
 def read_time(name: str, spec: DateColumn, dtype: str, timezone: str) -> Kind:
     step = _date(name, spec, dtype) if spec.type == "date" else _timestamp(name, spec, dtype, timezone)
-    return Kind(spec.type, [step])
+    return Kind(spec.type, [step, *_range_steps(spec, timezone)])
 
 
 def _date(name: str, spec: DateColumn, dtype: str) -> Step:
     says = f"a {spec.type} like {spec.format}"
     if dtype == "string":
-        return Step("type", says, lambda text: F.try_to_timestamp(text, F.lit(spec.format)).cast("date"))
+        return Step("type", says, lambda text: _parsed(text, spec).cast("date"))
     require_dtype(name, dtype, spec.type, {"date"})
     return Step("type", says, unchanged)
 
@@ -29,10 +29,45 @@ def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
         return Step("type", says, lambda value: _in_utc(value.cast("timestamp"), timezone))
 
     def parse(text: Column) -> Column:
-        wall_clock = F.try_to_timestamp(text, F.lit(spec.format))
+        wall_clock = _parsed(text, spec)
         return wall_clock if spec.has_zone else _in_utc(wall_clock, timezone)
 
     return Step("type", says, parse)
+
+
+def _parsed(text: Column, spec: DateColumn) -> Column:
+    """The wall-clock time of a text, in the century that the task tells; null for a day that the year does not have."""
+    parsed = F.try_to_timestamp(text, F.lit(spec.format))
+    first = spec.first_year
+    if first is None or not TWO_DIGITS.search(spec.letters):
+        return parsed
+    in_century = _years_later(parsed, first + F.pmod(F.year(parsed) - first, F.lit(100)) - F.year(parsed))
+    low = spec.range.low if spec.range is not None and spec.pivot_year is None else None
+    if low is None:
+        return in_century
+    return F.when(in_century.cast("date") < F.lit(low), _years_later(in_century, F.lit(100))).otherwise(in_century)
+
+
+def _years_later(time: Column, years: Column) -> Column:
+    later = time + F.make_ym_interval(years.cast("int"), F.lit(0))
+    return F.when(F.dayofmonth(later) == F.dayofmonth(time), later)  # 29 February is none in 1900
+
+
+def _range_steps(spec: DateColumn, timezone: str) -> list[Step]:
+    if spec.range is None:
+        return []
+    low, high = spec.range.low, spec.range.high
+
+    def within(value: Column) -> Column:
+        day = F.from_utc_timestamp(value, timezone).cast("date") if spec.type == "timestamp" else value
+        inside = F.lit(True)
+        if low is not None:
+            inside = inside & (day >= F.lit(low))
+        if high is not None:
+            inside = inside & (day <= F.lit(high))
+        return F.when(inside, value)
+
+    return [Step("range", f"{low or 'any day'} to {high or 'any day'}", within)]
 
 
 def _in_utc(wall_clock: Column, timezone: str) -> Column:

@@ -33,6 +33,7 @@ from medspark.encode.kinds.events import (
 )
 from medspark.encode.worker.events import known_codes
 from medspark.schemas import quoted
+from medspark.spark.arrow import map_batches
 from medspark.task.features import CodesGroup, GridGroup, GroupColumn, SequenceGroup, ValuesGroup
 
 _TIMES = ("time_since", "time_since_first")
@@ -154,7 +155,7 @@ def _most_known(train: DataFrame, vocabularies: dict[str, tuple[str, ...]]) -> d
             largest = [known_codes(batch.column(name), vocabularies[name]).max(initial=0) for name in names]
             yield pa.RecordBatch.from_arrays([pa.array(names), pa.array(largest, pa.int64())], names=["name", "most"])
 
-    found = train.select(*map(quoted, names)).mapInArrow(most, "name string, most bigint")
+    found = map_batches(train.select(*map(quoted, names)), most, "name string, most bigint")
     return {row["name"]: row["most"] for row in found.groupBy("name").agg(F.max("most").alias("most")).collect()}
 
 

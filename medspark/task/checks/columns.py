@@ -6,7 +6,10 @@ from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from medspark.errors import did_you_mean
-from medspark.task.columns import UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.columns import TWO_DIGITS, UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.conditions import condition_problems, logic_problems
+from medspark.task.expression_types import ValueType, declared_types
+from medspark.task.java_regex import java_refuses
 from medspark.task.raw_table import Derived, Duplicates, Lookup
 
 
@@ -23,6 +26,22 @@ class HasColumns(Protocol):
 
 def known_columns(task: HasColumns) -> list[str]:
     return [*task.columns, *task.derived]
+
+
+def value_types(task: HasColumns) -> dict[str, ValueType | None]:
+    """What expressions may read, and its types, as far as they are known."""
+    return declared_types(task.columns, task.derived)
+
+
+def source_types(task: HasColumns) -> dict[str, ValueType | None]:
+    """The same of what the source has itself."""
+    return declared_types(task.columns, {})
+
+
+def derived_problems(derived: Derived, types: Mapping[str, ValueType | None]) -> list[str]:
+    """Everything wrong with the expression of a derived column that may read columns of these types."""
+    judge = condition_problems if derived.type == "boolean" else logic_problems
+    return judge(derived.expression, types)
 
 
 def column_type(task: HasColumns, name: str) -> str:
@@ -69,8 +88,10 @@ def columns_are_sound(task: HasColumns) -> Iterator[str]:
             yield from _pattern_is_sound(f"{where}.matches", column.matches)
         if isinstance(column, DateColumn):
             yield from _format_is_sound(f"{where}.format", column.format)
-        if name.startswith("_"):
-            yield f"{where}: a name that starts with _ is kept for medspark's own columns"
+            yield from _century_is_told(where, column)
+        yield from _name_is_sound("columns", name)
+    for name in task.derived:
+        yield from _name_is_sound("derived", name)
     names: dict[str, str] = {}
     for name in known_columns(task):
         other = names.setdefault(name.lower(), name)
@@ -79,6 +100,15 @@ def columns_are_sound(task: HasColumns) -> Iterator[str]:
     for name, lookup in task.lookups.items():
         if lookup.entries == {}:
             yield f"lookups.{name}: expected at least one entry, received none"
+
+
+def _name_is_sound(section: str, name: str) -> Iterator[str]:
+    if not name.strip():
+        yield f"{section}: expected a name of each column, received {name!r}"
+    elif not name.isprintable():
+        yield f"{section}: expected a name without control characters, received {name!r}"
+    if name.startswith("_"):
+        yield f"{section}.{name}: a name that starts with _ is kept for medspark's own columns"
 
 
 def _number_is_sound(where: str, column: NumberColumn, task: HasColumns) -> Iterator[str]:
@@ -100,12 +130,9 @@ def _number_is_sound(where: str, column: NumberColumn, task: HasColumns) -> Iter
 
 
 def _pattern_is_sound(where: str, pattern: str) -> Iterator[str]:
-    if "(?P" in pattern or "(?#" in pattern:
-        yield f"{where}: expected a regular expression of Java, received {pattern!r}: it has no (?P and no (?#"
-    try:
-        re.compile(re.sub(r"\\[pP]\{\w+\}", "x", pattern))  # Python knows no \p{L}
-    except re.error as error:
-        yield f"{where}: expected a regular expression, received {pattern!r}: {error}"
+    refused = java_refuses(pattern) or java_refuses(f"(?:{pattern})")  # an open \\Q takes the bracket in
+    if refused is not None:
+        yield f"{where}: expected a regular expression of Java, received {pattern!r}: {refused}"
 
 
 def _format_is_sound(where: str, pattern: str) -> Iterator[str]:
@@ -114,6 +141,20 @@ def _format_is_sound(where: str, pattern: str) -> Iterator[str]:
         hint = did_you_mean("yyyy-MM-dd", [pattern.replace("Y", "y").replace("D", "d")])
         says = f"received {pattern!r}: it has no {' and no '.join(unknown)}"
         yield f"{where}: expected a Spark datetime pattern, {says}.{hint}"
+
+
+def _century_is_told(where: str, column: DateColumn) -> Iterator[str]:
+    if TWO_DIGITS.search(column.letters):
+        if column.first_year is None:
+            yield (
+                f"{where}.format: {column.format!r} reads years of two digits, whose century is not told. "
+                "Add pivot_year: 1930, for 1930 to 2029, or a range of a hundred years at most, "
+                "as [1930-01-01, 2029-12-31]"
+            )
+        if "yyyy" in column.letters:
+            yield f"{where}.format: expected either yy or yyyy, received {column.format!r}"
+    elif column.pivot_year is not None:
+        yield f"{where}.pivot_year: only a format with yy has it, received {column.format!r}"
 
 
 def prefixed(where: str, problems: list[str]) -> list[str]:

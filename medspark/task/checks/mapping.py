@@ -1,12 +1,21 @@
 """Rules of a source mapping."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from medspark.errors import did_you_mean
 from medspark.schemas import SOURCE_FILE
-from medspark.task.checks.columns import columns_are_sound, duplicates_are_sound, unknown_column, zone_exists
+from medspark.task.checks.columns import (
+    columns_are_sound,
+    derived_problems,
+    duplicates_are_sound,
+    source_types,
+    unknown_column,
+    value_types,
+    zone_exists,
+)
+from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.event_task import EventTask
-from medspark.task.expressions import problems_of
+from medspark.task.expression_types import ValueType
 from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
 
 _EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
@@ -23,8 +32,8 @@ def tables_are_sound(task: EventTask) -> Iterator[str]:
 
 
 def _table_problems(table: MappedTable) -> Iterator[str]:
-    columns = [*table.columns, SOURCE_FILE]
-    known = [*columns, *table.derived]
+    columns: dict[str, ValueType | None] = {**source_types(table), SOURCE_FILE: "text"}
+    known = columns | value_types(table)
     if table.subject not in known:
         yield unknown_column("subject", table.subject, table)
     yield from columns_are_sound(table)
@@ -33,20 +42,22 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         if lookup.path is not None:
             yield f"lookups.{name}: expected entries, received a path; a mapping reads no file beside its tables"
     for name, derived in table.derived.items():
-        yield from (f"derived.{name}: {problem}" for problem in problems_of(derived.expression, columns))
+        yield from (f"derived.{name}: {problem}" for problem in derived_problems(derived, columns))
         if name in table.columns:
             yield f"derived.{name}: a column has this name already"
     for check in table.checks:
-        yield from (f"checks.{check.name}: {problem}" for problem in problems_of(check.expect, table.columns))
+        yield from (
+            f"checks.{check.name}: {problem}" for problem in condition_problems(check.expect, source_types(table))
+        )
     for skip in table.skip:
-        yield from (f"skip.{skip.name}: {problem}" for problem in problems_of(skip.when, known))
+        yield from (f"skip.{skip.name}: {problem}" for problem in condition_problems(skip.when, known))
     if table.duplicates is not None:
         yield from duplicates_are_sound("duplicates", table.duplicates, table)
     for at, event in enumerate(table.events):
         yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
 
 
-def _event_problems(event: EventRule, known: list[str]) -> Iterator[str]:
+def _event_problems(event: EventRule, known: Mapping[str, ValueType | None]) -> Iterator[str]:
     for pattern in event.code:
         for name in PLACEHOLDER.findall(pattern):
             if name not in known:
@@ -54,7 +65,8 @@ def _event_problems(event: EventRule, known: list[str]) -> Iterator[str]:
     for part in _EXPRESSIONS:
         expression = getattr(event, part)
         if expression is not None:
-            yield from (f"{part}: {problem}" for problem in problems_of(expression, known))
+            judge = condition_problems if part == "when" else logic_problems
+            yield from (f"{part}: {problem}" for problem in judge(expression, known))
 
 
 def values_have_units(task: EventTask) -> Iterator[str]:

@@ -9,17 +9,21 @@ from medspark.schemas import CASE_COLUMNS
 from medspark.task.checks.columns import (
     column_type,
     columns_are_sound,
+    derived_problems,
     duplicates_are_sound,
     known_columns,
     may_be,
     one_of,
     prefixed,
+    source_types,
     unknown_column,
+    value_types,
     zone_exists,
 )
 from medspark.task.checks.shared import changed
 from medspark.task.columns import CategoryColumn, UnreadColumn
-from medspark.task.expressions import columns_of, problems_of
+from medspark.task.conditions import condition_problems
+from medspark.task.expressions import columns_of
 from medspark.task.features import LEVEL_TYPES
 from medspark.task.table_task import TableTask
 
@@ -54,14 +58,14 @@ def duplicates_read_columns(task: TableTask) -> Iterator[str]:
 
 def expressions_are_sound(task: TableTask) -> Iterator[str]:
     for name, derived in task.derived.items():
-        yield from prefixed(f"derived.{name}", problems_of(derived.expression, task.columns))
+        yield from prefixed(f"derived.{name}", derived_problems(derived, source_types(task)))
         if name in task.columns:
             yield f"derived.{name}: a column has this name already"
     for check in task.checks:
-        yield from prefixed(f"checks.{check.name}", problems_of(check.expect, task.columns))
+        yield from prefixed(f"checks.{check.name}", condition_problems(check.expect, source_types(task)))
     for exclusion in task.exclude:
-        yield from prefixed(f"exclude.{exclusion.name}", problems_of(exclusion.when, known_columns(task)))
-    yield from prefixed("outcome", problems_of(task.outcome.when, known_columns(task)))
+        yield from prefixed(f"exclude.{exclusion.name}", condition_problems(exclusion.when, value_types(task)))
+    yield from prefixed("outcome", condition_problems(task.outcome.when, value_types(task)))
 
 
 def features_read_columns(task: TableTask) -> Iterator[str]:

@@ -3,6 +3,8 @@
 import pytest
 from support.events import LOST, asthma_task, fates, outcome
 
+BEFORE = "outcome before the time at risk"
+
 
 @pytest.mark.parametrize(
     ("day", "from_days", "boundary", "label"),
@@ -14,7 +16,7 @@ from support.events import LOST, asthma_task, fates, outcome
         (20, 0, "included", True),
         (20.001, 0, "included", False),
         (11, 1, "included", True),
-        (10.999, 1, "included", False),
+        (10.999, 1, "included", BEFORE),
         (11, 1, "excluded", True),
     ],
 )
@@ -83,3 +85,36 @@ def test_an_outcome_counts_by_its_time_however_late_it_is_known():
 def test_without_an_end_the_time_at_risk_is_all_that_is_known():
     task = asthma_task(outcome={"name": "asthma", "event": "asthma"})
     assert fates([(1, 10, "INDEX"), (1, 9000, "DX/asthma"), (2, 10, "INDEX")], task) == [(1, 10, True), (2, 10, False)]
+
+
+NOON, ITS_DAY, DAY_AFTER = 10.5, 10, 11  # an index event at noon, the same day without a time, and when that is known
+
+
+@pytest.mark.parametrize(
+    ("gap", "asthma", "from_days", "fate"),
+    [
+        ("exclude", (ITS_DAY, DAY_AFTER), 1, BEFORE),  # a diagnosis of the index day without a time
+        ("exclude", (ITS_DAY, DAY_AFTER), 0, BEFORE),
+        ("outcome", (ITS_DAY, DAY_AFTER), 1, True),
+        ("ignore", (ITS_DAY, DAY_AFTER), 1, False),
+        ("exclude", (10.75, 10.75), 1, BEFORE),  # the evening of the index day
+        ("exclude", (10.75, 10.75), 0, True),  # which is at risk
+        ("exclude", (10.25, 10.25), 1, False),  # the morning: it was known, and is for an exclusion to read
+        ("exclude", (9, 10), 1, False),  # the day before without a time: known by then
+        ("exclude", (9, 400), 1, False),  # older, and told later
+        ("exclude", (11.5, 11.5), 1, True),  # the first moment at risk
+        ("exclude", (11.499, 11.499), 1, BEFORE),
+    ],
+)
+def test_what_falls_between_the_known_and_the_time_at_risk_goes_by_a_rule(gap, asthma, from_days, fate):
+    day, known = asthma
+    rows = [(1, NOON, "INDEX"), (1, day, "DX/asthma", None, known)]
+    task = outcome(gap=gap, from_days=from_days, to_days=30, follow_up="keep_all")
+    assert fates(rows, task) == [(1, NOON, fate)]
+
+
+def test_an_outcome_in_the_gap_excludes_even_with_another_at_risk_and_scoring_knows_of_none():
+    rows = [(1, NOON, "INDEX"), (1, ITS_DAY, "DX/asthma", None, DAY_AFTER), (1, 20, "DX/asthma")]
+    task = outcome(from_days=1, to_days=30, follow_up="keep_all")
+    assert fates(rows, task) == [(1, NOON, BEFORE)]
+    assert fates(rows, task, scoring=True) == [(1, NOON, None)]

@@ -41,6 +41,14 @@ def oracle(db, task):
     after = ">=" if outcome.from_days > 0 or until == "<" else ">"
     died = f"coalesce(death <= {high} AND (outcome IS NULL OR death < outcome - {DAY}), false)"
     label = f"outcome IS NOT NULL AND NOT {died}"
+    before = "<" if after == ">=" else "<="
+    gap = f"""EXISTS (FROM events e WHERE e.subject = aged.subject
+        AND code IN (SELECT code FROM sets WHERE name = '{outcome.event}')
+        AND time > t - {DAY} AND time {before} {low} AND NOT (time {until} t AND known {until} t))"""
+    if outcome.gap == "outcome":
+        label = f"({label}) OR {gap}"
+    if outcome.gap == "exclude":
+        excluded["outcome before the time at risk"] = gap
     if outcome.death == "outcome":
         label = f"({label}) OR {died}"
     if outcome.death == "leave_out":

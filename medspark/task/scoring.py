@@ -1,0 +1,73 @@
+"""What scoring asks of a source: what a feature or a rule in force reads, and nothing of the outcome. No Spark here."""
+
+from collections.abc import Iterator, Mapping
+
+from medspark.task.columns import NumberColumn
+from medspark.task.event_task import EventTask
+from medspark.task.expressions import columns_of
+from medspark.task.raw_table import Derived
+from medspark.task.table_task import Exclusion, TableTask
+from medspark.task.tasks import Task
+
+
+def exclusions_in_force(task: TableTask) -> tuple[Exclusion, ...]:
+    """The exclusions that scoring applies: those that read none of the outcome's columns, which lie in the future."""
+    return tuple(item for item in task.exclude if not _reads_outcome(task, item.when))
+
+
+def exclusions_not_applied(task: TableTask) -> tuple[str, ...]:
+    """The names of the others, which only training applies."""
+    return tuple(item.name for item in task.exclude if _reads_outcome(task, item.when))
+
+
+def columns_asked_for(task: TableTask) -> list[str]:
+    """The source columns that scoring reads, in the task's order: keys, features, and rules in force."""
+    source, derived = task.source, task.derived
+    names = {source.case, source.subject, *task.features.columns()} | ({source.time} if source.time else set())
+    for item in exclusions_in_force(task):
+        names |= set(columns_of(item.when))
+    for check in task.checks:
+        names |= set(columns_of(check.expect)) if not _reads_outcome(task, check.expect) else set()
+    if source.duplicates is not None:
+        names |= set(source.duplicates.same) if isinstance(source.duplicates.same, tuple) else set()
+        names |= {source.duplicates.by} if source.duplicates.by else set()
+    names |= {column for name in list(names) for column in _sources(name, derived)}
+    for name in list(names):
+        column = task.columns.get(name)
+        if isinstance(column, NumberColumn) and column.units is not None:
+            names.add(column.units.column)
+    return [name for name in task.columns if name in names]
+
+
+def columns_not_asked_for(task: TableTask) -> frozenset[str]:
+    """The columns that a source to score may lack."""
+    return frozenset(task.columns) - frozenset(columns_asked_for(task))
+
+
+def asked_by_scoring(task: Task) -> Iterator[str]:
+    """What scoring asks of the source, a line each: tables, columns with their types, rules that it does not apply."""
+    if isinstance(task, EventTask):
+        for name, table in task.mapping.tables.items():
+            yield f"{name}{' (may be absent)' if table.optional else ''}"
+            for column, spec in table.columns.items():
+                yield f"  {column}: {spec.type}{' (may be absent)' if column in table.absent else ''}"
+        return
+    for name in columns_asked_for(task):
+        yield f"{name}: {task.columns[name].type}"
+    for name in exclusions_not_applied(task):
+        yield f"exclude.{name} reads the outcome's columns, so that scoring does not apply it"
+
+
+def outcome_columns(task: TableTask) -> frozenset[str]:
+    """The source columns that the outcome reads, through derived columns as well, keys and times aside."""
+    read = {column for name in columns_of(task.outcome.when) for column in _sources(name, task.derived)}
+    return frozenset(read - {task.source.case, task.source.subject, task.source.time})
+
+
+def _reads_outcome(task: TableTask, expression: str) -> bool:
+    read = {column for name in columns_of(expression) for column in _sources(name, task.derived)}
+    return not read.isdisjoint(outcome_columns(task))
+
+
+def _sources(name: str, derived: Mapping[str, Derived]) -> list[str]:
+    return columns_of(derived[name].expression) if name in derived else [name]
