@@ -73,14 +73,14 @@ def spark_progress(console: Console, context: SparkContext, title: str) -> Itera
 
 
 @contextmanager
-def epoch_progress(console: Console, epochs: int) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    """A bar of epochs while the block runs; what it gives is called after each with its number and its losses."""
+def epoch_progress(console: Console) -> Iterator[Callable[[int, int, float], None]]:
+    """A bar of epochs while the block runs; what it gives is called after each with its number, the most there may be,
+    and its loss on cases not trained on."""
     bar = _bar(console)
-    shown = bar.add_task("training", total=epochs)
+    shown = bar.add_task("training", total=None)
 
-    def tell(epoch: int, losses: dict[str, float]) -> None:
-        loss = losses["val_mean_logit_loss"]
-        bar.update(shown, completed=epoch, description=f"training, validation loss {loss:.4f}")
+    def tell(epoch: int, epochs: int, loss: float) -> None:
+        bar.update(shown, completed=epoch, total=epochs, description=f"training, validation loss {loss:.4f}")
 
     with bar:
         yield tell

@@ -85,8 +85,10 @@ def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> Data
 def _variant_path(name: str) -> str:
     """The path of an object's key.
 
-    >>> _variant_path("lab.na"), _variant_path('a"b')
-    ('$["lab.na"]', "$['a\"b']")
+    >>> _variant_path("lab.na")
+    '$["lab.na"]'
+    >>> print(_variant_path('6" band'))
+    $['6" band']
     """
     quote = "'" if '"' in name else '"'
     return f"$[{quote}{name}{quote}]"

@@ -34,7 +34,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     facts = require_cases(run, task)
     cases = read_table(run.spark, run.store, CASES)
     tensors = f"{run.store}/{TENSORS}/{run.version}"
-    with run.receipt.timed("train"), epoch_progress(run.terminal, task.training.epochs) as progress:
+    with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
         trained = train_network(cases, task, tensors, progress)
         if with_folds:
             scratch = store / f".folds-{run.version}"

@@ -29,7 +29,8 @@ class NumericFeature(Closed):
     column: str
     scaling: Scaling = "smooth"
     impute: Literal["mean", "median", "zero"] | float = "median"
-    missing_indicator: bool = False
+    missing_indicator: bool = True
+    """Whether a 0 or 1 beside the number says that it is missing, where a training case lacks it."""
 
 
 class CategoricalFeature(Closed):

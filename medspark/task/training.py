@@ -26,27 +26,31 @@ class Split(Closed):
 
 
 class Network(Closed):
-    kind: Literal["tabular"] = "tabular"
+    kind: Literal["tabular", "plain"] = "tabular"
+    """tabular: ramps between quantiles, and a linear path; plain: scaled numbers and hidden layers alone."""
     size: Literal["small", "medium", "large"] = "small"
     hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(min_length=1)] | None = None
     """Widths of the hidden layers, in place of those of `size`."""
     embedding: int = Field(default=6, ge=1, le=512)
     """Width of the vector learned for each category."""
-    dropout: float = Field(default=0.35, ge=0, lt=1)
-    members: int = Field(default=1, ge=1, le=20)
-    """Networks trained from different seeds; the model is the mean of their logits."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    members: int = Field(default=8, ge=1, le=20)
+    """Networks trained from different seeds; the model is the mean of their logits. From three on each leaves out a
+    fold of the patients, on which it is judged."""
 
 
 class Training(Closed):
-    epochs: int = Field(default=20, ge=1, le=100_000)
-    batch_size: int = Field(default=512, ge=1, le=2**20)
-    patience: int = Field(default=3, ge=1)
-    """Epochs without a better validation loss before training stops at the best one."""
+    epochs: int | None = Field(default=None, ge=1, le=100_000)
+    """At most; by the number of cases where the task says none."""
+    batch_size: int | None = Field(default=None, ge=1, le=2**20)
+    """By the number of cases where the task says none."""
+    patience: int = Field(default=8, ge=1)
+    """Epochs without a better loss on cases not trained on before training stops at the best one."""
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     schedule: Literal["cosine", "constant"] = "cosine"
-    weight_decay: float = Field(default=1e-4, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0)
     """Decoupled decay; of adamw only."""
     l2: float = Field(default=0.0, ge=0)
     class_weight: Literal["none", "balanced"] = "none"

@@ -1,27 +1,44 @@
-"""Train the network on the training split, watch the validation split, and keep the best epoch."""
+"""Train the network's members, each without one fold of the patients, and keep the epoch that is best on those.
 
-from collections.abc import Callable
+What a member says of the fold that it was not trained on is an honest prediction. Together the members so judge every
+patient of the training and validation splits: far more than a validation split alone, for when to stop and for the
+calibration. A network of one or two members watches the validation split instead.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.task.tasks import Task
 from medspark.task.training import Training
-from medspark.train.batches import count_labelled, dataset
+from medspark.train.batches import Batch, Folds, batches, count_labelled, dataset, fold_of, windows
 from medspark.train.networks.build import build_network, serving_network
+from medspark.train.schedule import schedule
 
-Progress = Callable[[int, dict[str, float]], None]
-"""Called after each epoch with its number from 1 and its losses."""
+Progress = Callable[[int, int, float], None]
+"""Called after each epoch with its number from 1, the most there may be, and its loss on cases not trained on."""
+
+LEAST_FOLDS: Final = 3
+PREDICTED: Final = 8192
+"""Cases at a time, where nothing is learned."""
 
 
 class Fitted(NamedTuple):
     """The network that is kept and how it got there, one row an epoch."""
 
     network: Any
+    members: Any
+    """The same with each member's logit, (n, members)."""
+    folds: Folds | None
+    """Which fold each patient of the training and validation splits is in; None where members share no folds."""
     history: list[dict[str, float]]
 
 
@@ -33,29 +50,81 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     """
     training, inputs = task.training, statistics.inputs()
     cases, positives = _require_both_outcomes(train, valid)
+    folds = Folds(task.network.members, training.seed) if task.network.members >= LEAST_FOLDS else None
+    learned = [*train, *valid] if folds else train
+    if folds:
+        cases, positives = count_labelled(learned)
     keras.utils.set_random_seed(training.seed)
     tf.config.experimental.enable_op_determinism()
-    members = build_network(statistics, task.network, training.l2, training.seed)
-    steps = -(-cases // training.batch_size)
-    members.compile(
-        optimizer=_optimizer(training, steps), loss=_loss(training), metrics=[mean_logit_loss], jit_compile=False
-    )
+    sample, _, _ = next(windows(train, inputs, np.random.default_rng(training.seed)))
+    level = float(np.log(positives / (cases - positives)))
+    members = build_network(statistics, task.network, training.l2, training.seed, sample, level)
+    plan = schedule(training, cases)
+    members.compile(optimizer=_optimizer(training, plan.steps), loss=_loss(training, folds), jit_compile=False)
     weight = (cases - positives) / positives if training.class_weight == "balanced" else 1.0
-    history = members.fit(
-        dataset(train, inputs, training.batch_size, weight, training.seed),
-        validation_data=dataset(valid, inputs, 8192, weight, None),
-        epochs=training.epochs,
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                monitor="val_mean_logit_loss", mode="min", patience=training.patience, restore_best_weights=True
-            ),
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, logs)),
-        ],
+    watched = partial(batches, learned if folds else valid, inputs, PREDICTED, None)
+    best = _Best(watched, folds, training.patience, partial(_tell, progress, plan.epochs))
+    members.fit(
+        dataset(learned, inputs, plan.batch_size, weight, training.seed, folds),
+        epochs=plan.epochs,
+        callbacks=[best],
         verbose=0,
     )
-    epochs = zip(history.history["mean_logit_loss"], history.history["val_mean_logit_loss"], strict=True)
-    rows = [{"epoch": at + 1, "loss": loss, "valid_loss": valid_loss} for at, (loss, valid_loss) in enumerate(epochs)]
-    return Fitted(serving_network(members), rows)
+    members.set_weights(best.weights)
+    return Fitted(serving_network(members), members, folds, best.history)
+
+
+def _tell(progress: Progress, epochs: int, row: dict[str, float]) -> None:
+    progress(int(row["epoch"]), epochs, row["valid_loss"])
+
+
+class _Best(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the weights of the epoch with the least loss on cases not trained on; stops where none gets better."""
+
+    def __init__(
+        self,
+        watched: Callable[[], Iterator[Batch]],
+        folds: Folds | None,
+        patience: int,
+        tell: Callable[[dict[str, float]], None],
+    ) -> None:
+        super().__init__()
+        self.watched, self.folds, self.patience, self.tell = watched, folds, patience, tell
+        self.weights: list[npt.NDArray[Any]] = []
+        self.history: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        loss = watched_loss(self.model, self.watched(), self.folds)
+        before = min((row["valid_loss"] for row in self.history), default=np.inf)
+        self.history.append({"epoch": epoch + 1, "loss": (logs or {})["loss"], "valid_loss": loss})
+        self.tell(self.history[-1])
+        if loss < before or not self.weights:
+            self.weights = self.model.get_weights()
+        best = int(np.argmin([row["valid_loss"] for row in self.history]))
+        if epoch - best >= self.patience:
+            self.model.stop_training = True
+
+
+def watched_loss(members: Any, found: Iterator[Batch], folds: Folds | None) -> float:
+    """The mean cross-entropy of what members say of cases that they were not trained on."""
+    total, cases = 0.0, 0
+    for tensors, label, subject in found:
+        logit = held_out_logit(np.asarray(members.predict_on_batch(tensors), np.float64), subject, folds)
+        total += float(np.sum(np.logaddexp(0.0, logit) - label * logit))
+        cases += len(label)
+    return total / cases
+
+
+def held_out_logit(
+    logits: npt.NDArray[np.float64], subject: npt.NDArray[Any], folds: Folds | None
+) -> npt.NDArray[np.float64]:
+    """Of the members' logits (n, members) the one of the member that did not learn from the patient, (n,).
+
+    The mean of all where no member learned from any.
+    """
+    if folds is None:
+        return np.asarray(logits.mean(axis=1))
+    return logits[np.arange(len(logits)), fold_of(subject, folds)]
 
 
 def _require_both_outcomes(train: list[Path], valid: list[Path]) -> tuple[int, int]:
@@ -71,22 +140,22 @@ def _require_both_outcomes(train: list[Path], valid: list[Path]) -> tuple[int, i
     return cases, positives
 
 
-def mean_logit_loss(label: Any, logits: Any) -> Any:
-    """Cross-entropy of the mean logit, the one that is served; early stopping watches it."""
-    mean = keras.ops.mean(logits, axis=-1, keepdims=True)
-    return keras.losses.binary_crossentropy(label, mean, from_logits=True)
-
-
-def _loss(training: Training) -> Callable[[Any, Any], Any]:
-    """Each member's own loss, averaged over the members, so that each learns as if alone."""
-    of_logits: dict[str, Callable[[Any, Any], Any]] = {
-        "cross_entropy": lambda label, logit: keras.losses.binary_crossentropy(label, logit, from_logits=True),
-        "focal": lambda label, logit: keras.losses.binary_focal_crossentropy(label, logit, from_logits=True),
+def _loss(training: Training, folds: Folds | None) -> Callable[[Any, Any], Any]:
+    """Each member's own loss on the cases that are not of its fold, averaged over the members, so that each learns as
+    if alone. What is compared with the logits (n, members) is (n, 2): the label and the fold."""
+    of_logits: dict[str, Callable[..., Any]] = {
+        "cross_entropy": keras.losses.binary_crossentropy,
+        "focal": keras.losses.binary_focal_crossentropy,
     }
+    one = of_logits[training.loss]
 
-    def loss(label: Any, logits: Any) -> Any:
-        # Both losses average over the last axis, so every member's logit meets the one label
-        return of_logits[training.loss](keras.ops.broadcast_to(label, keras.ops.shape(logits)), logits)
+    def loss(truth: Any, logits: Any) -> Any:
+        label = keras.ops.broadcast_to(truth[:, :1], keras.ops.shape(logits))
+        each = one(label[..., None], logits[..., None], from_logits=True)  # over the last axis, of one
+        if folds is None:
+            return keras.ops.mean(each, axis=-1)
+        learned = keras.ops.cast(truth[:, 1:] != keras.ops.arange(folds.parts, dtype="float32"), each.dtype)
+        return keras.ops.sum(each * learned, axis=-1) / (folds.parts - 1)
 
     return loss
 
@@ -94,10 +163,14 @@ def _loss(training: Training) -> Callable[[Any, Any], Any]:
 def _optimizer(training: Training, steps: int) -> Any:
     rate: Any = training.learning_rate
     if training.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps * training.epochs)
+        rate = keras.optimizers.schedules.CosineDecay(
+            training.learning_rate / 10, steps, warmup_target=training.learning_rate, warmup_steps=min(50, steps // 4)
+        )
     match training.optimizer:
         case "adamw":
-            return keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
+            optimizer.exclude_from_weight_decay(var_names=["bias"])
+            return optimizer
         case "adam":
             return keras.optimizers.Adam(rate)
         case "sgd":

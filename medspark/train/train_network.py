@@ -24,11 +24,11 @@ from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibration
 from medspark.train.export import keras_logits
-from medspark.train.fit import Fitted, fit_network
+from medspark.train.fit import PREDICTED, Fitted, fit_network, held_out_logit
 
 ROWS_PER_FILE = 500_000
 
-Epochs = Callable[[int, dict[str, float]], None]
+Epochs = Callable[[int, int, float], None]
 
 
 class Trained(NamedTuple):
@@ -61,36 +61,45 @@ def train_network(
     table = write_tensors(cases, statistics, tensors_path)
     train, valid = split_files(table, TRAIN), split_files(table, VALID)
     fitted = fit_network(train, valid, statistics, task, progress)
-    parts = {split: _predict(fitted.network, table, split, statistics) for split in (TRAIN, VALID, TEST)}
-    watched = parts[VALID]
+    parts = {split: _predict(fitted, table, split, statistics) for split in (TRAIN, VALID, TEST)}
+    watched = pd.concat([parts[TRAIN], parts[VALID]]) if fitted.folds else parts[VALID]
     calibration = fit_calibration(task.training.calibration, watched[LOGIT].to_numpy(), watched[LABEL].to_numpy())
     predictions = pd.concat(parts.values(), ignore_index=True)
     predictions[PROBABILITY] = apply_calibration(calibration, predictions[LOGIT].to_numpy())
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     if test.empty:
         raise InputError("the test split has no case with a known outcome: nothing can be evaluated")
-    others = _baselines(table, statistics, task) if with_baselines else {}
+    learned = (TRAIN, VALID) if fitted.folds else (TRAIN,)
+    others = _baselines(table, learned, statistics, task) if with_baselines else {}
     frame = test.merge(_subgroups(cases, task), on=CASE_ID, how="left", validate="one_to_one", sort=False)
     metrics = evaluate(frame, task, others)
     return Trained(statistics, fitted, calibration, predictions, metrics)
 
 
-def _predict(network: Any, table: str, split: str, statistics: Statistics) -> pd.DataFrame:
+def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> pd.DataFrame:
+    """The logits of a split; of patients that members learned from, by the member that did not."""
     tensors, keys = load_split(table, split, statistics.inputs(), (CASE_ID, SUBJECT_ID))
     if keys is None:
         return pd.DataFrame({CASE_ID: [], SUBJECT_ID: [], LABEL: [], LOGIT: [], SPLIT: []})
     frame: pd.DataFrame = keys.to_pandas()
     frame[LABEL] = frame[LABEL].astype("int8")
-    frame[LOGIT] = keras_logits(network, tensors)
+    if fitted.folds is not None and split != TEST:
+        logits = np.asarray(fitted.members.predict(tensors, batch_size=PREDICTED, verbose=0), np.float64)
+        frame[LOGIT] = held_out_logit(logits, frame[SUBJECT_ID].to_numpy(), fitted.folds)
+    else:
+        frame[LOGIT] = keras_logits(fitted.network, tensors)
     frame[SPLIT] = split
     return frame
 
 
-def _baselines(table: str, statistics: Statistics, task: Task) -> dict[str, npt.NDArray[np.float64]]:
-    """The baselines' probabilities on the test split, fitted on the training split."""
+def _baselines(
+    table: str, splits: tuple[str, ...], statistics: Statistics, task: Task
+) -> dict[str, npt.NDArray[np.float64]]:
+    """The baselines' probabilities on the test split, fitted on the splits that the network learned from."""
     inputs = statistics.inputs()
-    tensors, keys = load_split(table, TRAIN, inputs, ())
-    label = keys[LABEL].cast("int8").to_numpy()
+    parts = [load_split(table, split, inputs, ()) for split in splits]
+    tensors = {one.name: np.concatenate([found[one.name] for found, _ in parts]) for one in inputs}
+    label = np.concatenate([keys[LABEL].cast("int8").to_numpy() for _, keys in parts if keys is not None])
     models = fit_baselines(tensors, label, inputs, task.training.seed)
     test, _ = load_split(table, TEST, inputs, ())
     return {name: np.asarray(model(test), np.float64) for name, model in models.items()}

@@ -1,13 +1,16 @@
 """Keras networks, built from the kinds of the features. Each gives one logit a case."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import keras
+import numpy.typing as npt
 
 from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.members import members_network
 from medspark.train.networks.parts import Part, Tensors, hidden_layers
 from medspark.train.networks.table import categories, codes, numbers
 
@@ -21,14 +24,31 @@ PARTS: Final[dict[str, Part]] = {
 """What an input passes through, by what it says is its part."""
 
 
-def build_network(statistics: Statistics, network: Network, l2: float, seed: int) -> Any:
+def build_network(
+    statistics: Statistics,
+    network: Network,
+    l2: float,
+    seed: int,
+    sample: Mapping[str, npt.NDArray[Any]],
+    level: float = 0.0,
+) -> Any:
     """A network with an input for each kind of feature and `members` logits, (n, members).
 
     Categories and codes get learned vectors; a case's codes are summed, the empty ones left out. Of a sequence the
     attention picks the events that matter, of a grid two convolutions find its shapes. The members share their
     inputs and nothing else: trained together, each gets the gradients it would get alone.
+
+    Args:
+        statistics: of the features.
+        network: its settings.
+        l2: a penalty on the weights of hidden layers.
+        seed: of its weights.
+        sample: training cases' tensors, from which the tabular kind takes its ramps.
+        level: the logit that the tabular kind starts from.
     """
     inputs = statistics.inputs()
+    if network.kind == "tabular":
+        return members_network(inputs, network, l2, seed, sample, level)
     tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in inputs}
     logits = [_member(tensors, inputs, network, l2, seed * 1000 + member) for member in range(network.members)]
     output = keras.layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]

@@ -59,8 +59,8 @@ def tensors(rows=ROWS, seed=0):
 
 
 def trained(**settings):
-    members = settings.get("members", 1)
-    network = build_network(STATISTICS, Network(**settings), 1e-4, seed=1)
+    members = Network(**settings).members
+    network = build_network(STATISTICS, Network(**settings), 1e-4, seed=1, sample=tensors())
     network.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
     label = np.random.default_rng(3).integers(0, 2, (ROWS, 1)).astype(np.float32)
     before = [weight.numpy().copy() for weight in network.trainable_weights]
@@ -70,7 +70,7 @@ def trained(**settings):
     return serving_network(network)
 
 
-@pytest.mark.parametrize("settings", [{}, {"size": "medium", "members": 2}])
+@pytest.mark.parametrize("settings", [{}, {"members": 1}, {"kind": "plain", "size": "medium", "members": 2}])
 def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_path, settings):
     network = trained(**settings)
     difference = export_litert(network, tmp_path / "network.tflite", tensors(seed=7))
@@ -78,16 +78,26 @@ def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_
     assert difference < 1e-5
 
 
+def learned(kind):
+    """A network whose weights are all drawn anew: the vectors of ids start at 0."""
+    network = build_network(STATISTICS, Network(kind=kind), 0.0, seed=1, sample=tensors())
+    rng = np.random.default_rng(5)
+    network.set_weights([rng.normal(scale=0.1, size=weight.shape) for weight in network.get_weights()])
+    return serving_network(network)
+
+
+@pytest.mark.parametrize("kind", ["tabular", "plain"])
 @pytest.mark.parametrize("name", sorted(STATISTICS.widths()))
-def test_every_input_reaches_the_logit(name):
-    network = build_network(STATISTICS, Network(), 0.0, seed=1)
+def test_every_input_reaches_the_logit(name, kind):
+    network = learned(kind)
     found = tensors(200)
     shuffled = {**found, name: found[name][::-1]}
     assert not np.allclose(keras_logits(network, found)[20:180], keras_logits(network, shuffled)[20:180], atol=1e-6)
 
 
-def test_padding_of_a_sequence_says_nothing_however_long_it_is():
-    network = build_network(STATISTICS, Network(), 0.0, seed=1)
+@pytest.mark.parametrize("kind", ["tabular", "plain"])
+def test_padding_of_a_sequence_says_nothing_however_long_it_is(kind):
+    network = learned(kind)
     empty = {one.name: np.zeros((2, one.width), one.dtype) for one in STATISTICS.inputs()}
     empty["times_past_all"][1], empty["numbers_past_all"][1] = 0.7, -3.0  # where no token is
     logits = keras_logits(network, empty)
@@ -102,12 +112,16 @@ def test_tensors_of_every_kind_come_back_from_parquet_with_their_types(tmp_path)
     folder = tmp_path / "split=train"
     folder.mkdir()
     columns = {name: as_list(array) for name, array in found.items()}
-    pq.write_table(pa.table({"boolean_value": [True, False] * 25, **columns}), folder / "0.parquet", row_group_size=20)
+    pq.write_table(
+        pa.table({"boolean_value": [True, False] * 25, "subject_id": list(range(50)), **columns}),
+        folder / "0.parquet",
+        row_group_size=20,
+    )
     ((inputs, label, _),) = dataset([folder / "0.parquet"], STATISTICS.inputs(), 64, 1.0, None).as_numpy_iterator()
     dtypes = {one.name: one.dtype for one in STATISTICS.inputs()}
     assert {name: array.dtype.name for name, array in inputs.items()} == dtypes
     assert all(np.array_equal(inputs[name], found[name]) for name in found)
-    assert label.shape == (50, 1)
+    assert label[:, 1].tolist() == [-1.0] * 50, "without folds"
     none, _ = load_split(str(tmp_path), "test", STATISTICS.inputs(), ())
     assert {name: (len(array), array.dtype.name) for name, array in none.items()} == {
         name: (0, dtype) for name, dtype in dtypes.items()

@@ -1,0 +1,158 @@
+"""A network of several members that learn side by side: each layer holds the weights of all of them.
+
+The numbers enter twice, as they were scaled and as ramps between their training quantiles (the piecewise linear
+encoding of Gorishniy et al. 2022, which TabM keeps: arXiv 2203.05556, 2410.24210), so that a first layer can bend where
+a tree would cut. A linear path beside the hidden layers lets a member be a logistic regression where that is best.
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from medspark.encode.inputs import Input, size_of
+from medspark.task.training import Network
+from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.parts import hidden_layers, presence
+
+RAMPS: Final = 12
+"""Of each number at most, between quantiles of the training cases."""
+WIDEST: Final = 2_000
+"""Numbers of an input that get ramps; of more the linear ones are enough, and thirteen times as many would not be."""
+ACTIVATION: Final = "silu"
+"""Smooth, and its gradient can be exported."""
+
+
+class Ramps(NamedTuple):
+    """Where each ramp rises from 0 to 1: (k,) the number's place in its input, the start and the length."""
+
+    column: npt.NDArray[np.int32]
+    start: npt.NDArray[np.float32]
+    length: npt.NDArray[np.float32]
+
+
+def ramps_of(numbers: npt.NDArray[Any]) -> Ramps:
+    """Ramps between the quantiles of numbers (n, width); none of a number with fewer than three of them apart.
+
+    >>> ramps = ramps_of(np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 1.0]]))
+    >>> set(ramps.column.tolist()), float(ramps.start[0]), round(float((ramps.start + ramps.length).max()), 5)
+    ({0}, 0.0, 4.0)
+    """
+    found: list[tuple[int, float, float]] = []
+    width = numbers.shape[1] if len(numbers) else 0
+    for column in range(width if width <= WIDEST else 0):
+        edges = np.unique(np.quantile(numbers[:, column], np.linspace(0, 1, RAMPS + 1), method="inverted_cdf"))
+        edges = edges[np.insert(np.diff(edges) > 1e-6, 0, True)]
+        if len(edges) > 2:
+            found += [(column, low, high - low) for low, high in pairwise(edges)]
+    columns, starts, lengths = zip(*found, strict=True) if found else ((), (), ())
+    return Ramps(np.array(columns, np.int32), np.array(starts, np.float32), np.array(lengths, np.float32))
+
+
+def members_network(
+    inputs: list[Input], network: Network, l2: float, seed: int, sample: Mapping[str, npt.NDArray[Any]], level: float
+) -> Any:
+    """A network with the logits of all members, (n, members).
+
+    Args:
+        inputs: the network's.
+        network: its settings.
+        l2: a penalty on the weights of the hidden layers.
+        seed: of its weights.
+        sample: training cases, for the ramps.
+        level: the logit that members start from: the log odds of the outcome in training.
+    """
+    tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in inputs}
+    width, *deeper = hidden_layers(network)
+    draw = _Draws(seed, l2)
+    hidden, straight = [], []
+    for one in inputs:
+        if one.part == "numbers":
+            numbers = _with_ramps(tensors[one.name], ramps_of(sample[one.name]))
+            hidden.append(_shared(numbers, network.members, width, draw))
+            straight.append(keras.layers.Dense(network.members, use_bias=False, kernel_initializer="zeros")(numbers))
+        elif one.part in ("categories", "codes"):
+            vectors = _vectors(tensors[one.name], one, network)
+            hidden.append(_own(vectors, width, draw))
+            straight.append(_straight(tensors[one.name], one, network.members))
+        elif one.part is not None:
+            part = {"sequence": sequence, "grid": grid}[one.part]
+            each = [part(tensors, one, network, seed * 1000 + at) for at in range(network.members)]
+            hidden.append(_own(keras.ops.stack(each, axis=1), width, draw))
+    total = keras.layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
+    logits = _head(total, deeper, network, draw, level)
+    logits = keras.layers.Add(name="logits")([logits, *straight]) if straight else logits
+    return keras.Model(tensors, logits, name="members")
+
+
+class _Draws:
+    """Initial weights, another seed for each layer, and the penalty on them."""
+
+    def __init__(self, seed: int, l2: float) -> None:
+        self.seed = seed * 1000
+        self.penalty = keras.regularizers.L2(l2) if l2 else None
+
+    def __call__(self, into: int, out: int) -> Any:
+        """Normal, as wide as Glorot's for one member: its own fans would count the members in."""
+        self.seed += 1
+        return keras.initializers.RandomNormal(stddev=math.sqrt(2 / (into + out)), seed=self.seed)
+
+
+def _with_ramps(numbers: Any, ramps: Ramps) -> Any:
+    if not len(ramps.column):
+        return numbers
+    each = keras.ops.take(numbers, ramps.column, axis=1)
+    risen = keras.ops.clip((each - ramps.start) / ramps.length, 0.0, 1.0)
+    return keras.layers.Concatenate()([numbers, risen])
+
+
+def _shared(numbers: Any, members: int, width: int, draw: _Draws) -> Any:
+    """What all members see, (n, k), as each one's own (n, members, width)."""
+    kernel = draw(int(numbers.shape[-1]), width)
+    hidden = keras.layers.Dense(members * width, kernel_initializer=kernel, kernel_regularizer=draw.penalty)(numbers)
+    return keras.layers.Reshape((members, width))(hidden)
+
+
+def _own(each: Any, width: int, draw: _Draws) -> Any:
+    """A layer of each member, (n, members, k) to (n, members, width)."""
+    members, into = int(each.shape[1]), int(each.shape[2])
+    kernel = draw(into, width)
+    return keras.layers.EinsumDense(
+        "bmi,mio->bmo", (members, width), bias_axes="mo", kernel_initializer=kernel, kernel_regularizer=draw.penalty
+    )(each)
+
+
+def _vectors(ids: Any, found: Input, network: Network) -> Any:
+    """Each member's vectors of the ids, (n, members, numbers): of categories side by side, of a bag of codes summed.
+
+    They start at 0, so that an id which no training case has says nothing.
+    """
+    wide = network.embedding * (4 if found.part == "codes" else 1)
+    vectors = keras.layers.Embedding(size_of(found), network.members * wide, embeddings_initializer="zeros")(ids)
+    if found.part == "codes":
+        return keras.layers.Reshape((network.members, wide))(keras.ops.sum(vectors * presence(ids), axis=1))
+    each = keras.layers.Permute((2, 1, 3))(keras.layers.Reshape((found.width, network.members, wide))(vectors))
+    return keras.layers.Reshape((network.members, found.width * wide))(each)
+
+
+def _straight(ids: Any, found: Input, members: int) -> Any:
+    """What each id adds to each member's logit, (n, members)."""
+    added = keras.layers.Embedding(size_of(found), members, embeddings_initializer="zeros")(ids)
+    return keras.ops.sum(added * presence(ids) if found.part == "codes" else added, axis=1)
+
+
+def _head(hidden: Any, deeper: list[int], network: Network, draw: _Draws, level: float) -> Any:
+    for width in deeper:
+        hidden = _own(_active(hidden, network, draw), width, draw)
+    kernel, start = draw(int(hidden.shape[2]), 1), keras.initializers.Constant(level)
+    return keras.layers.EinsumDense(
+        "bmi,mi->bm", (network.members,), bias_axes="m", kernel_initializer=kernel, bias_initializer=start
+    )(_active(hidden, network, draw))
+
+
+def _active(hidden: Any, network: Network, draw: _Draws) -> Any:
+    return keras.layers.Dropout(network.dropout, seed=draw.seed)(keras.activations.get(ACTIVATION)(hidden))

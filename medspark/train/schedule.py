@@ -1,0 +1,33 @@
+"""How long a network learns: steps are what count, so few cases get small batches and many epochs."""
+
+from typing import Final, NamedTuple
+
+from medspark.task.training import Training
+
+STEPS: Final = 2_500
+"""Aimed at, where the task says no epochs."""
+LEAST_EPOCHS, MOST_EPOCHS = 12, 150
+BATCHES: Final = ((10_000, 128), (50_000, 256), (200_000, 512), (1_000_000, 1024))
+"""Up to so many cases batches of such a size, where the task says none."""
+LARGEST: Final = 4096
+
+
+class Schedule(NamedTuple):
+    batch_size: int
+    epochs: int
+    steps: int
+    """In all epochs."""
+
+
+def schedule(training: Training, cases: int) -> Schedule:
+    """The batch size and the most epochs for so many cases.
+
+    >>> schedule(Training(), 800), schedule(Training(), 80_000)
+    (Schedule(batch_size=128, epochs=150, steps=1050), Schedule(batch_size=512, epochs=16, steps=2512))
+    >>> schedule(Training(batch_size=100, epochs=3), 1_000)
+    Schedule(batch_size=100, epochs=3, steps=30)
+    """
+    batch_size = training.batch_size or next((size for most, size in BATCHES if cases <= most), LARGEST)
+    an_epoch = max(1, -(-cases // batch_size))
+    epochs = training.epochs or min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-STEPS // an_epoch)))
+    return Schedule(batch_size, epochs, epochs * an_epoch)
