@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from medspark.errors import BundleError
-from medspark.task.load import load_task
+from medspark.task.load import load_frozen_task
 from medspark.task.tasks import Task
 
 TASK: Final = "task.yaml"
@@ -102,7 +102,7 @@ def load_bundle(path: str | Path) -> Bundle:
         problems = [f"the id {bundle_id} is not the one of its files"]
     if problems:
         raise BundleError(f"{path} is not the bundle that was written\n" + "\n".join(f"  - {p}" for p in problems))
-    return Bundle(path, bundle_id, manifest, load_task(path / TASK))
+    return Bundle(path, bundle_id, manifest, load_frozen_task(path / TASK))
 
 
 def _differences(path: Path, files: dict[str, str]) -> Iterable[str]:

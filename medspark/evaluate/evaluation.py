@@ -18,8 +18,11 @@ from medspark.evaluate.metrics import at_thresholds, interval_of, performance, r
 from medspark.privacy.small_cells import publishable_counts, publishable_thresholds
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
 from medspark.task.tasks import Task
+from medspark.task.training import LEAST_NAMED
 
 MISSING: Final = "missing"
+
+RARE: Final = "rarer levels"
 
 FEW_CASES: Final = 50
 
@@ -132,6 +135,8 @@ def _subgroup_rows(
     task: Task,
 ) -> list[dict[str, Any]]:
     levels = values.astype(object).where(values.notna(), MISSING).astype(str).to_numpy()
+    if not task.privacy.names_of_few:
+        levels = _few_together(levels)
     names = sorted(set(levels), key=lambda level: (level == MISSING, level))
     rows = []
     for level in names:
@@ -155,6 +160,13 @@ def _subgroup_rows(
         row["cases"], row["positives"] = counts[index], counts[len(rows) + index]
         del row["negatives"]
     return rows
+
+
+def _few_together(levels: NDArray[Any]) -> NDArray[Any]:
+    """Levels of fewer than LEAST_NAMED cases as one: a rare name may say who it was."""
+    names, place, counts = np.unique(levels, return_inverse=True, return_counts=True)
+    names = np.where((counts < LEAST_NAMED) & (names != MISSING), RARE, names)
+    return np.asarray(names[place])
 
 
 def _too_small(cases: int, positives: int) -> str | None:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from medspark.cases.attrition import CANDIDATES, count_attrition, count_cases, observed_attrition
 from medspark.cases.criteria import criteria
 from medspark.cases.events import build_candidates
+from medspark.cases.split import faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
@@ -51,7 +52,7 @@ def features_stage(run: Run, task: Task) -> None:
         records = read_table(run.spark, run.store, RECORDS)
         events = facts.counts.records
         built = _of_events(records, task, events) if isinstance(task, EventTask) else _of_table(records, task)
-        _publish(run, built, facts, case_rules(task))
+        _publish(run, built, facts, task)
 
 
 def require_records(run: Run, task: Task) -> RecordsFacts:
@@ -93,7 +94,7 @@ def _of_events(records: DataFrame, task: EventTask, events: int) -> Built:
     return Built(cases, partial(observed_attrition, seen, reasons))
 
 
-def _publish(run: Run, built: Built, facts: RecordsFacts, rules: str) -> None:
+def _publish(run: Run, built: Built, facts: RecordsFacts, task: Task) -> None:
     spark = run.spark
     cases = write_version(built.cases, run.store, CASES, run.version)
     attrition = built.attrition()
@@ -103,13 +104,17 @@ def _publish(run: Run, built: Built, facts: RecordsFacts, rules: str) -> None:
     eligible = attrition[-1].remaining
     if sum(split.cases for split in splits.values()) != eligible:
         raise AccountingError(f"{eligible} candidates are eligible, but {splits} became cases")
-    whole = CasesFacts(facts.rules, facts.fingerprint, facts.counts, rules, attrition, splits)
+    whole = CasesFacts(facts.rules, facts.fingerprint, facts.counts, case_rules(task), attrition, splits)
     write_facts(run.context, cases, whole)
     publish(run.context, run.store, (CASES, ATTRITION), run.version)
     counts = asdict(whole)
     run.receipt.counts["features"] = {name: counts[name] for name in ("attrition", "splits")}
+    found = [*faults_of_splits(splits, task), *gaps_of_splits(splits)]
+    run.receipt.counts["features"]["splits_to_look_at"] = found
     run.receipt.outputs |= {CASES: cases, ATTRITION: flow_path}
     for row in attrition[1:]:
         run.say(f"  excluded    {row.removed:>12,}  {row.criterion}")
     run.say(f"  cases       {eligible:>12,}")
     run.say(f"  outcomes    {sum(split.positives for split in splits.values()):>12,}")
+    for told in found:
+        run.say(f"  look at     {told}")

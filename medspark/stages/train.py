@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from medspark.bundles.bundle import save_bundle
+from medspark.cases.split import faults_of_splits
 from medspark.encode.remarks import remarks_of
+from medspark.errors import InputError
 from medspark.evaluate.comparison import compared
+from medspark.evaluate.report.format import interval, number
 from medspark.runs.console import epoch_progress
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
@@ -32,6 +35,9 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     """
     store = local_path(run.store)
     facts = require_cases(run, task)
+    faults = faults_of_splits(facts.splits, task)
+    if faults:
+        raise InputError("; ".join(faults))
     cases = read_table(run.spark, run.store, CASES)
     tensors = f"{run.store}/{TENSORS}/{run.version}"
     with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
@@ -65,11 +71,10 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
 def _tell(run: Run, metrics: dict[str, Any]) -> None:
     rows = {"network": metrics["test"]["metrics"]}
     rows |= {name.replace("_", " "): found["metrics"] for name, found in metrics["baselines"].items()}
-    run.say(f"  {'test patients':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}")
+    run.say(f"  {'test patients':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}{'level':>8}")
     for name, found in rows.items():
-        auroc = found["auroc"]
-        interval = f"{auroc['value']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})"
-        others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope"))
-        run.say(f"  {name:<22}{interval:>22}" + "".join(f"{value:>8.3f}" for value in others))
+        auroc = f"{number(found['auroc']['value'])} ({interval(found['auroc'])})"
+        others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope", "calibration_intercept"))
+        run.say(f"  {name:<22}{auroc:>22}" + "".join(f"{number(value):>8}" for value in others))
     for text in compared(metrics["baselines"]).values():
         run.say(f"  {text}")

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from medspark.task.base import Closed, Name, Range
 
+LEAST_FOLDS = 3
+"""Members from which on each leaves out a fold."""
+
 
 class Split(Closed):
     """Shares of the subjects, by a hash of the subject's id; `seed` draws another division."""
@@ -38,6 +41,11 @@ class Network(Closed):
     """Networks trained from different seeds; the model is the mean of their logits. From three on each leaves out a
     fold of the patients, on which it is judged."""
 
+    @property
+    def cross_fitted(self) -> bool:
+        """Whether each member leaves out a fold of the training and validation splits' patients."""
+        return self.members >= LEAST_FOLDS
+
 
 class Training(Closed):
     epochs: int | None = Field(default=None, ge=1, le=100_000)
@@ -63,12 +71,23 @@ class Gates(Closed):
 
     auroc_at_least: float | None = Field(default=None, ge=0, le=1)
     calibration_slope: Range | None = None
+    calibration_intercept: Range | None = None
+    """Calibration in the large, in logits: 0 is ideal, below 0 the risks are too high on average."""
 
 
 class Report(Closed):
     subgroups: tuple[str, ...] = ()
     bootstrap: int = Field(default=300, ge=2, le=100_000)
     """Resamples of patients for each interval."""
+
+
+LEAST_NAMED = 5
+"""Training cases of a level or code from which on its name may leave the hospital with the bundle."""
+
+
+class Privacy(Closed):
+    names_of_few: bool = False
+    """Whether levels and codes of fewer than 5 training cases may be named in the bundle and in the report."""
 
 
 class TaskBase(Closed):
@@ -85,3 +104,4 @@ class TaskBase(Closed):
     """The name of each band and the probability it starts at; below the lowest the band is `low`."""
     gates: Gates = Gates()
     report: Report = Report()
+    privacy: Privacy = Privacy()

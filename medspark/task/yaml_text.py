@@ -77,10 +77,10 @@ MOST_REPEATED = 100_000
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, `${NAME}` filled from the environment in every text.
+    """The mapping in a YAML file.
 
     Raises:
-        TaskError: the file cannot be read, is not YAML or no mapping, or names an unset variable.
+        TaskError: the file cannot be read, is not YAML or no mapping.
     """
     text = _text_of(path)
     try:
@@ -90,6 +90,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise TaskError(str(path), [f"expected YAML in UTF-8: {_received(error, text)}"]) from None
     if not isinstance(raw, dict):
         raise TaskError(str(path), [f"expected keys and values, received {type(raw).__name__}"])
+    return raw
+
+
+def fill_variables(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
+    """What `read_yaml` gave, `${NAME}` filled from the environment in every text.
+
+    Raises:
+        TaskError: a variable is not set.
+    """
     unset = sorted({name for name in _variables(raw) if name not in os.environ})
     if unset:
         raise TaskError(

@@ -1,24 +1,27 @@
 """Learn on the validation split how a network's logits become risks."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medspark.errors import InputError
-from medspark.evaluate.logistic import Floats, logistic_regression
+from medspark.evaluate.logistic import Floats, logistic_regression, sigmoid
 from medspark.score.worker.calibration import Calibration, Method
+
+PRIOR_CASES: Final = 100
+"""Of 50, 100 and 200 the best of simulated validation splits of 200 to 3,200 cases, calibrated or not."""
 
 
 def fit_calibration(method: Method, logit: NDArray[Any], label: NDArray[Any]) -> Calibration:
     """The calibration learned from logits (n,) and outcomes (n,) that the network was not trained on.
 
-    platt is the unpenalised logistic regression of the outcome on the logit (Platt 1999). Where the logit
-    separates the outcomes perfectly that regression has no finite answer, and Platt's own softened targets,
-    (n1 + 1) / (n1 + 2) and 1 / (n0 + 2), take the outcomes' place.
+    platt is the logistic regression of the outcome on the logit (Platt 1999), drawn towards no change at all by as much
+    as PRIOR_CASES more cases would that came true as their logits say: few cases then change little, and many what
+    they must. (A prior in the form of data: Greenland 2007, Int J Epidemiol 36:195.)
 
-    isotonic is the non-falling step function of least squares, clipped by the same two numbers: no finite
-    number of patients shows that a risk is 0 or 1.
+    isotonic is the non-falling step function of least squares, clipped by Platt's softened targets, 1 / (n0 + 2) and
+    (n1 + 1) / (n1 + 2): no finite number of patients shows that a risk is 0 or 1.
 
     Raises:
         InputError: only one outcome is present, or a logit is not finite.
@@ -50,9 +53,8 @@ def _soft_targets(y: Floats) -> tuple[float, float]:
 def _fit_platt(x: Floats, y: Floats) -> Calibration:
     if np.ptp(x) == 0:  # every slope fits as well: only the level can be learned
         return Calibration(method="platt", slope=1.0, intercept=float(np.log(y.mean() / (1 - y.mean())) - x[0]))
-    below, above = x[y == 0], x[y == 1]
-    separated = below.max() <= above.min() or above.max() <= below.min()
-    target = np.where(y == 1, *reversed(_soft_targets(y))) if separated else y
+    prior = PRIOR_CASES / len(x)
+    target = (y + prior * sigmoid(x)) / (1 + prior)
     centre, spread = x.mean(), x.std()
     design = np.column_stack([np.ones_like(x), (x - centre) / spread])
     level, steepness = logistic_regression(design, np.zeros_like(x), target[None], np.ones((1, len(x))))[0]

@@ -26,7 +26,6 @@ from medspark.train.schedule import schedule
 Progress = Callable[[int, int, float], None]
 """Called after each epoch with its number from 1, the most there may be, and its loss on cases not trained on."""
 
-LEAST_FOLDS: Final = 3
 PREDICTED: Final = 8192
 """Cases at a time, where nothing is learned."""
 
@@ -50,7 +49,7 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     """
     training, inputs = task.training, statistics.inputs()
     cases, positives = _require_both_outcomes(train, valid)
-    folds = Folds(task.network.members, training.seed) if task.network.members >= LEAST_FOLDS else None
+    folds = Folds(task.network.members, training.seed) if task.network.cross_fitted else None
     learned = [*train, *valid] if folds else train
     if folds:
         cases, positives = count_labelled(learned)

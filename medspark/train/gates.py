@@ -15,12 +15,13 @@ def require_gates(metrics: dict[str, Any], task: Task) -> None:
     found = metrics["test"]["metrics"]
     refused = []
     least = task.gates.auroc_at_least
-    auroc, slope = found["auroc"]["value"], found["calibration_slope"]["value"]
+    auroc = found["auroc"]["value"]
     if least is not None and (auroc is None or auroc < least):
         refused.append(f"AUROC {auroc if auroc is None else round(auroc, 4)}, expected at least {least}")
-    allowed = task.gates.calibration_slope
-    if allowed is not None and not _within(slope, allowed.low, allowed.high):
-        refused.append(f"calibration slope {slope}, expected {allowed.low} to {allowed.high}")
+    for name in ("calibration_slope", "calibration_intercept"):
+        allowed, value = getattr(task.gates, name), found[name]["value"]
+        if allowed is not None and not _within(value, allowed.low, allowed.high):
+            refused.append(f"{name.replace('_', ' ')} {value}, expected {allowed.low} to {allowed.high}")
     if refused:
         raise GateError("the network was not kept: " + "; ".join(refused))
 

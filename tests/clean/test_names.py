@@ -39,6 +39,7 @@ TASK: dict[str, Any] = {
         "categorical": [{"column": "wa rd", "at_least": 1}],
         "codes": {"dx": {"from": ["co.de"], "at_least": 1}},
     },
+    "privacy": {"names_of_few": True},
     "split": {"train": 0.8, "valid": 0.1, "test": 0.1},
     "report": {"subgroups": ["wa rd"]},
 }

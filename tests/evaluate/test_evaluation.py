@@ -8,6 +8,7 @@ from medspark.errors import InputError
 from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.metrics import at_thresholds, performance
 from medspark.privacy.small_cells import publishable_counts, publishable_thresholds
+from medspark.task.training import Privacy
 
 
 def test_the_result_is_json_with_intervals_baselines_and_counts(task, test_set):
@@ -105,3 +106,17 @@ def test_a_small_band_hides_its_numbers_and_those_that_would_give_it_away():
     assert (low["n"], low["flagged"]) == (500, 807)
     assert "tp" not in low
     assert [row["reason"] is None for row in (low, raised, high)] == [True, False, False]
+
+
+def test_levels_of_fewer_than_five_cases_are_one_without_their_names(task):
+    frame = pd.DataFrame({"case_id": range(60), "subject_id": range(60), "boolean_value": [0, 1] * 30})
+    frame["probability"] = 0.3
+    frame["ward"] = ["A"] * 50 + ["Zebra"] * 4 + ["Yak"] * 3 + [None] * 3
+    report = task.report.model_copy(update={"subgroups": ("ward",)})
+
+    def levels(names_of_few):
+        changes = {"report": report, "privacy": Privacy(names_of_few=names_of_few)}
+        return [row["level"] for row in evaluate(frame, task.model_copy(update=changes), {})["subgroups"]]
+
+    assert levels(names_of_few=False) == ["A", "rarer levels", "missing"]
+    assert levels(names_of_few=True) == ["A", "Yak", "Zebra", "missing"]

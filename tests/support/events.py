@@ -32,6 +32,7 @@ ASTHMA = {
     "population": {"index": {"event": "index", "take": "every"}},
     "outcome": {"name": "asthma", "event": "asthma", "to_days": 30, "follow_up": "keep_all"},
     "features": {"codes": {"all": {"of": ["DX/"], "at_least": 1}}},
+    "privacy": {"names_of_few": True},
 }
 
 

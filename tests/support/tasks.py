@@ -27,6 +27,7 @@ STAYS = {
         "categorical": [{"column": "sex", "at_least": 1}],
         "codes": {"diagnoses": {"from": ["diag_1", "diag_2"], "at_least": 1}},
     },
+    "privacy": {"names_of_few": True},
     "network": {"members": 2},
     "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.01},
     "risk_bands": {"high": 0.6, "raised": 0.3},

@@ -3,14 +3,18 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from support.sound import TABLE_TASK, changed
 
 from medspark.errors import TaskError
-from medspark.task.yaml_text import read_yaml
+from medspark.task.load import load_frozen_task, load_task
+from medspark.task.yaml_text import fill_variables, read_yaml
 
 
-def yaml_of(tmp_path: Path, text: str) -> dict[str, object]:
+def yaml_of(tmp_path: Path, text: str) -> dict[str, Any]:
     path = tmp_path / "task.yaml"
     path.write_text(text, encoding="utf-8")
     return read_yaml(path)
@@ -124,9 +128,21 @@ def test_a_file_without_an_end_is_one_sentence() -> None:
         read_yaml(Path("/dev/zero"))
 
 
+def filled(tmp_path: Path, text: str) -> dict[str, Any]:
+    return fill_variables(tmp_path / "task.yaml", yaml_of(tmp_path, text))
+
+
+def test_a_bundles_task_reads_nothing_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    frozen = changed(TABLE_TASK, "title", "${SECRET}")
+    (tmp_path / "task.yaml").write_text(yaml.safe_dump(frozen), encoding="utf-8")
+    assert load_task(tmp_path / "task.yaml").title == "hunter2"
+    assert load_frozen_task(tmp_path / "task.yaml").title == "${SECRET}"
+
+
 def test_variables_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HERE", "/data")
-    assert yaml_of(tmp_path, "a: ${HERE}/x\nb: [{c: '${HERE}${HERE}'}]\nd: $HERE\n") == {
+    assert filled(tmp_path, "a: ${HERE}/x\nb: [{c: '${HERE}${HERE}'}]\nd: $HERE\n") == {
         "a": "/data/x",
         "b": [{"c": "/data/data"}],
         "d": "$HERE",
@@ -137,7 +153,7 @@ def test_every_unset_variable_is_named_at_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("NO_1", raising=False)
     monkeypatch.delenv("NO_2", raising=False)
     with pytest.raises(TaskError) as error:
-        yaml_of(tmp_path, "a: ${NO_1}\nb: [x, '${NO_2} ${NO_1}']\n")
+        filled(tmp_path, "a: ${NO_1}\nb: [x, '${NO_2} ${NO_1}']\n")
     assert error.value.problems == [
         "${NO_1} is not set in the environment. Set it: export NO_1=...",
         "${NO_2} is not set in the environment. Set it: export NO_2=...",

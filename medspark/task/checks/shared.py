@@ -1,10 +1,11 @@
 """Rules of any task."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from pydantic import BaseModel
 
-from medspark.task.training import TaskBase
+from medspark.task.training import LEAST_NAMED, TaskBase
 
 
 def bands_are_sound(task: TaskBase) -> Iterator[str]:
@@ -22,7 +23,37 @@ def optimizer_reads_settings(task: TaskBase) -> Iterator[str]:
         yield "training.weight_decay: only adamw reads it; use l2 with other optimisers"
 
 
-SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (bands_are_sound, optimizer_reads_settings)
+def names_of_few_are_meant(task: TaskBase) -> Iterator[str]:
+    if task.privacy.names_of_few:
+        return
+    for place, floor in _floors(getattr(task, "features", None), "features"):
+        if floor < LEAST_NAMED:
+            yield (
+                f"{place}.at_least: expected {LEAST_NAMED} or more, received {floor}: the names of rarer ones would "
+                "leave with the bundle. If they may, say privacy: {names_of_few: true}"
+            )
+
+
+def _floors(value: Any, place: str) -> Iterator[tuple[str, int]]:
+    """Every `at_least` below a place of the task."""
+    if isinstance(value, BaseModel):
+        if "at_least" in type(value).model_fields:
+            yield place, value.at_least  # type: ignore[attr-defined]
+        for name in type(value).model_fields:
+            yield from _floors(getattr(value, name), f"{place}.{name}")
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _floors(one, f"{place}.{name}")
+    elif isinstance(value, tuple):
+        for at, one in enumerate(value):
+            yield from _floors(one, f"{place}.{at}")
+
+
+SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
+    bands_are_sound,
+    optimizer_reads_settings,
+    names_of_few_are_meant,
+)
 
 
 def changed(model: BaseModel) -> set[str]:

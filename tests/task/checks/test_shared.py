@@ -13,6 +13,8 @@ from medspark.task.checks.shared import SHARED_RULES
 RULES_BROKEN = [
     ("bands_are_sound",             "risk_bands",           {"a": 0.5, "b": 0.5}, "risk_bands: two bands start at the same probability"),
     ("bands_are_sound",             "risk_bands",           {"low": 0.5}, "risk_bands: `low` is the band below all others"),
+    ("bands_are_sound",             "risk_bands",           {"none": 0.5}, "risk_bands: `none` stands for scores without a band"),
+    ("names_of_few_are_meant",      "features.categorical", [{"column": "ward", "at_least": 4}], "features.categorical.0.at_least: expected 5 or more, received 4"),
     ("optimizer_reads_settings",    "training",             {"optimizer": "sgd", "weight_decay": 0.1}, "training.weight_decay: only adamw reads it"),
 ]
 # fmt: on
@@ -26,3 +28,8 @@ def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: 
 
 def test_every_rule_has_an_example_that_breaks_it() -> None:
     assert {rule.__name__ for rule in SHARED_RULES} == {row[0] for row in RULES_BROKEN}
+
+
+def test_names_of_few_may_leave_where_the_task_says_so() -> None:
+    rare = changed(SOUND, "features.categorical", [{"column": "ward", "at_least": 1}])
+    assert told_by("names_of_few_are_meant", changed(rare, "privacy", {"names_of_few": True})) == []
