@@ -5,11 +5,17 @@
     ├── InputError             3   the input breaks its contract
     │   └── AccountingError    3   rows in do not equal rows out and rows set aside
     ├── BundleError            3   a bundle is damaged, incomplete or from another version
-    └── GateError              4   a quality gate refused
+    ├── GateError              4   a quality gate refused
+    ├── BusyError              5   another run has the store
+    ├── RejectedError          6   scores are published, but too many rows have none
+    └── StoreError             7   the store cannot be written, or its disk is full
+
+A command that a signal stopped ends with 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM.
 
 No message carries a patient's value: it names columns, files, lines, rules and counts.
 """
 
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -52,6 +58,32 @@ class GateError(MedsparkError):
     """A quality gate refused the result."""
 
     exit_code = 4
+
+
+class BusyError(MedsparkError):
+    """Another run has the store."""
+
+    exit_code = 5
+
+
+class RejectedError(MedsparkError):
+    """All rows, or a larger share than the task allows, have no score."""
+
+    exit_code = 6
+
+
+class StoreError(MedsparkError):
+    """The store cannot be written, or is gone."""
+
+    exit_code = 7
+
+
+class Stopped(BaseException):
+    """A signal asked the command to end: 2 is Ctrl-C, 15 SIGTERM."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(f"stopped by {signal.Signals(number).name}")
 
 
 _LONGEST_WORD = 200

@@ -20,6 +20,7 @@ from medspark.sources.files import require_whole_files, source_files
 from medspark.sources.read import read_rows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
+from medspark.sources.unchanged import FileStates, file_states
 from medspark.store.facts import TableCounts
 from medspark.task.scoring import columns_not_asked_for
 from medspark.task.table_task import TableTask
@@ -33,6 +34,8 @@ class Cleaned(NamedTuple):
     counts: TableCounts
     fingerprint: str
     files: list[str]
+    states: FileStates
+    """Of the files, before the first pass."""
     kept: DataFrame
 
     def release(self) -> None:
@@ -54,6 +57,7 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
     require_whole_files(spark)
     table = task.raw_table(columns_not_asked_for(task) if scoring else frozenset())
     files = source_files(spark, task.source.path)
+    states = file_states(spark.sparkContext, files)
     with readable(task.source.path):
         raw = read_rows(spark, table, files, repairs)
         judged = mark_duplicates(judge_rows(raw, table), table)
@@ -69,7 +73,7 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
         _require_sound(found)
         require_one_row_a_case(records, task)
         records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
-        return Cleaned(records, quarantine_rows(judged, table), counts, raw.survey.fingerprint, files, judged)
+        return Cleaned(records, quarantine_rows(judged, table), counts, raw.survey.fingerprint, files, states, judged)
     except BaseException:
         judged.unpersist()
         raise

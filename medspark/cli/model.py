@@ -35,17 +35,19 @@ def run(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, jso
 def walk(run: "Run", task: "Task", with_folds: bool = False) -> Path:
     """The whole road; the source is scored from the bundle alone, as every night after will be."""
     from medspark.bundles.bundle import REPORT, load_bundle
+    from medspark.runs.lock import holding
     from medspark.stages.clean import clean_stage
     from medspark.stages.features import features_stage
     from medspark.stages.score import score_stage
 
     run.say(task.title)
-    frozen = clean_stage(run, task)
-    features_stage(run, frozen)
-    from medspark.stages.train import train_stage
+    with holding(run):
+        frozen = clean_stage(run, task)
+        features_stage(run, frozen)
+        from medspark.stages.train import train_stage
 
-    bundle = train_stage(run, frozen, with_folds)
-    score_stage(run, load_bundle(bundle), None)
+        bundle = train_stage(run, frozen, with_folds)
+        score_stage(run, load_bundle(bundle), None)
     run.say(f"bundle: {bundle}")
     run.say(f"report: {bundle / REPORT}")
     run.say(f"scores: {run.receipt.outputs['scores']}")

@@ -13,6 +13,7 @@ from medspark.errors import InputError
 from medspark.events.warehouse import open_warehouse, raw_table, table_files
 from medspark.sources.read import read_rows
 from medspark.store.files import exists
+from medspark.store.tables import read_parquet
 from medspark.task.columns import NumberColumn, TextColumn
 from medspark.task.event_source import EventSource
 from medspark.task.event_task import EventTask
@@ -63,7 +64,7 @@ def _children(spark: SparkSession, path: str) -> dict[str, set[str]]:
     """
     if not exists(spark.sparkContext, path):
         raise InputError(f"{path}: expected the codes and their parents here, received nothing")
-    frame = spark.read.parquet(path)
+    frame = read_parquet(spark, path)
     if not {"code", "parent_codes"} <= set(frame.columns):
         raise InputError(f"{path}: expected the columns code and parent_codes, received {', '.join(frame.columns)}")
     below: dict[str, set[str]] = defaultdict(set)

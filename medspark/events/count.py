@@ -13,6 +13,7 @@ from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
+from medspark.sources.unchanged import FileStates
 from medspark.store.facts import EventCounts, MappedCounts
 from medspark.task.raw_table import RawTable
 
@@ -26,6 +27,11 @@ class JudgedTable(NamedTuple):
     raw: RawTable
     judged: DataFrame
     survey: Survey
+    states: FileStates
+    """Of its files, before the first pass; none of a database's table, which is read once."""
+    present: list[str]
+    unread: list[str]
+    """Columns of the mapping that the source has, and of the source that the mapping does not declare."""
 
 
 class FoundRows(NamedTuple):
@@ -51,10 +57,10 @@ def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
     by_table: dict[str, list[Row]] = {table.name: [] for table in tables}
     for group in groups.collect():
         by_table[group[_TABLE]].append(group)
-    return {table.name: _table_counts(table.survey, by_table[table.name]) for table in tables}
+    return {table.name: _table_counts(table.survey, by_table[table.name], table.present) for table in tables}
 
 
-def _table_counts(survey: Survey, groups: list[Row]) -> FoundRows:
+def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> FoundRows:
     found = tally(groups)
     non_events: Counter[str] = Counter()
     for group in groups:
@@ -70,6 +76,7 @@ def _table_counts(survey: Survey, groups: list[Row]) -> FoundRows:
         duplicates=found.status[DUPLICATE],
         set_missing=found.set_missing,
         repaired=found.repaired,
+        columns=columns,
     )
     return FoundRows(counts, found.failed)
 

@@ -18,12 +18,14 @@ from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
+from medspark.events.unread import unread_files
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
 from medspark.schemas import EVENT_COLUMNS, SUBJECT_ID
 from medspark.sources.failures import expressions_hold, readable
 from medspark.sources.files import require_whole_files
 from medspark.sources.read import read_rows, typed_rows
 from medspark.sources.record_rules import DUPLICATE
+from medspark.sources.unchanged import FileStates, file_states
 from medspark.store.facts import MappedCounts
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
@@ -37,6 +39,10 @@ class Events(NamedTuple):
     counts: dict[str, MappedCounts]
     fingerprint: str
     files: int
+    states: FileStates
+    """Of all files, before the first pass."""
+    unread: dict[str, list[str]]
+    """Columns of each table that the mapping does not declare, and as `files` what no table reads."""
 
 
 @contextmanager
@@ -64,6 +70,8 @@ def read_events(
             counts={name: table.counts for name, table in counts.items()},
             fingerprint=_fingerprint(tables),
             files=sum(len(table.survey.files) for table in tables),
+            unread=_unread(warehouse, tables),
+            states={file: state for table in tables for file, state in table.states.items()},
         )
         with expressions_hold():  # the values of events are worked out when they are written, not to count them
             yield events
@@ -76,7 +84,7 @@ def _read_table(
 
     What Spark keeps of it is freed by `kept`, else the session's next read of the table would get these rows again.
     """
-    table = raw_table(warehouse, name, spec)
+    table, states = raw_table(warehouse, name, spec), {}
     if warehouse.database is not None:
         if spec.optional and not warehouse.database.has_table(name):
             return None
@@ -88,6 +96,7 @@ def _read_table(
         judged = judge_rows(raw, table)
     else:
         files = table_files(warehouse, name, spec)
+        states = file_states(warehouse.spark.sparkContext, files)
         if not files and spec.optional:
             return None
         with readable(table.source.path):
@@ -100,7 +109,12 @@ def _read_table(
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
     )
-    return JudgedTable(name, table, judged.withColumn(STATUS, status), raw.survey)
+    return JudgedTable(name, table, judged.withColumn(STATUS, status), raw.survey, states, raw.present, raw.unread)
+
+
+def _unread(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, list[str]]:
+    found = {"files": unread_files(warehouse), **{table.name: table.unread for table in tables}}
+    return {name: unread for name, unread in found.items() if unread}
 
 
 def _fingerprint(tables: list[JudgedTable]) -> str:

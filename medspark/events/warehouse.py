@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
+from medspark.sources.dangling import require_no_dangling
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import OpenSource
 from medspark.sources.files import source_files
-from medspark.store.files import list_files
+from medspark.store.files import list_paths, match_files
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
 from medspark.task.raw_table import RawTable, TableSource
@@ -82,9 +83,15 @@ def table_files(warehouse: Warehouse, name: str, spec: MappedTable) -> list[str]
     spark, source = warehouse.spark, warehouse.source
     ends = [f".{source.format}"] if source.format != "csv" else [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"]
     ways = [spec.files] if spec.files else [name, *(f"{name}{end}" for end in ends)]
-    found = [f"{source.path}/{way}" for way in ways if list_files(spark.sparkContext, f"{source.path}/{way}")]
+    if spec.files is None:  # whatever their case, as some systems export them
+        there = [path.rsplit("/", 1)[-1] for path in list_paths(spark.sparkContext, str(source.path))]
+        ways = [name for name in there if name.lower() in {way.lower() for way in ways}] or ways
+    for way in ways:
+        require_no_dangling(spark.sparkContext, way, source.path)
+    found = [way for way in ways if match_files(spark.sparkContext, way, source.path)]
     if len(found) > 1:
-        raise InputError(f"table {name!r}: expected it once, received {' and '.join(found)}")
+        where = " and ".join(f"{source.path}/{way}" for way in found)
+        raise InputError(f"table {name!r}: expected it once, received {where}")
     if not found and not spec.optional:
         raise InputError(f"table {name!r}: expected files at {source.path}/{' or '.join(ways)}, received none")
-    return source_files(spark, found[0]) if found else []
+    return source_files(spark, found[0], source.path) if found else []

@@ -1,4 +1,4 @@
-"""What a run did, counted: `runs/RUN_ID.json`. No Spark here."""
+"""What a run did, counted: `runs/RUN_ID.json`, written when it begins and completed when it ends. No Spark here."""
 
 import json
 import sys
@@ -10,11 +10,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from medspark.runs.process import Process, this_process
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Status = Literal["running", "done", "failed", "interrupted", "broken off"]
+"""Broken off: the run's process ended without a word, as when its machine fails; the next run says so."""
 PACKAGES: Final = (
     "medspark",
     "pyspark",
@@ -62,9 +66,24 @@ class Receipt:
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, list[str]] = field(default_factory=dict)
+    """Columns of each table that nobody reads, and as `files` what no table of the mapping reads."""
+    absent: list[str] = field(default_factory=list)
+    """What training read and this source lacks, where the task only warns of it."""
+    foreign: dict[str, list[str]] = field(default_factory=dict)
+    """What lies among a table's versions and was not made by this store: it is left alone."""
     bundle_id: str | None = None
     version: str | None = None
     """Of the tables that the run made, or found made, where it is not the run's own id: of scores their `run_id`."""
+    made_by_run: str | None = None
+    """The run that made the version, whose receipt says how, where this one found it made."""
+    damaged: dict[str, list[str]] = field(default_factory=dict)
+    """Versions that were not as they were published, and what of them."""
+    status: Status = "running"
+    broken_off: list[str] = field(default_factory=list)
+    """Runs that ended before they could complete their receipts, which this one found and named."""
+    process: Process = field(default_factory=this_process)
+    finished_at: str | None = None
     error: str | None = None
     exit_code: int | None = None
 

@@ -1,9 +1,12 @@
 """One command at work."""
 
+import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Final
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
@@ -11,9 +14,23 @@ from rich.console import Console
 
 from medspark.errors import InputError
 from medspark.runs.console import spark_progress
-from medspark.runs.receipt import Receipt
+from medspark.runs.process import Process, is_dead
+from medspark.runs.receipt import Receipt, new_run_id, now
+from medspark.runs.writable import store_writable
 from medspark.spark.session import the_session
-from medspark.store.files import is_elsewhere, write_text
+from medspark.store.files import (
+    create_text,
+    exists,
+    full_path,
+    is_elsewhere,
+    list_paths,
+    read_text,
+    replace_here,
+    write_text,
+)
+
+LOOKED_AT: Final = 50
+"""Receipts that a run looks at for what broke off."""
 
 
 @dataclass
@@ -27,6 +44,13 @@ class Run:
     receipt: Receipt
     terminal: Console
     """Where progress is drawn."""
+    here: Path | None = None
+    """The store as a path of this machine, once its receipt is open; None on another file system."""
+    holds_lock: bool = False
+    before_publishing: list[Callable[[], None]] = field(default_factory=list)
+    """What must hold before anything is shown, such as that the source is still what was read."""
+    published: set[str] = field(default_factory=set)
+    """Versions that are, or may be, in force."""
 
     @cached_property
     def spark(self) -> SparkSession:
@@ -44,9 +68,63 @@ class Run:
         return spark_progress(self.terminal, self.context, title)
 
 
+def open_receipt(run: Run) -> None:
+    """Write `runs/RUN_ID.json` before any work, under an id that no other run of the store has; name what broke off.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    with store_writable(run.store):
+        find_here(run)
+        while not create_text(run.context, _receipt_path(run), run.receipt.to_json()):
+            run.receipt.run_id = new_run_id()
+    for name, text in _newest_receipts(run):
+        found = json.loads(text) if text else {}  # empty: being written at this moment, or its disk was full
+        if found.get("status") == "running" and is_dead(Process(**found["process"])):
+            _name_broken_off(run, name, found)
+
+
+def find_here(run: Run) -> None:
+    """Note where the store lies on this machine, so that what must be done without Java can be."""
+    full = full_path(run.context, run.store)
+    run.here = Path(full.removeprefix("file:")) if full.startswith("file:") else None
+
+
+def name_broken_off(run: Run, run_id: str) -> None:
+    """Say of another run that it ended without a word, where its receipt is there and says that it runs."""
+    path = f"{run.store}/runs/{run_id}.json"
+    found = json.loads(read_text(run.context, path)) if exists(run.context, path) else {}
+    if found.get("status") == "running":
+        _name_broken_off(run, path, found)
+
+
+def _newest_receipts(run: Run) -> list[tuple[str, str]]:
+    """Path and text of the other receipts, the newest: what broke off is among them, as runs are nightly."""
+    paths = [path for path in list_paths(run.context, f"{run.store}/runs") if path.endswith(".json")]
+    others = [path for path in paths if not path.endswith(f"/{run.receipt.run_id}.json")]
+    return [(path, read_text(run.context, path)) for path in others[-LOOKED_AT:]]
+
+
+def _name_broken_off(run: Run, path: str, found: dict[str, Any]) -> None:
+    what = {"status": "broken off", "error": f"the process ended without a word; found by run {run.receipt.run_id}"}
+    write_text(run.context, path, json.dumps({**found, **what}, indent=1))
+    run.receipt.broken_off.append(found["run_id"])
+    run.say(f"run {found['run_id']} ({found['command']}, begun {found['started_at']}) broke off before its end")
+
+
 def save_receipt(run: Run) -> None:
-    """Write `runs/RUN_ID.json` in the store."""
-    write_text(run.context, f"{run.store}/runs/{run.receipt.run_id}.json", run.receipt.to_json())
+    """Complete the receipt of a run that `open_receipt` began, or write that of one that never was; once only."""
+    run.receipt.finished_at = now()
+    if run.receipt.status == "running":
+        run.receipt.status = "done" if run.receipt.error is None else "failed"
+    if run.here is not None:  # without Java, which may be dead by now
+        replace_here(run.here / "runs" / f"{run.receipt.run_id}.json", run.receipt.to_json())
+    else:
+        write_text(run.context, _receipt_path(run), run.receipt.to_json())
+
+
+def _receipt_path(run: Run) -> str:
+    return f"{run.store}/runs/{run.receipt.run_id}.json"
 
 
 def local_path(place: str) -> Path:

@@ -33,7 +33,7 @@ from medspark.score.ship import located
 from medspark.score.worker.engine import loads
 from medspark.score.worker.predict import KEYS, NO_BAND, Served, columns_read, predict_batches
 from medspark.spark.arrow import map_batches
-from medspark.store.tables import append_version, finished_rows, write_version
+from medspark.store.tables import append_version, finished_rows, read_parquet, write_version
 
 UNSCORED = "unscored"
 
@@ -97,4 +97,4 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
 
 def count_by(spark: SparkSession, path: str, column: str) -> dict[str, int]:
     """The rows of a written table by a column's values."""
-    return {row[column]: row["count"] for row in spark.read.parquet(path).groupBy(column).count().collect()}
+    return {row[column]: row["count"] for row in read_parquet(spark, path).groupBy(column).count().collect()}

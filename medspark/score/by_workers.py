@@ -22,7 +22,7 @@ from medspark.score.worker.row_groups import Unit, batch_rows, plan_units, schem
 from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
 from medspark.store.files import delete, full_path
-from medspark.store.tables import append_version
+from medspark.store.tables import append_version, read_parquet
 
 UNITS_OF_A_TASK = 8
 """At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""
@@ -50,7 +50,7 @@ def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | N
         sink.rejected: [piece.name for piece in finished if piece.reasons],
     }.items():
         if names:
-            done = spark.read.parquet(*(f"{folder}/{name}" for name in names)).select(CASE_ID)
+            done = read_parquet(spark, *(f"{folder}/{name}" for name in names)).select(CASE_ID)
             cases = cases.join(done, CASE_ID, "left_anti")
     pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
     write_empty(cases.select(*KEYS).limit(0).toArrow().schema, sink, scores=not pieces)

@@ -1,14 +1,16 @@
 """Scores and rejected rows that are written: counted, published together, and told."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import Bundle
 from medspark.cases.eligible import Eligible
-from medspark.errors import AccountingError
+from medspark.errors import AccountingError, RejectedError
 from medspark.runs.run import Run
+from medspark.runs.tables import publish_tables
 from medspark.schemas import (
     CASE_ID,
     FILE,
@@ -22,8 +24,10 @@ from medspark.schemas import (
     SUBJECT_ID,
 )
 from medspark.score.worker.predict import NO_BAND, Served
-from medspark.store.files import delete
-from medspark.store.tables import current_version, publish
+from medspark.store.tables import discard
+
+EXCLUDED_BY: Final = "excluded: "
+"""Begins the reason of a case that a criterion takes out."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,10 @@ class Written:
     """Networks that workers loaded."""
 
 
-def is_current(run: Run, table: str, version: str) -> bool:
-    """Whether the store's table is of this version: then the same rows were worked on by the same bundle before."""
-    return current_version(run.context, run.store, table) == version
-
-
 def rejected_rows(found: Eligible, version: str) -> DataFrame:
     """Every row without a case: excluded ones by key, quarantined ones by place; no more of the patient."""
     types = dict(found.excluded.dtypes)
-    excluded = found.excluded.withColumn(REASON, F.concat(F.lit("excluded: "), REASON))
+    excluded = found.excluded.withColumn(REASON, F.concat(F.lit(EXCLUDED_BY), REASON))
     unread = found.quarantine.select(
         F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
         F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
@@ -78,15 +77,16 @@ def publish_scores(scoring: Scoring, written: Written) -> None:
 
     Raises:
         AccountingError: there are more or fewer rows than expected; then nothing is published.
+        RejectedError: too many rows have no score; then what there is was published.
     """
     run = scoring.run
     scored, rejected = sum(written.bands.values()), sum(written.reasons.values())
     if scored + rejected != scoring.expected:
-        delete(run.context, f"{run.store}/{SCORES}/{scoring.version}")
+        discard(run.context, run.store, (REJECTED, SCORES), scoring.version)
         raise AccountingError(
             f"{scoring.expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
         )
-    publish(run.context, run.store, (REJECTED, SCORES), scoring.version)
+    publish_tables(run, (REJECTED, SCORES), scoring.version, scoring.bundle.bundle_id)
     run.receipt.counts["score"] |= {
         "scored_before": written.scored_before,
         "loads": written.loads,
@@ -97,6 +97,23 @@ def publish_scores(scoring: Scoring, written: Written) -> None:
     }
     run.receipt.outputs |= {name: f"{run.store}/{name}/{scoring.version}" for name in (SCORES, REJECTED)}
     _tell(run, written, scoring.served.kind)
+    require_enough(scoring.bundle, scored, written.reasons)
+
+
+def require_enough(bundle: Bundle, scored: int, reasons: dict[str, int]) -> None:
+    """Speak where too many rows have no score; those that a criterion excludes want none.
+
+    Raises:
+        RejectedError: none has one, or a larger share lacks one than the task allows.
+    """
+    unscored = sum(rows for reason, rows in reasons.items() if not reason.startswith(EXCLUDED_BY))
+    share = unscored / max(1, unscored + scored)
+    most = bundle.task.scoring.rejected_at_most
+    if share == 1 or share > most:
+        raise RejectedError(
+            f"expected a score for at least {1 - most:.1%} of {unscored + scored} rows and for one at least, received "
+            f"{scored}: {unscored} were rejected ({share:.1%}). What there is was published; `rejected` says why."
+        )
 
 
 def _tell(run: Run, written: Written, engine: str) -> None:

@@ -40,6 +40,7 @@ from medspark.schemas import (
     VALID,
 )
 from medspark.store.files import list_files, rename_only_file, write_text
+from medspark.store.tables import read_parquet
 from medspark.task.event_task import EventTask
 
 MEDS_VERSION = "0.4"
@@ -182,7 +183,7 @@ def _about(task: EventTask) -> dict[str, object]:
 
 def _write(frame: DataFrame, path: str) -> int:
     frame.write.parquet(path)
-    return frame.sparkSession.read.parquet(path).count()
+    return read_parquet(frame.sparkSession, path).count()
 
 
 def _one_file(frame: DataFrame, path: str) -> None:

@@ -6,34 +6,42 @@ from typing import Final
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
-from medspark.store.files import list_files
+from medspark.sources.dangling import require_no_dangling
+from medspark.store.files import match_files
 
 _MARKERS: Final = re.compile(r"_SUCCESS|_metadata|_common_metadata|_(?:started|committed)_[0-9]+|\..*\.crc")
 
 _PATTERN_LETTERS: Final = frozenset("*?[]{}\\")
 
 
-def source_files(spark: SparkSession, path: str) -> list[str]:
+def source_files(spark: SparkSession, path: str, folder: str | None = None) -> list[str]:
     """The files of a source, sorted.
+
+    Args:
+        path: a file, a folder or a pattern.
+        folder: what the path is below, and no pattern, where there is one.
 
     Raises:
         InputError: there are none, or some that Spark would pass over without a word.
     """
-    found = {file: below for file, below in list_files(spark.sparkContext, path).items() if not _is_marker(below)}
+    whole = path if folder is None else f"{folder}/{path}"
+    require_no_dangling(spark.sparkContext, path, folder)
+    matched = match_files(spark.sparkContext, path, folder)
+    found = {file: below for file, below in matched.items() if not _is_marker(below)}
     hidden = [file for file, below in found.items() if any(p.startswith(("_", ".")) for p in below.split("/"))]
     if hidden:
         raise InputError(
-            f"{path}: Spark passes over names that start with _ or . without a word: {', '.join(hidden)}. "
+            f"{whole}: Spark passes over names that start with _ or . without a word: {', '.join(hidden)}. "
             "Rename them, or move them out of the source."
         )
     patterns = [file for file in found if _PATTERN_LETTERS & set(file)]
     if patterns:
         raise InputError(
-            f"{path}: Spark takes names with any of {' '.join(sorted(_PATTERN_LETTERS))} for patterns: "
+            f"{whole}: Spark takes names with any of {' '.join(sorted(_PATTERN_LETTERS))} for patterns: "
             f"{', '.join(patterns)}. Rename them."
         )
     if not found:
-        raise InputError(f"{path}: expected at least one file, received none. Check the path and ${{...}} in it.")
+        raise InputError(f"{whole}: expected at least one file, received none. Check the path and ${{...}} in it.")
     return list(found)
 
 

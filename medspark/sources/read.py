@@ -30,6 +30,10 @@ class RawRows(NamedTuple):
 
     survey: Survey
     parts: list[RawPart]
+    present: list[str]
+    """The table's columns that the source has."""
+    unread: list[str]
+    """The source's columns that the table does not declare."""
 
 
 def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
@@ -46,7 +50,7 @@ def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: D
 
 def typed_rows(frame: DataFrame, file: Column, table: RawTable, repairs: DataFrame | None) -> RawRows:
     """The rows of a frame that has types of its own; `file` says where each is from."""
-    survey = survey_typed(frame, file)
+    survey = survey_typed(frame, file, table.order_matters)
     names = [name for name in table.columns if name in frame.columns]
     as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
     rows = put_repairs(
@@ -64,7 +68,7 @@ def typed_rows(frame: DataFrame, file: Column, table: RawTable, repairs: DataFra
     if repairs is not None:
         repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, table))
         parts.append(_declared(repaired, names, table))
-    return RawRows(survey, parts)
+    return RawRows(survey, parts, names, [name for name in frame.columns if name not in table.columns])
 
 
 def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
@@ -75,7 +79,7 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
         if source.format == "json" or source.quoted_newlines
         else read_lines(spark, files, source.encoding)
     )
-    survey = survey_lines(lines, header)
+    survey = survey_lines(lines, header, table.order_matters)
     names = check_header(survey, files, table) if header else expected
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     if source.format == "csv":
@@ -83,7 +87,9 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     else:
         names = check_json_keys(records, expected, set(table.optional))
         parsed = parse_json(put_repairs(records, repairs), names, _decimals(names, table))
-    return RawRows(survey, [_declared(parsed, names, table)])
+    present = [name for name in names if name in table.columns]
+    unread = [name for name in names if name not in table.columns]
+    return RawRows(survey, [_declared(parsed, names, table)], present, unread)
 
 
 def _declared(rows: DataFrame, names: list[str], table: RawTable) -> RawPart:

@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 from medspark.errors import InputError
 from medspark.schemas import DIGEST, FILE, LINE, RAW, RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT
 from medspark.store.files import exists
+from medspark.store.tables import read_parquet
 
 
 def put_repairs(records: DataFrame, repairs: DataFrame | None) -> DataFrame:
@@ -41,9 +42,10 @@ def read_repairs(spark: SparkSession, path: str) -> DataFrame:
     if not exists(spark.sparkContext, path):
         raise InputError(f"{path}: expected repaired rows here, received nothing")
     if path.endswith((".json", ".ndjson", ".jsonl")):
-        frame = spark.read.json(path, schema=", ".join(f"{k} {v}" for k, v in wanted.items()), mode="FAILFAST")
+        reader = spark.read.option("__globPaths__", "false")
+        frame = reader.json(path, schema=", ".join(f"{k} {v}" for k, v in wanted.items()), mode="FAILFAST")
     else:
-        frame = spark.read.parquet(path)
+        frame = read_parquet(spark, path)
     absent = [name for name in wanted if name not in frame.columns]
     if absent:
         raise InputError(f"{path}: expected the quarantine's columns, received none of {', '.join(absent)}")

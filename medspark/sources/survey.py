@@ -1,12 +1,17 @@
 """What one pass over a source finds before any of it is parsed: rows, blank lines, headers, a fingerprint."""
 
-from typing import NamedTuple
+import hashlib
+import json
+from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT, quoted
 from medspark.sources.worker.split_records import WHOLE_FILE
+
+IN_TASK: Final = 2**33 - 1
+"""The bits of a position that count within one task's scan."""
 
 
 class FileSurvey(NamedTuple):
@@ -17,6 +22,9 @@ class FileSurvey(NamedTuple):
     lines: int
     blank: int
     fingerprint: int
+    """The sum of its lines' hashes."""
+    order: int = 0
+    """The sum of 31 bits of each line's hash times the line's place in the file; of typed files 0."""
 
 
 class Survey(NamedTuple):
@@ -30,9 +38,16 @@ class Survey(NamedTuple):
     """file, start of the block, the first line's position in the scan, the lines of the file before it"""
 
 
-def survey_lines(lines: DataFrame, header: bool) -> Survey:
-    """Count the lines of each file, blank ones apart, and find its header and fingerprint, in one pass."""
-    first = F.struct(F.col(POSITION), F.col(TEXT))
+def survey_lines(lines: DataFrame, header: bool, ordered: bool = False) -> Survey:
+    """Count the lines of each file, blank ones apart, and find its header and fingerprint, in one pass.
+
+    Args:
+        lines: of all files, with their places.
+        header: whether each file has one.
+        ordered: whether the fingerprint is of the lines in their order, since which of two rows counts depends on it.
+    """
+    first, hashed = F.struct(F.col(POSITION), F.col(TEXT)), F.xxhash64(TEXT)
+    part = hashed.bitwiseAND(F.lit(2**31 - 1))
     found = (
         lines.groupBy(SOURCE_FILE, BLOCK)
         .agg(
@@ -40,7 +55,11 @@ def survey_lines(lines: DataFrame, header: bool) -> Survey:
             F.min(first)[TEXT].alias("first_line"),
             F.count(F.lit(1)).alias("lines"),
             F.count_if(is_blank(F.col(TEXT))).alias("blank"),
-            F.sum(F.xxhash64(TEXT).cast("decimal(20,0)")).cast("string").alias("hashes"),
+            F.sum(hashed.cast("decimal(20,0)")).cast("string").alias("hashes"),
+            F.sum(part).alias("parts"),
+            F.sum(part.cast("decimal(10,0)") * F.col(POSITION).bitwiseAND(F.lit(IN_TASK)).cast("decimal(10,0)"))
+            .cast("string")
+            .alias("placed"),
         )
         .orderBy(SOURCE_FILE, BLOCK)
         .collect()
@@ -50,6 +69,8 @@ def survey_lines(lines: DataFrame, header: bool) -> Survey:
     for row in found:
         seen = files.get(row[SOURCE_FILE], FileSurvey(row[SOURCE_FILE], None, 0, 0, 0))
         first_position = 0 if row[BLOCK] == WHOLE_FILE else row["first_position"]
+        # Each line's place in the file is its position less the block's first one, and the lines of the blocks before
+        placed = int(row["placed"]) + (seen.lines - (first_position & IN_TASK)) * row["parts"]
         splits.append((row[SOURCE_FILE], row[BLOCK], first_position, seen.lines))
         files[row[SOURCE_FILE]] = FileSurvey(
             row[SOURCE_FILE],
@@ -57,23 +78,40 @@ def survey_lines(lines: DataFrame, header: bool) -> Survey:
             seen.lines + row["lines"],
             seen.blank + row["blank"],
             seen.fingerprint + int(row["hashes"]),
+            seen.order + placed,
         )
-    return _whole(list(files.values()), splits, header)
+    return _whole(list(files.values()), splits, header, ordered)
 
 
-def _whole(files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool) -> Survey:
+def _whole(
+    files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool, ordered: bool = False
+) -> Survey:
     headers = len(files) if header else 0
     return Survey(
         files=files,
         rows=sum(file.lines - file.blank for file in files) - headers,
         blank=sum(file.blank for file in files),
-        fingerprint=f"{sum(file.fingerprint for file in files) % 2**64:016x}",
+        fingerprint=_fingerprint(files, ordered),
         splits=splits,
     )
 
 
-def survey_typed(frame: DataFrame, file: Column) -> Survey:
-    """Rows and fingerprint of each file of a typed frame, in one pass over its content."""
+def _fingerprint(files: list[FileSurvey], ordered: bool) -> str:
+    """16 hexadecimal digits of all lines; where their order matters, of each file's in its order, and of the files'."""
+    if not ordered:
+        return f"{sum(file.fingerprint for file in files) % 2**64:016x}"
+    content = [(file.lines, file.fingerprint, file.order) for file in sorted(files)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def survey_typed(frame: DataFrame, file: Column, ordered: bool = False) -> Survey:
+    """Rows and fingerprint of each file of a typed frame, in one pass over its content.
+
+    Args:
+        frame: the rows.
+        file: of each.
+        ordered: whether the order of the files matters; within a file, rows have none.
+    """
     counts = (
         frame.select(file.alias("file"), F.xxhash64(*map(quoted, frame.columns)).alias("hash"))
         .groupBy("file")
@@ -84,7 +122,7 @@ def survey_typed(frame: DataFrame, file: Column) -> Survey:
         .collect()
     )
     found = [FileSurvey(row["file"], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
-    return _whole(found, [], header=False)
+    return _whole(found, [], False, ordered)
 
 
 def is_blank(text: Column) -> Column:

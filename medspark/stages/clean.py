@@ -3,15 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from pyspark.sql import DataFrame
 
 from medspark.clean.table import clean
 from medspark.events.count import total_counts
 from medspark.events.read import read_events
+from medspark.runs.lock import alone
 from medspark.runs.run import Run
+from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
 from medspark.sources.repairs import read_repairs
+from medspark.sources.unchanged import FileStates, require_unchanged
 from medspark.stages.freeze import freeze
 from medspark.store.facts import (
     EventCounts,
@@ -23,9 +28,12 @@ from medspark.store.facts import (
     rows_quarantined,
     write_facts,
 )
-from medspark.store.tables import publish, write_version
+from medspark.store.tables import write_version
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
+
+TOLD: Final = 8
+"""Names on a line of the console."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class CleanSource:
     read: SourceRead
 
 
+@alone
 def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
     """Source to `records` and `quarantine`; returns the task frozen.
 
@@ -53,13 +62,13 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
     with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze(run, task)
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
-        with clean_source(run, task, repairs=repairs) as found:
+        with making(run, (RECORDS, QUARANTINE), run.version), clean_source(run, task, repairs=repairs) as found:
             records = write_version(found.records, run.store, RECORDS, run.version)
             quarantine = write_version(found.quarantine, run.store, QUARANTINE, run.version)
-        require_rows(run.spark, records, found.counts.records)
-        require_rows(run.spark, quarantine, rows_quarantined(found.counts))
-        write_facts(run.context, records, RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts))
-        publish(run.context, run.store, (RECORDS, QUARANTINE), run.version)
+            require_rows(run.spark, records, found.counts.records)
+            require_rows(run.spark, quarantine, rows_quarantined(found.counts))
+            write_facts(run.context, records, RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts))
+            publish_tables(run, (RECORDS, QUARANTINE), run.version)
     run.receipt.inputs["source"] = found.read
     run.receipt.count("clean", found.counts)
     run.receipt.outputs |= {RECORDS: records, QUARANTINE: quarantine}
@@ -88,14 +97,37 @@ def clean_source(
         where = source.database.url if source.database is not None else source.path
         with read_events(run.spark, source, task.mapping, repairs) as events:
             read = SourceRead(where, events.files, events.fingerprint)
-            yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
+            _tell_unread(run, events.unread)
+            with _watched(run, events.states):
+                yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
         return
     table = clean(run.spark, task, scoring=scoring, repairs=repairs)
     try:
         read = SourceRead(task.source.path, len(table.files), table.fingerprint)
-        yield CleanSource(table.records, table.quarantine, table.counts, read)
+        with _watched(run, table.states):
+            yield CleanSource(table.records, table.quarantine, table.counts, read)
     finally:
         table.release()
+
+
+def _tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
+    """Name what nobody reads, in full in the receipt: numbers in a column of another name are lost without a word."""
+    run.receipt.unread = unread
+    for table, names in unread.items():
+        more = f" and {len(names) - TOLD} more, in the receipt" if len(names) > TOLD else ""
+        what = "" if table == "files" else f"{table}: "
+        run.say(f"  not read    {what}{', '.join(names[:TOLD])}{more}")
+
+
+@contextmanager
+def _watched(run: Run, states: FileStates) -> Iterator[None]:
+    """Publish nothing of what is read in the block unless the source's files are still those of the first pass."""
+    require = partial(require_unchanged, run.context, states)
+    run.before_publishing.append(require)
+    try:
+        yield
+    finally:
+        run.before_publishing.remove(require)
 
 
 def _tell_table(run: Run, counts: TableCounts) -> None:

@@ -13,7 +13,7 @@ from medspark.cases.eligible import Eligible
 from medspark.cases.events import build_candidates
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
-from medspark.errors import TaskError
+from medspark.errors import InputError, TaskError
 from medspark.runs.run import Run
 from medspark.schemas import (
     CASE_ID,
@@ -28,7 +28,7 @@ from medspark.schemas import (
 )
 from medspark.score.serve import score_id
 from medspark.stages.clean import CleanSource, clean_source
-from medspark.store.facts import rows_quarantined
+from medspark.store.facts import EventCounts, TableCounts, rows_quarantined
 from medspark.task.event_task import EventTask
 from medspark.task.population import to_micros
 from medspark.task.scoring import exclusions_not_applied
@@ -61,6 +61,7 @@ def eligible(run: Run, task: Task, source: str | None, as_of: str | None) -> Abs
 def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
     """Note in the receipt what is scored, and give the scoring run's id."""
     run.receipt.bundle_id = bundle.bundle_id
+    require_what_training_read(run, bundle, found.counts)
     run.receipt.inputs["source"] = found.read
     run.receipt.count("score", found.counts)
     if isinstance(bundle.task, TableTask) and (not_applied := exclusions_not_applied(bundle.task)):
@@ -69,6 +70,28 @@ def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
             run.say(f"  not applied               {name}: it reads the outcome's columns")
     run.receipt.version = score_id(bundle.bundle_id, found.read.fingerprint, as_of)
     return run.receipt.version
+
+
+def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | EventCounts) -> None:
+    """Refuse events of which a table or a column is absent that training read: everybody would lack what it says.
+
+    Raises:
+        InputError: naming them, unless the task only warns.
+    """
+    trained = bundle.manifest.get("counts", {}).get("tables", {})
+    if not isinstance(counts, EventCounts):
+        return
+    absent = [f"table {name}" for name in trained if name not in counts.tables]
+    for name, table in counts.tables.items():
+        known = trained.get(name, {}).get("columns", [])
+        absent += [f"column {name}.{column}" for column in known if column not in table.columns]
+    if not absent:
+        return
+    told = f"training read {', '.join(absent)}, which this source lacks"
+    if bundle.task.scoring.absent == "stop":
+        raise InputError(f"{told}: expected all that training read. A task whose `scoring: absent` is warn goes on.")
+    run.receipt.absent = absent
+    run.say(f"  absent      {told}")
 
 
 @contextmanager

@@ -5,16 +5,18 @@ from medspark.cases.eligible import Eligible
 from medspark.encode.apply import encode_cases, tensors_options
 from medspark.encode.statistics import from_json
 from medspark.errors import AccountingError
+from medspark.runs.lock import alone
 from medspark.runs.run import Run
+from medspark.runs.tables import making, publish_tables, published_before
 from medspark.schemas import REASON, REJECTED, TENSORS
-from medspark.score.publish import is_current, rejected_rows
+from medspark.score.publish import rejected_rows
 from medspark.score.serve import statistics_digest
 from medspark.stages.eligible import begin, eligible
 from medspark.store.facts import TensorsFacts, write_facts
-from medspark.store.files import delete
-from medspark.store.tables import publish, write_version
+from medspark.store.tables import read_parquet, write_version
 
 
+@alone
 def encode_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None = None) -> str:
     """A source and a bundle to `tensors` and `rejected`, which `score_tensors_stage` then scores.
 
@@ -23,12 +25,13 @@ def encode_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None
     """
     with eligible(run, bundle.task, source, as_of) as found:
         version = begin(run, bundle, found, as_of)
-        if is_current(run, TENSORS, version):
+        if published_before(run, (REJECTED, TENSORS), version, bundle.bundle_id):
             place = f"{run.store}/{TENSORS}/{version}"
             run.say(f"These rows were encoded for this bundle before; nothing changed: {place}")
             run.receipt.outputs[TENSORS] = place
         else:
-            with run.receipt.timed("encode"), run.progress("encode"):
+            made = making(run, (REJECTED, TENSORS), version, bundle.bundle_id)
+            with run.receipt.timed("encode"), run.progress("encode"), made:
                 _write_tensors(run, bundle, found, version)
     return version
 
@@ -44,16 +47,15 @@ def _write_tensors(run: Run, bundle: Bundle, found: Eligible, version: str) -> N
     encoded = encode_cases(found.cases, statistics)
     tensors = write_version(encoded, run.store, TENSORS, version, **tensors_options(statistics))
     rejected = write_version(rejected_rows(found, version), run.store, REJECTED, version)
-    rows = spark.read.parquet(tensors).count()
-    reasons = {row[REASON]: row["count"] for row in spark.read.parquet(rejected).groupBy(REASON).count().collect()}
+    rows = read_parquet(spark, tensors).count()
+    reasons = {row[REASON]: row["count"] for row in read_parquet(spark, rejected).groupBy(REASON).count().collect()}
     expected = found.expected()
     if rows + sum(reasons.values()) != expected:
-        delete(run.context, tensors)
         raise AccountingError(
             f"{expected} came in, but {rows} were encoded and {sum(reasons.values())} rejected. Nothing was published."
         )
     write_facts(run.context, tensors, TensorsFacts(statistics_digest(bundle), rows, version, found.read))
-    publish(run.context, run.store, (REJECTED, TENSORS), version)
+    publish_tables(run, (REJECTED, TENSORS), version, bundle.bundle_id)
     run.receipt.counts["score"] |= {"encoded": rows, "rejected": reasons}
     run.receipt.outputs |= {TENSORS: tensors, REJECTED: rejected}
     run.say(f"  encoded     {rows:>12,}")

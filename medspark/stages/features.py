@@ -15,7 +15,9 @@ from medspark.cases.split import faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
+from medspark.runs.lock import alone
 from medspark.runs.run import Run
+from medspark.runs.tables import making, publish_tables
 from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, ddl
 from medspark.store.facts import (
     Attrition,
@@ -27,7 +29,7 @@ from medspark.store.facts import (
     require_rules,
     write_facts,
 )
-from medspark.store.tables import publish, read_table, table_path, write_version
+from medspark.store.tables import read_parquet, read_table, table_path, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -40,6 +42,7 @@ class Built(NamedTuple):
     attrition: Callable[[], list[Attrition]]
 
 
+@alone
 def features_stage(run: Run, task: Task) -> None:
     """`records` to `cases` and `attrition`; the task is frozen.
 
@@ -52,7 +55,8 @@ def features_stage(run: Run, task: Task) -> None:
         records = read_table(run.spark, run.store, RECORDS)
         events = facts.counts.records
         built = _of_events(records, task, events) if isinstance(task, EventTask) else _of_table(records, task)
-        _publish(run, built, facts, task)
+        with making(run, (CASES, ATTRITION), run.version):
+            _publish(run, built, facts, task)
 
 
 def require_records(run: Run, task: Task) -> RecordsFacts:
@@ -100,13 +104,13 @@ def _publish(run: Run, built: Built, facts: RecordsFacts, task: Task) -> None:
     attrition = built.attrition()
     flow = spark.createDataFrame([astuple(row) for row in attrition], ddl(ATTRITION_TYPES))
     flow_path = write_version(flow.coalesce(1), run.store, ATTRITION, run.version)
-    splits = count_cases(spark.read.parquet(cases))
+    splits = count_cases(read_parquet(spark, cases))
     eligible = attrition[-1].remaining
     if sum(split.cases for split in splits.values()) != eligible:
         raise AccountingError(f"{eligible} candidates are eligible, but {splits} became cases")
     whole = CasesFacts(facts.rules, facts.fingerprint, facts.counts, case_rules(task), attrition, splits)
     write_facts(run.context, cases, whole)
-    publish(run.context, run.store, (CASES, ATTRITION), run.version)
+    publish_tables(run, (CASES, ATTRITION), run.version)
     counts = asdict(whole)
     run.receipt.counts["features"] = {name: counts[name] for name in ("attrition", "splits")}
     found = [*faults_of_splits(splits, task), *gaps_of_splits(splits)]

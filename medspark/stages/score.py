@@ -4,11 +4,14 @@ from pyspark import SparkContext
 
 from medspark.bundles.bundle import Bundle
 from medspark.errors import InputError, TaskError
+from medspark.runs.lock import alone
 from medspark.runs.run import Run
-from medspark.schemas import SCORES, TENSORS
+from medspark.runs.tables import making, published_before
+from medspark.schemas import REASON, REJECTED, SCORES, TENSORS
+from medspark.score.by_spark import count_by
 from medspark.score.by_workers import read_and_write_by_workers
 from medspark.score.choose_way import Asked, Chosen, choose
-from medspark.score.publish import Scoring, is_current, publish_scores, rejected_rows
+from medspark.score.publish import Scoring, publish_scores, rejected_rows, require_enough
 from medspark.score.serve import score_id, serve, statistics_digest
 from medspark.score.ship import ship
 from medspark.score.worker.files import names_in
@@ -16,9 +19,10 @@ from medspark.score.write import write_scores
 from medspark.stages.eligible import begin, eligible
 from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
 from medspark.store.files import full_path, make_folder
-from medspark.store.tables import is_parquet, table_path
+from medspark.store.tables import is_parquet, read_parquet, table_path
 
 
+@alone
 def score_stage(
     run: Run,
     bundle: Bundle,
@@ -49,17 +53,19 @@ def score_stage(
     """
     with eligible(run, bundle.task, source, as_of) as found:
         version = begin(run, bundle, found, as_of)
-        if is_current(run, SCORES, version):
-            _tell_scored_before(run, version)
+        if published_before(run, (REJECTED, SCORES), version, bundle.bundle_id):
+            _tell_scored_before(run, bundle, version)
         else:
             with run.receipt.timed("score"), run.progress("score"):
                 _note(run, "reader", Chosen("spark", "the source is raw: Spark cleans it"))
                 served = ship(run.context, serve(bundle, engine))
                 scoring = Scoring(run, bundle, served, version, found.expected())
-                write_scores(scoring, found.cases, rejected_rows(found, version), writer)
+                with making(run, (REJECTED, SCORES), version, bundle.bundle_id, resumes=True):
+                    write_scores(scoring, found.cases, rejected_rows(found, version), writer)
     return version
 
 
+@alone
 def score_tensors_stage(
     run: Run, bundle: Bundle, source: str, engine: str = "auto", reader: Asked = "auto", writer: Asked = "auto"
 ) -> str:
@@ -94,12 +100,13 @@ def score_tensors_stage(
         run.receipt.bundle_id, run.receipt.version = bundle.bundle_id, version
         run.receipt.inputs["tensors"] = TensorsRead(path, facts.fingerprint)
         run.receipt.counts["score"] = {"rows_in": facts.rows}
-        if is_current(run, SCORES, version):
-            _tell_scored_before(run, version)
+        if published_before(run, (REJECTED, SCORES), version, bundle.bundle_id):
+            _tell_scored_before(run, bundle, version)
             return version
         served = ship(run.context, serve(bundle, engine))._replace(reads="tensors")
         make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
-        _score_tensors(Scoring(run, bundle, served, version, facts.rows), path, reader, writer)
+        with making(run, (REJECTED, SCORES), version, bundle.bundle_id, resumes=True):
+            _score_tensors(Scoring(run, bundle, served, version, facts.rows), path, reader, writer)
     for who in ("reader", "writer"):
         found = run.receipt.counts["score"][who]
         run.say(f"  {who}      {found['kind']}: {found['because']}")
@@ -116,7 +123,7 @@ def _score_tensors(scoring: Scoring, path: str, reader: Asked, writer: Asked) ->
         files = {f"{path}/{place}": place for place in names_in(path, below=True) if is_parquet(place)}
         publish_scores(scoring, read_and_write_by_workers(scoring, files))
     else:
-        write_scores(scoring, run.spark.read.parquet(path), None, writer)
+        write_scores(scoring, read_parquet(run.spark, path), None, writer)
 
 
 def _require_encoded_for(context: SparkContext, path: str, bundle: Bundle) -> TensorsFacts:
@@ -134,7 +141,9 @@ def _note(run: Run, who: str, chosen: Chosen) -> None:
     run.receipt.counts["score"][who] = chosen._asdict()
 
 
-def _tell_scored_before(run: Run, version: str) -> None:
+def _tell_scored_before(run: Run, bundle: Bundle, version: str) -> None:
     place = f"{run.store}/{SCORES}/{version}"
     run.say(f"These rows were scored by this bundle before; nothing changed: {place}")
     run.receipt.outputs[SCORES] = place
+    reasons = count_by(run.spark, f"{run.store}/{REJECTED}/{version}", REASON)
+    require_enough(bundle, read_parquet(run.spark, place).count(), reasons)

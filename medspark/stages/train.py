@@ -1,6 +1,6 @@
 """The train stage: `cases` to `tensors`, `predictions` and a bundle, on one machine's file system."""
 
-import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,23 @@ from medspark.errors import InputError
 from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.format import interval, number
 from medspark.runs.console import epoch_progress
+from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
+from medspark.runs.tables import making, publish_tables
 from medspark.schemas import CASES, PREDICTIONS, TENSORS
 from medspark.stages.features import require_cases
-from medspark.store.tables import publish, read_table
+from medspark.store.tables import read_table
 from medspark.task.tasks import Task
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
 from medspark.train.gates import require_gates
-from medspark.train.train_network import train_network, write_predictions
+from medspark.train.train_network import Trained, train_network, write_predictions
 
 BUNDLES = "bundles"
 
 
+@alone
 def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     """`cases` to `tensors`, `predictions` and a bundle, whose path is returned.
 
@@ -33,27 +36,20 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         InputError: the store is not on this machine's file system, or a split lacks cases.
         GateError: the network is below the task's gates; no bundle is kept.
     """
-    store = local_path(run.store)
-    facts = require_cases(run, task)
+    facts, store = require_cases(run, task), local_path(run.store)
     faults = faults_of_splits(facts.splits, task)
     if faults:
         raise InputError("; ".join(faults))
-    cases = read_table(run.spark, run.store, CASES)
-    tensors = f"{run.store}/{TENSORS}/{run.version}"
-    with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
-        trained = train_network(cases, task, tensors, progress)
-        if with_folds:
-            scratch = store / f".folds-{run.version}"
-            found = cross_validate(cases, task, str(scratch), run.say, progress)
-            trained.metrics["cross_validation"] = found
-            shutil.rmtree(scratch)
-    require_gates(trained.metrics, task)
-    with run.receipt.timed("bundle"):
-        write_predictions(trained.predictions, store / PREDICTIONS / run.version)
-        versions, seconds = run.receipt.versions, run.receipt.seconds
-        made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now())
-        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
-        publish(run.context, run.store, (TENSORS, PREDICTIONS), run.version)
+    with making(run, (TENSORS, PREDICTIONS), run.version):
+        tensors = f"{run.store}/{TENSORS}/{run.version}"
+        trained = _train(run, task, tensors, with_folds)
+        require_gates(trained.metrics, task)
+        with run.receipt.timed("bundle"):
+            write_predictions(trained.predictions, store / PREDICTIONS / run.version)
+            versions, seconds = run.receipt.versions, run.receipt.seconds
+            made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now())
+            bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
+            publish_tables(run, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
     remarks = remarks_of(trained.statistics)
     run.receipt.counts["train"] = {
@@ -66,6 +62,17 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         run.say(f"  look at     {name}: {remark}")
     _tell(run, trained.metrics)
     return bundle
+
+
+def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
+    cases = read_table(run.spark, run.store, CASES)
+    with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
+        trained = train_network(cases, task, tensors, progress)
+        if with_folds:
+            with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".folds-") as scratch:
+                found = cross_validate(cases, task, scratch, run.say, progress)
+            trained.metrics["cross_validation"] = found
+    return trained
 
 
 def _tell(run: Run, metrics: dict[str, Any]) -> None:

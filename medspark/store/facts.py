@@ -5,7 +5,7 @@ that records cleaned by one task file are never taken for those of another.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from medspark.errors import AccountingError, InputError
 from medspark.store.files import read_text, write_text
+from medspark.store.tables import read_parquet
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 
@@ -51,6 +52,8 @@ class MappedCounts:
     duplicates: int
     set_missing: dict[str, int]
     repaired: int
+    columns: list[str] = field(default_factory=list, compare=False)
+    """Of the mapping's, those that the source has."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,6 @@ def require_rows(spark: SparkSession, path: str, expected: int) -> None:
     Raises:
         AccountingError: it has more or fewer rows.
     """
-    found = spark.read.parquet(path).count()
+    found = read_parquet(spark, path).count()
     if found != expected:
         raise AccountingError(f"{path}: {expected} rows were to be written, {found} are there")

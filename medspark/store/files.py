@@ -1,10 +1,17 @@
 """Files on any file system that Spark can write to, by Hadoop's clients in the JVM. No Spark session is needed."""
 
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
+
+_LETTERS: Final = re.compile(r"([*?\[\]{}\\])")
+_ESCAPED: Final = r"\\\1"
+"""How Hadoop is told that a letter of its patterns is none."""
 
 
 class _Hadoop(NamedTuple):
@@ -53,27 +60,56 @@ def exists(context: SparkContext, path: str) -> bool:
     return bool(system.exists(hadoop_path))
 
 
+def file_state(context: SparkContext, path: str) -> tuple[int, int] | None:
+    """A file's size in bytes and the time of its last change in milliseconds since 1970; None where there is none."""
+    system, hadoop_path = _file_system(context, path)
+    if not system.exists(hadoop_path):
+        return None
+    status = system.getFileStatus(hadoop_path)
+    return int(status.getLen()), int(status.getModificationTime())
+
+
 def delete(context: SparkContext, path: str) -> None:
     system, hadoop_path = _file_system(context, path)
     system.delete(hadoop_path, True)
 
 
 def list_paths(context: SparkContext, path: str) -> list[str]:
-    """The full paths directly below a directory, hidden ones too; of a file, itself; of a pattern, its matches."""
+    """The full paths directly below a directory, hidden ones too; of a file, itself; none where nothing is."""
     system, hadoop_path = _file_system(context, path)
-    matches = system.globStatus(hadoop_path)
-    found = [status.getPath() for status in matches] if matches is not None else []
-    return sorted(status.getPath().toString() for item in found for status in system.listStatus(item))
+    if not system.exists(hadoop_path):
+        return []
+    return sorted(status.getPath().toString() for status in system.listStatus(hadoop_path))
 
 
 def list_files(context: SparkContext, path: str) -> dict[str, str]:
-    """Every file at or below a path or pattern, hidden ones too, sorted, each with its path below what matched."""
+    """Every file at or below a path, hidden ones too, sorted, each with its path below it; the path is no pattern."""
     system, hadoop_path = _file_system(context, path)
+    return _files_of(system, [system.getFileStatus(hadoop_path)] if system.exists(hadoop_path) else [])
+
+
+def match_files(context: SparkContext, pattern: str, folder: str | None = None) -> dict[str, str]:
+    """The same of what a source's pattern matches, each with its path below the match.
+
+    Args:
+        pattern: taken as it is where something has just that name.
+        folder: what the pattern is below; where there is such a folder, its name is no pattern.
+    """
+    whole = pattern if folder is None else f"{folder}/{pattern}"
+    if exists(context, whole):
+        return list_files(context, whole)
+    if folder is not None and exists(context, folder):
+        whole = f"{_LETTERS.sub(_ESCAPED, folder)}/{pattern}"
+    system, hadoop_path = _file_system(context, whole)
     matches = system.globStatus(hadoop_path)
+    return _files_of(system, matches if matches is not None else [])
+
+
+def _files_of(system: Any, places: Iterable[Any]) -> dict[str, str]:
     files = {}
-    for match in matches if matches is not None else []:
-        above = match.getPath() if match.isDirectory() else match.getPath().getParent()
-        walk = system.listFiles(match.getPath(), True)
+    for place in places:
+        above = place.getPath() if place.isDirectory() else place.getPath().getParent()
+        walk = system.listFiles(place.getPath(), True)
         while walk.hasNext():
             file = walk.next().getPath().toString()
             files[file] = file.removeprefix(above.toString()).strip("/")
@@ -101,7 +137,7 @@ def write_text(context: SparkContext, path: str, text: str) -> None:
     hadoop = _hadoop(context)
     system, place = _file_system(context, full_path(context, path))
     if system.getScheme() == "file":  # by Hadoop, a rename that replaces starts a dozen processes here
-        _replace_here(Path(str(place.toUri().getPath())), text)
+        replace_here(Path(str(place.toUri().getPath())), text)
         return
     aside = hadoop.path(f"{place.toString()}.new")
     stream = system.create(aside, True)
@@ -113,12 +149,40 @@ def write_text(context: SparkContext, path: str, text: str) -> None:
     hadoop.file_context.getFileContext(place.toUri(), system.getConf()).rename(aside, place, options)
 
 
-def _replace_here(place: Path, text: str) -> None:
+def replace_here(place: Path, text: str) -> None:
+    """The same on this machine's own disks, without Java."""
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_name(f"{place.name}.new")
-    aside.write_text(text, encoding="utf-8", newline="")
+    try:
+        aside.write_text(text, encoding="utf-8", newline="")
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # the checksum of what Hadoop wrote before
     aside.replace(place)
+
+
+def create_text(context: SparkContext, path: str, text: str) -> bool:
+    """Write a small file where none is yet; False, and nothing changed, where one is. Of several at once one writes."""
+    system, place = _file_system(context, full_path(context, path))
+    if system.getScheme() == "file":  # Hadoop's own looks first and writes then
+        here = Path(str(place.toUri().getPath()))
+        here.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with here.open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except FileExistsError:
+            return False
+        return True
+    try:
+        stream = system.create(place, False)
+    except Py4JJavaError:
+        if system.exists(place):
+            return False
+        raise
+    stream.write(bytearray(text.encode("utf-8")))
+    stream.close()
+    return True
 
 
 def rename_only_file(context: SparkContext, folder: str, path: str, end: str) -> None:

@@ -1,13 +1,15 @@
 """The only reader and writer of medspark's tables.
 
-A table of a store is a directory of versions beside a file CURRENT that names the one in force:
+A store has a folder a table, a folder a version in it, and a file CURRENT that names the versions in force:
 
-    STORE/scores/CURRENT                 "20261123T060000Z-1f3a"
+    STORE/CURRENT                        of all tables: see `medspark.store.ledger`
     STORE/scores/20261123T060000Z-1f3a/  Parquet
     STORE/scores/20261122T060000Z-77b0/  the version before, kept for readers that are still in it
+    STORE/scores/CURRENT                 "20261123T060000Z-1f3a", for readers who know this table alone
 
-A version is written whole before CURRENT is replaced, by one rename: a reader sees the old rows or the new ones.
-Everything goes through Hadoop's file system, so a store may lie on any that Spark can write to.
+A version is written whole before CURRENT is replaced, by one rename: a reader sees the old rows or the new ones, and
+of tables that belong together those of one run. Everything goes through Hadoop's file system, so a store may lie on any
+that Spark can write to; its path is never a pattern.
 """
 
 from collections.abc import Iterable
@@ -17,8 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError
 from medspark.store.files import delete, exists, list_files, list_paths, read_text, write_text
-
-CURRENT = "CURRENT"
+from medspark.store.ledger import CURRENT, moved, noted, outdated, read_ledger, withdrawn, without, write_ledger
 
 
 def write_version(frame: DataFrame, store: str, table: str, version: str, **options: str) -> str:
@@ -45,7 +46,7 @@ def finished_rows(spark: SparkSession, store: str, table: str, version: str, key
     path = f"{store}/{table}/{version}"
     if not any(map(is_parquet, list_files(spark.sparkContext, path).values())):
         return None
-    return spark.read.parquet(path).select(key)
+    return read_parquet(spark, path).select(key)
 
 
 def is_parquet(place: str) -> bool:
@@ -53,20 +54,78 @@ def is_parquet(place: str) -> bool:
     return place.endswith(".parquet") and not any(part.startswith(("_", ".")) for part in place.split("/"))
 
 
-def publish(context: SparkContext, store: str, tables: Iterable[str], version: str) -> None:
-    """Make `version` the current one of each table, then delete versions older than the one before it."""
+def begin(context: SparkContext, store: str, tables: Iterable[str], version: str, made_by: str = "") -> None:
+    """Note a version that is about to be written, so that whatever becomes of it, the store knows it for its own."""
+    write_ledger(context, store, noted(read_ledger(context, store), tables, version, made_by))
+
+
+def publish(
+    context: SparkContext, store: str, tables: Iterable[str], version: str, made_by: str = ""
+) -> dict[str, list[str]]:
+    """Make `version` the current one of all the tables at once, then delete what its maker's newest two replace.
+
+    Args:
+        made_by: the bundle's id, of tables that several may write in one store; no maker deletes another's versions.
+
+    Returns:
+        By table, the names of what lies there that this store did not make; it is left alone.
+    """
+    tables = tuple(tables)
+    ledger = moved(read_ledger(context, store), tables, version, made_by)
+    write_ledger(context, store, ledger)
     for table in tables:
-        before = current_version(context, store, table)
         write_text(context, f"{store}/{table}/{CURRENT}", version)
-        keep = {version, before, CURRENT}
-        for path in list_paths(context, f"{store}/{table}"):
-            if path.rsplit("/", 1)[-1] not in keep:
-                delete(context, path)
+        old = outdated(ledger[table], made_by)
+        for name in old:
+            delete(context, f"{store}/{table}/{name}")
+        ledger = without(ledger, table, old)
+    write_ledger(context, store, ledger)
+    found = {table: _foreign(context, store, table, ledger[table].known()) for table in tables}
+    return {table: names for table, names in found.items() if names}
+
+
+def _foreign(context: SparkContext, store: str, table: str, known: set[str]) -> list[str]:
+    names = [path.rsplit("/", 1)[-1] for path in list_paths(context, f"{store}/{table}")]
+    return [name for name in names if name not in known and not name.lstrip(".").startswith(f"{CURRENT}")]
+
+
+def discard(context: SparkContext, store: str, tables: Iterable[str], version: str) -> None:
+    """Delete a version that was begun and is not published. It stays noted: what a task still writes there goes with
+    the maker's next version.
+    """
+    ledger = read_ledger(context, store)
+    for table in tables:
+        known = ledger[table].versions if table in ledger else []
+        if any(found.version == version and not found.published for found in known):
+            delete(context, f"{store}/{table}/{version}")
+
+
+def withdraw(context: SparkContext, store: str, tables: Iterable[str], version: str) -> None:
+    """Take a published version back and delete it; of each table the newest other one is in force again."""
+    tables = tuple(tables)
+    ledger = withdrawn(read_ledger(context, store), tables, version)
+    write_ledger(context, store, ledger)
+    for table in tables:
+        current = ledger[table].current
+        if current is not None:
+            write_text(context, f"{store}/{table}/{CURRENT}", current)
+        else:
+            delete(context, f"{store}/{table}/{CURRENT}")
+        delete(context, f"{store}/{table}/{version}")
 
 
 def current_version(context: SparkContext, store: str, table: str) -> str | None:
+    """The version in force; of a store that no ledger describes yet, the one that the table's own file names."""
+    known = read_ledger(context, store).get(table)
+    if known is not None:
+        return known.current
     path = f"{store}/{table}/{CURRENT}"
     return read_text(context, path).strip() if exists(context, path) else None
+
+
+def read_parquet(spark: SparkSession, *paths: str) -> DataFrame:
+    """Parquet at just these paths, which Spark's reader would else take for patterns: `x[1]` would be `x1`."""
+    return spark.read.option("__globPaths__", "false").parquet(*paths)
 
 
 def table_path(context: SparkContext, store: str, table: str) -> str:
@@ -87,4 +146,4 @@ def read_table(spark: SparkSession, store: str, table: str) -> DataFrame:
     Raises:
         InputError: the store has no such table.
     """
-    return spark.read.parquet(table_path(spark.sparkContext, store, table))
+    return read_parquet(spark, table_path(spark.sparkContext, store, table))

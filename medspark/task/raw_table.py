@@ -95,3 +95,8 @@ class RawTable:
     """Whether the source may have columns beyond the declared ones, which are then passed over, in any order."""
     optional: frozenset[str] = frozenset()
     """Columns that the source may lack; of an open table they are then missing in every row."""
+
+    @property
+    def order_matters(self) -> bool:
+        """Whether which of two different rows counts depends on the rows' order."""
+        return self.source.duplicates is not None and self.source.duplicates.same != "whole_row"

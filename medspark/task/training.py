@@ -90,6 +90,16 @@ class Privacy(Closed):
     """Whether levels and codes of fewer than 5 training cases may be named in the bundle and in the report."""
 
 
+class Scoring(Closed):
+    """When a night's scores are no success, though they are there."""
+
+    absent: Literal["stop", "warn"] = "stop"
+    """A table or column of events that training read and tonight's source lacks: nobody then has what it says."""
+    rejected_at_most: float = Field(default=1.0, gt=0, le=1)
+    """Share of the rows, excluded ones apart, that may have no score; beyond it, or where none has one, scoring
+    publishes what there is and ends with exit code 6."""
+
+
 class TaskBase(Closed):
     """What every task says, whatever its source: what it is for, the split, the network, the thresholds."""
 
@@ -103,5 +113,6 @@ class TaskBase(Closed):
     risk_bands: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     """The name of each band and the probability it starts at; below the lowest the band is `low`."""
     gates: Gates = Gates()
+    scoring: Scoring = Scoring()
     report: Report = Report()
     privacy: Privacy = Privacy()

@@ -25,6 +25,7 @@ def test_a_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, encode
     for path in pieces[1::2]:
         path.unlink()
     (scores / "_part-half.parquet.1234").write_bytes(b"half a piece")
+    (store / "CURRENT").unlink()
     (store / "scores" / "CURRENT").unlink()
     again, run = score_tensors(spark, road, tmp_path, f"stopped-{way}", **options)
     assert again == expected
@@ -38,6 +39,7 @@ def test_what_one_way_left_is_not_counted_twice_by_another(spark, road, encoded,
     rewritten(spark, road, encoded, tmp_path, files=4)
     expected, _ = score_tensors(spark, road, tmp_path, "mixed", writer="spark")
     for way in ("workers", "spark", "spark-reads", "spark", "workers", "spark-reads"):
+        (road["folder"] / "mixed" / "CURRENT").unlink()
         (road["folder"] / "mixed" / "scores" / "CURRENT").unlink()
         found, run = score_tensors(spark, road, tmp_path, "mixed", **WAYS[way])
         assert found == expected
@@ -55,6 +57,7 @@ def test_a_raw_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, wr
         assert len(pieces) > 3
         rows_kept = sum(pq.read_metadata(path).num_rows for path in pieces[1:])
         pieces[0].unlink()
+        (store / "CURRENT").unlink()
         (store / "scores" / "CURRENT").unlink()
         again, run = score(spark, road, f"raw-stopped-{writer}", writer=writer)
     finally:

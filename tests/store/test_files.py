@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pyspark import SparkContext
 
-from medspark.store.files import delete, exists, list_files, list_paths, read_text, write_text
+from medspark.store.files import delete, exists, list_files, list_paths, match_files, read_text, write_text
 
 
 def test_a_small_file_is_replaced_in_one_step_and_keeps_its_letters(context: SparkContext, tmp_path: Path) -> None:
@@ -22,8 +22,23 @@ def test_files_are_listed_at_a_file_below_a_folder_and_by_a_pattern(context: Spa
         (tmp_path / name).write_text("x")
     assert list(list_files(context, str(tmp_path)).values()) == ["2024/_b.csv", "2024/a.csv", "2025/c.csv"]
     assert list_files(context, f"{tmp_path}/2024/a.csv") == {f"file:{tmp_path}/2024/a.csv": "a.csv"}
-    assert list(list_files(context, f"{tmp_path}/20*").values()) == ["_b.csv", "a.csv", "c.csv"]
-    assert list_files(context, f"{tmp_path}/nothing*") == list_files(context, f"{tmp_path}/nothing") == {}
+    assert list(match_files(context, f"{tmp_path}/20*").values()) == ["_b.csv", "a.csv", "c.csv"]
+    assert match_files(context, f"{tmp_path}/nothing*") == list_files(context, f"{tmp_path}/nothing") == {}
     assert list_paths(context, str(tmp_path)) == [f"file:{tmp_path}/2024", f"file:{tmp_path}/2025"]
     delete(context, f"{tmp_path}/2024")
     assert not exists(context, f"{tmp_path}/2024/a.csv")
+
+
+def test_a_folder_is_no_pattern_whatever_its_name(context: SparkContext, tmp_path: Path) -> None:
+    for name in ("x[1]/a.csv", "x1/b.csv", "x{1}/c.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("x")
+    assert list_paths(context, f"{tmp_path}/x[1]") == [f"file:{tmp_path}/x[1]/a.csv"]
+    assert list(list_files(context, f"{tmp_path}/x[1]").values()) == ["a.csv"]
+    assert list(match_files(context, f"{tmp_path}/x[1]").values()) == ["a.csv"]
+    assert list(match_files(context, "*.csv", f"{tmp_path}/x[1]").values()) == ["a.csv"]
+    assert list(match_files(context, "*.csv", f"{tmp_path}/x{{1}}").values()) == ["c.csv"]
+    assert list_files(context, f"{tmp_path}/x[2]") == {}
+    assert list_paths(context, f"{tmp_path}/x?") == []
+    delete(context, f"{tmp_path}/x[1]")
+    assert sorted(os.listdir(tmp_path)) == ["x1", "x{1}"]

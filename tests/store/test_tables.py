@@ -10,8 +10,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
+from medspark.store import tables
 from medspark.store.files import exists
-from medspark.store.tables import current_version, publish, read_table, table_path, write_version
+from medspark.store.tables import begin, current_version, finished_rows, publish, read_table, table_path, write_version
 
 
 def write(spark: SparkSession, store: str, version: str, *ages: int) -> None:
@@ -77,8 +78,90 @@ def test_a_publish_that_stops_before_the_rename_changes_nothing(
     store = str(tmp_path)
     write(spark, store, "v1", 40)
     publish(context, store, ["cases"], "v1")
-    (tmp_path / "cases" / "CURRENT.new").write_text("v2")
+    (tmp_path / "CURRENT.new").write_text('{"cases": {"current": "v2", "versions": []}}')
     assert current_version(context, store, "cases") == "v1"
     write(spark, store, "v3", 42)
     publish(context, store, ["cases"], "v3")
     assert current_version(context, store, "cases") == "v3"
+
+
+def test_what_the_store_did_not_make_is_left_alone_and_named(
+    spark: SparkSession, context: SparkContext, tmp_path: Path
+) -> None:
+    store = str(tmp_path)
+    (tmp_path / "cases" / "by-hand").mkdir(parents=True)
+    (tmp_path / "cases" / "by-hand" / "part-0.parquet").write_bytes(b"a colleague's")
+    (tmp_path / "cases" / "notes.txt").write_text("keep")
+    for version in ("v1", "v2", "v3"):
+        write(spark, store, version, 40)
+        assert publish(context, store, ["cases"], version) == {"cases": ["by-hand", "notes.txt"]}
+    assert sorted(os.listdir(tmp_path / "cases")) == ["CURRENT", "by-hand", "notes.txt", "v2", "v3"]
+    assert (tmp_path / "cases" / "by-hand" / "part-0.parquet").read_bytes() == b"a colleague's"
+
+
+def test_two_makers_in_one_store_keep_their_newest_two_versions_each(
+    spark: SparkSession, context: SparkContext, tmp_path: Path
+) -> None:
+    store = str(tmp_path)
+    for maker, version in (("a", "a1"), ("b", "b1"), ("a", "a2"), ("b", "b2"), ("b", "b3"), ("b", "b4"), ("a", "a3")):
+        write(spark, store, version, 40)
+        publish(context, store, ["cases"], version, maker)
+    assert sorted(os.listdir(tmp_path / "cases")) == ["CURRENT", "a2", "a3", "b3", "b4"]
+    assert current_version(context, store, "cases") == "a3"
+
+
+def test_what_a_run_that_died_had_begun_goes_with_its_makers_next_version(
+    spark: SparkSession, context: SparkContext, tmp_path: Path
+) -> None:
+    store = str(tmp_path)
+    for maker in ("a", "b"):
+        begin(context, store, ["cases"], f"half-{maker}", maker)
+        write(spark, store, f"half-{maker}", 40)
+    write(spark, store, "a1", 41)
+    assert publish(context, store, ["cases"], "a1", "a") == {}
+    assert sorted(os.listdir(tmp_path / "cases")) == ["CURRENT", "a1", "half-b"]
+
+
+def test_tables_that_belong_together_move_by_one_file(
+    spark: SparkSession, context: SparkContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = str(tmp_path)
+    publish(context, store, ["scores", "rejected"], "v1")
+    write_text = tables.write_text
+    monkeypatch.setattr(tables, "write_text", lambda *_: (_ for _ in ()).throw(OSError("stopped here")))
+    with pytest.raises(OSError, match="stopped here"):  # after the one move, before the tables' own files
+        publish(context, store, ["scores", "rejected"], "v2")
+    assert [current_version(context, store, name) for name in ("scores", "rejected")] == ["v2", "v2"]
+    monkeypatch.setattr(tables, "write_text", write_text)
+    publish(context, store, ["scores", "rejected"], "v2")
+    assert {(tmp_path / name / "CURRENT").read_text() for name in ("scores", "rejected")} == {"v2"}
+
+
+def test_a_store_of_an_earlier_version_is_read_by_its_tables_own_files(
+    spark: SparkSession, context: SparkContext, tmp_path: Path
+) -> None:
+    write(spark, str(tmp_path), "v1", 40)
+    (tmp_path / "cases" / "CURRENT").write_text("v1\n")
+    assert table_path(context, str(tmp_path), "cases") == f"{tmp_path}/cases/v1"
+
+
+def test_a_damaged_ledger_is_an_error_and_never_an_empty_one(context: SparkContext, tmp_path: Path) -> None:
+    (tmp_path / "CURRENT").write_text("{")
+    with pytest.raises(InputError, match="expected the versions of the store's tables"):
+        publish(context, str(tmp_path), ["cases"], "v1")
+
+
+@pytest.mark.parametrize("name", ["x[1]", "x{1}", "x?", "x*"])
+def test_a_stores_path_is_no_pattern(spark: SparkSession, context: SparkContext, tmp_path: Path, name: str) -> None:
+    neighbour, store = f"{tmp_path}/x1", f"{tmp_path}/{name}"
+    write(spark, neighbour, "v0", 99)
+    publish(context, neighbour, ["cases"], "v0")
+    for version, age in (("v1", 41), ("v2", 42), ("v3", 43)):
+        write(spark, store, version, age)
+        publish(context, store, ["cases"], version)
+        assert [row["age"] for row in read_table(spark, store, "cases").collect()] == [age]
+    assert sorted(os.listdir(f"{store}/cases")) == ["CURRENT", "v2", "v3"]
+    assert sorted(os.listdir(f"{neighbour}/cases")) == ["CURRENT", "v0"]
+    finished = finished_rows(spark, store, "cases", "v3", "age")
+    assert finished is not None
+    assert [row["age"] for row in finished.collect()] == [43]

@@ -1,0 +1,200 @@
+"""One writer of a store at a time: `STORE/LOCK` says which run, and a file beside it that the run is alive.
+
+The file is made where none is, in one step, by one of all that try. The owner renews `LOCK.RUN_ID` every BEAT seconds.
+A lock is stale, and taken over, where its owner's process is known to be dead (one of the same machine), or where it
+was not renewed for STALE seconds. Before a run publishes it makes sure that the lock is still its own.
+"""
+
+import functools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from py4j.protocol import Py4JJavaError
+
+from medspark.errors import BusyError, StoreError
+from medspark.runs.process import Process, is_dead, this_process
+from medspark.runs.receipt import now
+from medspark.runs.run import Run, find_here, name_broken_off
+from medspark.runs.writable import store_writable
+from medspark.store.files import create_text, delete, exists, read_text, replace_here, write_text
+
+LOCK: Final = "LOCK"
+BEAT: Final = 20.0
+STALE: Final = 600.0
+"""Seconds. Clocks of machines may differ by less, and a network file system may be away for as long."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def alone(stage: Callable[Concatenate[Run, P], R]) -> Callable[Concatenate[Run, P], R]:
+    """A stage that holds its store's lock while it is at work."""
+
+    @functools.wraps(stage)
+    def call(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with holding(run):
+            return stage(run, *args, **kwargs)
+
+    return call
+
+
+@contextmanager
+def holding(run: Run) -> Iterator[None]:
+    """Hold the lock of the run's store in the block; a run that has it already goes on.
+
+    Raises:
+        BusyError: another run has it.
+        StoreError: the store cannot be written.
+    """
+    if run.holds_lock:
+        yield
+        return
+    find_here(run)
+    with store_writable(run.store):
+        _take(run)
+    run.holds_lock, ended = True, threading.Event()
+    beating = threading.Thread(target=_beat, args=(run, ended), daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beating.join(BEAT)
+        run.holds_lock = False
+        _release(run)
+
+
+def require_held(run: Run) -> None:
+    """Make sure, before what is written is shown, that no other run took the store over and that it is still there.
+
+    Raises:
+        StoreError: the store was deleted while the run was at work.
+        BusyError: another run took it over.
+    """
+    owner = _read(run, LOCK)
+    if owner is None:
+        raise StoreError(
+            f"{run.store} was deleted, or its file {LOCK}, while this run was at work: it published nothing. Run again."
+        )
+    if owner.get("run_id") != run.receipt.run_id:
+        raise BusyError(f"{_told(run.store, owner)} It took the store over from this run, which published nothing.")
+
+
+def _take(run: Run) -> None:
+    receipt = run.receipt
+    mine = {"run_id": receipt.run_id, "command": receipt.command, "since": now(), "process": asdict(this_process())}
+    text = json.dumps(mine, indent=1)
+    for _ in range(20):
+        if create_text(run.context, _place(run, LOCK), text):
+            return
+        owner = _read(run, LOCK)
+        if owner is None:  # released at this moment
+            continue
+        if not _is_stale(run, owner):
+            raise BusyError(f"{_told(run.store, owner)} Wait for its end, or write elsewhere.")
+        _take_over(run, owner)
+    raise BusyError(f"{run.store}: other runs take and leave it all the time. Run again.")
+
+
+def _take_over(run: Run, stale: dict[str, Any]) -> None:
+    """Remove a stale lock. Of several that find it stale one removes it, and none removes another's new one."""
+    guard = _place(run, f"{LOCK}-takeover")
+    if not create_text(run.context, guard, now()):
+        if _age(_text(run, f"{LOCK}-takeover") or "") > STALE:
+            delete(run.context, guard)
+        time.sleep(0.1)
+        return
+    try:
+        owner = _read(run, LOCK)
+        if owner is not None and owner.get("run_id") == stale.get("run_id"):
+            delete(run.context, _place(run, LOCK))
+            delete(run.context, _place(run, f"{LOCK}.{stale.get('run_id')}"))
+            run.say(f"{run.store}: run {stale.get('run_id')} held it and is gone; it is taken over")
+            name_broken_off(run, str(stale.get("run_id")))
+    finally:
+        delete(run.context, guard)
+
+
+def _is_stale(run: Run, owner: dict[str, Any]) -> bool:
+    with suppress(KeyError, TypeError):
+        dead = is_dead(Process(**owner["process"]))
+        if dead is not None:
+            return dead
+    return _age(_text(run, f"{LOCK}.{owner.get('run_id')}") or owner.get("since", "")) > STALE
+
+
+def _age(time_text: str) -> float:
+    """Seconds since a time; of none, as a file has that is being written, zero."""
+    with suppress(ValueError):
+        return (datetime.now(UTC) - datetime.fromisoformat(time_text)).total_seconds()
+    return 0.0
+
+
+def _told(store: str, owner: dict[str, Any]) -> str:
+    process = owner.get("process", {})
+    where = f"on host {process.get('host')}, process {process.get('pid')}, since {owner.get('since')}"
+    return f"{store} is in use: run {owner.get('run_id')} (medspark {owner.get('command')}) {where}."
+
+
+def _beat(run: Run, ended: threading.Event) -> None:
+    """Renew the lock; of a store that is gone, nothing is made anew."""
+    while True:
+        with suppress(Exception):  # the next beat may reach it, and publishing looks for itself
+            if _read(run, LOCK) is not None:
+                _write_beat(run)
+        if ended.wait(BEAT):
+            return
+
+
+def _write_beat(run: Run) -> None:
+    name = f"{LOCK}.{run.receipt.run_id}"
+    if run.here is not None:
+        replace_here(run.here / name, now())
+    else:
+        write_text(run.context, _place(run, name), now())
+
+
+def _release(run: Run) -> None:
+    """Leave the store to others; without Java, which may be dead, where it is on this machine."""
+    with suppress(Exception):  # what stays is stale: this process is dead soon
+        owner = _read(run, LOCK)
+        mine = owner is not None and owner.get("run_id") == run.receipt.run_id
+        for name in (f"{LOCK}.{run.receipt.run_id}", *([LOCK] if mine else [])):
+            if run.here is not None:
+                (run.here / name).unlink(missing_ok=True)
+            else:
+                delete(run.context, _place(run, name))
+
+
+def _read(run: Run, name: str) -> dict[str, Any] | None:
+    """The owner that a lock names; empty while it is being written, None where there is no lock."""
+    text = _text(run, name)
+    if text is None:
+        return None
+    with suppress(ValueError):
+        return dict(json.loads(text))
+    return {}
+
+
+def _text(run: Run, name: str) -> str | None:
+    """A small file of the store; None where there is none, or no longer."""
+    try:
+        if run.here is not None:
+            return (run.here / name).read_text(encoding="utf-8")
+        return read_text(run.context, _place(run, name)) if exists(run.context, _place(run, name)) else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Py4JJavaError as error:
+        if "FileNotFoundException" in str(error):
+            return None
+        raise
+
+
+def _place(run: Run, name: str) -> str:
+    return f"{run.store}/{name}"

@@ -1,0 +1,136 @@
+"""What a store knows of its own tables: `STORE/CURRENT`, one file, so that tables which belong together move together.
+
+    {"scores": {"current": "35536ce9b645009a", "versions": [{"version": "35536ce9b645009a", "made_by": "6d2deda6...",
+     "published": true}]}, "rejected": ...}
+
+A version is noted before its first row is written and marked when it is published. What is not in here was not made
+by this store, and is never deleted.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+from pyspark import SparkContext
+
+from medspark.errors import InputError
+from medspark.store.files import exists, read_text, write_text
+
+CURRENT: Final = "CURRENT"
+KEPT: Final = 2
+"""Versions of one maker that stay in a table: the newest, and the one before for whoever still reads it."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One writing of a table."""
+
+    version: str
+    made_by: str
+    """The bundle's id, of scores and tensors; empty where a store has one maker."""
+    published: bool = False
+
+
+@dataclass(frozen=True)
+class TableVersions:
+    """A table's versions in the order of their publishing, and the one in force."""
+
+    current: str | None = None
+    versions: list[Version] = field(default_factory=list)
+
+    def known(self) -> set[str]:
+        return {found.version for found in self.versions}
+
+    def is_published(self, version: str) -> bool:
+        return any(found.version == version and found.published for found in self.versions)
+
+
+Ledger = dict[str, TableVersions]
+
+
+def read_ledger(context: SparkContext, store: str) -> Ledger:
+    """What the store knows; nothing where it is new.
+
+    Raises:
+        InputError: the file is not as it was written.
+    """
+    path = f"{store}/{CURRENT}"
+    if not exists(context, path):
+        return {}
+    try:
+        return TypeAdapter(Ledger).validate_json(read_text(context, path))
+    except ValidationError:
+        raise InputError(
+            f"{path}: expected the versions of the store's tables, received something else. Restore the file, or "
+            "score into an empty folder."
+        ) from None
+
+
+def write_ledger(context: SparkContext, store: str, ledger: Ledger) -> None:
+    tables = {name: asdict(table) for name, table in sorted(ledger.items())}
+    write_text(context, f"{store}/{CURRENT}", json.dumps(tables, indent=1))
+
+
+def noted(ledger: Ledger, tables: Iterable[str], version: str, made_by: str) -> Ledger:
+    """The ledger with a version that is about to be written; one that is known stays as it is.
+
+    >>> noted({}, ["scores"], "v1", "b")["scores"].versions
+    [Version(version='v1', made_by='b', published=False)]
+    """
+    found = dict(ledger)
+    for name in tables:
+        table = found.get(name, TableVersions())
+        if version not in table.known():
+            found[name] = replace(table, versions=[*table.versions, Version(version, made_by)])
+    return found
+
+
+def moved(ledger: Ledger, tables: Iterable[str], version: str, made_by: str) -> Ledger:
+    """The ledger with a version in force in each of the tables.
+
+    >>> moved({}, ["scores"], "v1", "b")["scores"].current
+    'v1'
+    """
+    found = dict(ledger)
+    for name in tables:
+        table = found.get(name, TableVersions())
+        others = [known for known in table.versions if known.version != version]
+        found[name] = TableVersions(version, [*others, Version(version, made_by, published=True)])
+    return found
+
+
+def outdated(table: TableVersions, made_by: str) -> list[str]:
+    """The versions of one maker that nobody needs: all but the newest two that it published; never the one in force.
+
+    >>> outdated(TableVersions("v3", [Version(f"v{n}", "b", True) for n in (1, 2, 3)]), "b")
+    ['v1']
+    """
+    own = [known for known in table.versions if known.made_by == made_by]
+    kept = {known.version for known in [known for known in own if known.published][-KEPT:]} | {table.current}
+    return [known.version for known in own if known.version not in kept]
+
+
+def withdrawn(ledger: Ledger, tables: Iterable[str], version: str) -> Ledger:
+    """The ledger with a version published no longer; its maker's newest other one is in force, if there is one.
+
+    >>> ledger = {"scores": TableVersions("v2", [Version("v1", "b", True), Version("v2", "b", True)])}
+    >>> withdrawn(ledger, ["scores"], "v2")["scores"].current
+    'v1'
+    """
+    found = dict(ledger)
+    for name in tables:
+        table = ledger[name]
+        makers = {known.made_by for known in table.versions if known.version == version}
+        versions = [replace(known, published=False) if known.version == version else known for known in table.versions]
+        others = [known.version for known in versions if known.published and known.made_by in makers]
+        current = table.current if table.current != version else others[-1] if others else None
+        found[name] = TableVersions(current, versions)
+    return found
+
+
+def without(ledger: Ledger, name: str, versions: Iterable[str]) -> Ledger:
+    """The ledger once versions of a table are deleted."""
+    gone, table = set(versions), ledger[name]
+    return {**ledger, name: replace(table, versions=[known for known in table.versions if known.version not in gone])}

@@ -1,0 +1,111 @@
+"""What a version was when it was published: `_manifest.json` in it has the rows, the size and the digest of each file.
+
+Files of this machine are read by this process, several at a time; those of other file systems by Spark, where they lie.
+"""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+from py4j.protocol import Py4JJavaError
+from pydantic import TypeAdapter, ValidationError
+from pyspark import SparkContext
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from medspark.store.files import exists, full_path, list_files, read_text, write_text
+from medspark.store.tables import is_parquet, read_parquet
+
+MANIFEST: Final = "_manifest.json"
+_READERS: Final = 4
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A Parquet file of a version."""
+
+    rows: int
+    size: int
+    """Bytes."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A version's files by their paths below it, and the run that published it."""
+
+    run_id: str
+    rows: int
+    files: dict[str, WrittenFile]
+
+
+def write_manifest(context: SparkContext, path: str, run_id: str) -> None:
+    """Note what lies in a version that is about to be published.
+
+    Raises:
+        OSError, PySparkException: a file cannot be read back.
+    """
+    files = _files_at(context, path)
+    manifest = Manifest(run_id, sum(file.rows for file in files.values()), files)
+    write_text(context, f"{path}/{MANIFEST}", json.dumps(asdict(manifest), indent=1))
+
+
+def read_manifest(context: SparkContext, path: str) -> Manifest | None:
+    """What a version was when it was published; None where nothing sound says so."""
+    place = f"{path}/{MANIFEST}"
+    if not exists(context, place):
+        return None
+    try:
+        return TypeAdapter(Manifest).validate_json(read_text(context, place))
+    except (ValidationError, UnicodeDecodeError):
+        return None
+
+
+def differences(context: SparkContext, path: str) -> list[str]:
+    """What of a version is not as it was published, a few words each; none where all of it is."""
+    manifest = read_manifest(context, path)
+    if manifest is None:
+        return [f"{MANIFEST} is not there or damaged"]
+    try:
+        found = _files_at(context, path)
+    except (OSError, ValueError, PySparkException, Py4JJavaError):  # Arrow's errors are the first two
+        return ["a file cannot be read"]
+    problems = [f"{name} is gone" for name in manifest.files if name not in found]
+    problems += [f"{name} was added" for name in found if name not in manifest.files]
+    return problems + [
+        f"{name} was changed" for name, file in manifest.files.items() if name in found and found[name] != file
+    ]
+
+
+def _files_at(context: SparkContext, path: str) -> dict[str, WrittenFile]:
+    files = {file: below for file, below in list_files(context, path).items() if is_parquet(below)}
+    if full_path(context, path).startswith("file:"):
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = list(pool.map(lambda file: _file_here(Path(file.removeprefix("file:"))), files))
+    else:
+        found = _files_elsewhere(list(files)) if files else []
+    return dict(zip(files.values(), found, strict=True))
+
+
+def _file_here(path: Path) -> WrittenFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return WrittenFile(pq.read_metadata(path).num_rows, path.stat().st_size, digest)
+
+
+def _files_elsewhere(files: list[str]) -> list[WrittenFile]:
+    spark = SparkSession.builder.getOrCreate()
+    content = spark.read.format("binaryFile").option("__globPaths__", "false").load(files)
+    place = F.col("_metadata.file_path")
+    digests = {
+        row["file"]: (row["length"], row["digest"])
+        for row in content.select(place.alias("file"), "length", F.sha2("content", 256).alias("digest")).collect()
+    }
+    counted = read_parquet(spark, *files).groupBy(place.alias("file")).count().collect()
+    rows = {row["file"]: row["count"] for row in counted}
+    return [WrittenFile(rows.get(file, 0), *digests[file]) for file in files]
