@@ -31,6 +31,8 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
     try:
         yield
     except MedsparkError as error:
+        if error.exit_code == MedsparkError.exit_code:  # nobody's mistake: the log has where
+            print(*traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
         console.print(str(error), markup=False, style="red")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -130,13 +132,15 @@ def _started(
 def _saved(run: "Run") -> Iterator[None]:
     """Write the receipt at the end of the block, with its exit code."""
     from medspark.runs.run import save_receipt
+    from medspark.spark.failures import name_of, told_in_words
 
     try:
-        yield
+        with told_in_words():
+            yield
         run.receipt.exit_code = 0
     except Exception as error:
         run.receipt.exit_code = getattr(error, "exit_code", 1)
-        run.receipt.error = str(error) if isinstance(error, MedsparkError) else type(error).__name__
+        run.receipt.error = str(error) if isinstance(error, MedsparkError) else name_of(error)
         raise
     finally:
         save_receipt(run)

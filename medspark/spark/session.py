@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Final
 
 from pyspark import SparkConf, SparkContext
@@ -15,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from medspark.errors import MedsparkError
 from medspark.spark.class_archive import archive_options
+from medspark.spark.logs import LOG4J, keep_rows_from_logs
 
 SETTINGS: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -31,6 +31,9 @@ SETTINGS: Final = {
     "spark.python.sql.dataFrameDebugging.enabled": "false",
     # A task of a write that runs twice at once would publish twice
     "spark.speculation": "false",
+    # What fails on a row is quoted in logs: executors on other machines, whose settings are not ours, write none
+    "spark.executor.syncLogLevel.enabled": "true",
+    "spark.log.level": "OFF",
 }
 """Always set: a run without one of these can differ from the run that made the bundle."""
 
@@ -84,8 +87,7 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
     if not launched:
         java = require_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, not the first on PATH
-        log4j = files("medspark.spark") / "log4j2.properties"
-        options = [f"-Dlog4j2.configurationFile=file:{log4j}", archive_options(java)]
+        options = [f"-Dlog4j2.configurationFile=file:{LOG4J}", archive_options(java)]
         options += ["-XX:TieredStopAtLevel=1"] if light else []
         settings["spark.driver.extraJavaOptions"] = " ".join(options)
         settings |= {key: os.environ.get(_variable(key), value) for key, value in DEFAULTS.items()}
@@ -93,8 +95,9 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
             settings["spark.jars.packages"] = ",".join(packages)
     if any(package.startswith("io.delta:") for package in packages):
         settings |= DELTA_SETTINGS
+    there = SparkContext._active_spark_context is not None
     try:
-        return SparkContext.getOrCreate(SparkConf().setAppName(name).setAll(list(settings.items())))
+        context = SparkContext.getOrCreate(SparkConf().setAppName(name).setAll(list(settings.items())))
     except PySparkRuntimeError as error:
         if not packages or error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
@@ -103,6 +106,9 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
             "fetched. Behind a proxy or a mirror, name it in spark.jars.ivySettings, in spark-defaults.conf of "
             "SPARK_CONF_DIR."
         ) from None
+    if not there:
+        keep_rows_from_logs(context)
+    return context
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
 from medspark.runs.run import Run
 from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, ddl
+from medspark.spark.failures import expressions_hold
 from medspark.store.facts import (
     Attrition,
     CasesFacts,
@@ -28,6 +29,7 @@ from medspark.store.facts import (
 )
 from medspark.store.tables import publish, read_table, table_path, write_version
 from medspark.task.event_task import EventTask
+from medspark.task.places import expression_places
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
@@ -46,7 +48,8 @@ def features_stage(run: Run, task: Task) -> None:
         InputError: there are no records, or another task file made them.
         AccountingError: more or fewer became cases than are eligible; then nothing is published.
     """
-    with run.receipt.timed("features"), run.progress("features"):
+    held = expressions_hold(expression_places(task))
+    with run.receipt.timed("features"), run.progress("features"), held:
         facts = require_records(run, task)
         records = read_table(run.spark, run.store, RECORDS)
         events = facts.counts.records
