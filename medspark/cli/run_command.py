@@ -1,5 +1,6 @@
 """Around each command: Spark quietly started, failures as sentences and exit codes, the receipt whatever happens."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -100,6 +101,7 @@ def run_command(
     from medspark.runs.console import log_file, send_chatter_to
     from medspark.runs.receipt import Receipt, new_run_id
 
+    os.umask(0o077)  # records, quarantine, scores, receipts and logs are for their owner only
     receipt = Receipt(command, new_run_id(), arguments)
     log = log_file(store, receipt.run_id)
     console = send_chatter_to(log) if log else terminal()

@@ -1,5 +1,6 @@
 """Files on any file system that Spark can write to, by Hadoop's clients in the JVM. No Spark session is needed."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,9 +115,12 @@ def write_text(context: SparkContext, path: str, text: str) -> None:
 
 
 def _replace_here(place: Path, text: str) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
+    os.makedirs(place.parent, mode=0o700, exist_ok=True)
     aside = place.with_name(f"{place.name}.new")
-    aside.write_text(text, encoding="utf-8", newline="")
+    aside.unlink(missing_ok=True)  # a link that stands there is not followed
+    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
+        stream.write(text)
     place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # the checksum of what Hadoop wrote before
     aside.replace(place)
 

@@ -41,3 +41,19 @@ def test_an_expression_that_fails_is_told_by_its_place_and_error_class(stages, c
     assert len(left) >= 2
     said = [found.stdout, found.stderr, *(path.read_text() for path in left)]
     assert [text for text in said if SECRET in text or "4711" in text] == []
+
+
+def test_all_that_a_run_leaves_is_for_its_owner_only_whatever_the_umask(tmp_path):
+    task, store = (
+        task_file(tmp_path, write(tmp_path / "stays.csv", [*stays(20), "77,p77,240,F,i10,i10,x,true"])),
+        tmp_path / "store",
+    )
+    command = [sys.executable, "-m", "medspark.cli", "clean", task, "--store", store]
+    environment = {**os.environ, "MEDSPARK_MASTER": "local[2]"}
+    found = subprocess.run(map(str, command), cwd=ROOT, env=environment, capture_output=True, text=True, umask=0)
+    assert found.returncode == 0, found.stderr
+    made = {str(path.relative_to(store)): path.stat().st_mode & 0o777 for path in [store, *store.rglob("*")]}
+    kinds = {name.rpartition(".")[2] for name in made if "." in name}
+    assert {"parquet", "json", "log"} <= kinds
+    open_to_others = {name: oct(mode) for name, mode in made.items() if mode & 0o077}
+    assert open_to_others == {}
