@@ -26,6 +26,7 @@ from medspark.store.facts import (
 )
 from medspark.store.tables import publish, write_version
 from medspark.task.event_task import EventTask
+from medspark.task.jdbc_urls import shown_url
 from medspark.task.places import expression_places
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -95,7 +96,7 @@ def clean_source(
 
 def _events(run: Run, task: EventTask, repairs: DataFrame | None) -> Iterator[CleanSource]:
     source = task.source
-    where = source.database.url if source.database is not None else source.path
+    where = shown_url(source.database.url) if source.database is not None else source.path
     with read_events(run.spark, source, task.mapping, repairs) as events:
         read = SourceRead(where, events.files, events.fingerprint)
         yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
