@@ -72,7 +72,6 @@ def save_bundle(parent: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
         place = parent / bundle_id
         if place.exists():
             raise BundleError(f"{place} is there already; bundles are never changed")
-        folder.chmod(0o755)
         os.rename(folder, place)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOU
 from medspark.sources.read import RawRows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.task.expressions import columns_of, spark_sql
+from medspark.task.places import derived_sql
 from medspark.task.raw_table import RawTable
 
 STATUS: Final = "_status"
@@ -19,14 +20,6 @@ KEPT, QUARANTINED = "kept", "quarantined"
 SET_ASIDE, SET_MISSING, FAILED = "_set_aside", "_set_missing", "_failed"
 """The rules that set a row aside, set a value of it missing, or fail the run, one a line."""
 BETWEEN: Final = "\n"
-
-_DERIVED_TYPES: Final = {
-    "double": "double",
-    "long": "bigint",
-    "category": "string",
-    "boolean": "boolean",
-    "timestamp": "timestamp",
-}
 
 
 def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:
@@ -64,7 +57,7 @@ def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
 def _derived(table: RawTable, names: list[str]) -> list[Column]:
     """The derived columns that read none but `names`, or the file's name."""
     return [
-        F.expr(spark_sql(item.expression)).cast(_DERIVED_TYPES[item.type]).alias(name)
+        F.expr(derived_sql(item)).alias(name)
         for name, item in table.derived.items()
         if set(columns_of(item.expression)) <= {*names, SOURCE_FILE}
     ]

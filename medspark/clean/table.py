@@ -21,7 +21,9 @@ from medspark.sources.read import read_rows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates, file_states
+from medspark.spark.failures import expressions_hold
 from medspark.store.facts import TableCounts
+from medspark.task.places import expression_places
 from medspark.task.scoring import columns_not_asked_for
 from medspark.task.table_task import TableTask
 
@@ -64,7 +66,7 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
         judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
         judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        with readable(task.source.path):
+        with expressions_hold(expression_places(task)), readable(task.source.path):
             found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
         counts = _counts(raw.survey, found)
         names = [name for name in [*task.columns, *task.derived] if name in judged.columns]

@@ -1,5 +1,6 @@
 """Around each command: Spark quietly started, failures as sentences and exit codes, the receipt whatever happens."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
     try:
         yield
     except MedsparkError as error:
+        if error.exit_code == MedsparkError.exit_code:  # nobody's mistake: the log has where
+            print(*traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
         console.print(str(error), markup=False, style="red")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -98,6 +101,7 @@ def run_command(
     from medspark.runs.console import log_file, send_chatter_to
     from medspark.runs.receipt import Receipt, new_run_id
 
+    os.umask(0o077)  # records, quarantine, scores, receipts and logs are for their owner only
     receipt = Receipt(command, new_run_id(), arguments)
     log = log_file(store, receipt.run_id)
     console = send_chatter_to(log) if log else terminal()
@@ -130,13 +134,15 @@ def _started(
 def _saved(run: "Run") -> Iterator[None]:
     """Write the receipt at the end of the block, with its exit code."""
     from medspark.runs.run import save_receipt
+    from medspark.spark.failures import name_of, told_in_words
 
     try:
-        yield
+        with told_in_words():
+            yield
         run.receipt.exit_code = 0
     except Exception as error:
         run.receipt.exit_code = getattr(error, "exit_code", 1)
-        run.receipt.error = str(error) if isinstance(error, MedsparkError) else type(error).__name__
+        run.receipt.error = str(error) if isinstance(error, MedsparkError) else name_of(error)
         raise
     finally:
         save_receipt(run)

@@ -21,14 +21,16 @@ from medspark.events.count import FoundRows, JudgedTable, count_rows, require_so
 from medspark.events.unread import unread_files
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
 from medspark.schemas import EVENT_COLUMNS, SUBJECT_ID
-from medspark.sources.failures import expressions_hold, readable
+from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files
 from medspark.sources.read import read_rows, typed_rows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.unchanged import FileStates, file_states
+from medspark.spark.failures import expressions_hold
 from medspark.store.facts import MappedCounts
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
+from medspark.task.places import mapping_places
 
 
 class Events(NamedTuple):
@@ -56,7 +58,9 @@ def read_events(
         AccountingError: a table's rows do not add up.
     """
     require_whole_files(spark)
-    with open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
+    # The values of events are worked out when they are written, not to count them
+    held = expressions_hold(mapping_places(mapping))
+    with held, open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
         found = [_read_table(warehouse, name, spec, repairs, kept) for name, spec in mapping.tables.items()]
         tables = [table for table in found if table is not None]
         if not tables:
@@ -73,8 +77,7 @@ def read_events(
             unread=_unread(warehouse, tables),
             states={file: state for table in tables for file, state in table.states.items()},
         )
-        with expressions_hold():  # the values of events are worked out when they are written, not to count them
-            yield events
+        yield events
 
 
 def _read_table(

@@ -1,24 +1,11 @@
 """Users and passwords: from the environment or a private file, never in a URL or a message."""
 
 import os
-import re
 from pathlib import Path
-from typing import Final
 
 from medspark.errors import TaskError
 from medspark.task.event_source import Connection
-
-SECRET: Final = re.compile(r"(?i)(\b(user|username|uid|password|pwd|sslpassword)\s*=|/[^/@\s]+@)")
-"""A user or a password in a URL: ?user=, ;password=, //user:word@host, thin:user/word@host."""
-
-
-def shown_url(url: str) -> str:
-    """A JDBC URL without its parameters, where some drivers take a password.
-
-    >>> shown_url("jdbc:postgresql://host:5432/hospital?ssl=true")
-    'jdbc:postgresql://host:5432/hospital'
-    """
-    return re.split(r"[?;]", url, maxsplit=1)[0]
+from medspark.task.jdbc_urls import url_problems
 
 
 def credentials(database: Connection) -> dict[str, str]:
@@ -27,11 +14,9 @@ def credentials(database: Connection) -> dict[str, str]:
     Raises:
         TaskError: they are in the URL, a variable is unset, or the file is missing, open to others or malformed.
     """
-    problems = []
+    problems = list(url_problems(database.url))
     found: dict[str, str] = {}
     variables = {"user": database.user_variable, "password": database.password_variable}
-    if SECRET.search(database.url):
-        problems.append("url: expected neither user nor password in it. Name environment variables, or a file")
     if database.credentials is not None and any(variables.values()):
         problems.append("expected either credentials or user_variable and password_variable, received both")
     elif database.credentials is not None:

@@ -37,7 +37,7 @@ def send_chatter_to(log: Path) -> Console:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.dup(2)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     sys.stderr.flush()
     os.dup2(file, 2)
     os.close(file)

@@ -1,22 +1,11 @@
-"""Spark's failures to read, or to work out an expression, as one sentence without a patient's value."""
+"""Spark's failures to read a file as one sentence without a patient's value."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-
 from medspark.errors import InputError
-
-_EXPRESSION_SIGNS: Final = (
-    "DIVIDE_BY_ZERO",
-    "ARITHMETIC_OVERFLOW",
-    "CAST_INVALID_INPUT",
-    "CAST_OVERFLOW",
-    "INVALID_ARRAY_INDEX",
-)
-"""What Spark names the failure of an expression on a row's values."""
+from medspark.spark.failures import SPARK_ERRORS, is_of_a_value, text_of
 
 _SIGNS: Final = {
     "EOFException": "It ends too early: it was cut short or is damaged. Copy it again.",
@@ -40,22 +29,10 @@ _SIGNS: Final = {
 def readable(path: str) -> Iterator[None]:
     """Turn Spark's failure to read a file into one sentence; its own text may hold a patient's values."""
     try:
-        with expressions_hold():
-            yield
-    except (PySparkException, Py4JJavaError) as error:  # Spark raises the one or the other
-        hint = next((hint for sign, hint in _SIGNS.items() if sign in str(error)), "The log has Spark's own words.")
-        raise InputError(f"{path}: a file cannot be read. {hint}") from error
-
-
-@contextmanager
-def expressions_hold() -> Iterator[None]:
-    """Turn the failure of an expression on some row into one sentence. Other failures pass."""
-    try:
         yield
-    except (PySparkException, Py4JJavaError) as error:
-        if not any(sign in str(error) for sign in _EXPRESSION_SIGNS):
-            raise
-        raise InputError(
-            "an expression of the task fails on some row: guard it with try_divide, nullif or try_cast. "
-            "It is one under derived or checks, or of a mapping's events."
-        ) from error
+    except SPARK_ERRORS as error:
+        says = text_of(error)
+        hint = next((hint for sign, hint in _SIGNS.items() if sign in says), None)
+        if hint is None and is_of_a_value(error):
+            raise  # an expression of the task, whose place the stage tells
+        raise InputError(f"{path}: a file cannot be read. {hint or 'It may be damaged.'}") from None

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Final
 
 from pyspark import SparkConf, SparkContext
@@ -15,6 +14,8 @@ from pyspark.sql import SparkSession
 
 from medspark.errors import MedsparkError
 from medspark.spark.class_archive import archive_options
+from medspark.spark.logs import LOG4J, keep_rows_from_logs
+from medspark.spark.spill import spill_folders
 
 SETTINGS: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -31,6 +32,11 @@ SETTINGS: Final = {
     "spark.python.sql.dataFrameDebugging.enabled": "false",
     # A task of a write that runs twice at once would publish twice
     "spark.speculation": "false",
+    # What fails on a row is quoted in logs: executors on other machines, whose settings are not ours, write none
+    "spark.executor.syncLogLevel.enabled": "true",
+    "spark.log.level": "OFF",
+    # What Spark writes is for its owner only, whatever the umask, on any file system that knows of permissions
+    "spark.hadoop.fs.permissions.umask-mode": "077",
 }
 """Always set: a run without one of these can differ from the run that made the bundle."""
 
@@ -84,8 +90,9 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
     if not launched:
         java = require_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, not the first on PATH
-        log4j = files("medspark.spark") / "log4j2.properties"
-        options = [f"-Dlog4j2.configurationFile=file:{log4j}", archive_options(java)]
+        spill = spill_folders()
+        options = [f"-Dlog4j2.configurationFile=file:{LOG4J}", f"-Djava.io.tmpdir={spill.split(',')[0]}"]
+        options += [archive_options(java)]
         options += ["-XX:TieredStopAtLevel=1"] if light else []
         settings["spark.driver.extraJavaOptions"] = " ".join(options)
         settings |= {key: os.environ.get(_variable(key), value) for key, value in DEFAULTS.items()}
@@ -93,8 +100,13 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
             settings["spark.jars.packages"] = ",".join(packages)
     if any(package.startswith("io.delta:") for package in packages):
         settings |= DELTA_SETTINGS
+    there = SparkContext._active_spark_context is not None
+    conf = SparkConf().setAppName(name).setAll(list(settings.items()))
+    if not there:
+        conf.set("spark.local.dir", spill_folders(conf.get("spark.local.dir")))
+    before = os.umask(0o077)  # for Java and the workers that it starts
     try:
-        return SparkContext.getOrCreate(SparkConf().setAppName(name).setAll(list(settings.items())))
+        context = SparkContext.getOrCreate(conf)
     except PySparkRuntimeError as error:
         if not packages or error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
@@ -103,6 +115,11 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
             "fetched. Behind a proxy or a mirror, name it in spark.jars.ivySettings, in spark-defaults.conf of "
             "SPARK_CONF_DIR."
         ) from None
+    finally:
+        os.umask(before)
+    if not there:
+        keep_rows_from_logs(context)
+    return context
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
 from medspark.sources.repairs import read_repairs
 from medspark.sources.unchanged import FileStates, require_unchanged
+from medspark.spark.failures import expressions_hold
 from medspark.stages.freeze import freeze
 from medspark.store.facts import (
     EventCounts,
@@ -30,6 +31,9 @@ from medspark.store.facts import (
 )
 from medspark.store.tables import write_version
 from medspark.task.event_task import EventTask
+from medspark.task.jdbc_urls import shown_url
+from medspark.task.places import expression_places
+from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
 TOLD: Final = 8
@@ -92,15 +96,24 @@ def clean_source(
     Raises:
         InputError, AccountingError: see `medspark.clean.table.clean` and `medspark.events.read.read_events`.
     """
-    if isinstance(task, EventTask):
-        source = task.source
-        where = source.database.url if source.database is not None else source.path
-        with read_events(run.spark, source, task.mapping, repairs) as events:
-            read = SourceRead(where, events.files, events.fingerprint)
-            _tell_unread(run, events.unread)
-            with _watched(run, events.states):
-                yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
-        return
+    with expressions_hold(expression_places(task)):  # what reads the records fails for them too
+        if isinstance(task, EventTask):
+            yield from _events(run, task, repairs)
+        else:
+            yield from _table(run, task, scoring, repairs)
+
+
+def _events(run: Run, task: EventTask, repairs: DataFrame | None) -> Iterator[CleanSource]:
+    source = task.source
+    where = shown_url(source.database.url) if source.database is not None else source.path
+    with read_events(run.spark, source, task.mapping, repairs) as events:
+        read = SourceRead(where, events.files, events.fingerprint)
+        _tell_unread(run, events.unread)
+        with _watched(run, events.states):
+            yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
+
+
+def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None) -> Iterator[CleanSource]:
     table = clean(run.spark, task, scoring=scoring, repairs=repairs)
     try:
         read = SourceRead(task.source.path, len(table.files), table.fingerprint)

@@ -19,6 +19,7 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, ddl
+from medspark.spark.failures import expressions_hold
 from medspark.store.facts import (
     Attrition,
     CasesFacts,
@@ -31,6 +32,7 @@ from medspark.store.facts import (
 )
 from medspark.store.tables import read_parquet, read_table, table_path, write_version
 from medspark.task.event_task import EventTask
+from medspark.task.places import expression_places
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
@@ -50,7 +52,8 @@ def features_stage(run: Run, task: Task) -> None:
         InputError: there are no records, or another task file made them.
         AccountingError: more or fewer became cases than are eligible; then nothing is published.
     """
-    with run.receipt.timed("features"), run.progress("features"):
+    held = expressions_hold(expression_places(task))
+    with run.receipt.timed("features"), run.progress("features"), held:
         facts = require_records(run, task)
         records = read_table(run.spark, run.store, RECORDS)
         events = facts.counts.records

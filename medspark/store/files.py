@@ -1,5 +1,6 @@
 """Files on any file system that Spark can write to, by Hadoop's clients in the JVM. No Spark session is needed."""
 
+import os
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -151,10 +152,13 @@ def write_text(context: SparkContext, path: str, text: str) -> None:
 
 def replace_here(place: Path, text: str) -> None:
     """The same on this machine's own disks, without Java."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+    os.makedirs(place.parent, mode=0o700, exist_ok=True)
     aside = place.with_name(f"{place.name}.new")
+    aside.unlink(missing_ok=True)  # a link that stands there is not followed
     try:
-        aside.write_text(text, encoding="utf-8", newline="")
+        file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
     except OSError:
         aside.unlink(missing_ok=True)
         raise

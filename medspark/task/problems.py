@@ -13,6 +13,8 @@ from medspark.task.tasks import Task
 def sentence(model: type[Task], detail: ErrorDetails) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     received = detail["input"]
+    if "database" in detail["loc"] and not isinstance(received, int | float | bool | None):
+        received = type(received).__name__  # a password may stand where it should not
     shown = shortened(repr(received))
     match detail["type"]:
         case "extra_forbidden":

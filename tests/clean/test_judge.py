@@ -103,6 +103,6 @@ def test_an_expression_that_fails_on_a_row_is_named_as_the_cause_and_nothing_is_
 ) -> None:
     check = {"name": "rate", "expect": "10 / days < 20"}
     before = frames_kept(spark)
-    with pytest.raises(InputError, match=r"an expression of the task fails on some row.*try_divide"):
+    with pytest.raises(InputError, match=r"checks.rate: fails on some row \(DIVIDE_BY_ZERO\).*try_divide"):
         clean_text("id,days,died\n1,0,\n", STAYS, sections={"checks": [check]})
     assert frames_kept(spark) == before

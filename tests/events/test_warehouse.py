@@ -93,7 +93,7 @@ REFUSED = [
     ("a file that Spark passes over",   {"in/_a.csv": FINE, "in/b.csv": FINE},         {"in": LOOSE},          "Spark passes over names that start with _ or ."),
     ("a check that fails the run",      {"in.csv": FINE},                              {"in": {**LOOSE, "checks": [{"name": "quiet", "expect": "note is null", "otherwise": "fail"}]}}, "in, quiet: 1 rows"),
     ("a value that fails the run",      {"in.csv": FINE},                              {"in": {**LOOSE, "columns": {"patient": "long", "note": {"type": "double", "otherwise": "fail"}}}}, "in, note: type: 1 rows"),
-    ("an expression that fails",        {"in.csv": FINE},                              {"in": {**LOOSE, "events": [{"code": "IN", "number": "cast(note as double)"}]}}, "an expression of the task fails on some row"),
+    ("an expression that fails",        {"in.csv": FINE},                              {"in": {**LOOSE, "events": [{"code": "IN", "number": "cast(note as double)"}]}}, "in.events.0.number: fails on some row (CAST_INVALID_INPUT)"),
     ("subjects of two types",           {"in.csv": FINE, "out.csv": FINE},             {"in": LOOSE, "out": {**LOOSE, "subject": "note"}}, "expected subjects of one type in all tables, received {'in': 'bigint', 'out': 'string'}"),
     ("a damaged file",                  {"in.csv.gz": gzip.compress(FINE.encode() * 99)[:-20]}, {"in": LOOSE}, "It ends too early"),
 ]  # fmt: skip

@@ -16,6 +16,18 @@ def test_a_small_file_is_replaced_in_one_step_and_keeps_its_letters(context: Spa
     assert [name for name in os.listdir(tmp_path / "a") if not name.endswith(".crc")] == ["b.json"]
 
 
+def test_a_small_file_is_for_its_owner_only_and_no_link_in_its_way_is_followed(
+    context: SparkContext, tmp_path: Path
+) -> None:
+    (tmp_path / "precious").write_text("kept")
+    for name in ("b.json", "b.json.new"):
+        (tmp_path / name).symlink_to(tmp_path / "precious")
+    write_text(context, f"{tmp_path}/b.json", "text")
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert not (tmp_path / "b.json").is_symlink()
+    assert (tmp_path / "b.json").stat().st_mode & 0o777 == 0o600
+
+
 def test_files_are_listed_at_a_file_below_a_folder_and_by_a_pattern(context: SparkContext, tmp_path: Path) -> None:
     for name in ("2024/a.csv", "2024/_b.csv", "2025/c.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from medspark.cases.criteria import criteria
-from medspark.cases.worker.history import EVER, History, between, expand, is_known, read_history
+from medspark.cases.worker.history import History, last_known, read_history
 from medspark.cases.worker.population import Candidates, candidates
 from medspark.cases.worker.windows import Cases, group_columns
 from medspark.schemas import AGE, EXCLUDED, INDEX_TIME, LABEL, PREDICTION_TIME, SUBJECT_ID
@@ -64,9 +64,7 @@ def _demographic(history: History, found: Candidates, first_part: str, included:
     code[history.static_subject[static][order]] = history.static_code[static][order]
     chosen = code[found.subject]
     events = history.of_codes(begins)
-    start, stop = between(events, found.subject, EVER, found.time, closed=(True, included))
-    at, owner = expand(start, stop)
-    in_time = is_known(events.known[at], found.time[owner], included)
-    chosen[owner[in_time]] = events.code[at[in_time]]  # of several, the last one stays
+    place = last_known(events, found.subject, found.time, included)
+    chosen[place >= 0] = events.code[place[place >= 0]]
     values = pa.array([name[len(first_part) :].lstrip("/") for name in history.codes], pa.string())
     return values.take(pa.array(chosen, mask=chosen < 0))

@@ -5,6 +5,7 @@ a patient is answered within one `History`, for all its patients at once.
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -159,10 +160,48 @@ def had(
     `included` says whether what became known at `by` itself was known.
     """
     start, stop = between(events, subject, low, high, closed=closed)
-    at, owner = expand(start, stop)
-    in_time = is_known(events.known[at], by[owner], included)
-    found: Bools = np.bincount(owner[in_time], minlength=len(subject)) > 0
+    earliest = lowest_between(events.known, start, stop)
+    return (stop > start) & is_known(earliest, by, included)
+
+
+def lowest_between(values: Ints, start: Ints, stop: Ints) -> Ints:
+    """The least of `values` in each of m ranges, NEVER in an empty one: a tree of pairs, whatever the ranges' lengths.
+
+    It takes the memory of n values and m ranges, where writing the ranges out would take that of all their items.
+
+    >>> lowest_between(np.array([5, 3, 8, 1]), np.array([0, 2, 1]), np.array([2, 3, 4])).tolist()
+    [3, 8, 1]
+    """
+    leaves = 1 << max(len(values) - 1, 0).bit_length()
+    tree = np.full(2 * leaves, NEVER)
+    tree[leaves : leaves + len(values)] = values
+    size = leaves
+    while size > 1:
+        tree[size // 2 : size] = np.minimum(tree[size : 2 * size : 2], tree[size + 1 : 2 * size : 2])
+        size //= 2
+    low, high = start + leaves, np.maximum(start, stop) + leaves
+    found = np.full(len(start), NEVER)
+    while (low < high).any():  # up the tree, taking the odd ends of each range
+        is_open = low < high
+        first = is_open & (low % 2 == 1)
+        found[first] = np.minimum(found[first], tree[low[first]])
+        last = is_open & (high % 2 == 1)
+        found[last] = np.minimum(found[last], tree[high[last] - 1])
+        low, high = (low + first) // 2, (high - last) // 2
     return found
+
+
+def blocks(counts: Ints, limit: int) -> list[tuple[int, int]]:
+    """Runs of questions that together have some `limit` items; at least one run, of at least one question each.
+
+    >>> blocks(np.array([3, 3, 9, 1]), 5)
+    [(0, 1), (1, 2), (2, 4)]
+    """
+    if len(counts) == 0:
+        return [(0, 0)]
+    block = np.cumsum(counts) // limit
+    edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(counts)]
+    return list(pairwise(edges))
 
 
 def is_known(known: Ints, by: Ints, closed: bool) -> Bools:
@@ -186,9 +225,34 @@ def first_known(events: History) -> Ints:
 
 def first_time_known(events: History, subject: Ints, by: Ints) -> Ints:
     """For each of m questions its patient's first of the events that were known by `by`; NEVER without one."""
-    start, stop = between(events, subject, EVER, by, closed=(True, True))
-    at, owner = expand(start, stop)
-    in_time = events.known[at] <= by[owner]
+    order, last, any_known = _by_knowledge(events, subject, by, included=True)
+    # The rank of a time, below those of all patients before: the least so far is then the patient's own
+    own, ranks = len(events.subjects) - 1 - events.subject[order], np.searchsorted(events.clock, events.time[order])
+    least = np.minimum.accumulate(own * len(events.clock) + ranks)
     times = np.full(len(subject), NEVER)
-    np.minimum.at(times, owner[in_time], events.time[at[in_time]])
+    asked = len(events.subjects) - 1 - subject[any_known]
+    times[any_known] = events.clock[least[last[any_known]] - asked * len(events.clock)]
     return times
+
+
+def last_known(events: History, subject: Ints, by: Ints, included: bool) -> Ints:
+    """For each of m questions the place of its patient's last event that was known by `by`; -1 without one."""
+    order, last, any_known = _by_knowledge(events, subject, by, included)
+    greatest = np.maximum.accumulate(order)  # a patient's events stand after those of all patients before
+    places = np.full(len(subject), -1)
+    places[any_known] = greatest[last[any_known]]
+    return places
+
+
+def _by_knowledge(events: History, subject: Ints, by: Ints, included: bool) -> tuple[Ints, Ints, Bools]:
+    """The events' places by patient and by when they became known; for each of m questions where in that order the
+    last stands that was known by then, and whether there is one.
+
+    What was known had happened, so that nothing else need be asked.
+    """
+    order = np.lexsort((events.known, events.subject))
+    moments, rank = np.unique(events.known[order], return_inverse=True)
+    key = events.subject[order] * len(moments) + rank
+    known = np.searchsorted(moments, by, side="right" if included else "left")
+    after = np.searchsorted(key, subject * len(moments) + known)
+    return order, after - 1, after > np.searchsorted(key, subject * len(moments))

@@ -6,9 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from medspark.cases.worker.concepts import of_code
-from medspark.cases.worker.history import EVER, NEVER, Bools, History, Ints, between, expand, first_time_known
+from medspark.cases.worker.history import EVER, NEVER, Bools, History, Ints, between, blocks, expand, first_time_known
 from medspark.task.event_task import EventTask
 from medspark.task.mapping import Mapping
+
+HELD_PERIODS = 250_000
+"""Openings and closings of all candidates held at once; a patient with many candidates has his periods in each."""
 
 
 class Observed(NamedTuple):
@@ -48,9 +51,22 @@ def observed(history: History, task: EventTask, subject: Ints, time: Ints) -> Ob
     closing = of_code(history, mapping.observation.end)
     whole = _around(opening, closing, subject, time, len(history.subjects))
     # From when on is told by the periods that had become known, each candidate having its own
-    known, closed = _known_by(opening, subject, time), _known_by(closing, subject, time)
-    then = _around(known, closed, np.arange(len(subject)), time, len(subject))
-    return Observed(then.start, whole.end, whole.last_day)
+    return Observed(_starts_then(opening, closing, subject, time), whole.end, whole.last_day)
+
+
+def _starts_then(opening: History, closing: History, subject: Ints, time: Ints) -> Ints:
+    """The start of the period around each time, as far as was known then: some candidates at a time.
+
+    All of them with all their patients' openings and closings would take their product.
+    """
+    ranges = [between(events, subject, EVER, time, closed=(True, True)) for events in (opening, closing)]
+    counts = sum((stop - start for start, stop in ranges), np.zeros(len(subject), np.int64))
+    starts = np.full(len(subject), NEVER)
+    for first, after in blocks(counts, HELD_PERIODS):
+        asked, by = subject[first:after], time[first:after]
+        known, closed = _known_by(opening, asked, by), _known_by(closing, asked, by)
+        starts[first:after] = _around(known, closed, np.arange(len(asked)), by, len(asked)).start
+    return starts
 
 
 def _known_by(events: History, subject: Ints, time: Ints) -> History:

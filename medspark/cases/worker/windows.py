@@ -6,7 +6,6 @@ the task includes or not, as far as they were known by then. Numbers at one time
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,23 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from medspark.cases.worker.concepts import group_names
-from medspark.cases.worker.history import DAY, EVER, HOUR, Bools, Floats, History, Ints, between, expand, is_known
+from medspark.cases.worker.history import (
+    DAY,
+    EVER,
+    HOUR,
+    Bools,
+    Floats,
+    History,
+    Ints,
+    between,
+    blocks,
+    expand,
+    is_known,
+)
 from medspark.task.features import GridGroup, GroupColumn, SequenceGroup, ValuesGroup
 from medspark.task.population import Concept
 
-EXPANDED_EVENTS = 4_000_000
+EXPANDED_EVENTS = 1_000_000
 """Events of all cases held at once; a patient with many cases has his events in each."""
 
 
@@ -63,18 +74,9 @@ def group_columns(
     start, stop = between(history, cases.subject, low, cases.time, closed=(True, included))
     parts = [
         _columns_of(_rows(history, cases, start, stop, slice(first, after), included), history, columns, concepts)
-        for first, after in _chunks(stop - start)
+        for first, after in blocks(stop - start, EXPANDED_EVENTS)
     ]
     return [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)]
-
-
-def _chunks(counts: Ints) -> list[tuple[int, int]]:
-    """Runs of cases that together have some millions of events; at least one run, of at least one case each."""
-    if len(counts) == 0:
-        return [(0, 0)]
-    chunk = np.cumsum(counts) // EXPANDED_EVENTS
-    edges = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(counts)]
-    return list(pairwise(edges))
 
 
 def _rows(history: History, cases: Cases, start: Ints, stop: Ints, part: slice, included: bool) -> Rows:

@@ -2,6 +2,8 @@
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 from pyarrow import fs
@@ -75,6 +77,16 @@ def names_in(address: str, below: bool = False) -> list[str]:
     return sorted(item.path.removeprefix(folder).lstrip("/") for item in found)
 
 
+@contextmanager
+def _private() -> Iterator[None]:
+    """What is made in the block on this machine is for its owner only, whatever the worker was started with."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def put(content: pa.Buffer, address: str) -> None:
     """Write a file whole: to a name that no reader looks at, then renamed."""
     system, path = open_place(address)
@@ -82,9 +94,10 @@ def put(content: pa.Buffer, address: str) -> None:
     if isinstance(system, fs.S3FileSystem | fs.GcsFileSystem):  # an object appears when it is whole
         aside = path
     else:
-        system.create_dir(folder)
+        with _private():
+            system.create_dir(folder)
         aside = f"{folder}/_{name}.{uuid.uuid4().hex[:8]}"
-    with system.open_output_stream(aside) as stream:
+    with _private(), system.open_output_stream(aside) as stream:
         stream.write(content)
     if aside == path:
         return

@@ -13,10 +13,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError, did_you_mean
-from medspark.privacy.secrets import credentials, shown_url
+from medspark.privacy.secrets import credentials
 from medspark.sources.databases.packages import absent_package, driver_package, has_class, jvm_of
 from medspark.sources.databases.source import OpenSource
 from medspark.task.event_source import Connection
+from medspark.task.jdbc_urls import shown_url
 
 CAUSES: Final = {
     "28": "the user or the password was refused",

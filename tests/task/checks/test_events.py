@@ -15,6 +15,7 @@ ELSEWHERE = {"mapping_zone_exists", "tables_are_sound", "values_have_units"}
 
 # fmt: off
 RULES_BROKEN = [
+    ("url_is_sound",          "source",                         {"kind": "events", "mapping": "ward", "format": "jdbc", "database": {"url": "jdbc:h2:mem:d;INIT=x"}}, "source.database.url: expected of the parameters none, received INIT."),
     ("concepts_exist",        "outcome.event",                  "blede",            "outcome.event: 'blede' is neither a concept of this task nor the first part of codes, as LAB/. Did you mean 'bleed'?"),
     ("concepts_exist",        "population.index.event",         ["drug", "drgu"],   "population.index.event: 'drgu' is neither a concept of this task nor"),
     ("concepts_exist",        "population.require.0.had",       "LAB",              "population.require.seen: 'LAB' is neither a concept"),
