@@ -42,13 +42,14 @@ def demo(
 def _score_newest(run: "Run", bundle: Path, source: str) -> "Run":
     """Score the newest stays as a night's run of its own would, with a receipt of its own."""
     from medspark.runs.receipt import Receipt, new_run_id
-    from medspark.runs.run import save_receipt
+    from medspark.runs.run import open_receipt, save_receipt
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage
 
     run.say("The newest stays, whose outcome nobody knows yet")
     receipt = Receipt("score", new_run_id(), {"bundle": str(bundle)})
     tonight = replace(run, store=f"{run.store}/tonight", receipt=receipt)
+    open_receipt(tonight)
     score_stage(tonight, open_bundle(tonight, str(bundle)), source)
     tonight.say(f"scores: {receipt.outputs['scores']}")
     save_receipt(tonight)

@@ -1,6 +1,8 @@
 """The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.
 
-Exit codes: 0 done; 2 the task or arguments are wrong; 3 the input breaks its contract; 4 a gate refused; 1 else.
+Exit codes: 0 done; 2 the task or arguments are wrong; 3 the input breaks its contract; 4 a gate refused; 5 another run
+has the store; 6 too many rows were rejected; 7 the store
+cannot be written; 130 and 143 stopped by Ctrl-C and by SIGTERM; 1 else.
 """
 
 import typer

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from medspark.cli.options import absolute
-from medspark.errors import MedsparkError
+from medspark.errors import MedsparkError, Stopped, StoreError
 
 if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
     from medspark.runs.run import Run
@@ -36,9 +36,12 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
             print(*traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
         console.print(str(error), markup=False, style="red")
         raise typer.Exit(error.exit_code) from None
+    except Stopped as stopped:
+        console.print(f"{stopped}; the receipt is complete", markup=False)
+        raise typer.Exit(stopped.exit_code) from None
     except KeyboardInterrupt:
         console.print("stopped")
-        raise typer.Exit(1) from None
+        raise typer.Exit(130) from None
     except Exception as error:
         # The stack without the error's own text: Spark quotes rows in it, and a log holds no patient's value
         print(type(error).__name__, *traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
@@ -98,17 +101,21 @@ def run_command(
         light: where Java only hands out work to Python, for which there need be no session.
         arguments: for the receipt.
     """
+    from medspark.cli.signals import stoppable
     from medspark.runs.console import log_file, send_chatter_to
     from medspark.runs.receipt import Receipt, new_run_id
+    from medspark.runs.writable import store_writable
 
     os.umask(0o077)  # records, quarantine, scores, receipts and logs are for their owner only
     receipt = Receipt(command, new_run_id(), arguments)
-    log = log_file(store, receipt.run_id)
-    console = send_chatter_to(log) if log else terminal()
+    with exit_code_of(terminal()), store_writable(store):
+        log = log_file(store, receipt.run_id)
+        console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
     try:
-        with exit_code_of(console, log):
+        with exit_code_of(console, log), stoppable() as watch:
             run = _started(receipt, absolute(store), shown, console, packages, light)
+            watch(run.context)
             with _saved(run):
                 yield run
     finally:
@@ -132,17 +139,44 @@ def _started(
 
 @contextmanager
 def _saved(run: "Run") -> Iterator[None]:
-    """Write the receipt at the end of the block, with its exit code."""
-    from medspark.runs.run import save_receipt
-    from medspark.spark.failures import name_of, told_in_words
+    """Begin the receipt, and complete it at the end of the block with its exit code, whatever ended it."""
+    from medspark.runs.run import open_receipt
+    from medspark.runs.writable import disk_full, is_full
+    from medspark.spark.failures import told_in_words
 
+    open_receipt(run)
     try:
         with told_in_words():
             yield
         run.receipt.exit_code = 0
-    except Exception as error:
-        run.receipt.exit_code = getattr(error, "exit_code", 1)
-        run.receipt.error = str(error) if isinstance(error, MedsparkError) else name_of(error)
+    except Stopped as stopped:
+        _note(run, stopped)
+        run.receipt.status = "interrupted"
         raise
+    except Exception as error:
+        told = disk_full(run.store) if is_full(error) and not isinstance(error, StoreError) else error
+        _note(run, told)
+        raise told from error
     finally:
+        _complete(run)
+
+
+def _note(run: "Run", error: BaseException) -> None:
+    from medspark.spark.failures import name_of
+
+    expected = isinstance(error, MedsparkError | Stopped)
+    run.receipt.exit_code = getattr(error, "exit_code", 1)
+    run.receipt.error = str(error) if expected else name_of(error)
+
+
+def _complete(run: "Run") -> None:
+    """Save the receipt; where even that fails, say so: what ended the run is the error that counts."""
+    from medspark.runs.run import save_receipt
+
+    try:
         save_receipt(run)
+    except Exception as error:
+        problem = f"the receipt in {run.store}/runs could not be completed ({type(error).__name__})"
+        if run.receipt.error is None:
+            raise StoreError(problem) from error
+        run.terminal.print(problem, markup=False, style="red")
