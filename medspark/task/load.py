@@ -31,6 +31,22 @@ def load_task(path: str | Path) -> Task:
     raw = read_yaml(path)
     if _is_events(raw) and "mapping" not in raw:
         raw["mapping"] = read_yaml(mapping_file(path, raw["source"].get("mapping")))
+    return _checked(path, raw)
+
+
+def load_bundled_task(path: Path) -> Task:
+    """The task in a bundle: complete in itself, its `${NAME}` the letters that they are, for it is another's.
+
+    Raises:
+        TaskError: it is none, or asks for a mapping outside the bundle.
+    """
+    raw = read_yaml(path, variables=False)
+    if _is_events(raw) and "mapping" not in raw:
+        raise TaskError(str(path), ["expected the mapping in the bundle's task itself, received none"])
+    return _checked(path, raw)
+
+
+def _checked(path: Path, raw: dict[str, Any]) -> Task:
     task, problems = check_task(raw)
     if problems or task is None:
         raise TaskError(str(path), problems)

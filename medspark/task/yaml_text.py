@@ -76,8 +76,12 @@ MOST_REPEATED = 100_000
 """Values that aliases may add to what is written."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, `${NAME}` filled from the environment in every text.
+def read_yaml(path: Path, variables: bool = True) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Args:
+        path: the file.
+        variables: whether `${NAME}` is filled from the environment in every text; not where the file is another's.
 
     Raises:
         TaskError: the file cannot be read, is not YAML or no mapping, or names an unset variable.
@@ -90,6 +94,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise TaskError(str(path), [f"expected YAML in UTF-8: {_received(error, text)}"]) from None
     if not isinstance(raw, dict):
         raise TaskError(str(path), [f"expected keys and values, received {type(raw).__name__}"])
+    if not variables:
+        return raw
     unset = sorted({name for name in _variables(raw) if name not in os.environ})
     if unset:
         raise TaskError(
