@@ -1,18 +1,30 @@
 """The bundle: the only thing that passes from training to scoring. Immutable, verified, addressed by content.
 
 A directory with the files below and manifest.json, which has each file's digest and is written last. It is made
-aside and moved into place, so a bundle is whole or it is not there. Nothing in it is a pickle. No Spark here.
+aside and moved into place, so a bundle is whole or it is not there. Nothing in it is a pickle, or leads out of it. No
+Spark here.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from medspark.bundles.archives import archive_problems
+from medspark.bundles.manifest import (
+    FORMAT,
+    MANIFEST,
+    MOST_BYTES,
+    id_of,
+    id_of_files,
+    read_manifest,
+    require_expected,
+)
 from medspark.errors import BundleError
 from medspark.task.load import load_frozen_task
 from medspark.task.tasks import Task
@@ -25,12 +37,10 @@ LITERT: Final = "model.tflite"
 CALIBRATION: Final = "calibration.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
-MANIFEST: Final = "manifest.json"
 
 SCORED_BY: Final = (TASK, SCHEMA, STATISTICS, KERAS, LITERT, CALIBRATION)
-"""The files that decide a score: their digests are the bundle's id. LiteRT's may be absent."""
+"""The files that decide a score. LiteRT's may be absent."""
 REQUIRED: Final = (TASK, SCHEMA, STATISTICS, KERAS, CALIBRATION, METRICS, REPORT)
-FORMAT: Final = 1
 
 
 class Bundle(NamedTuple):
@@ -41,19 +51,27 @@ class Bundle(NamedTuple):
     manifest: dict[str, Any]
     task: Task
 
+    def read_bytes(self, name: str) -> bytes:
+        """A file's bytes, compared once more with what was written.
+
+        Raises:
+            BundleError: it was altered since the bundle was opened.
+        """
+        content = (self.path / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.manifest["files"][name]:
+            raise BundleError(f"{self.path}: {name} was altered since the bundle was opened")
+        return content
+
+    def read_text(self, name: str) -> str:
+        return self.read_bytes(name).decode("utf-8")
+
     def read_json(self, name: str) -> Any:
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        return json.loads(self.read_bytes(name))
 
 
-def bundle_id_of(folder: Path) -> str:
-    """The id of a bundle's files: 16 hexadecimal digits."""
-    return _id_of(_digests(folder))
-
-
-def _id_of(files: dict[str, str]) -> str:
-    """The same, by the digest of each file."""
-    digests = {name: files[name] for name in SCORED_BY if name in files}
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:16]
+def decides_scores(folder: Path) -> str:
+    """One digest for the files that decide a score: alike in bundles that score alike. 16 hexadecimal digits."""
+    return id_of_files(_digests(folder), SCORED_BY)
 
 
 def save_bundle(parent: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
@@ -65,10 +83,10 @@ def save_bundle(parent: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
     try:
         facts = write(folder)
-        files = _digests(folder)
-        bundle_id = _id_of(files)
-        manifest = {"format": FORMAT, "bundle_id": bundle_id, "files": files, **facts}
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        manifest = json.loads(json.dumps({"format": FORMAT, "files": _digests(folder), **facts}))
+        bundle_id = id_of(manifest, SCORED_BY)
+        text = json.dumps({"bundle_id": bundle_id, **manifest}, indent=1)
+        (folder / MANIFEST).write_text(text, encoding="utf-8")
         place = parent / bundle_id
         if place.exists():
             raise BundleError(f"{place} is there already; bundles are never changed")
@@ -79,42 +97,60 @@ def save_bundle(parent: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     return place
 
 
-def load_bundle(path: str | Path) -> Bundle:
+def load_bundle(path: str | Path, expect: str | None = None) -> Bundle:
     """Read a bundle and verify every file against the manifest.
 
+    Args:
+        path: its folder, named by its id, or a link to it.
+        expect: the id that it must have; another one is refused before any other file is read.
+
     Raises:
-        BundleError: with every difference: a file missing, added or altered, or another format.
+        TaskError: what is expected is no id.
+        BundleError: with every difference: a file missing, added or altered, a link, an archive that would grow, or
+            another name, id or format.
     """
-    path = Path(path)
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        files = dict(manifest["files"])
-        bundle_id = str(manifest["bundle_id"])
-    except FileNotFoundError:
-        raise BundleError(f"{path} is no bundle: it has no {MANIFEST}") from None
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{path}: {MANIFEST} cannot be read: {error}") from None
-    if manifest.get("format") != FORMAT:
-        raise BundleError(f"{path}: expected bundle format {FORMAT}, received {manifest.get('format')}")
-    problems = list(_differences(path, files))
-    if not problems and _id_of(files) != bundle_id:
-        problems = [f"the id {bundle_id} is not the one of its files"]
+    folder = Path(path).resolve()
+    if not is_plain(folder / MANIFEST):
+        raise BundleError(f"{path} is no bundle: it has no {MANIFEST} that is a file of its own")
+    with (folder / MANIFEST).open("rb") as file:
+        manifest = read_manifest(file.read(MOST_BYTES + 1), str(path))
+    bundle_id: str = manifest["bundle_id"]
+    require_expected(bundle_id, expect, str(path))
+    problems = [*_differences(folder, manifest["files"])]
+    if not problems and id_of(manifest, SCORED_BY) != bundle_id:
+        problems = [f"the id {bundle_id} is not the one of its files and its {MANIFEST}"]
+    if manifest["format"] > 1 and folder.name != bundle_id:
+        problems.append(f"the folder is named {folder.name!r}: expected its id, {bundle_id}. Rename it")
     if problems:
         raise BundleError(f"{path} is not the bundle that was written\n" + "\n".join(f"  - {p}" for p in problems))
-    return Bundle(path, bundle_id, manifest, load_frozen_task(path / TASK))
+    return Bundle(folder, bundle_id, manifest, load_frozen_task(folder / TASK))
 
 
-def _differences(path: Path, files: dict[str, str]) -> Iterable[str]:
+def _differences(folder: Path, files: dict[str, str]) -> Iterator[str]:
     for name in sorted({*files, *REQUIRED}):
+        path = folder / name
         if name not in files:
             yield f"{name} is not in the manifest"
-        elif not (path / name).is_file():
+        elif not os.path.lexists(path):
             yield f"{name} is missing"
-        elif file_digest(path / name) != files[name]:
+        elif not is_plain(path):
+            yield f"{name} is a link, or no file"
+        elif file_digest(path) != files[name]:
             yield f"{name} was altered"
-    for item in sorted(path.iterdir()):
+        else:
+            yield from archive_problems(path)
+    for item in sorted(folder.iterdir()):
         if item.name not in files and item.name != MANIFEST:
             yield f"{item.name} was added"
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a path is a file that has no other name: no symbolic and no hard link, no device and no folder."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def _digests(folder: Path) -> dict[str, str]:

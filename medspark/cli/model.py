@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medspark.cli.options import STORE, Folds, Json, Store, TaskFile
+from medspark.cli.options import STORE, Expect, Folds, Json, Store, TaskFile
 from medspark.cli.run_command import exit_code_of, run_task, terminal
 
 if TYPE_CHECKING:
@@ -56,12 +56,13 @@ def walk(run: "Run", task: "Task", with_folds: bool = False) -> Path:
 
 def report(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    expect: Expect = None,
 ) -> None:
     """Verify a bundle and say where its report is and what it found."""
     from medspark.bundles.bundle import METRICS, REPORT, load_bundle
 
     with exit_code_of(terminal()):
-        found = load_bundle(bundle)
+        found = load_bundle(bundle, expect)
         print(f"{found.task.title}: bundle {found.bundle_id}, {found.manifest['created_at']}, every file as written")
         for name, metric in found.read_json(METRICS)["test"]["metrics"].items():
             print(f"  {name:<22} {metric['value']:.4f} ({metric['low']:.4f} to {metric['high']:.4f})")

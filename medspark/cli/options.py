@@ -14,6 +14,10 @@ BundleFolder = Annotated[
     str,
     typer.Argument(metavar="BUNDLE", help="The folder that training printed, or its copy, such as hdfs://HOST/FOLDER."),
 ]
+Expect = Annotated[
+    str | None,
+    typer.Option("--expect", metavar="ID", help="The id that the bundle must have: another is refused, unread."),
+]
 Source = Annotated[
     str | None, typer.Option(help="The file, folder or pattern to score; without it the one trained on.")
 ]

@@ -67,13 +67,20 @@ def run_task(command: str, path: Path, store: str, as_json: bool, **arguments: A
 
 @contextmanager
 def run_bundle(
-    command: str, bundle: str, store: str, as_json: bool, *, light: bool = False, **arguments: Any
+    command: str,
+    bundle: str,
+    store: str,
+    as_json: bool,
+    *,
+    light: bool = False,
+    expect: str | None = None,
+    **arguments: Any,
 ) -> Iterator["Run"]:
     """A command on a bundle, with the packages that its source needs."""
     from medspark.stages.open_bundle import packages_of_bundle
 
-    packages = lambda: packages_of_bundle(bundle)  # noqa: E731 (asked for where its failure is one of the command's)
-    with run_command(command, store, as_json, packages, light=light, bundle=bundle, **arguments) as run:
+    packages = lambda: packages_of_bundle(bundle, expect)  # noqa: E731 (asked for where its failure is one of the command's)
+    with run_command(command, store, as_json, packages, light=light, bundle=bundle, expect=expect, **arguments) as run:
         yield run
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from medspark.cli.options import AsOf, BundleFolder, Json, Source, absolute
+from medspark.cli.options import AsOf, BundleFolder, Expect, Json, Source, absolute
 from medspark.cli.run_command import run_bundle
 from medspark.errors import TaskError
 
@@ -28,6 +28,7 @@ def score(
     writer: Annotated[
         Who, typer.Option(help="Who writes the scores. auto: the workers themselves where they can, else Spark.")
     ] = "auto",
+    expect: Expect = None,
     json_: Json = False,
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
@@ -36,17 +37,17 @@ def score(
 
     place = absolute(tensors) if tensors is not None else None
     asked: dict[str, Any] = {"source": source, "as_of": as_of, "tensors": place, "engine": engine}
-    asked |= {"reader": reader, "writer": writer}
+    asked |= {"reader": reader, "writer": writer, "expect": expect}
     light = is_left_to_workers(place, to, reader, writer)
     with run_bundle("score", bundle, to, json_, light=light, **asked) as run:
         if place is not None:
             if source is not None or as_of is not None:
                 raise TaskError("--tensors", ["--source and --as-of were decided when the tensors were encoded"])
-            score_tensors_stage(run, open_bundle(run, bundle), place, engine, reader, writer)
+            score_tensors_stage(run, open_bundle(run, bundle, expect), place, engine, reader, writer)
         elif reader != "auto":
             raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
         else:
-            score_stage(run, open_bundle(run, bundle), source, as_of, engine, writer)
+            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer)
         run.say(f"scores: {run.receipt.outputs['scores']}")
 
 
@@ -63,12 +64,13 @@ def encode(
     to: Annotated[str, typer.Option(help="The store that the tensors go to.")],
     source: Source = None,
     as_of: AsOf = None,
+    expect: Expect = None,
     json_: Json = False,
 ) -> None:
     """Write a source's eligible cases as a bundle's tensors, for `medspark score --tensors`."""
     from medspark.stages.encode import encode_stage
     from medspark.stages.open_bundle import open_bundle
 
-    with run_bundle("encode", bundle, to, json_, source=source, as_of=as_of) as run:
-        encode_stage(run, open_bundle(run, bundle), source, as_of)
+    with run_bundle("encode", bundle, to, json_, source=source, as_of=as_of, expect=expect) as run:
+        encode_stage(run, open_bundle(run, bundle, expect), source, as_of)
         run.say(f"tensors: {run.receipt.outputs['tensors']}")

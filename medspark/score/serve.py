@@ -19,7 +19,7 @@ def score_id(bundle_id: str, fingerprint: str, as_of: str | None) -> str:
 
 def statistics_digest(bundle: Bundle) -> str:
     """The digest of the statistics that encode for a bundle: tensors made by others are not for it."""
-    return hashlib.sha256((bundle.path / STATISTICS).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(bundle.read_bytes(STATISTICS)).hexdigest()[:16]
 
 
 def serve(bundle: Bundle, engine: str = "auto") -> Served:
@@ -37,7 +37,7 @@ def serve(bundle: Bundle, engine: str = "auto") -> Served:
         kind="litert" if use_litert else "tensorflow",
         network=str((bundle.path / name).resolve()),
         digest=bundle.manifest["files"][name],
-        statistics=(bundle.path / STATISTICS).read_text(encoding="utf-8"),
+        statistics=bundle.read_text(STATISTICS),
         calibration=Calibration.from_dict(bundle.read_json(CALIBRATION)),
         bands=bundle.task.risk_bands,
     )

@@ -43,7 +43,7 @@ def _write_tensors(run: Run, bundle: Bundle, found: Eligible, version: str) -> N
         AccountingError: tensors and rejected rows are not what came in; then nothing is published.
     """
     spark = run.spark
-    statistics = from_json((bundle.path / STATISTICS).read_text(encoding="utf-8"))
+    statistics = from_json(bundle.read_text(STATISTICS))
     encoded = encode_cases(found.cases, statistics)
     tensors = write_version(encoded, run.store, TENSORS, version, **tensors_options(statistics))
     rejected = write_version(rejected_rows(found, version), run.store, REJECTED, version)

@@ -5,33 +5,43 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from medspark.bundles.bundle import MANIFEST, Bundle, load_bundle
+from medspark.bundles.bundle import Bundle, load_bundle
+from medspark.bundles.manifest import MANIFEST, read_manifest, require_expected
 from medspark.errors import BundleError
 from medspark.runs.run import Run, local_path
 from medspark.stages.open_run import packages_of
-from medspark.store.files import copy_to_local, exists, is_elsewhere
+from medspark.store.files import copy_to_local, exists, is_elsewhere, read_text
 
 
-def open_bundle(run: Run, place: str) -> Bundle:
+def open_bundle(run: Run, place: str, expect: str | None = None) -> Bundle:
     """The bundle of a folder on any file system; from elsewhere it is copied here for as long as this process lives.
 
+    Args:
+        run: what it is opened for.
+        place: its folder.
+        expect: the id that it must have, if one is known.
+
     Raises:
-        BundleError: it is none, or not as it was written.
+        TaskError: what is expected is no id.
+        BundleError: it is none, not the expected one, or not as it was written.
     """
     if not is_elsewhere(place):
-        return load_bundle(local_path(place))
+        return load_bundle(local_path(place), expect)
     if not exists(run.context, f"{place}/{MANIFEST}"):
         raise BundleError(f"{place} is no bundle: it has no {MANIFEST}")
+    if expect is not None:  # before the rest is copied
+        text = read_text(run.context, f"{place}/{MANIFEST}").encode()
+        require_expected(read_manifest(text, place)["bundle_id"], expect, place)
     folder = Path(tempfile.mkdtemp(prefix="medspark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    copy = folder / "bundle"
-    copy_to_local(run.context, place, copy)
+    copy = folder / place.rstrip("/").rsplit("/", 1)[-1]
+    copy_to_local(run.context, place.rstrip("/"), copy)
     try:
-        return load_bundle(copy)
+        return load_bundle(copy, expect)
     except BundleError as error:
         raise BundleError(str(error).replace(str(copy), place)) from None
 
 
-def packages_of_bundle(place: str) -> tuple[str, ...]:
+def packages_of_bundle(place: str, expect: str | None = None) -> tuple[str, ...]:
     """Those of a bundle on this machine. One elsewhere is read by Spark: by then it is too late for packages."""
-    return () if is_elsewhere(place) else packages_of(load_bundle(local_path(place)).task)
+    return () if is_elsewhere(place) else packages_of(load_bundle(local_path(place), expect).task)

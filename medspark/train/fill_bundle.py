@@ -5,7 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, METRICS, REPORT, SCHEMA, STATISTICS, TASK, bundle_id_of
+from medspark.bundles.bundle import (
+    CALIBRATION,
+    KERAS,
+    LITERT,
+    METRICS,
+    REPORT,
+    SCHEMA,
+    STATISTICS,
+    TASK,
+    decides_scores,
+)
 from medspark.encode.statistics import to_json
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.features import feature_rows
@@ -59,20 +69,21 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     engine = {"litert_max_difference": difference, "parameters": int(network.count_params())}
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
-    write_report(_report(trained, made, bundle_id_of(folder), engine), folder / REPORT)
+    decides = decides_scores(folder)
+    write_report(_report(trained, made, decides, engine), folder / REPORT)
     facts = {name: value for name, value in asdict(made.facts).items() if name != "attrition"}
     about = {"versions": made.versions, "seconds": made.seconds, "run_id": made.run_id, "parent": made.parent}
-    return {"created_at": made.created_at, "engine": engine, **facts, **about}
+    return {"created_at": made.created_at, "decides_scores": decides, "engine": engine, **facts, **about}
 
 
-def _report(trained: Trained, made: Made, bundle_id: str, engine: dict[str, Any]) -> ReportData:
+def _report(trained: Trained, made: Made, decides: str, engine: dict[str, Any]) -> ReportData:
     facts = asdict(made.facts)
     first, *criteria = facts["attrition"]
     # What the exclusions of an event task start from
     candidates = {"candidates": first["remaining"]} if isinstance(made.facts.counts, EventCounts) else {}
     return ReportData(
         task=made.task,
-        bundle_id=bundle_id,
+        decides_scores=decides,
         created_at=made.created_at,
         metrics=trained.metrics,
         attrition=criteria,

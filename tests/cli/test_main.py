@@ -137,6 +137,16 @@ def test_a_damaged_bundle_ends_with_3(tmp_path):
     assert "it has no manifest.json" in found.stderr
 
 
+@pytest.mark.parametrize("command", ["score", "encode", "report"])
+def test_every_command_on_a_bundle_refuses_another_than_the_expected_one(command, tmp_path):
+    text = json.dumps({"format": 2, "bundle_id": "1" * 16, "files": {}, "created_at": "2026-11-26"})
+    (tmp_path / "manifest.json").write_text(text)
+    to = ["--to", tmp_path / "out"] if command != "report" else []
+    found = medspark(command, tmp_path, *to, "--expect", "2" * 16, PATH="/nowhere", JAVA_HOME="")
+    assert found.returncode == 3
+    assert f"expected the bundle {'2' * 16}, received {'1' * 16}. Nothing of it was read." in found.stderr
+
+
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
 
 

@@ -67,7 +67,7 @@ def report_data(task: TableTask, test_set: pd.DataFrame) -> ReportData:
     metrics["cross_validation"] = {"folds": 5, "metrics": {"auroc": {"mean": 0.71, "sd": 0.012}}}
     return ReportData(
         task=task,
-        bundle_id="3f9a1c",
+        decides_scores="3f9a1c",
         created_at="2026-01-02 03:04 UTC",
         metrics=metrics,
         attrition=[{"criterion": "day cases", "removed": 500, "remaining": 15000, "because": "they leave too early"}],

@@ -150,7 +150,7 @@ def on_yarn(cluster: Hadoop, environment: Path, **words: str) -> list[str]:
 
 def test_yarn_gives_the_same_scores_where_everything_is_on_hdfs(spark, road, environment, expected, cluster, tmp_path):
     words = {
-        "BUNDLE": put(spark, road["bundle"], f"{cluster.files}/medspark/bundle"),
+        "BUNDLE": put(spark, road["bundle"], f"{cluster.files}/medspark/{road['bundle'].name}"),
         "SOURCE": put(spark, road["source"], f"{cluster.files}/medspark/stays.csv"),
         "STORE": f"{cluster.files}/medspark/tonight",
     }

@@ -1,7 +1,6 @@
 """Tensors between two commands: encoded once, scored by workers that read them alone or by Spark, refused."""
 
-import os
-import shutil
+import hashlib
 
 import pytest
 from support.roads import new_run, score
@@ -99,10 +98,11 @@ def test_tensorflow_serves_tensors_too(spark, road, encoded, way):
 
 
 def test_tensors_of_another_bundle_are_refused(spark, road, encoded, tmp_path):
-    other = load_bundle(road["bundle"])._replace(path=tmp_path)
-    for name in os.listdir(road["bundle"]):
-        shutil.copy(road["bundle"] / name, tmp_path / name)
-    (tmp_path / "statistics.json").write_text((road["bundle"] / "statistics.json").read_text() + " ")
+    bundle = load_bundle(road["bundle"])
+    text = bundle.read_text("statistics.json") + " "
+    (tmp_path / "statistics.json").write_text(text)
+    files = {**bundle.manifest["files"], "statistics.json": hashlib.sha256(text.encode()).hexdigest()}
+    other = bundle._replace(path=tmp_path, manifest={**bundle.manifest, "files": files})
     with pytest.raises(InputError, match="medspark encode"):
         score_tensors_stage(new_run(spark, tmp_path / "out"), other, str(encoded[0]))
 

@@ -22,7 +22,8 @@ class ReportData:
     """
 
     task: Task
-    bundle_id: str
+    decides_scores: str
+    """Of what decides its scores one digest: the bundle's id is of this report too, which cannot hold it."""
     created_at: str
     metrics: Mapping[str, Any]
     attrition: Sequence[Mapping[str, Any]] = ()
