@@ -11,8 +11,8 @@ from support.errors import told
 from support.postgres import PASSWORD, USER, Server
 
 from medspark.errors import InputError
-from medspark.privacy.secrets import shown_url
 from medspark.sources.databases.postgresql import IN_SNAPSHOT, JOIN
+from medspark.task.jdbc_urls import shown_url
 
 
 def rows_of(frame: DataFrame, partitions: list[int]) -> int:
