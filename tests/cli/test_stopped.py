@@ -55,7 +55,7 @@ def test_a_signal_completes_the_receipt_and_leaves_no_java_and_nothing_half(task
     processes = wait_for_the_middle(run, tmp_path)
     for process in processes if everyone else processes[:1]:
         process.send_signal(number)
-    said, _ = run.communicate(timeout=60)
+    said, _ = run.communicate(timeout=200)
     assert run.returncode == code, said
     (receipt,) = receipts(tmp_path)
     assert (receipt["status"], receipt["exit_code"]) == ("interrupted", code)
@@ -75,7 +75,7 @@ def test_after_kill_9_the_next_run_names_the_one_that_broke_off_and_cleans_up_af
     (receipt,) = receipts(tmp_path)
     assert (receipt["status"], receipt["exit_code"]) == ("running", None)
     again = begin(task, tmp_path)
-    said, _ = again.communicate(timeout=120)
+    said, _ = again.communicate(timeout=400)
     assert again.returncode == 0, said
     assert f"run {receipt['run_id']} (clean, begun {receipt['started_at']}) broke off before its end" in said
     first, second = receipts(tmp_path)
@@ -88,7 +88,7 @@ def test_a_java_that_dies_is_a_failed_run_with_a_receipt(task, tmp_path):
     run = begin(task, tmp_path)
     processes = wait_for_the_middle(run, tmp_path)
     next(process for process in processes if process.name() == "java").kill()
-    said, _ = run.communicate(timeout=60)
+    said, _ = run.communicate(timeout=200)
     assert run.returncode == 1, said
     (receipt,) = receipts(tmp_path)
     assert (receipt["status"], receipt["exit_code"]) == ("failed", 1)
@@ -101,7 +101,7 @@ def test_a_store_that_cannot_be_written_is_one_sentence_and_exit_code_7(tmp_path
     (tmp_path / "a-file").write_text("no folder")
     source = task_file(tmp_path, write(tmp_path / "stays.csv", stays(5)))
     run = begin(source, tmp_path / place)
-    said, _ = run.communicate(timeout=60)
+    said, _ = run.communicate(timeout=200)
     assert run.returncode == 7, said
     assert "cannot be written: expected a folder that this user may write to" in said
     assert "Traceback" not in said
