@@ -42,6 +42,8 @@ def load_frozen_task(path: Path) -> Task:
         TaskError: as `load_task`.
     """
     raw = read_yaml(path)
+    if _is_events(raw) and not isinstance(raw.get("mapping"), dict):
+        raise TaskError(str(path), ["source.mapping: expected the mapping in the bundle's task itself, received none"])
     # A bundle of before this key was one asked for: its names are in its statistics already
     raw.setdefault("privacy", {"names_of_few": True})
     return _checked(path, raw)
