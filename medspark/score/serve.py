@@ -5,7 +5,7 @@ import hashlib
 from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
 from medspark.errors import TaskError
 from medspark.score.worker.calibration import Calibration
-from medspark.score.worker.predict import Served
+from medspark.score.worker.predict import Served, sealed
 
 
 def score_id(bundle_id: str, fingerprint: str, as_of: str | None) -> str:
@@ -33,7 +33,7 @@ def serve(bundle: Bundle, engine: str = "auto") -> Served:
         raise TaskError("--engine", [f"this bundle has no {LITERT}: LiteRT cannot serve its network. Use tensorflow."])
     use_litert = engine == "litert" or (engine == "auto" and has_litert)
     name = LITERT if use_litert else KERAS
-    return Served(
+    served = Served(
         kind="litert" if use_litert else "tensorflow",
         network=str((bundle.path / name).resolve()),
         digest=bundle.manifest["files"][name],
@@ -41,3 +41,4 @@ def serve(bundle: Bundle, engine: str = "auto") -> Served:
         calibration=Calibration.from_dict(bundle.read_json(CALIBRATION)),
         bands=bundle.task.risk_bands,
     )
+    return sealed(served)

@@ -4,16 +4,19 @@ A worker that LiteRT serves never imports TensorFlow. No Spark here.
 """
 
 import gc
+import hashlib
 import os
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from medspark.errors import MedsparkError
+from medspark.errors import BundleError, MedsparkError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 Engine = Callable[[Arrays], npt.NDArray[np.float64]]
@@ -28,17 +31,49 @@ _loads = 0
 
 
 def engine_for(kind: EngineKind, network: Path, digest: str) -> Engine:
-    """The engine for a network's file, loaded once in each process; the last two are kept."""
+    """The engine for a network's file, loaded once in each process; the last two are kept.
+
+    Raises:
+        BundleError: the file has not the SHA-256 `digest`.
+    """
     global _loads  # noqa: PLW0603 (a count of this process)
     key = f"{kind} {digest}"
     if key not in _cache:
-        _cache[key] = litert_engine(network) if kind == "litert" else tensorflow_engine(network)
+        with _mapped(network, digest) if kind == "litert" else _copied(network, digest) as sound:
+            _cache[key] = litert_engine(sound) if kind == "litert" else tensorflow_engine(sound)
         _loads += 1
         gc.freeze()  # Spark collects garbage after every task, and would look through all that stays each time
         while len(_cache) > _KEPT:
             _cache.popitem(last=False)
     _cache.move_to_end(key)
     return _cache[key]
+
+
+@contextmanager
+def _mapped(network: Path, digest: str) -> Iterator[Path]:
+    """A name for the very file whose bytes were compared: its pages are mapped, whatever the path has by then."""
+    with network.open("rb") as file:
+        _require_digest(network, hashlib.file_digest(file, "sha256").hexdigest(), digest)
+        yield Path(f"/dev/fd/{file.fileno()}")
+
+
+@contextmanager
+def _copied(network: Path, digest: str) -> Iterator[Path]:
+    """A file of the bytes that were compared, nobody else's, for Keras asks for a name of its own kind."""
+    content = network.read_bytes()
+    _require_digest(network, hashlib.sha256(content).hexdigest(), digest)
+    with tempfile.TemporaryDirectory(prefix="medspark-") as folder:
+        copy = Path(folder) / f"model{network.suffix}"
+        copy.write_bytes(content)
+        yield copy
+
+
+def _require_digest(network: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise BundleError(
+            f"{network}: expected the bundle's network ({expected[:16]}), received another ({found[:16]}). "
+            "The file was altered since the bundle was opened; copy the bundle anew."
+        )
 
 
 def loads() -> int:

@@ -3,6 +3,8 @@
 A row that cannot be scored has a reason in place of a score; it changes nothing for the rows around it. No Spark here.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from medspark.encode.statistics import Statistics, from_json
 from medspark.encode.worker.arrow import number_array, text_array
 from medspark.encode.worker.encoder import encode, short_batches
 from medspark.encode.worker.tensors import Reasons, shaped, with_reason, without_unsound
+from medspark.errors import BundleError
 from medspark.schemas import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
 from medspark.score.worker.calibration import Calibration, apply_calibration
 from medspark.score.worker.engine import Engine, EngineKind, engine_for
@@ -43,6 +46,8 @@ class Served(NamedTuple):
     calibration: Calibration
     bands: dict[str, float]
     reads: Literal["cases", "tensors"] = "cases"
+    seal: str = ""
+    """A digest of what decides an answer, by `sealed`."""
 
 
 def columns_read(served: Served) -> list[str]:
@@ -62,8 +67,32 @@ def statistics_of(served: Served) -> Statistics:
     return _parsed(served.statistics)
 
 
+def sealed(served: Served) -> Served:
+    """The same with its seal: a worker compares what reached it."""
+    return served._replace(seal=_seal(served))
+
+
+def _seal(served: Served) -> str:
+    bands = tuple(sorted(served.bands.items()))
+    return _digest(served.kind, served.digest, served.statistics, served.calibration, bands)
+
+
+@lru_cache(maxsize=2)
+def _digest(
+    kind: str, digest: str, statistics: str, calibration: Calibration, bands: tuple[tuple[str, float], ...]
+) -> str:
+    text = json.dumps([kind, digest, statistics, calibration.to_dict(), bands])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def load_engine(served: Served) -> Engine:
-    """The network's engine in this worker, loaded the first time."""
+    """The network's engine in this worker, loaded the first time.
+
+    Raises:
+        BundleError: the network's file, or what came with it, is not the bundle's.
+    """
+    if served.seal != _seal(served):
+        raise BundleError("statistics, calibration or bands reached this worker altered. Run the command again.")
     return engine_for(served.kind, Path(served.network), served.digest)
 
 

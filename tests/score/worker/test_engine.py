@@ -1,7 +1,11 @@
+import hashlib
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from medspark.errors import TaskError
+from medspark.errors import BundleError, TaskError
 from medspark.score.worker import engine as module
 from medspark.score.worker.engine import ROWS, engine_for, litert_engine, tensorflow_engine
 
@@ -48,13 +52,56 @@ def test_a_rows_logit_has_the_same_bits_alone_and_among_others(network):
     assert engine(part(whole, slice(None, None, -1))).tolist() == together[::-1].tolist()
 
 
-def test_a_network_is_loaded_once_by_its_digest_and_the_last_two_are_kept(network, monkeypatch):
+def test_a_network_is_loaded_once_by_its_digest_and_the_last_two_are_kept(network, monkeypatch, tmp_path):
     loads = []
     monkeypatch.setattr(module, "_cache", type(module._cache)())
     monkeypatch.setattr(module, "litert_engine", lambda path: loads.append(path) or litert_engine(path))
-    for digest in ("a", "a", "b", "a", "c", "a", "b"):
-        engine_for("litert", network["litert"], digest)
+    content = network["litert"].read_bytes()
+    places = {name: tmp_path / f"{name}.tflite" for name in "abc"}
+    for name, place in places.items():
+        place.write_bytes(content + name.encode())  # LiteRT passes over what follows a network
+    for name in "aabacab":
+        engine_for("litert", places[name], digest_of(places[name]))
     assert len(loads) == 4  # a, b, c, and b again: c and a were the last two
+
+
+def digest_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["litert", "keras"])
+def test_a_network_with_one_bit_flipped_is_refused_where_it_is_loaded(network, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(module, "_cache", type(module._cache)())
+    place = Path(shutil.copy(network[kind], tmp_path))
+    digest, engine = digest_of(network[kind]), "litert" if kind == "litert" else "tensorflow"
+    content = bytearray(place.read_bytes())
+    for bit in np.random.default_rng(1).integers(0, 8 * len(content), 20).tolist():
+        content[bit // 8] ^= 1 << bit % 8
+        place.write_bytes(content)
+        with pytest.raises(BundleError, match="expected the bundle's network"):
+            engine_for(engine, place, digest)
+        content[bit // 8] ^= 1 << bit % 8
+    place.write_bytes(content)
+    assert engine_for(engine, place, digest)(tensors(3)).shape == (3,)
+
+
+@pytest.mark.parametrize("kind", ["litert", "keras"])
+def test_the_bytes_that_were_compared_are_those_that_answer(network, tmp_path, monkeypatch, kind):
+    """A file that takes the network's name between the comparison and the loading is not read."""
+    monkeypatch.setattr(module, "_cache", type(module._cache)())
+    place = tmp_path / network[kind].name
+    shutil.copy(network[kind], place)
+    name = "litert_engine" if kind == "litert" else "tensorflow_engine"
+    load = getattr(module, name)
+
+    def after_a_swap(path):
+        (tmp_path / "other").write_bytes(b"another network")
+        (tmp_path / "other").replace(place)
+        return load(path)
+
+    monkeypatch.setattr(module, name, after_a_swap)
+    engine = engine_for(name.removesuffix("_engine"), place, digest_of(place))
+    assert np.allclose(engine(tensors(5)), load(network[kind])(tensors(5)), atol=1e-5)
 
 
 def test_an_engine_that_the_bundle_lacks_is_refused(tmp_path):

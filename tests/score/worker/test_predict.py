@@ -3,9 +3,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from medspark.errors import BundleError
 from medspark.score.worker.calibration import Calibration
 from medspark.score.worker.pieces import Sink, write_piece
-from medspark.score.worker.predict import Served, answers_of, band_of
+from medspark.score.worker.predict import Served, answers_of, band_of, load_engine, sealed
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,19 @@ def test_scores_without_a_band_are_counted_all_the_same(tmp_path):
     sink = Sink(str(tmp_path / "scores"), str(tmp_path / "rejected"), "run", "bundle", 0)
     assert write_piece("part-0.parquet", [answers], sink).bands == {"none": 2}
     assert pq.read_table(tmp_path / "scores" / "part-0.parquet")["risk_band"].to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"statistics": '{"cases": 3}'},
+        {"calibration": Calibration("platt", slope=1.1)},
+        {"bands": {"high": 0.2}},
+        {"digest": "b"},
+        {"kind": "tensorflow"},
+    ],
+)
+def test_what_reaches_a_worker_altered_answers_nothing(change):
+    sent = sealed(Served("litert", "", "a", '{"cases": 2}', Calibration("platt"), bands={"high": 0.3}))
+    with pytest.raises(BundleError, match="reached this worker altered"):
+        load_engine(sent._replace(**change))
