@@ -7,8 +7,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from medspark.clean.typed_values import Violation, read_all, read_column
+from medspark.errors import InputError
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
-from medspark.sources.read import RawRows
+from medspark.sources.read import RawPart, RawRows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.places import derived_sql
@@ -23,8 +24,19 @@ BETWEEN: Final = "\n"
 
 
 def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:
-    """Every part of a table's rows judged, in one frame."""
-    return reduce(DataFrame.unionByName, [judge(part.rows, part.names, table) for part in raw.parts])
+    """Every part of a table's rows judged, in one frame.
+
+    Raises:
+        InputError: a column has a type that the declared one is not read from, by file.
+    """
+    return reduce(DataFrame.unionByName, [_judge_part(part, table) for part in raw.parts])
+
+
+def _judge_part(part: RawPart, table: RawTable) -> DataFrame:
+    try:
+        return judge(part.rows, part.names, table)
+    except InputError as error:
+        raise InputError(f"{part.first}: {error}" if part.first else str(error)) from error
 
 
 def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
@@ -108,5 +120,8 @@ def reasons(judged: DataFrame, table: RawTable) -> dict[str, str]:
     """What each column's and check's rule expects."""
     names = [name for name in table.columns if name in judged.columns]
     readings = [read_column(name, "string", table) for name in names]
+    readings += [  # of a source's own numbers, which break a type where text has none
+        read_column(name, "double", table) for name in names if table.columns[name].type in ("category", "string")
+    ]
     reasons = {rule: reason for reading in readings for rule, reason in reading.reasons().items()}
     return reasons | {check.name: f"expected {check.expect}" for check in table.checks}

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from pyspark.sql import Column
 
 from medspark.errors import InputError
-
-WHOLE_DTYPES = frozenset({"tinyint", "smallint", "int", "bigint"})
+from medspark.sources.whole import WHOLE_DTYPES, is_number
 
 
 class Step(NamedTuple):
@@ -42,6 +41,15 @@ def require_dtype(name: str, dtype: str, declared: str, allowed: set[str] | froz
             f"column {name!r} is declared {declared}, which can be read from {' or '.join(sorted(allowed))}; "
             f"the source has {dtype}"
         )
+
+
+def numbers_and(dtype: str, *others: str) -> set[str]:
+    """The Spark types of numbers, of decimals the one of `dtype`, and others.
+
+    >>> sorted(numbers_and("decimal(38,0)") - numbers_and("string"))
+    ['decimal(38,0)']
+    """
+    return {*WHOLE_DTYPES, "float", "double", *([dtype] if is_number(dtype) else []), *others}
 
 
 def step_name(name: str, depth: int) -> str:

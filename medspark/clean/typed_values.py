@@ -5,7 +5,7 @@ Columns in, columns out; no data is read here. What the steps of a kind of colum
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,8 +14,9 @@ from medspark.clean.kinds.categories import read_boolean, read_category, read_te
 from medspark.clean.kinds.codes import read_code
 from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
 from medspark.clean.kinds.times import read_time
-from medspark.clean.steps import WHOLE_DTYPES, Kind, step_name, unchanged
+from medspark.clean.steps import Kind, step_name, unchanged
 from medspark.schemas import quoted
+from medspark.sources.whole import is_number
 from medspark.task.columns import (
     Action,
     BooleanColumn,
@@ -28,8 +29,6 @@ from medspark.task.columns import (
     TextColumn,
 )
 from medspark.task.raw_table import RawTable
-
-_NUMBER_DTYPES: Final = WHOLE_DTYPES | {"float", "double"}
 
 
 class Violation(NamedTuple):
@@ -110,7 +109,7 @@ def read_column(name: str, dtype: str, table: RawTable) -> Reading:
         if is_text:
             key = F.trim(value) if isinstance(spec, TextColumn) else value
             return F.when(~key.isin(missing), value)
-        if dtype in _NUMBER_DTYPES or dtype.startswith("decimal"):
+        if is_number(dtype):
             numbers = [float(text) for text in missing if re.fullmatch(NUMBER, text)]
             return F.when(~F.isnan(value.cast("double")) & ~value.cast("double").isin(numbers), value)
         return value

@@ -20,7 +20,7 @@ from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
 from medspark.events.unread import unread_files
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
-from medspark.schemas import EVENT_COLUMNS, SUBJECT_ID
+from medspark.schemas import EVENT_COLUMNS, SOURCE_FILE, SUBJECT_ID
 from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files
 from medspark.sources.read import read_rows, typed_rows
@@ -95,7 +95,7 @@ def _read_table(
         frame = warehouse.database.read(name, spec.subject, list(table.columns), spec.absent)
         frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
         kept.callback(frame.unpersist)
-        raw = typed_rows(frame, F.lit(name), table, repairs)
+        raw = typed_rows([frame.withColumn(SOURCE_FILE, F.lit(name))], table, repairs)
         judged = judge_rows(raw, table)
     else:
         files = table_files(warehouse, name, spec)

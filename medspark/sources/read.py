@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
@@ -23,6 +23,8 @@ class RawPart(NamedTuple):
 
     rows: DataFrame
     names: list[str]
+    first: str = ""
+    """The first file whose columns have the types of these, for messages."""
 
 
 class RawRows(NamedTuple):
@@ -40,22 +42,36 @@ def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: D
     """The rows of a table in files.
 
     Raises:
-        InputError: a file has other columns than the table, or columns of other types than its neighbours.
+        InputError: a file cannot be read, or has other columns than the table.
     """
     if table.source.format in TYPED:
-        frame = read_typed(spark, files, table)
-        return typed_rows(frame, F.col("_metadata.file_path"), table, repairs)
+        found = read_typed(spark, files, table)
+        raw = typed_rows(found.frames, table, repairs, found.firsts)
+        return raw._replace(unread=found.unread)
     return _text_rows(spark, table, files, repairs)
 
 
-def typed_rows(frame: DataFrame, file: Column, table: RawTable, repairs: DataFrame | None) -> RawRows:
-    """The rows of a frame that has types of its own; `file` says where each is from."""
-    survey = survey_typed(frame, file, table.order_matters)
+def typed_rows(
+    frames: list[DataFrame], table: RawTable, repairs: DataFrame | None, firsts: list[str] | None = None
+) -> RawRows:
+    """The rows of frames that have types of their own; SOURCE_FILE says where each row is from.
+
+    Raises:
+        InputError: digits of a time would be lost.
+    """
+    survey = survey_typed(frames, table.order_matters)
+    named = zip(frames, firsts or [""] * len(frames), strict=True)
+    parts = [part for frame, first in named for part in _typed_parts(frame, first, table, repairs)]
+    present = [name for name in table.columns if name in frames[0].columns]
+    return RawRows(survey, parts, present, [])
+
+
+def _typed_parts(frame: DataFrame, first: str, table: RawTable, repairs: DataFrame | None) -> list[RawPart]:
     names = [name for name in table.columns if name in frame.columns]
     as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
     rows = put_repairs(
         frame.select(
-            file.alias(SOURCE_FILE),
+            SOURCE_FILE,
             F.lit(None).cast("bigint").alias(SOURCE_LINE),
             F.to_json(F.struct(*as_text), {"ignoreNullFields": "false"}).alias(TEXT),
             F.lit(None).cast("string").alias(RECORD_RULE),
@@ -64,11 +80,11 @@ def typed_rows(frame: DataFrame, file: Column, table: RawTable, repairs: DataFra
         ),
         repairs,
     )
-    parts = [_declared(rows.where(~F.col(REPAIRED)), names, table)]
+    parts = [_declared(rows.where(~F.col(REPAIRED)), names, table)._replace(first=first)]
     if repairs is not None:
         repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, table))
         parts.append(_declared(repaired, names, table))
-    return RawRows(survey, parts, names, [name for name in frame.columns if name not in table.columns])
+    return parts
 
 
 def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:

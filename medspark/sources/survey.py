@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+from functools import reduce
 from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from medspark.errors import InputError
 from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT, quoted
 from medspark.sources.worker.split_records import WHOLE_FILE
 
+LOST: Final = "_lost"
+"""Of typed rows: their columns with digits that Spark cannot hold, a line each."""
 IN_TASK: Final = 2**33 - 1
 """The bits of a position that count within one task's scan."""
 
@@ -104,25 +108,48 @@ def _fingerprint(files: list[FileSurvey], ordered: bool) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def survey_typed(frame: DataFrame, file: Column, ordered: bool = False) -> Survey:
-    """Rows and fingerprint of each file of a typed frame, in one pass over its content.
+def survey_typed(frames: list[DataFrame], ordered: bool = False) -> Survey:
+    """Rows and fingerprint of each file of typed frames, in one pass over the columns that are read.
 
     Args:
-        frame: the rows.
-        file: of each.
+        frames: the rows; SOURCE_FILE is the file of each, and LOST, where it is there, what cannot be read of it.
         ordered: whether the order of the files matters; within a file, rows have none.
+
+    Raises:
+        InputError: digits of a time would be lost, by file and column.
     """
     counts = (
-        frame.select(file.alias("file"), F.xxhash64(*map(quoted, frame.columns)).alias("hash"))
-        .groupBy("file")
+        reduce(DataFrame.unionAll, map(_hashed, frames))
+        .groupBy(SOURCE_FILE)
         .agg(
             F.count(F.lit(1)).alias("rows"),
             F.sum(F.col("hash").cast("decimal(20,0)")).cast("string").alias("sum"),
+            F.collect_set(LOST).alias(LOST),
         )
         .collect()
     )
-    found = [FileSurvey(row["file"], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
+    _require_digits({row[SOURCE_FILE]: row[LOST] for row in counts})
+    found = [FileSurvey(row[SOURCE_FILE], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
     return _whole(found, [], False, ordered)
+
+
+def _hashed(frame: DataFrame) -> DataFrame:
+    names = [quoted(name) for name in frame.columns if name not in (SOURCE_FILE, LOST)]
+    lost = F.col(LOST) if LOST in frame.columns else F.lit(None).cast("string")
+    return frame.select(SOURCE_FILE, F.xxhash64(*names).alias("hash"), lost.alias(LOST))
+
+
+def _require_digits(lost: dict[str, list[str]]) -> None:
+    places = [
+        f"  - {file}: column {name!r}"
+        for file, found in sorted(lost.items())
+        for name in sorted({name for names in found for name in names.split("\n") if name})
+    ]
+    if places:
+        raise InputError(
+            "expected times of whole microseconds, the finest that Spark holds, received nanoseconds beyond them. "
+            "Round them where the file is written\n" + "\n".join(places)
+        )
 
 
 def is_blank(text: Column) -> Column:

@@ -1,40 +1,93 @@
 """Parquet and ORC files, whose rows have types of their own, and their values back to text."""
 
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
+from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.schemas import quoted
+from medspark.schemas import SOURCE_FILE, quoted
 from medspark.sources.headers import compare_columns, other_columns
-from medspark.task.columns import BooleanColumn, DateColumn
+from medspark.sources.parquet import look_at_parquet
+from medspark.sources.stored import NULL, READ_AS, ReadColumn, StoredFile, lost_digits, plan_columns, stored_value
+from medspark.sources.survey import LOST
+from medspark.sources.whole import is_number, whole_text
+from medspark.task.columns import BooleanColumn, CategoryColumn, ColumnBase, DateColumn, NumberColumn, TextColumn
 from medspark.task.raw_table import RawTable
 
+_NO_TYPE_OF_SPARK: Final = frozenset({"nested", "time", "uuid", "interval", "bson", "variant", "geometry", "geography"})
 
-def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> DataFrame:
+
+class TypedFiles(NamedTuple):
+    """Files with types of their own: a frame for each set of types, and the columns that the table does not declare.
+
+    Each frame has the table's columns, the file of each row in SOURCE_FILE, and maybe LOST. `firsts` has the first
+    file of each.
+    """
+
+    frames: list[DataFrame]
+    firsts: list[str]
+    unread: list[str]
+
+
+def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> TypedFiles:
     """Parquet or ORC files with their own types, after a look at the columns of each.
 
+    What loses nothing by it is first made one type, and a column without any value is of every type.
+
     Raises:
-        InputError: a file cannot be read, has other columns than the task, or other types than its neighbours.
+        InputError: a file cannot be read, or has other columns than the task.
     """
-    reader = spark.read.option("mergeSchema", "false")
     with ThreadPoolExecutor(8) as pool:
-        schemas = dict(
-            zip(files, pool.map(lambda file: reader.format(table.source.format).load(file).dtypes, files), strict=True)
-        )
-    problems = []
-    for file, dtypes in schemas.items():
-        names = [name for name, _ in dtypes]
-        problems += [f"{file}: {p}" for p in compare_columns(names, table, file, ordered=False)]
-        first = dict(schemas[files[0]])
-        problems += [
-            f"{file}: column {name!r} is {dtype} here and {first[name]} in {files[0]}"
-            for name, dtype in dtypes
-            if first.get(name, dtype) != dtype
-        ]
+        stored = list(pool.map(partial(_look, spark, table.source.format), files))
+    problems = [problem for file in stored for problem in _problems(file, table)]
     if problems:
         raise other_columns(problems)
-    return reader.format(table.source.format).load(files)
+    plan = plan_columns(stored, [name for name in table.columns if any(name in file.dtypes for file in stored)])
+    alike: dict[tuple[tuple[str, ReadColumn], ...], list[str]] = defaultdict(list)
+    for file in files:
+        alike[tuple(plan[file].items())].append(file)
+    frames: dict[tuple[str, ...], list[DataFrame]] = defaultdict(list)
+    firsts: dict[tuple[str, ...], str] = {}
+    for columns, members in alike.items():
+        dtypes = tuple(column.dtype for _, column in columns)
+        frames[dtypes].append(_read(spark, members, dict(columns), table.source.format))
+        firsts.setdefault(dtypes, members[0])
+    union = partial(DataFrame.unionByName, allowMissingColumns=True)
+    unread = {name: None for file in stored for name in file.dtypes if name not in table.columns}
+    return TypedFiles([reduce(union, group) for group in frames.values()], list(firsts.values()), list(unread))
+
+
+def _look(spark: SparkSession, form: str, file: str) -> StoredFile:
+    if form == "parquet":
+        return look_at_parquet(spark.sparkContext, file)
+    return StoredFile(file, dict(spark.read.option("mergeSchema", "false").orc(file).dtypes))
+
+
+def _problems(file: StoredFile, table: RawTable) -> list[str]:
+    differences = compare_columns(list(file.dtypes), table, file.file, ordered=False)
+    unknown = [
+        f"column {name!r} has a type that Spark does not read: {dtype}"
+        for name, dtype in file.dtypes.items()
+        if name in table.columns and name not in file.empty and dtype in _NO_TYPE_OF_SPARK
+    ]
+    return [f"{file.file}: {problem}" for problem in (*differences, *unknown)]
+
+
+def _read(spark: SparkSession, files: list[str], columns: dict[str, ReadColumn], form: str) -> DataFrame:
+    """Files whose columns are stored alike, each column of the type that it is to have."""
+    asked = [(name, column.stored) for name, column in columns.items() if column.stored != NULL]
+    schema = ", ".join(f"{quoted(name)} {READ_AS.get(dtype, dtype)}" for name, dtype in asked)
+    reader = spark.read.option("mergeSchema", "false").format(form)
+    frame = (reader.schema(schema) if form == "parquet" else reader).load(files)
+    lost = lost_digits(columns)
+    return frame.select(
+        F.col("_metadata.file_path").alias(SOURCE_FILE),
+        *(stored_value(name, column) for name, column in columns.items()),
+        *([] if lost is None else [lost.alias(LOST)]),
+    )
 
 
 def write_value(name: str, dtype: str, table: RawTable) -> Column:
@@ -43,8 +96,29 @@ def write_value(name: str, dtype: str, table: RawTable) -> Column:
     match spec:
         case BooleanColumn() if dtype == "boolean" and spec.true_values and spec.false_values:
             return F.when(value, spec.true_values[0]).when(~value, spec.false_values[0])
-        case DateColumn() if dtype == "timestamp" and not spec.has_zone:
-            return F.date_format(F.from_utc_timestamp(value, table.source.timezone), spec.format)
+        case BooleanColumn() if is_number(dtype) and spec.counts:
+            word = F.when(value == 1, spec.true_values[0]).when(value == 0, spec.false_values[0])
+            return F.coalesce(word, value.cast("string"))
         case DateColumn() if dtype in ("date", "timestamp", "timestamp_ntz"):
-            return F.date_format(value, spec.format)
-    return F.when(~F.isnan(value), value) if dtype in ("float", "double") else value
+            return _write_time(spec, value, dtype, table.source.timezone)
+    if dtype in ("float", "double"):
+        value = F.when(~F.isnan(value), value)
+    if _takes_whole(spec) and (dtype in ("float", "double") or dtype.startswith("decimal")):
+        return F.coalesce(whole_text(value, dtype), value.cast("string"))
+    return value
+
+
+def _takes_whole(spec: ColumnBase) -> bool:
+    if isinstance(spec, NumberColumn):
+        return spec.type in ("long", "integer")
+    return isinstance(spec, BooleanColumn | CategoryColumn | TextColumn)
+
+
+def _write_time(spec: DateColumn, value: Column, dtype: str, timezone: str) -> Column:
+    """A time by its column's format; one that a date cannot hold is written whole."""
+    if dtype == "timestamp" and (spec.type == "date" or not spec.has_zone):
+        value = F.from_utc_timestamp(value, timezone)
+    text = F.date_format(value, spec.format)
+    if spec.type == "date" and dtype != "date":
+        return F.when(value == F.date_trunc("day", value), text).otherwise(value.cast("string"))
+    return text

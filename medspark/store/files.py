@@ -133,6 +133,18 @@ def read_text(context: SparkContext, path: str) -> str:
         stream.close()
 
 
+def read_end(context: SparkContext, path: str, size: int) -> bytes:
+    """The last bytes of a file, so many of them or all that it has."""
+    system, hadoop_path = _file_system(context, path)
+    length = int(system.getFileStatus(hadoop_path).getLen())
+    stream = system.open(hadoop_path)
+    try:
+        stream.seek(max(0, length - size))
+        return bytes(stream.readNBytes(min(size, length)))
+    finally:
+        stream.close()
+
+
 def write_text(context: SparkContext, path: str, text: str) -> None:
     """Replace a small file in one step: written aside, then renamed over the old one."""
     hadoop = _hadoop(context)

@@ -62,6 +62,11 @@ class BooleanColumn(ColumnBase):
     true_values: tuple[str, ...] = ("true",)
     false_values: tuple[str, ...] = ("false",)
 
+    @property
+    def counts(self) -> bool:
+        """Whether a source's own numbers 1 and 0 are true and false: no number is declared to be either."""
+        return not any(text.strip("+-").isdecimal() for text in (*self.true_values, *self.false_values))
+
 
 class CategoryColumn(ColumnBase):
     type: Literal["category"]

@@ -7,7 +7,8 @@ from itertools import chain
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.steps import WHOLE_DTYPES, Kind, Step, require_dtype, unchanged
+from medspark.clean.steps import Kind, Step, numbers_and, require_dtype, unchanged
+from medspark.sources.whole import is_number, whole_text
 from medspark.task.columns import BooleanColumn, CategoryColumn, TextColumn
 from medspark.task.raw_table import Lookup
 
@@ -15,37 +16,50 @@ from medspark.task.raw_table import Lookup
 def read_boolean(name: str, spec: BooleanColumn, dtype: str) -> Kind:
     if dtype == "boolean":
         return Kind("boolean", [Step("type", "true or false", unchanged)])
-    require_dtype(name, dtype, "boolean", {"string", "boolean"})
+    require_dtype(name, dtype, "boolean", numbers_and(dtype, "string", "boolean"))
     says = f"one of {', '.join((*spec.true_values, *spec.false_values))}"
 
-    def parse(text: Column) -> Column:
-        return F.when(text.isin(*spec.true_values), True).when(text.isin(*spec.false_values), False)
+    def parse(value: Column) -> Column:
+        text = _as_text(value, dtype)
+        named = F.when(text.isin(*spec.true_values), True).when(text.isin(*spec.false_values), False)
+        return named.when(text == "1", True).when(text == "0", False) if is_number(dtype) and spec.counts else named
 
     return Kind("boolean", [Step("type", says, parse)])
 
 
 def read_category(name: str, spec: CategoryColumn, dtype: str, lookups: Mapping[str, Lookup]) -> Kind:
-    require_dtype(name, dtype, spec.type, {"string", *WHOLE_DTYPES})
+    require_dtype(name, dtype, spec.type, numbers_and(dtype, "string"))
     if spec.lookup is not None:
         entries = lookups[spec.lookup].entries or {}
-        step = Step("lookup", f"a code of {spec.lookup}", partial(_one_of, list(entries)))
+        step = Step("lookup", f"a code of {spec.lookup}", partial(_one_of, list(entries), dtype))
         return Kind("string", [step], partial(_meaning_of, entries))
     if spec.levels is not None:
-        return Kind("string", [Step("level", f"one of {', '.join(spec.levels)}", partial(_one_of, list(spec.levels)))])
-    return Kind("string", [] if dtype == "string" else [Step("type", "a level", lambda value: value.cast("string"))])
+        named = partial(_one_of, list(spec.levels), dtype)
+        return Kind("string", [Step("level", f"one of {', '.join(spec.levels)}", named)])
+    return Kind("string", _type_steps("a level", dtype))
 
 
 def read_text(name: str, spec: TextColumn, dtype: str) -> Kind:
-    require_dtype(name, dtype, spec.type, {"string"})
-    pattern = spec.matches
+    require_dtype(name, dtype, spec.type, numbers_and(dtype, "string"))
+    steps, pattern = _type_steps("text, or a whole number", dtype), spec.matches
     if pattern is None:
-        return Kind("string", [])
+        return Kind("string", steps)
     whole = rf"\A(?:{pattern})\z"
-    return Kind("string", [Step("pattern", f"text like {pattern}", lambda text: F.when(text.rlike(whole), text))])
+    matching = Step("pattern", f"text like {pattern}", lambda text: F.when(text.rlike(whole), text))
+    return Kind("string", [*steps, matching])
 
 
-def _one_of(levels: list[str], value: Column) -> Column:
-    text = value.cast("string")
+def _as_text(value: Column, dtype: str) -> Column:
+    """Text, or the digits of a whole number; null where a number is not whole."""
+    return value if dtype == "string" else whole_text(value, dtype)
+
+
+def _type_steps(expected: str, dtype: str) -> list[Step]:
+    return [] if dtype == "string" else [Step("type", expected, lambda value: _as_text(value, dtype))]
+
+
+def _one_of(levels: list[str], dtype: str, value: Column) -> Column:
+    text = _as_text(value, dtype)
     return F.when(text.isin(levels), text)
 
 

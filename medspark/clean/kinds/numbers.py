@@ -7,8 +7,9 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.steps import WHOLE_DTYPES, Kind, Step, require_dtype, step_name
+from medspark.clean.steps import Kind, Step, numbers_and, require_dtype, step_name
 from medspark.schemas import quoted
+from medspark.sources.whole import exact_decimal, exact_whole
 from medspark.task.base import Range
 from medspark.task.columns import IntervalColumn, NumberColumn, Units
 
@@ -57,15 +58,12 @@ def _caster(name: str, spec: NumberColumn, target: str, dtype: str) -> Callable[
     Raises:
         InputError: the declared type does not hold all of them.
     """
-    allowed = set(WHOLE_DTYPES)
+    require_dtype(name, dtype, spec.type, numbers_and(dtype, "string"))
     if spec.type == "double":
-        allowed |= {"float", "double"}
-    if spec.type in ("double", "decimal") and dtype.startswith("decimal"):
-        allowed.add(dtype)
-    require_dtype(name, dtype, spec.type, allowed)
-    if spec.type == "decimal" and dtype.startswith("decimal"):
-        return lambda value: F.when(value.try_cast(target).cast(dtype) == value, value.try_cast(target))
-    return lambda value: finite(value.try_cast(target)) if target == "double" else value.try_cast(target)
+        return lambda value: finite(value.try_cast(target))
+    if spec.type == "decimal":
+        return lambda value: exact_decimal(value, dtype, target)
+    return lambda value: exact_whole(value, dtype, target)
 
 
 def _whole(target: str, text: Column) -> Column:

@@ -8,24 +8,31 @@ from medspark.task.columns import TWO_DIGITS, DateColumn
 
 
 def read_time(name: str, spec: DateColumn, dtype: str, timezone: str) -> Kind:
-    step = _date(name, spec, dtype) if spec.type == "date" else _timestamp(name, spec, dtype, timezone)
+    step = _date(name, spec, dtype, timezone) if spec.type == "date" else _timestamp(name, spec, dtype, timezone)
     return Kind(spec.type, [step, *_range_steps(spec, timezone)])
 
 
-def _date(name: str, spec: DateColumn, dtype: str) -> Step:
+def _date(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
     says = f"a {spec.type} like {spec.format}"
     if dtype == "string":
         return Step("type", says, lambda text: _parsed(text, spec).cast("date"))
-    require_dtype(name, dtype, spec.type, {"date"})
-    return Step("type", says, unchanged)
+    require_dtype(name, dtype, spec.type, {"string", "date", "timestamp", "timestamp_ntz"})
+    if dtype == "date":
+        return Step("type", says, unchanged)
+
+    def whole_day(value: Column) -> Column:
+        local = F.from_utc_timestamp(value, timezone) if dtype == "timestamp" else value
+        return F.when(local == F.date_trunc("day", local), local.cast("date"))
+
+    return Step("type", f"{says}, without a time of day", whole_day)
 
 
 def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
     says = f"a {spec.type} like {spec.format}"
-    require_dtype(name, dtype, spec.type, {"string", "timestamp", "timestamp_ntz"})
+    require_dtype(name, dtype, spec.type, {"string", "date", "timestamp", "timestamp_ntz"})
     if dtype == "timestamp":
         return Step("type", says, unchanged)
-    if dtype == "timestamp_ntz":
+    if dtype in ("date", "timestamp_ntz"):
         return Step("type", says, lambda value: _in_utc(value.cast("timestamp"), timezone))
 
     def parse(text: Column) -> Column:
