@@ -5,7 +5,7 @@ that records cleaned by one task file are never taken for those of another.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from medspark.errors import AccountingError, InputError
 from medspark.store.files import read_text, write_text
+from medspark.store.worker.sums import FileSums
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 
@@ -145,6 +146,8 @@ class TensorsFacts:
     fingerprint: str
     """Of what they are made of: the source, the bundle and the time."""
     inputs: SourceRead | None = None
+    files: dict[str, FileSums] = field(default_factory=dict)
+    """Of each file by its path below the table; none where no worker could read what Spark wrote."""
 
 
 Facts = TypeVar("Facts", RecordsFacts, CasesFacts, TensorsFacts)
