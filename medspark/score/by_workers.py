@@ -10,19 +10,20 @@ import pyarrow as pa
 from pyspark import SparkContext, TaskContext
 from pyspark.sql import DataFrame
 
-from medspark.errors import AccountingError
+from medspark.errors import AccountingError, MedsparkError
 from medspark.schemas import CASE_ID, REASON, REJECTED, SCORES, quoted
 from medspark.score.by_spark import count_by
 from medspark.score.publish import Scoring, Written
 from medspark.score.ship import located
 from medspark.score.worker.files import names_in
-from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, write_empty, write_piece
+from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, sums_name, write_empty, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, statistics_of
 from medspark.score.worker.row_groups import Unit, batch_rows, plan_units, schema_of, score_unit
 from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
 from medspark.store.files import delete, full_path
 from medspark.store.tables import append_version, read_parquet
+from medspark.store.worker.sums import FileSums
 
 UNITS_OF_A_TASK = 8
 """At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""
@@ -85,15 +86,16 @@ def _score_to_pieces(cases: DataFrame, served: Served, sink: Sink) -> list[Piece
 # ---------------------------------------------------------------- row groups that workers read
 
 
-def read_and_write_by_workers(scoring: Scoring, files: dict[str, str]) -> Written:
+def read_and_write_by_workers(scoring: Scoring, files: dict[str, str], sums: dict[str, FileSums]) -> Written:
     """Each unit of some row groups is read, scored and written by a worker, which tells only what it counted.
 
     Args:
         scoring: where to.
         files: the address of each Parquet file of the tensors, with its path below the table.
+        sums: of each of them as it was written, where they are known.
     """
     context, sink = scoring.run.context, _sink_of(scoring)
-    units = plan_units(files, scoring.served)
+    units = plan_units(files, scoring.served, sums)
     before = set(names_in(sink.scores))
     pieces = _run_units(context, units, scoring.served, sink)
     write_empty(schema_of(next(iter(files))), sink, scores=not units)
@@ -106,12 +108,19 @@ def _run_units(context: SparkContext, units: list[Unit], served: Served, sink: S
         return []
     shared = context.broadcast((served, sink))
 
-    def score(unit: Unit) -> Piece:
+    def score(unit: Unit) -> Piece | MedsparkError:
         served, sink = shared.value
-        return score_unit(unit, located(served), sink)
+        try:
+            return score_unit(unit, located(served), sink)
+        except MedsparkError as error:  # told as it is, rather than tried again and wrapped in Spark's words
+            return error
 
     tasks = max(-(-len(units) // UNITS_OF_A_TASK), min(len(units), ROUNDS * context.defaultParallelism))
-    return context.parallelize(units, tasks).map(score).collect()
+    found = context.parallelize(units, tasks).map(score).collect()
+    for piece in found:
+        if isinstance(piece, MedsparkError):
+            raise piece
+    return [piece for piece in found if isinstance(piece, Piece)]
 
 
 # ---------------------------------------------------------------- pieces
@@ -136,8 +145,9 @@ def _keep_only(context: SparkContext, sink: Sink, pieces: Iterable[Piece]) -> No
     missing = names - there[sink.scores]
     if missing:
         raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
+    kept = names | {sums_name(name) for name in names} | {NO_ROWS}
     for folder, found in there.items():
-        for name in found - names - {NO_ROWS}:
+        for name in found - kept:
             delete(context, f"{folder}/{name}")
 
 

@@ -116,7 +116,7 @@ def _write_file(folder: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.
     file = folder / f"{context.partitionId()}.parquet"
     aside = folder / f".{file.name}.{context.taskAttemptId()}"
     schema, events = pa.schema(DATA), 0
-    with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(aside, schema, compression="zstd", write_page_checksum=True) as writer:
         for batch in batches:
             columns = [_as_type(batch.column(field.name), field.type) for field in schema]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

@@ -11,8 +11,10 @@ from medspark.runs.tables import making, publish_tables, published_before
 from medspark.schemas import REASON, REJECTED, TENSORS
 from medspark.score.publish import rejected_rows
 from medspark.score.serve import statistics_digest
+from medspark.score.sums import sums_of_files
 from medspark.stages.eligible import begin, eligible
 from medspark.store.facts import TensorsFacts, write_facts
+from medspark.store.files import full_path
 from medspark.store.tables import read_parquet, write_version
 
 
@@ -54,7 +56,8 @@ def _write_tensors(run: Run, bundle: Bundle, found: Eligible, version: str) -> N
         raise AccountingError(
             f"{expected} came in, but {rows} were encoded and {sum(reasons.values())} rejected. Nothing was published."
         )
-    write_facts(run.context, tensors, TensorsFacts(statistics_digest(bundle), rows, version, found.read))
+    sums = sums_of_files(run.context, full_path(run.context, tensors))
+    write_facts(run.context, tensors, TensorsFacts(statistics_digest(bundle), rows, version, found.read, sums))
     publish_tables(run, (REJECTED, TENSORS), version, bundle.bundle_id)
     run.receipt.counts["score"] |= {"encoded": rows, "rejected": reasons}
     run.receipt.outputs |= {TENSORS: tensors, REJECTED: rejected}

@@ -14,12 +14,13 @@ from medspark.score.choose_way import Asked, Chosen, choose
 from medspark.score.publish import Scoring, publish_scores, rejected_rows, require_enough
 from medspark.score.serve import score_id, serve, statistics_digest
 from medspark.score.ship import ship
-from medspark.score.worker.files import names_in
+from medspark.score.sums import parquet_files, require_all, require_as_written
 from medspark.score.write import write_scores
 from medspark.stages.eligible import begin, eligible
 from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
 from medspark.store.files import full_path, make_folder
-from medspark.store.tables import is_parquet, read_parquet, table_path
+from medspark.store.tables import read_parquet, table_path
+from medspark.store.worker.sums import FileSums
 
 
 @alone
@@ -106,23 +107,25 @@ def score_tensors_stage(
         served = ship(run.context, serve(bundle, engine))._replace(reads="tensors")
         make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
         with making(run, (REJECTED, SCORES), version, bundle.bundle_id, resumes=True):
-            _score_tensors(Scoring(run, bundle, served, version, facts.rows), path, reader, writer)
+            _score_tensors(Scoring(run, bundle, served, version, facts.rows), path, facts.files, reader, writer)
     for who in ("reader", "writer"):
         found = run.receipt.counts["score"][who]
         run.say(f"  {who}      {found['kind']}: {found['because']}")
     return version
 
 
-def _score_tensors(scoring: Scoring, path: str, reader: Asked, writer: Asked) -> None:
+def _score_tensors(scoring: Scoring, path: str, sums: dict[str, FileSums], reader: Asked, writer: Asked) -> None:
     run = scoring.run
     asked = "spark" if writer == "spark" else reader
     chosen = choose(run.context, "--reader", asked, [path], [full_path(run.context, run.store)])
     _note(run, "reader", chosen)
     if chosen.kind == "workers":
         _note(run, "writer", chosen)
-        files = {f"{path}/{place}": place for place in names_in(path, below=True) if is_parquet(place)}
-        publish_scores(scoring, read_and_write_by_workers(scoring, files))
+        files = parquet_files(path)
+        require_all(files, sums, path)
+        publish_scores(scoring, read_and_write_by_workers(scoring, files, sums))
     else:
+        require_as_written(run.context, path, sums)
         write_scores(scoring, read_parquet(run.spark, path), None, writer)
 
 

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from medspark.errors import AccountingError, InputError
 from medspark.store.files import read_text, write_text
 from medspark.store.tables import read_parquet
+from medspark.store.worker.sums import FileSums
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 
@@ -148,6 +149,8 @@ class TensorsFacts:
     fingerprint: str
     """Of what they are made of: the source, the bundle and the time."""
     inputs: SourceRead | None = None
+    files: dict[str, FileSums] = field(default_factory=dict)
+    """Of each file by its path below the table; none where no worker could read what Spark wrote."""
 
 
 Facts = TypeVar("Facts", RecordsFacts, CasesFacts, TensorsFacts)

@@ -35,18 +35,21 @@ def split_files(table: str, split: str) -> list[Path]:
     return sorted(Path(table.removeprefix("file:")).glob(f"{SPLIT}={split}/*.parquet"))
 
 
+def _opened(file: Path) -> pq.ParquetFile:
+    """A file whose pages are compared with their checksums."""
+    return pq.ParquetFile(file, page_checksum_verification=True)
+
+
 def count_labelled(files: list[Path]) -> tuple[int, int]:
     """Cases with a known outcome, and those of them that have it."""
-    labels = [pq.ParquetFile(file).read(columns=[LABEL])[LABEL] for file in files]
+    labels = [_opened(file).read(columns=[LABEL])[LABEL] for file in files]
     known = sum(len(column) - column.null_count for column in labels)
     return known, sum(pc.sum(column).as_py() or 0 for column in labels)
 
 
 def windows(files: list[Path], inputs: Sequence[Input], rng: np.random.Generator | None) -> Iterator[Batch]:
     """Tensors, labels and subjects of some row groups at a time, labelled cases only; shuffled by `rng`."""
-    groups: list[tuple[Path, int]] = [
-        (file, group) for file in files for group in range(pq.ParquetFile(file).num_row_groups)
-    ]
+    groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(_opened(file).num_row_groups)]
     order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
     held: list[Batch] = []
     rows = 0
@@ -62,7 +65,7 @@ def windows(files: list[Path], inputs: Sequence[Input], rng: np.random.Generator
 
 
 def _read_group(file: Path, group: int, inputs: Sequence[Input]) -> Batch:
-    table = pq.ParquetFile(file).read_row_group(group, columns=[*_names(inputs), LABEL, SUBJECT_ID])
+    table = _opened(file).read_row_group(group, columns=[*_names(inputs), LABEL, SUBJECT_ID])
     table = table.filter(table[LABEL].is_valid()).combine_chunks()
     if table.num_rows == 0:
         return _none(inputs), np.empty(0, np.float32), np.empty(0, object)
@@ -147,7 +150,7 @@ def load_split(table: str, split: str, inputs: Sequence[Input], keys: tuple[str,
     files = split_files(table, split)
     if not files:
         return _none(inputs), None
-    whole = pa.concat_tables([pq.ParquetFile(file).read(columns=[*keys, LABEL, *_names(inputs)]) for file in files])
+    whole = pa.concat_tables([_opened(file).read(columns=[*keys, LABEL, *_names(inputs)]) for file in files])
     whole = whole.filter(whole[LABEL].is_valid()).combine_chunks()
     batch = pa.RecordBatch.from_arrays(
         [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in whole.columns],

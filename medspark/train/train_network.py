@@ -115,4 +115,4 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     """The training run's own predictions, every labelled case once."""
     path.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pandas(predictions, preserve_index=False)
-    pq.write_table(table, path / "part-0.parquet", compression="zstd")
+    pq.write_table(table, path / "part-0.parquet", compression="zstd", write_page_checksum=True)

@@ -4,6 +4,7 @@ A piece appears whole or not at all: it is written aside, then renamed. Its foot
 """
 
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -64,16 +65,31 @@ class Piece(NamedTuple):
 
 
 def finished_piece(sink: Sink, name: str) -> Piece | None:
-    """What a piece says that was finished before; None where there is none, or Spark wrote the file."""
-    system, folder = open_place(sink.scores)
-    if system.get_file_info(f"{folder}/{name}").type != fs.FileType.File:
+    """What a piece says that was finished before; None where there is none as it was written, or Spark wrote it."""
+    note, scores = _content(f"{sink.scores}/{sums_name(name)}"), _content(f"{sink.scores}/{name}")
+    if note is None or scores is None:
         return None
-    with system.open_input_file(f"{folder}/{name}") as source:
-        facts = pq.read_metadata(source).metadata or {}
-    if _COUNTS not in facts:
+    if bytes(note) != _sums_of(scores, _content(f"{sink.rejected}/{name}")):
         return None
-    counts = json.loads(facts[_COUNTS])
+    counts = json.loads(pq.read_metadata(pa.BufferReader(scores)).metadata[_COUNTS])
     return Piece(name, counts["bands"], counts["reasons"], loads=0)
+
+
+def sums_name(name: str) -> str:
+    """The file beside a piece that has its checksum, and that of the rows rejected with it; no reader looks at it."""
+    return f"_{name}.sums"
+
+
+def _sums_of(scores: pa.Buffer, rejected: pa.Buffer | None) -> bytes:
+    return json.dumps([zlib.crc32(scores), None if rejected is None else zlib.crc32(rejected)]).encode()
+
+
+def _content(address: str) -> pa.Buffer | None:
+    system, path = open_place(address)
+    if system.get_file_info(path).type != fs.FileType.File:
+        return None
+    with system.open_input_file(path) as source:
+        return source.read_buffer()
 
 
 def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | None = None) -> Piece | None:
@@ -106,6 +122,7 @@ def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | 
     rejected = _encoded(unscored)
     if rejected is not None:
         put(rejected, f"{sink.rejected}/{name}")
+    put(pa.py_buffer(_sums_of(encoded, rejected)), f"{sink.scores}/{sums_name(name)}")
     put(encoded, f"{sink.scores}/{name}")  # last: it says "finished"
     return Piece(name, dict(bands), dict(reasons), loads() - before)
 
@@ -167,6 +184,7 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
     numbers = [field.name for field in schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
     return {
         "compression": "snappy",
+        "write_page_checksum": True,
         "use_dictionary": [name for name in _REPEATED if name in schema.names],
         "column_encoding": dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
         "write_statistics": [name for name in KEYS if name in schema.names],

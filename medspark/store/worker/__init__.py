@@ -1,0 +1,1 @@
+"""What a store's files are compared with, by workers."""

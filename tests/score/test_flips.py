@@ -1,0 +1,144 @@
+"""Single bits flipped in what scoring reads: each is an error, or changes no score."""
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.tensors import score_tensors
+
+from medspark.bundles.bundle import load_bundle
+from medspark.errors import InputError, MedsparkError
+from medspark.score.serve import serve
+from medspark.score.worker.calibration import Calibration
+from medspark.score.worker.pieces import Sink, finished_piece, write_piece
+from medspark.score.worker.predict import Served, answers_of
+from medspark.score.worker.row_groups import plan_units, score_unit
+from medspark.store.facts import TensorsFacts, read_facts
+from medspark.store.worker.sums import sums_of
+
+FLIPS = 200
+
+
+def flips(path, count, seed):
+    """The file with one bit flipped, so many times, each time another; then as it was."""
+    content = path.read_bytes()
+    for bit in random.Random(seed).sample(range(8 * len(content)), count):
+        harmed = bytearray(content)
+        harmed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(harmed)
+        yield bit
+    path.write_bytes(content)
+
+
+def answers(folder, served, tensors, sums):
+    """Case and probability of each row, scored in this process as a worker does."""
+    shutil.rmtree(folder, ignore_errors=True)
+    sink = Sink(str(folder / "scores"), str(folder / "rejected"), "run", "bundle", 0)
+    for unit in plan_units({str(path): place for place, path in tensors.items()}, served, sums):
+        score_unit(unit, served, sink)
+    found = pa.concat_tables([pq.read_table(path) for path in sorted((folder / "scores").glob("part-*"))])
+    return dict(zip(found["case_id"].to_pylist(), found["probability"].to_pylist(), strict=True))
+
+
+@pytest.fixture
+def tensors(spark, encoded, tmp_path):
+    """A copy of the tensors that `medspark encode` wrote: their files by place, and the sums beside them."""
+    (version,) = (path for path in (encoded[0] / "tensors").iterdir() if path.is_dir())
+    sums = read_facts(spark.sparkContext, str(version), TensorsFacts).files
+    shutil.copytree(version, tmp_path / "tensors")
+    return {place: tmp_path / "tensors" / place for place in sums}, sums
+
+
+def test_encoding_notes_the_sums_of_every_file(tensors):
+    files, sums = tensors
+    assert sorted(files) == sorted(path.name for path in next(iter(files.values())).parent.glob("*.parquet"))
+    for place, path in files.items():
+        with pa.OSFile(str(path)) as source:
+            assert sums_of(source) == sums[place]
+
+
+def test_no_flipped_bit_of_tensors_changes_a_score_in_silence(road, tensors, tmp_path):
+    files, sums = tensors
+    served = serve(load_bundle(road["bundle"]), "litert")._replace(reads="tensors")
+    expected, refused = answers(tmp_path / "out", served, files, sums), 0
+    path = max(files.values(), key=lambda file: file.stat().st_size)
+    for _ in flips(path, FLIPS, seed=1):
+        try:
+            assert answers(tmp_path / "out", served, files, sums) == expected
+        except (InputError, OSError, ValueError):
+            refused += 1
+    assert refused > FLIPS * 0.9  # the rest is PAR1 at the start
+    assert answers(tmp_path / "out", served, files, sums) == expected
+
+
+def test_a_bit_of_a_page_is_found_where_the_sums_are_not_known(road, tensors, tmp_path):
+    """Tensors that no worker could read when they were written have their pages' own checksums."""
+    files, _ = tensors
+    served = serve(load_bundle(road["bundle"]), "litert")._replace(reads="tensors")
+    path = max(files.values(), key=lambda file: file.stat().st_size)
+    footer = pq.read_metadata(path).row_group(0)
+    places = {footer.column(at).path_in_schema: at for at in range(footer.num_columns)}
+    column = footer.column(places["numeric.list.element"])
+    content = bytearray(path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 3] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=r"(?i)checksum"):
+        answers(tmp_path / "out", served, files, {})
+
+
+def test_no_flipped_bit_of_a_piece_is_taken_for_finished_work(tmp_path):
+    """What a stopped run left is taken over as it was written, or made again."""
+    sink = Sink(str(tmp_path / "scores"), str(tmp_path / "rejected"), "run", "bundle", 0)
+    times = pa.array([0] * 9, pa.timestamp("us", "UTC"))
+    keys = pa.table({"case_id": range(9), "subject_id": range(9), "prediction_time": times})
+    served = Served("litert", "", "", "", Calibration("none"), bands={"high": 0.6})
+    reasons = np.array([None] * 8 + ["numeric is not finite"], object)
+    rows = answers_of(keys, np.linspace(-1, 1, 9), reasons, served)
+    piece = write_piece("part-0.parquet", [rows], sink)
+    assert finished_piece(sink, "part-0.parquet") == piece
+    for file in ("scores/part-0.parquet", "scores/_part-0.parquet.sums", "rejected/part-0.parquet"):
+        for _ in flips(tmp_path / file, min(FLIPS // 3, 8 * (tmp_path / file).stat().st_size), seed=2):
+            assert finished_piece(sink, "part-0.parquet") is None
+    (tmp_path / "rejected" / "part-0.parquet").unlink()
+    assert finished_piece(sink, "part-0.parquet") is None
+
+
+def test_the_pages_of_a_piece_have_checksums(tmp_path):
+    sink = Sink(str(tmp_path / "scores"), str(tmp_path / "rejected"), "run", "bundle", 0)
+    keys = pa.table({"case_id": [1], "subject_id": [1], "prediction_time": pa.array([0], pa.timestamp("us", "UTC"))})
+    served = Served("litert", "", "", "", Calibration("none"), bands={})
+    write_piece("part-0.parquet", [answers_of(keys, np.zeros(1), None, served)], sink)
+    path = tmp_path / "scores" / "part-0.parquet"
+    column = pq.read_metadata(path).row_group(0).column(0)
+    content = bytearray(path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=r"(?i)checksum"):
+        pq.read_table(path, page_checksum_verification=True)
+
+
+def test_no_flipped_bit_of_a_bundle_passes(road, tmp_path):
+    copy = Path(shutil.copytree(road["bundle"], tmp_path / road["bundle"].name))
+    whole = load_bundle(copy)
+    names = sorted(path.name for path in copy.iterdir())
+    for at, name in enumerate(names):
+        for _ in flips(copy / name, FLIPS // len(names) + 1, seed=at):
+            with pytest.raises(MedsparkError):
+                load_bundle(copy)
+    assert load_bundle(copy) == whole
+
+
+@pytest.mark.parametrize("way", [{"reader": "workers"}, {"reader": "spark"}])
+def test_the_command_refuses_tensors_that_were_altered_or_are_gone(spark, road, encoded, tmp_path, way):
+    shutil.copytree(encoded[0], tmp_path / "store")
+    path = max((tmp_path / "store" / "tensors").glob("*/*.parquet"), key=lambda file: file.stat().st_size)
+    for _ in flips(path, 1, seed=3):
+        with pytest.raises(InputError, match="expected the file that was written"):
+            score_tensors(spark, road, tmp_path / "store", f"flipped-{way['reader']}", **way)
+    path.rename(path.with_name("_aside"))
+    with pytest.raises(InputError, match="1 of them gone and 0 added"):
+        score_tensors(spark, road, tmp_path / "store", f"gone-{way['reader']}", **way)
