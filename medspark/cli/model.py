@@ -60,10 +60,11 @@ def report(
 ) -> None:
     """Verify a bundle and say where its report is and what it found."""
     from medspark.bundles.bundle import METRICS, REPORT, load_bundle
+    from medspark.evaluate.report.format import plainly
 
     with exit_code_of(terminal()):
         found = load_bundle(bundle, expect)
         print(f"{found.task.title}: bundle {found.bundle_id}, {found.manifest['created_at']}, every file as written")
         for name, metric in found.read_json(METRICS)["test"]["metrics"].items():
-            print(f"  {name:<22} {metric['value']:.4f} ({metric['low']:.4f} to {metric['high']:.4f})")
+            print(f"  {name:<22} {plainly(metric)}")
         print(f"report: {found.path / REPORT}")

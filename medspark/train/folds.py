@@ -1,6 +1,6 @@
 """Cross-validation by patient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from medspark.cases.split import hold_out_fold
 from medspark.errors import InputError
 from medspark.evaluate.metrics import performance
+from medspark.evaluate.report.format import number
 from medspark.schemas import FOLD, LABEL, PROBABILITY, SPLIT, TEST
 from medspark.task.tasks import Task
 from medspark.train.train_network import Epochs, train_network
@@ -32,9 +33,19 @@ def cross_validate(cases: DataFrame, task: Task, scratch: str, tell: Tell, progr
         trained = train_network(held_out, task, f"{scratch}/fold{fold}", progress, with_baselines=False)
         test = trained.predictions[trained.predictions[SPLIT] == TEST]
         found.append(performance(test[LABEL].to_numpy(), test[PROBABILITY].to_numpy()))
-        tell(f"  fold {fold + 1} of {folds}: AUROC {found[-1]['auroc']:.3f}")
-    summary = {}
+        tell(f"  fold {fold + 1} of {folds}: AUROC {number(found[-1]['auroc'])}")
+    return {"folds": folds, "metrics": over_folds(found)}
+
+
+def over_folds(found: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    """Of each metric the mean and standard deviation over the folds that have it; None where too few have.
+
+    >>> over_folds([{"auroc": 0.5, "brier": 0.1}, {"auroc": None, "brier": 0.1}])
+    {'auroc': {'mean': 0.5, 'sd': None}, 'brier': {'mean': 0.1, 'sd': 0.0}}
+    """
+    summary: dict[str, dict[str, float | None]] = {}
     for name in found[0]:
         values = [value for result in found if (value := result[name]) is not None]
-        summary[name] = {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))} if values else None
-    return {"folds": folds, "metrics": summary}
+        mean = float(np.mean(values)) if values else None
+        summary[name] = {"mean": mean, "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+    return summary

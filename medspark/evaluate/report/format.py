@@ -62,6 +62,20 @@ def interval(metric: dict[str, float | None] | None) -> str:
     return f"{number(metric['low'])} to {number(metric['high'])}"
 
 
+def plainly(metric: dict[str, float | None]) -> str:
+    """A metric and its interval for a terminal, whatever of them is not known.
+
+    >>> plainly({"value": 0.8, "low": 0.75, "high": 0.85}), plainly({"value": -0.1, "low": None, "high": None})
+    ('0.8000 (0.7500 to 0.8500)', '-0.1000 (interval not known)')
+    >>> plainly({"value": None, "low": None, "high": None})
+    'not known'
+    """
+    value, low, high = metric["value"], metric["low"], metric["high"]
+    if value is None:
+        return "not known"
+    return f"{value:.4f} ({'interval not known' if low is None or high is None else f'{low:.4f} to {high:.4f}'})"
+
+
 def with_interval(metric: dict[str, float | None] | None) -> Cell:
     """A metric over its interval, small."""
     if metric is None or metric["value"] is None:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from medspark.evaluate.evaluation import evaluate
+from medspark.evaluate.metrics import performance
 from medspark.evaluate.report.format import count, number, percent
 from medspark.evaluate.report.page import SECTIONS, render_report, write_report
+from medspark.train.folds import over_folds
 
 VOID = {"meta", "link", "br", "path", "use"}
 
@@ -107,8 +109,13 @@ def test_small_cells_do_not_show(html, report_data):
     assert "&lt;0.10\u00a0%" in html  # 3 of 10,500 missing
 
 
+def metrics_of_one_outcome():
+    return performance(np.zeros(3), np.array([0.1, 0.2, 0.3]))
+
+
 def test_a_report_of_almost_nothing_is_still_a_report(task, test_set, report_data):
     metrics = evaluate(test_set.head(1), task.model_copy(update={"risk_bands": {}}), {})
+    metrics["cross_validation"] = {"folds": 3, "metrics": over_folds([metrics_of_one_outcome()])}
     bare = dataclasses.replace(
         report_data,
         metrics=metrics,
