@@ -1,13 +1,21 @@
 """Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
 
 import re
+from functools import reduce
 from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
-from medspark.sources.record_rules import BAD_FIELDS, BAD_JSON, BAD_QUOTE, REPEATED_KEY, UNKNOWN_KEY
+from medspark.sources.record_rules import (
+    BAD_FIELDS,
+    BAD_JSON,
+    BAD_QUOTE,
+    REPEATED_HEADER,
+    REPEATED_KEY,
+    UNKNOWN_KEY,
+)
 
 _CORRUPT: Final = "_corrupt_record"
 _PARSED: Final = "_parsed"
@@ -18,7 +26,8 @@ _FIELDS: Final = "_fields"
 def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame:
     """RFC 4180: quotes doubled within quotes, no escape character, space kept.
 
-    A record with too few or too many fields, or with a quote left open, breaks a record rule.
+    A record with too few or too many fields, with a quote left open or unpaired within a field, or with the columns'
+    names for values breaks a record rule.
     """
     options = {
         "sep": delimiter,
@@ -36,19 +45,30 @@ def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame
     fields = F.when(~quoted_record, F.split(TEXT, re.escape(delimiter), -1))
     stray = F.when(quoted_record, _has_stray_quote(F.col(TEXT), delimiter)).otherwise(F.lit(False))
     uneven = F.coalesce(F.size(_FIELDS) != len(names), F.col(_PARSED)[_CORRUPT].isNotNull())
-    rule = F.when(stray, BAD_QUOTE).when(uneven, BAD_FIELDS)
     values = {name: F.coalesce(F.get(_FIELDS, F.lit(at)), F.col(_PARSED)[name]) for at, name in enumerate(names)}
+    rule = F.when(stray, BAD_QUOTE).when(uneven, BAD_FIELDS).when(_is_header(values), REPEATED_HEADER)
     return _columns(records.withColumns({_PARSED: parsed, _FIELDS: fields}), values, rule)
 
 
+def _is_header(values: dict[str, Column]) -> Column:
+    """Whether every value is its column's name, as where a file was appended to another; most rows end at the first."""
+    first = next(iter(values))
+    names = (value.isin(name, f"\ufeff{name}") if name == first else value == name for name, value in values.items())
+    return reduce(Column.__and__, names)
+
+
 def _has_stray_quote(text: Column, delimiter: str) -> Column:
-    """Whether a quote that opens a field is closed nowhere, or before the field's end."""
+    """Whether a quote that opens a field is closed nowhere, or before the field's end, or a field has an unpaired one.
+
+    An unquoted field may hold quotes in pairs, as in 5 "q", but a pair never holds a delimiter: where one seems to, a
+    delimiter is lost before it, and which field is which cannot be known.
+    """
     comma = re.escape(delimiter)
     # Doubled quotes first: what is left of them, and the quoted fields after, need no look into their inside
     single = F.replace(text, F.lit('""'), F.lit(""))
     unquoted = F.regexp_replace(single, rf'(?:(?<={comma})|\A)"[^"]*"(?={comma}|\z)', "")
-    odd = F.length(F.regexp_replace(single, '[^"]', "")) % 2 == 1
-    return odd | unquoted.rlike(rf'(?:{comma}|\A)"')
+    unpaired = rf'[^"{comma}]++"[^"{comma}]*+(?:"[^"{comma}]*+"[^"{comma}]*+)*+(?:{comma}|\z)'
+    return unquoted.rlike(rf'(?:{comma}|\A)(?:"|{unpaired})')
 
 
 def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> DataFrame:

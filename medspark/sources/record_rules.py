@@ -4,6 +4,7 @@ from typing import Final
 
 BAD_FIELDS: Final = "record: fields"
 BAD_QUOTE: Final = "record: quote"
+REPEATED_HEADER: Final = "record: header"
 BAD_ENCODING: Final = "record: encoding"
 BAD_JSON: Final = "record: json"
 UNKNOWN_KEY: Final = "record: unknown key"
@@ -13,7 +14,8 @@ DUPLICATE: Final = "duplicate"
 
 RECORD_REASONS: Final = {
     BAD_FIELDS: "expected one field for each column",
-    BAD_QUOTE: "expected every quote to be closed within the record",
+    BAD_QUOTE: "expected every quote to be closed within its field, and none unpaired: is a delimiter lost before it?",
+    REPEATED_HEADER: "expected a header nowhere but in the first line",
     BAD_ENCODING: "expected text in the source's encoding",
     BAD_JSON: "expected one JSON object",
     UNKNOWN_KEY: "expected only keys that are columns of the task, spelt alike",

@@ -14,6 +14,7 @@ from medspark.schemas import SOURCE_FILE, SOURCE_LINE
 from medspark.task.table_task import TableTask
 
 AD = {"a": "long", "b": {"type": "decimal", "precision": 10, "scale": 2}}
+ABC = {"a": "long", "b": "string", "c": "string"}
 DATE = {"a": "long", "b": {"type": "date", "format": "yyyy-MM-dd"}}
 
 
@@ -45,6 +46,13 @@ SET_ASIDE = [
     Bad("quotes doubled, and alone in a field",   'a,b\n1,"x ""y"" ,z"\n2,5 "q"\n3,""\n4,""""\n', [(1, 'x "y" ,z'), (2, '5 "q"'), (3, None), (4, '"')]),
     Bad("a backslash is no escape",               'a,b\n1,"x\\"\n2,y\\\n',         [(1, "x\\"), (2, "y\\")]),
     Bad("a delimiter that patterns know",         'a|b\n1|"x|y"\n2|z"\n',          [(1, "x|y")], [(3, "record: quote")], source={"delimiter": "|"}),
+    Bad("a delimiter lost before a quoted field that holds one", 'a,b,c\n1,"x, y",z\n2"x, y",z\n3,x"y, z"\n4,"x"\n5,x,"y ""z"", w"\n6,x"y ""z"", w"\n', [(1, "x, y", "z"), (5, "x", 'y "z", w')], [(3, "record: quote"), (4, "record: quote"), (5, "record: fields"), (7, "record: quote")], ABC),
+    Bad("a delimiter lost before a quote in a quote", 'a,b,c\n2,x"""y"", z"\n3,x"y, ""z"""\n4,x"y, ""z"", w"\n5,x,"""y"", z"\n', [(5, "x", '"y", z')], [(2, "record: quote"), (3, "record: quote"), (4, "record: quote")], ABC),
+    Bad("inches in two fields are no quotes",     'a,b,c\n1,6" tube,7" tube\n2,6 "in" tube,"7"" tube"\n', [(2, '6 "in" tube', '7" tube')], [(2, "record: quote")], ABC),
+    Bad("a space before a quoted field",          'a,b,c\n1, "x, y"\n2, "x",y\n', [(2, ' "x"', "y")], [(2, "record: quote")], ABC),
+    Bad("a lost delimiter, quoted_newlines",      'a,b\n1,x\n2"y,\nz"\n3,"v,\nw"\n', [(1, "x"), (3, "v,\nw")], [(3, "record: quote"), (4, "record: quote")], source=NEWLINES),
+    Bad("a repeated header",                      'name,ward\nx,A\nname,ward\n"name","ward"\n\ufeffname,ward\nname,B\nward,name\n', [("x", "A"), ("name", "B"), ("ward", "name")], [(3, "record: header"), (4, "record: header"), (5, "record: header")], {"name": "string", "ward": "category"}),
+    Bad("a header where the task says none",      "a,b\n1,x\n",                    [(1, "x")], [(1, "record: header")], source={"header": False}),
     Bad("space around text is part of it",        "a,b\n 1 , x \n",                [(1, " x ")]),
     Bad("a lone CR is a line end",                "a,b\r1,x\r2,y\r",               [(1, "x"), (2, "y")]),
     Bad("a comment sign is text",                 "a,b\n#1,x\n1,#y\n",             [(1, "#y")], [(2, "a: type")]),
