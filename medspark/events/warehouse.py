@@ -60,7 +60,7 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
             timezone=mapping.timezone,
             missing=mapping.missing,
             encoding=mapping.encoding,
-            delimiter=mapping.delimiter,
+            delimiter=spec.delimiter or mapping.delimiter,
             point_zero=mapping.point_zero,
             quoted_newlines=mapping.quoted_newlines,
             duplicates=spec.duplicates,

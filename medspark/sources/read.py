@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.sources.encodings import is_wide, require_declared_encoding
 from medspark.sources.headers import check_header, check_json_keys
 from medspark.sources.parse import parse_csv, parse_json
 from medspark.sources.repairs import put_repairs
@@ -92,10 +93,11 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     header = source.format == "csv" and source.header
     lines = (
         read_whole_files(spark, files, source)
-        if source.format == "json" or source.quoted_newlines
+        if source.format == "json" or source.quoted_newlines or is_wide(source.encoding)
         else read_lines(spark, files, source.encoding)
     )
     survey = survey_lines(lines, header, table.order_matters)
+    require_declared_encoding(survey, source.encoding)
     names = check_header(survey, files, table) if header else expected
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     if source.format == "csv":

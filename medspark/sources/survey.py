@@ -29,6 +29,7 @@ class FileSurvey(NamedTuple):
     """The sum of its lines' hashes."""
     order: int = 0
     """The sum of 31 bits of each line's hash times the line's place in the file; of typed files 0."""
+    first_line: str | None = None
 
 
 class Survey(NamedTuple):
@@ -83,6 +84,7 @@ def survey_lines(lines: DataFrame, header: bool, ordered: bool = False) -> Surve
             seen.blank + row["blank"],
             seen.fingerprint + int(row["hashes"]),
             seen.order + placed,
+            row["first_line"] if row[BLOCK] <= 0 else seen.first_line,
         )
     return _whole(list(files.values()), splits, header, ordered)
 

@@ -1,5 +1,6 @@
 """Text files to raw records, one row each with its place and its text."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -10,7 +11,7 @@ from medspark.errors import InputError
 from medspark.schemas import BLOCK, POSITION, RECORD_RULE, SOURCE_FILE, SOURCE_LINE, TEXT
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.survey import Survey, is_blank
-from medspark.sources.worker.split_records import cut_batches, split_csv, split_json
+from medspark.sources.worker.split_records import RawRecord, cut_batches, split_csv, split_json, split_lines
 from medspark.spark.arrow import map_batches
 from medspark.task.raw_table import TableSource
 
@@ -63,7 +64,12 @@ def read_whole_files(spark: SparkSession, files: list[str], source: TableSource)
     if other:
         raise InputError(f"{', '.join(other)}: expected .gz, .bz2 or no compression of files read as a whole")
     content = spark.read.format("binaryFile").load(files).select("path", "content")
-    split = split_json if source.format == "json" else partial(split_csv, delimiter=source.delimiter)
-    cut = partial(cut_batches, split, source.encoding)
+    cut = partial(cut_batches, _split(source), source.encoding)
     schema = f"{SOURCE_FILE} string, {BLOCK} bigint, {POSITION} bigint, {RECORD_RULE} string, {TEXT} string"
     return map_batches(content, cut, schema)
+
+
+def _split(source: TableSource) -> Callable[[str], Iterator[RawRecord]]:
+    if source.format == "json":
+        return split_json
+    return partial(split_csv, delimiter=source.delimiter) if source.quoted_newlines else split_lines

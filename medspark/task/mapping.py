@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from medspark.task.base import Closed, Name, Range
 from medspark.task.columns import Column, Scale
-from medspark.task.raw_table import Check, Derived, Duplicates, Lookup
+from medspark.task.raw_table import Check, Delimiter, Derived, Duplicates, Encoding, Lookup
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """A column's name in a code's pattern."""
@@ -68,6 +68,8 @@ class MappedTable(Closed):
 
     files: str | None = None
     """Files below the source's path, as a pattern; without it TABLE.EXT or a folder TABLE."""
+    delimiter: Delimiter | None = None
+    """Of this table, where it is another than the mapping's."""
     optional: bool = False
     """Whether a source may lack this table."""
     subject: str
@@ -118,8 +120,8 @@ class Mapping(Closed):
     """The IANA zone of times written without one."""
     missing: tuple[str, ...] = ()
     """Spellings of a missing value, in every table."""
-    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Encoding = "utf-8"
+    delimiter: Delimiter = ","
     point_zero: bool = False
     """Whether whole numbers may be written 263.0."""
     quoted_newlines: bool = False

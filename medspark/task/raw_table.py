@@ -12,6 +12,13 @@ from pydantic import Field, model_validator
 from medspark.task.base import Closed
 from medspark.task.columns import Column
 
+Encoding = Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be"]
+"""How text is written as bytes; utf-16 has a byte order mark, the other two none. A file in one of these is read by one
+task."""
+
+Delimiter = Annotated[str, Field(min_length=1, max_length=1)]
+"""What separates the fields of a record."""
+
 
 class Derived(Closed):
     """A column computed from the others by a Spark SQL expression, after their own rules have run."""
@@ -42,8 +49,8 @@ class TableSource(Closed):
     timezone: str = "UTC"
     """The IANA zone of timestamps written without one; stored times are UTC."""
     missing: tuple[str, ...] = ()
-    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Encoding = "utf-8"
+    delimiter: Delimiter = ","
     header: bool = True
     point_zero: bool = False
     """Whether whole numbers may be written 263.0, as programs write them that have gaps in the column."""

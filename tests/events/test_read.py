@@ -278,3 +278,15 @@ def test_dirty_rows_by_chance_are_all_accounted_for(seed: int, read: Read) -> No
         assert counts.non_events == ({"void": fates["void"]} if fates["void"] else {})
         aside = {fate: n for fate, n in fates.items() if fate not in ("events", "duplicate", "void", "blank")}
         assert counts.quarantined == aside
+
+
+# ---------------------------------------------------------------- delimiters
+
+
+def test_a_table_may_have_another_delimiter_than_its_neighbours(read: Read) -> None:
+    persons = "patient\tsex\tborn\n1\tF, of late\t1950-02-01\n"
+    labs = "patient,at,code,local,value,unit\n1,2020-07-01 12:00:00,hb,,7,\n"
+    tables = {"person": {**PERSON, "delimiter": "\t"}, "labs": LABS}
+    found = read({"person.csv": persons, "labs.csv": labs}, tables)
+    assert [event[1] for event in found.events] == ["LAB/hb", "MEDS_BIRTH", "SEX/F, of late"]
+    assert found.aside == []

@@ -28,6 +28,10 @@ REFUSED: list[tuple[str, Files, dict[str, Any], list[str]]] = [
     ("an empty file, quoted_newlines", {"1.csv": ""},                                   NEWLINES,  ["1.csv: expected a header, received an empty file"]),
     ("an empty file among others",    {"1.csv": "a,b\n1,x\n", "2 é%41.csv": ""},        {},        ["2 é%41.csv: expected a header, received an empty file"]),
     ("a column in a folder's name",   {"b=00123/1.csv": f"a\n{SECRET}\n"},              {},        ["column 'b' is missing. A directory above has it in its name, which is not read."]),
+    ("UTF-16 that is not declared",   {"1.csv": f"\ufeffa,b\n1,{SECRET}\n".encode("utf-16-le")}, {}, ["1.csv: seems to be utf-16", "Declare it as `encoding:`"]),
+    ("UTF-16 for Latin-1",            {"1.csv": f"\ufeff1,{SECRET}\n".encode("utf-16-be")}, {"encoding": "windows-1252", "header": False}, ["1.csv: seems to be utf-16"]),
+    ("UTF-16 without its mark",       {"1.csv": f"a,b\n1,{SECRET}\n".encode("utf-16-be")}, NEWLINES,  ["1.csv: seems to be utf-16be"]),
+    ("JSON in UTF-16",                {"1.json": f'{{"a": "{SECRET}"}}\n'.encode("utf-16")}, NDJSON,  ["1.json: seems to be utf-16"]),
     ("no JSON record has the key",    {"1.json": f'{{"a": 1, "bb": "{SECRET}"}}\n'},     NDJSON,    ["no record has the key 'b'. Did you mean 'bb'?"]),
 ]
 # fmt: on

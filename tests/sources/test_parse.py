@@ -71,6 +71,12 @@ SET_ASIDE = [
     Bad("Latin-1 that says so",                   b"a,b\n1,caf\xe9 \x80\n",        [(1, "café \x80")], source={"encoding": "iso-8859-1"}),
     Bad("windows-1252",                           b"a,b\n1,\x80\x93\xe9\n2,\x81\n", [(1, "€“é")], [(3, "record: encoding")], source={"encoding": "windows-1252"}),
     Bad("windows-1252, quoted_newlines",          b"a,b\n1,\x80\x93\xe9\n2,\x81\n", [(1, "€“é")], [(3, "record: encoding")], source={"encoding": "windows-1252", **NEWLINES}),
+    Bad("UTF-16 with its mark",                   "\ufeffa,b\r\n1,é\r\n2,\"x\r\n3,\"y, €\"\r\n".encode("utf-16-le"), [(1, "é"), (3, "y, €")], [(3, "record: quote")], source={"encoding": "utf-16"}),
+    Bad("UTF-16 of the other order",              "\ufeffa,b\n1,é\n".encode("utf-16-be"), [(1, "é")], source={"encoding": "utf-16"}),
+    Bad("half a letter at the end of UTF-16",     "\ufeffa,b\n1,x\n2,y".encode("utf-16-le") + b"z", [(1, "x")], [(3, "record: encoding")], source={"encoding": "utf-16"}),
+    Bad("half a pair in UTF-16",                  "a,b\n1,\ud83d\n2,\U0001f600\n".encode("utf-16-le", "surrogatepass"), [(2, "\U0001f600")], [(2, "record: encoding")], source={"encoding": "utf-16le"}),
+    Bad("UTF-16, quoted_newlines",                "\ufeffa,b\n1,\"x\ny\"\n".encode("utf-16-be"), [(1, "x\ny")], source={"encoding": "utf-16be", **NEWLINES}),
+    Bad("JSON lines in UTF-16",                   '{"a": 1, "b": "x\\"é"}\n{"a": 2}\n'.encode("utf-16"), [(1, 'x"é'), (2, None)], source={"encoding": "utf-16", **NDJSON}),
     # ---- values
     Bad("a decimal is not rounded",               "a,b\n1,1.25\n2,1.255\n3,1.2500\n4,.5\n", [(1, 1.25), (3, 1.25), (4, 0.5)], [(3, "b: type")], AD),
     Bad("a decimal too long",                     "a,b\n1,123456789.5\n2,12345678.5\n", [(2, 12345678.5)], [(2, "b: type")], AD),

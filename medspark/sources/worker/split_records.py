@@ -1,6 +1,7 @@
 """Text files that are not one record a line, cut into raw records with their line numbers. No Spark here."""
 
 import bz2
+import codecs
 import gzip
 import json
 import re
@@ -42,6 +43,18 @@ def split_csv(text: str, delimiter: str = ",") -> Iterator[RawRecord]:
         else:
             yield at + 1, record, None
             at = end + 1
+
+
+def split_lines(text: str) -> Iterator[RawRecord]:
+    r"""Cut text at every line end, as Spark does where it can.
+
+    >>> list(split_lines("a\r\nb\n"))
+    [(1, 'a', None), (2, 'b', None)]
+    """
+    lines = re.split("\r\n|\n|\r", text)
+    if lines[-1] == "":
+        lines.pop()
+    yield from ((at + 1, line, None) for at, line in enumerate(lines))
 
 
 def _closing_line(lines: list[str], start: int) -> int | None:
@@ -102,8 +115,7 @@ def cut_batches(
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for path, content in zip(batch["path"].to_pylist(), batch["content"].to_pylist(), strict=True):
-            codec = "utf-8-sig" if encoding == "utf-8" else encoding
-            text = _inflate(path, content).decode(codec, errors="surrogateescape")
+            text = _decode(_inflate(path, content), encoding)
             rows = [(line - 1, *_sound(raw, rule)) for line, raw, rule in split(text)]
             for at in range(0, len(rows), 10_000):
                 part = rows[at : at + 10_000]
@@ -120,6 +132,16 @@ def cut_batches(
                 )
 
 
+def _decode(content: bytes, encoding: str) -> str:
+    """Text without its byte order mark; what is not in the encoding becomes half a surrogate pair."""
+    if not encoding.startswith("utf-16"):
+        return content.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="surrogateescape")
+    whole, rest = content[: len(content) // 2 * 2], content[len(content) // 2 * 2 :]
+    if encoding == "utf-16" and whole[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        encoding = "utf-16le"  # as what leaves the mark out mostly writes it
+    return whole.decode(encoding, errors="surrogatepass").removeprefix("\ufeff") + ("\udc80" if rest else "")
+
+
 def _inflate(path: str, content: bytes) -> bytes:
     if path.endswith(".gz"):
         return gzip.decompress(content)
@@ -131,5 +153,6 @@ def _sound(raw: str, rule: str | None) -> tuple[str | None, str]:
     try:
         raw.encode("utf-8")
     except UnicodeEncodeError:
-        return BAD_ENCODING, raw.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+        as_bytes = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", raw).encode("utf-8", errors="surrogateescape")
+        return BAD_ENCODING, as_bytes.decode("utf-8", errors="replace")
     return rule, raw
