@@ -15,6 +15,8 @@ from support.places import ROOT
 from support.roads import stays, write
 from support.tasks import task_file
 
+pytestmark = pytest.mark.integration
+
 SETTINGS = {"MEDSPARK_MASTER": "local[2]", "MEDSPARK_DRIVER_MEMORY": "1g"}
 
 
