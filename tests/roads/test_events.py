@@ -45,7 +45,8 @@ def test_every_row_is_an_event_and_counted(road):
 def test_the_attrition_names_every_criterion_and_adds_up(road):
     flow = road["run"].receipt.counts["features"]["attrition"]
     names = [row["criterion"] for row in flow]
-    assert names == ["candidates", "died before", "age", "relapsed before", "no full follow-up"]
+    gap = "outcome before the time at risk"
+    assert names == ["candidates", "died before", "age", "relapsed before", gap, "no full follow-up"]
     assert flow[0]["remaining"] == 2 * PATIENTS
     assert flow[0]["remaining"] - sum(row["removed"] for row in flow) == flow[-1]["remaining"]
     assert all(row["removed"] > 0 for row in flow[2:4])

@@ -140,7 +140,7 @@ def test_an_empty_source_gives_no_score_and_no_failure(spark, road):
 
 def test_from_raw_to_score_no_table_is_written_between(spark, road):
     _, run = score(spark, road, "at-once")
-    assert sorted(os.listdir(run.store)) == ["rejected", "scores"]
+    assert sorted(os.listdir(run.store)) == ["CURRENT", "rejected", "scores"]
     assert run.receipt.counts["score"]["writer"] == {"kind": "workers", "because": "they reach it"}
 
 
