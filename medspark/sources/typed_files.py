@@ -44,7 +44,7 @@ def write_value(name: str, dtype: str, table: RawTable) -> Column:
         case BooleanColumn() if dtype == "boolean" and spec.true_values and spec.false_values:
             return F.when(value, spec.true_values[0]).when(~value, spec.false_values[0])
         case DateColumn() if dtype == "timestamp" and not spec.has_zone:
-            return F.date_format(F.from_utc_timestamp(value, table.source.timezone), spec.format)
+            return F.date_format(F.from_utc_timestamp(value, table.source.timezone), spec.written)
         case DateColumn() if dtype in ("date", "timestamp", "timestamp_ntz"):
-            return F.date_format(value, spec.format)
+            return F.date_format(value, spec.written)
     return F.when(~F.isnan(value), value) if dtype in ("float", "double") else value
