@@ -118,7 +118,7 @@ def _write_time(spec: DateColumn, value: Column, dtype: str, timezone: str) -> C
     """A time by its column's format; one that a date cannot hold is written whole."""
     if dtype == "timestamp" and (spec.type == "date" or not spec.has_zone):
         value = F.from_utc_timestamp(value, timezone)
-    text = F.date_format(value, spec.format)
+    text = F.date_format(value, spec.written)
     if spec.type == "date" and dtype != "date":
         return F.when(value == F.date_trunc("day", value), text).otherwise(value.cast("string"))
     return text

@@ -91,16 +91,27 @@ TWO_DIGITS: Final = re.compile("(?<!y)yy(?!y)")
 """In a datetime pattern: a year without its century, which Spark takes for one from 2000 to 2099."""
 
 _ZONE_LETTERS = frozenset("XxZzVO")
+_MAY_HAVE_ZONE: Final = re.compile(r"\[[XxZzVO]+\]")
+
+ISO_8601: Final = {"date": "yyyy-MM-dd", "timestamp": "yyyy-MM-dd[ ]['T']HH:mm[:ss[.SSSSSS]][XXX][XX][X]"}
+"""How a date or a time is read that names no pattern. A time may end in Z or an offset; a day alone is no time."""
 
 
 class DateColumn(ColumnBase):
     type: Literal["date", "timestamp"]
-    format: str
-    """A Spark datetime pattern, such as yyyy-MM-dd or yyyy-MM-dd HH:mm:ss."""
+    format: str = ""
+    """A Spark datetime pattern, such as yyyy-MM-dd or yyyy-MM-dd HH:mm:ss; without it that of ISO_8601."""
     range: DateRange | None = None
     """By the day that the source's zone had."""
     pivot_year: int | None = Field(default=None, ge=1800, le=2200)
     """Of a pattern with `yy`: two digits are of the hundred years from this one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_iso(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not value.get("format"):
+            return {**value, "format": ISO_8601.get(str(value.get("type")), "")}
+        return value
 
     @property
     def letters(self) -> str:
@@ -114,8 +125,18 @@ class DateColumn(ColumnBase):
 
     @property
     def has_zone(self) -> bool:
-        """Whether the pattern, its quoted text aside, holds a time zone or an offset."""
-        return bool(set(self.letters) & _ZONE_LETTERS)
+        """Whether the pattern, its quoted text aside, holds a time zone or an offset that every text has."""
+        return bool(set(re.sub(r"\[[^\[\]]*\]", "", self.letters)) & _ZONE_LETTERS)
+
+    @property
+    def without_zone(self) -> str:
+        """The pattern of a text without the zone or the offset that it may have."""
+        return _MAY_HAVE_ZONE.sub("", self.format)
+
+    @property
+    def written(self) -> str:
+        """The pattern to write a wall-clock time by, so that it is read again as it was."""
+        return self.without_zone.replace("['T']", "")
 
 
 UNREAD: Final = "unread"

@@ -20,8 +20,8 @@ POSSIBLE_DAYS = ["1875-01-01", "2300-12-31"]
 by a century or two."""
 
 SHORT_FORMS = {
-    "date": {"type": "date", "format": "yyyy-MM-dd", "range": POSSIBLE_DAYS},
-    "timestamp": {"type": "timestamp", "format": "yyyy-MM-dd HH:mm:ss[.SSSSSS]", "range": POSSIBLE_DAYS},
+    "date": {"type": "date", "range": POSSIBLE_DAYS},
+    "timestamp": {"type": "timestamp", "range": POSSIBLE_DAYS},
 }
 
 

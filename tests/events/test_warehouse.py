@@ -3,6 +3,7 @@
 
 import gzip
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +111,9 @@ def test_a_source_that_breaks_its_contract_is_refused_without_a_patients_value(
 
 
 def test_a_parquet_column_of_another_type_is_refused(read: Read) -> None:
-    with pytest.raises(InputError, match="'note' is declared string, which can be read from string; the source has"):
-        read({"in.parquet": pa.table({"patient": [1], "note": [4711.5]})}, {"in": LOOSE}, kind="parquet")
-    fractions = pa.table({"patient": [263.0], "note": ["x"]})  # which hold no whole number past 2^53
-    with pytest.raises(
-        InputError, match=r"'patient' is declared long, which can be read from .*; the source has double"
-    ):
-        read({"in.parquet": fractions}, {"in": LOOSE}, kind="parquet", point_zero=True)
+    dates = pa.table({"patient": [date(2026, 1, 2)], "note": ["x"]})
+    with pytest.raises(InputError, match=r"'patient' is declared long, which can be read from .*; the source has"):
+        read({"in.parquet": dates}, {"in": LOOSE}, kind="parquet", point_zero=True)
 
 
 # ---------------------------------------------------------------- a catalog

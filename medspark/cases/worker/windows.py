@@ -120,7 +120,10 @@ def _grouped(rows: Rows, places: Ints, by_code: bool) -> Rows:
     inside = np.flatnonzero(code >= 0)
     if by_code:
         key = rows.case[inside] * (places.max(initial=0) + 1) + code[inside]
-        inside = inside[np.argsort(key, kind="stable")]
+        if np.bincount(places[places >= 0]).max(initial=0) > 1:  # of codes in one name, the numbers of one time by size
+            inside = inside[np.lexsort((rows.number[inside], rows.time[inside], key))]
+        else:
+            inside = inside[np.argsort(key, kind="stable")]
     found = rows.pick(inside)
     return Rows(rows.cases, found.case, code[inside], found.time, found.number, found.before)
 

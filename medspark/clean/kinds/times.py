@@ -36,15 +36,21 @@ def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
         return Step("type", says, lambda value: _in_utc(value.cast("timestamp"), timezone))
 
     def parse(text: Column) -> Column:
-        wall_clock = _parsed(text, spec)
-        return wall_clock if spec.has_zone else _in_utc(wall_clock, timezone)
+        if spec.has_zone:
+            return _parsed(text, spec)
+        wall_clock = _parsed(text, spec, spec.without_zone)
+        instant = _in_utc(wall_clock, timezone)
+        if spec.without_zone == spec.format:
+            return instant
+        # A time that the clock skips is none, and not one in UTC
+        return F.when(wall_clock.isNotNull(), instant).otherwise(_parsed(text, spec))
 
     return Step("type", says, parse)
 
 
-def _parsed(text: Column, spec: DateColumn) -> Column:
+def _parsed(text: Column, spec: DateColumn, pattern: str | None = None) -> Column:
     """The wall-clock time of a text, in the century that the task tells; null for a day that the year does not have."""
-    parsed = F.try_to_timestamp(text, F.lit(spec.format))
+    parsed = F.try_to_timestamp(text, F.lit(pattern or spec.format))
     first = spec.first_year
     if first is None or not TWO_DIGITS.search(spec.letters):
         return parsed
