@@ -164,13 +164,10 @@ def write_text(context: SparkContext, path: str, text: str) -> None:
 
 def replace_here(place: Path, text: str) -> None:
     """The same on this machine's own disks, without Java."""
-    os.makedirs(place.parent, mode=0o700, exist_ok=True)
     aside = place.with_name(f"{place.name}.new")
     aside.unlink(missing_ok=True)  # a link that stands there is not followed
     try:
-        file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
+        _create_here(aside, text)
     except OSError:
         aside.unlink(missing_ok=True)
         raise
@@ -178,15 +175,24 @@ def replace_here(place: Path, text: str) -> None:
     aside.replace(place)
 
 
+def _create_here(place: Path, text: str) -> None:
+    """Write a file where none is, for its owner only.
+
+    Raises:
+        FileExistsError: there is one, or a link.
+    """
+    os.makedirs(place.parent, mode=0o700, exist_ok=True)
+    file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
+        stream.write(text)
+
+
 def create_text(context: SparkContext, path: str, text: str) -> bool:
     """Write a small file where none is yet; False, and nothing changed, where one is. Of several at once one writes."""
     system, place = _file_system(context, full_path(context, path))
     if system.getScheme() == "file":  # Hadoop's own looks first and writes then
-        here = Path(str(place.toUri().getPath()))
-        here.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with here.open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
+            _create_here(Path(str(place.toUri().getPath())), text)
         except FileExistsError:
             return False
         return True

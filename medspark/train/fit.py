@@ -48,11 +48,9 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
     """
     training, inputs = task.training, statistics.inputs()
-    cases, positives = _require_both_outcomes(train, valid)
     folds = Folds(task.network.members, training.seed) if task.network.cross_fitted else None
     learned = [*train, *valid] if folds else train
-    if folds:
-        cases, positives = count_labelled(learned)
+    cases, positives = _require_both_outcomes(train, valid, folds)
     keras.utils.set_random_seed(training.seed)
     tf.config.experimental.enable_op_determinism()
     sample, _, _ = next(windows(train, inputs, np.random.default_rng(training.seed)))
@@ -126,9 +124,10 @@ def held_out_logit(
     return logits[np.arange(len(logits)), fold_of(subject, folds)]
 
 
-def _require_both_outcomes(train: list[Path], valid: list[Path]) -> tuple[int, int]:
+def _require_both_outcomes(train: list[Path], valid: list[Path], folds: Folds | None) -> tuple[int, int]:
+    """Cases with a known outcome that members learn from, and those of them that have it."""
     cases, positives = count_labelled(train)
-    watched, _ = count_labelled(valid)
+    watched, with_it = count_labelled(valid)
     if not cases or not watched:
         raise InputError(
             f"expected cases with a known outcome in train and valid, received {cases} and {watched}. "
@@ -136,7 +135,7 @@ def _require_both_outcomes(train: list[Path], valid: list[Path]) -> tuple[int, i
         )
     if positives in (0, cases):
         raise InputError(f"expected both outcomes in the training split, received {positives} of {cases} with it")
-    return cases, positives
+    return (cases + watched, positives + with_it) if folds else (cases, positives)
 
 
 def _loss(training: Training, folds: Folds | None) -> Callable[[Any, Any], Any]:
