@@ -127,6 +127,13 @@ CASE_TYPES: Final[Types] = {
 
 CASE_COLUMNS: Final = tuple(CASE_TYPES)
 
+# After the label, where there is more than yes or no: each target's label, and how long a case was followed
+TARGETS: Final = "boolean_values"
+
+FOLLOWED: Final = "days_followed"
+
+TARGET_TYPES: Final[Types] = {TARGETS: "array<boolean>", FOLLOWED: "double"}
+
 TRAIN: Final = "train"
 
 VALID: Final = "valid"
@@ -201,6 +208,7 @@ SCORE_TYPES: Final[Types] = {
 }
 
 SCORE_COLUMNS: Final = tuple(SCORE_TYPES)
+"""Where there are several targets, the probability of each follows (double), `probability_` and its name."""
 
 REJECTED_TYPES: Final[Types] = {
     RUN_ID: "string",

@@ -4,8 +4,9 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from medspark.cases.criteria import Criterion
-from medspark.schemas import EXCLUDED, LABEL, SPLIT, SUBJECT_ID
+from medspark.schemas import EXCLUDED, LABEL, SPLIT, SUBJECT_ID, TARGETS
 from medspark.store.facts import Attrition, SplitCounts
+from medspark.task.outcome import Targets
 from medspark.task.table_task import TableTask
 
 
@@ -21,8 +22,14 @@ def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
     return rows
 
 
-def count_cases(cases: DataFrame) -> dict[str, SplitCounts]:
+def count_cases(cases: DataFrame, targets: Targets) -> dict[str, SplitCounts]:
     """For each split its cases, those with the outcome, and those whose outcome is unknown, in one job."""
+    names = () if targets.kind == "binary" else targets.names
+    each = [
+        F.count_if(F.col(TARGETS)[at] == known).alias(f"{known} {name}")
+        for at, name in enumerate(names)
+        for known in (False, True)
+    ]
     rows = (
         cases.groupBy(SPLIT)
         .agg(
@@ -30,10 +37,20 @@ def count_cases(cases: DataFrame) -> dict[str, SplitCounts]:
             F.count_if(F.col(LABEL)).alias("positives"),
             F.count_if(F.col(LABEL).isNull()).alias("unknown"),
             F.countDistinct(SUBJECT_ID).alias("subjects"),
+            *each,
         )
         .collect()
     )
-    return {row[SPLIT]: SplitCounts(row["cases"], row["subjects"], row["positives"], row["unknown"]) for row in rows}
+    return {
+        row[SPLIT]: SplitCounts(
+            row["cases"],
+            row["subjects"],
+            row["positives"],
+            row["unknown"],
+            {name: (row[f"False {name}"], row[f"True {name}"]) for name in names},
+        )
+        for row in rows
+    }
 
 
 CANDIDATES = "candidates"

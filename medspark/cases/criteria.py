@@ -32,6 +32,8 @@ def criteria(task: EventTask, scoring: bool) -> list[Criterion]:
         found.append(Criterion(GAP, f"between what was known and day {outcome.from_days:g}"))
     if not scoring and outcome.death == "leave_out":
         found.append(Criterion(DIED_AFTER, "death competes with the outcome"))
-    if not scoring and outcome.to_days is not None and outcome.follow_up != "keep_all":
-        found.append(Criterion(FOLLOW_UP, f"not observed for {outcome.to_days:g} days after"))
+    # With horizons those not followed so far stand beside the others, and are weighed in through these
+    everybody = outcome.follow_up == "keep_all" or bool(outcome.horizons_days and outcome.follow_up == "keep_outcomes")
+    if not scoring and outcome.ends[-1] is not None and not everybody:
+        found.append(Criterion(FOLLOW_UP, f"not observed for {outcome.ends[-1]:g} days after"))
     return found

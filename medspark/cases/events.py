@@ -24,6 +24,7 @@ from medspark.schemas import (
     PREDICTION_TIME,
     SPLIT,
     SUBJECT_ID,
+    TARGET_TYPES,
     TIME,
     ddl,
     quoted,
@@ -61,14 +62,16 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
     wanted = records.select(*_READ).where(_is_read(plan))
     made = map_batches(wanted.repartition(parts, SUBJECT_ID), make, schema)
     subject, split = F.col(SUBJECT_ID), plan.task.split
-    features = [name for name in made.columns if name not in (SUBJECT_ID, INDEX_TIME, PREDICTION_TIME, EXCLUDED, LABEL)]
+    labels = plan.task.outcome.targets.labels
+    others = (SUBJECT_ID, INDEX_TIME, PREDICTION_TIME, EXCLUDED, *labels)
+    features = [name for name in made.columns if name not in others]
     return made.select(
         F.concat_ws("@", subject.cast("string"), F.date_format(PREDICTION_TIME, _CASE_TIME)).alias(CASE_ID),
         SUBJECT_ID,
         PREDICTION_TIME,
         assign_split(subject, split).alias(SPLIT),
         assign_fold(subject, split).alias(FOLD),
-        LABEL,
+        *labels,
         INDEX_TIME,
         *map(quoted, features),
         EXCLUDED,
@@ -83,7 +86,11 @@ def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:
         "sequence": "array<struct<code: string, hours_before: double, number: double>>",
         "grid": "map<string, array<double>>",
     }
-    types = with_keys(CANDIDATE_TYPES, dict(records.dtypes))
+    types: dict[str, str] = {}
+    for name, kind in with_keys(CANDIDATE_TYPES, dict(records.dtypes)).items():
+        types[name] = kind
+        if name == LABEL:
+            types |= {label: TARGET_TYPES[label] for label in plan.task.outcome.targets.labels[1:]}
     types |= {name: "string" for name in features.demographics if name != AGE}
     for column in features.columns():
         take = getattr(column.group, "take", ())
@@ -95,9 +102,10 @@ def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:
 def _is_read(plan: Plan) -> Column:
     """The events that any part of the task reads; the others need not cross the network."""
     task, mapping, population = plan.task, plan.task.mapping, plan.task.population
-    if mapping.observation is None and (population.history_days is not None or task.outcome.to_days is not None):
+    followed = any(end is not None for end in task.outcome.ends)
+    if mapping.observation is None and (population.history_days is not None or followed):
         return F.lit(True)  # observed from the first event, followed to the last, whatever they are
-    names = [task.outcome.event, *task.features.reads(), *(rule.had for rule in population.require)]
+    names = [*task.outcome.concepts().values(), *task.features.reads(), *(rule.had for rule in population.require)]
     names += [rule.had for rule in population.exclude]
     if population.index is None:
         return F.lit(True)  # everybody with any event

@@ -40,38 +40,51 @@ def hold_out_fold(fold: Column, held_out: int, folds: int) -> Column:
 def faults_of_splits(splits: Mapping[str, SplitCounts], task: Task) -> list[str]:
     """Why a network cannot be learned from these splits, or not be calibrated; empty where it can."""
     learned = (TRAIN, VALID) if task.network.cross_fitted else (TRAIN,)
-    faults = [] if _both(splits, *learned) else [_one_outcome(splits, *learned)]
-    watched = _known(splits, VALID)
-    if not task.network.cross_fitted and not sum(watched):
+    targets = _targets_of(splits)
+    faults = [_one_outcome(splits, name, *learned) for name in targets if not _both(splits, name, *learned)]
+    if not task.network.cross_fitted and not any(sum(_known(splits, name, VALID)) for name in targets):
         faults.append("the validation split has no case with a known outcome; expected some, to see when to stop")
-    elif not task.network.cross_fitted and task.training.calibration != "none" and not _both(splits, VALID):
-        faults.append(
-            f"{_one_outcome(splits, VALID)}, so nothing can be calibrated on it: use a larger valid share, "
+    elif not task.network.cross_fitted and task.training.calibration != "none":
+        faults += [
+            f"{_one_outcome(splits, name, VALID)}, so nothing can be calibrated on it: use a larger valid share, "
             "three members or more, or calibration: none"
-        )
-    if not sum(_known(splits, TEST)):
+            for name in targets
+            if not _both(splits, name, VALID)
+        ]
+    if not any(sum(_known(splits, name, TEST)) for name in targets):
         faults.append("the test split has no case with a known outcome: nothing can be evaluated")
     return faults
 
 
 def gaps_of_splits(splits: Mapping[str, SplitCounts]) -> list[str]:
     """What will not be known of a network that is tested on these splits; empty where all will."""
-    if not sum(_known(splits, TEST)) or _both(splits, TEST):
-        return []
-    return [f"{_one_outcome(splits, TEST)}: how well the network ranks and is calibrated will not be known"]
+    return [
+        f"{_one_outcome(splits, name, TEST)}: how well the network ranks and is calibrated will not be known"
+        for name in _targets_of(splits)
+        if sum(_known(splits, name, TEST)) and not _both(splits, name, TEST)
+    ]
 
 
-def _known(splits: Mapping[str, SplitCounts], *names: str) -> tuple[int, int]:
+def _targets_of(splits: Mapping[str, SplitCounts]) -> list[str | None]:
+    """The names of the targets; None stands for the one that there is alone."""
+    return list(dict.fromkeys(name for split in splits.values() for name in split.targets)) or [None]
+
+
+def _known(splits: Mapping[str, SplitCounts], target: str | None, *names: str) -> tuple[int, int]:
     """Cases without and with the outcome."""
     found = [splits[name] for name in names if name in splits]
+    if target is not None:
+        each = [split.targets.get(target, (0, 0)) for split in found]
+        return sum(without for without, _ in each), sum(with_it for _, with_it in each)
     positives = sum(split.positives for split in found)
     return sum(split.cases - split.unknown for split in found) - positives, positives
 
 
-def _both(splits: Mapping[str, SplitCounts], *names: str) -> bool:
-    return all(_known(splits, *names))
+def _both(splits: Mapping[str, SplitCounts], target: str | None, *names: str) -> bool:
+    return all(_known(splits, target, *names))
 
 
-def _one_outcome(splits: Mapping[str, SplitCounts], *names: str) -> str:
-    without, with_it = _known(splits, *names)
-    return f"of {without + with_it} cases of {' and '.join(names)} {with_it} have the outcome; expected both"
+def _one_outcome(splits: Mapping[str, SplitCounts], target: str | None, *names: str) -> str:
+    without, with_it = _known(splits, target, *names)
+    what = "the outcome" if target is None else target
+    return f"of {without + with_it} cases of {' and '.join(names)} {with_it} have {what}; expected both"

@@ -8,16 +8,20 @@ from medspark.schemas import (
     CASE_ID,
     EXCLUDED,
     FOLD,
+    FOLLOWED,
     LABEL,
     PREDICTION_TIME,
     SOURCE_FILE,
     SOURCE_LINE,
     SPLIT,
     SUBJECT_ID,
+    TARGET_TYPES,
+    TARGETS,
     quoted,
 )
-from medspark.task.expressions import columns_of, spark_sql
-from medspark.task.scoring import exclusions_in_force
+from medspark.task.expressions import spark_sql
+from medspark.task.outcome import Outcome
+from medspark.task.scoring import exclusions_in_force, outcome_reads
 from medspark.task.table_task import TableTask
 
 
@@ -46,7 +50,7 @@ def build_cases(marked: DataFrame, task: TableTask, scoring: bool = False) -> Da
         time.cast("timestamp").alias(PREDICTION_TIME),
         assign_split(subject, task.split).alias(SPLIT),
         assign_fold(subject, task.split).alias(FOLD),
-        _label(marked, task, scoring).alias(LABEL),
+        *_labels(marked, task, scoring),
         *(F.col(quoted(name)) for name in (task.features.columns() if scoring else case_features(task))),
         SOURCE_FILE,
         SOURCE_LINE,
@@ -58,7 +62,33 @@ def case_features(task: TableTask) -> list[str]:
     return list(dict.fromkeys([*task.features.columns(), *task.report.subgroups]))
 
 
-def _label(records: DataFrame, task: TableTask, scoring: bool) -> Column:
-    if not scoring and set(columns_of(task.outcome.when)) <= set(records.columns):
-        return F.expr(spark_sql(task.outcome.when))
-    return F.lit(None).cast("boolean")
+def _labels(records: DataFrame, task: TableTask, scoring: bool) -> list[Column]:
+    """The label, and where there are several targets each one's label and how long the case was followed."""
+    targets = task.outcome.targets
+    if scoring or not set(outcome_reads(task)) <= set(records.columns):
+        types = {LABEL: "boolean", **TARGET_TYPES}
+        return [F.lit(None).cast(types[name]).alias(name) for name in targets.labels]
+    found = _targets(task.outcome)
+    columns = {LABEL: found[targets.headline], TARGETS: F.array(*found), FOLLOWED: _days(task.outcome)}
+    return [columns[name].alias(name) for name in targets.labels]
+
+
+def _targets(outcome: Outcome) -> list[Column]:
+    """Each target's label, null where it is not known."""
+    conditions = [F.expr(spark_sql(text)) for text in outcome.conditions().values()]
+    kind = outcome.targets.kind
+    if kind == "classes":  # the first that holds, as CASE has it
+        place = F.coalesce(*(F.when(condition, F.lit(at)) for at, condition in enumerate(conditions)))
+        return [place == at for at in range(len(conditions))]
+    if kind == "horizons":
+        event, days = conditions[0], _days(outcome)
+        return [F.when(event & (days <= end), True).when(days >= end, False) for end in outcome.horizons_days]
+    return conditions
+
+
+def _days(outcome: Outcome) -> Column:
+    """Days to the outcome or to the end of follow-up; null where either or the outcome is not known."""
+    if outcome.days is None or outcome.event is None:
+        return F.lit(None).cast("double")
+    days = F.col(quoted(outcome.days)).cast("double")
+    return F.when(F.expr(spark_sql(outcome.event)).isNotNull() & (days >= 0), days)

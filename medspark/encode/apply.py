@@ -9,7 +9,7 @@ from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, Struc
 
 from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.encode.worker.encoder import encode_batches
-from medspark.schemas import CASE_ID, SPLIT, TENSOR_TYPES, quoted
+from medspark.schemas import CASE_ID, SPLIT, TARGET_TYPES, TENSOR_TYPES, quoted
 from medspark.spark.arrow import map_batches
 
 _NUMBERS = {"float32": FloatType(), "int32": IntegerType()}
@@ -18,14 +18,15 @@ KEYS = tuple(TENSOR_TYPES)
 
 
 def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
-    """Cases to tensors: their keys and label, then one array column for each network input."""
-    schema = tensors_schema({key: cases.schema[key].dataType for key in KEYS}, statistics)
+    """Cases to tensors: their keys and what is known of the outcome, then one array column for each network input."""
+    keys = (*KEYS, *(name for name in TARGET_TYPES if name in cases.columns))
+    schema = tensors_schema({key: cases.schema[key].dataType for key in keys}, statistics)
     text = to_json(statistics)
 
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return encode_batches(batches, from_json(text), KEYS)
+        return encode_batches(batches, from_json(text), keys)
 
-    columns = [*KEYS, *(name for name in statistics.columns() if name not in KEYS)]
+    columns = [*keys, *(name for name in statistics.columns() if name not in keys)]
     return map_batches(cases.select(*map(quoted, columns)), apply, schema)
 
 

@@ -14,6 +14,12 @@ def sigmoid(x: Floats) -> Floats:
     return np.asarray(np.where(x >= 0, 1.0, small) / (1.0 + small))
 
 
+def softmax(logits: Floats) -> Floats:
+    """exp(x) / sum of exp(x) along the last axis, without overflow; a row with a NaN is all NaN."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
 def logit(probability: Floats) -> Floats:
     """log(p / (1 - p)), with 0 and 1 moved inside by one part in 2^52 so that it is finite."""
     epsilon = np.finfo(np.float64).eps

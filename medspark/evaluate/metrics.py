@@ -60,11 +60,17 @@ def intervals(
 
 
 def resampled(
-    label: NDArray[Any], probability: NDArray[Any], subject: NDArray[Any], resamples: int, seed: int
+    label: NDArray[Any],
+    probability: NDArray[Any],
+    subject: NDArray[Any],
+    resamples: int,
+    seed: int,
+    weight: NDArray[Any] | None = None,
 ) -> dict[str, Floats]:
     """The METRICS (resamples,) of a bootstrap of patients; the same seed draws the same patients for every model.
 
-    A resample draws as many patients as there are, with replacement: an integer weight for each patient.
+    A resample draws as many patients as there are, with replacement: an integer weight for each patient, by which
+    the `weight` of each of their cases is multiplied.
     """
     y, p = checked(label, probability)
     if len(subject) != len(y):
@@ -76,16 +82,17 @@ def resampled(
     order, starts = tie_groups(p)
     y, p = y[order], p[order][starts]
     subjects = np.unique(np.asarray(subject), return_inverse=True)[1][order]
-    fit = slope(logit(p), *group_outcomes(np.ones((1, len(y))), y, starts))[0]
+    own = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)[order]
+    fit = slope(logit(p), *group_outcomes(own[None], y, starts))[0]
     start = fit if np.isfinite(fit).all() else None
     parts = [
-        grouped_metrics(p, *group_outcomes(weights, y, starts), start=start)
-        for weights in _resampled_weights(subjects, resamples, seed)
+        grouped_metrics(p, *group_outcomes(weights * own, y, starts), start=start)
+        for weights in resampled_weights(subjects, resamples, seed)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
 
-def _resampled_weights(subjects: NDArray[np.intp], resamples: int, seed: int) -> Iterator[Floats]:
+def resampled_weights(subjects: NDArray[np.intp], resamples: int, seed: int) -> Iterator[Floats]:
     """Weights (b, n) of the cases, in pieces that fit in memory."""
     count = int(subjects.max()) + 1
     rng = np.random.default_rng(seed)

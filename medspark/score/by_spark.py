@@ -48,7 +48,8 @@ def predict_cases(cases: DataFrame, served: Served, loaded: Accumulator[int] | N
     """
     types = dict(cases.dtypes)
     answers = (f"{LOGIT} double", f"{PROBABILITY} double", f"{RISK_BAND} string", f"{REASON} string")
-    schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *answers])
+    each = (f"{quoted(name)} double" for name in served.calibration.targets.columns)
+    schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *answers, *each])
     shared = cases.sparkSession.sparkContext.broadcast(served)
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -82,7 +83,8 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
         BUNDLE_ID: F.lit(scoring.bundle.bundle_id),
         SCORED_AT: F.lit(now()).cast("timestamp"),
     }
-    scores = watched.where(F.col(REASON).isNull()).withColumns(stamps).select(*SCORE_COLUMNS)
+    scores = watched.where(F.col(REASON).isNull()).withColumns(stamps)
+    scores = scores.select(*SCORE_COLUMNS, *map(quoted, scoring.served.calibration.targets.columns))
     written = append_version(scores, store, SCORES, version)
     if rejected is None:
         rejected = spark.createDataFrame([], ddl(with_keys(REJECTED_TYPES, dict(cases.dtypes))))

@@ -54,7 +54,8 @@ def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | N
             done = read_parquet(spark, *(f"{folder}/{name}" for name in names)).select(CASE_ID)
             cases = cases.join(done, CASE_ID, "left_anti")
     pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
-    write_empty(cases.select(*KEYS).limit(0).toArrow().schema, sink, scores=not pieces)
+    schema = cases.select(*KEYS).limit(0).toArrow().schema
+    write_empty(schema, sink, not pieces, scoring.served.calibration.targets.columns)
     _keep_only(scoring.run.context, sink, pieces)
     before = {piece.name for piece in finished}
     if rejected is None:
@@ -98,7 +99,7 @@ def read_and_write_by_workers(scoring: Scoring, files: dict[str, str], sums: dic
     units = plan_units(files, scoring.served, sums)
     before = set(names_in(sink.scores))
     pieces = _run_units(context, units, scoring.served, sink)
-    write_empty(schema_of(next(iter(files))), sink, scores=not units)
+    write_empty(schema_of(next(iter(files))), sink, not units, scoring.served.calibration.targets.columns)
     _keep_only(context, sink, pieces)
     return _sum(pieces, before)
 

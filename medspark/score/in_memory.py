@@ -7,7 +7,7 @@ from medspark.bundles.bundle import Bundle
 from medspark.errors import InputError, did_you_mean
 from medspark.schemas import CASE_ID, PREDICTION_TIME, SUBJECT_ID
 from medspark.score.serve import serve
-from medspark.score.worker.predict import KEYS, columns_read, predict_batches
+from medspark.score.worker.predict import KEYS, Served, columns_read, predict_batches
 
 
 def score_table(bundle: Bundle, cases: pa.Table, engine: str = "auto") -> pa.Table:
@@ -22,7 +22,8 @@ def score_table(bundle: Bundle, cases: pa.Table, engine: str = "auto") -> pa.Tab
         engine: litert, tensorflow, or auto: litert where the bundle has it.
 
     Returns:
-        `case_id`, `subject_id`, `prediction_time`, `logit`, `probability`, `risk_band`, `reason`.
+        `case_id`, `subject_id`, `prediction_time`, `logit`, `probability`, `risk_band`, `reason`, and where there are
+        several targets `probability_` and the name of each.
 
     Raises:
         InputError: a column that the bundle reads is absent.
@@ -42,7 +43,7 @@ def score_table(bundle: Bundle, cases: pa.Table, engine: str = "auto") -> pa.Tab
             cases = cases.append_column(name, pa.nulls(cases.num_rows, kind))
     rows = cases.select(dict.fromkeys([*KEYS, *wanted]))
     answers = list(predict_batches(rows.combine_chunks().to_batches(), served))
-    return pa.Table.from_batches(answers) if answers else _none(rows)
+    return pa.Table.from_batches(answers) if answers else _none(rows, served)
 
 
 def score_frame(bundle: Bundle, cases: pd.DataFrame, engine: str = "auto") -> pd.DataFrame:
@@ -51,8 +52,9 @@ def score_frame(bundle: Bundle, cases: pd.DataFrame, engine: str = "auto") -> pd
     return scored
 
 
-def _none(rows: pa.Table) -> pa.Table:
+def _none(rows: pa.Table, served: Served) -> pa.Table:
     """The answers to no rows."""
     answers = {"logit": pa.float64(), "probability": pa.float64(), "risk_band": pa.string(), "reason": pa.string()}
     keys = [rows.schema.field(name) for name in KEYS]
-    return pa.schema([*keys, *answers.items()]).empty_table()
+    each = dict.fromkeys(served.calibration.targets.columns, pa.float64())
+    return pa.schema([*keys, *answers.items(), *each.items()]).empty_table()

@@ -4,7 +4,7 @@ import hashlib
 
 from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
 from medspark.errors import TaskError
-from medspark.score.worker.calibration import Calibration
+from medspark.score.worker.calibration import TargetCalibrations
 from medspark.score.worker.predict import Served, sealed
 
 
@@ -38,7 +38,7 @@ def serve(bundle: Bundle, engine: str = "auto") -> Served:
         network=str((bundle.path / name).resolve()),
         digest=bundle.manifest["files"][name],
         statistics=bundle.read_text(STATISTICS),
-        calibration=Calibration.from_dict(bundle.read_json(CALIBRATION)),
+        calibration=TargetCalibrations.from_dict(bundle.read_json(CALIBRATION)),
         bands=bundle.task.risk_bands,
     )
     return sealed(served)

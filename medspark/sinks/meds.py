@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.cases.split import assign_split
-from medspark.errors import AccountingError, InputError
+from medspark.errors import AccountingError, InputError, TaskError
 from medspark.runs.receipt import now, package_versions
 from medspark.runs.run import local_path
 from medspark.schemas import (
@@ -95,6 +95,17 @@ def write_dataset(
         counts["predictions"] = _write(_predictions(scores, labels, threshold), f"{out}/predictions/{task.task}")
     write_text(context, f"{out}/metadata/dataset.json", json.dumps(_about(task), indent=1))
     return counts
+
+
+def require_carried(task: EventTask) -> None:
+    """Refuse an outcome that the standard has no labels for: it knows yes and no.
+
+    Raises:
+        TaskError: the task has classes, several outcomes or horizons.
+    """
+    kind = task.outcome.targets.kind
+    if kind != "binary":
+        raise TaskError(task.task, [f"outcome: MEDS has labels of yes and no alone, and cannot carry {kind}"])
 
 
 def _write_data(records: DataFrame, out: str, events: int) -> None:

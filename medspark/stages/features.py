@@ -107,7 +107,7 @@ def _publish(run: Run, built: Built, facts: RecordsFacts, task: Task) -> None:
     attrition = built.attrition()
     flow = spark.createDataFrame([astuple(row) for row in attrition], ddl(ATTRITION_TYPES))
     flow_path = write_version(flow.coalesce(1), run.store, ATTRITION, run.version)
-    splits = count_cases(read_parquet(spark, cases))
+    splits = count_cases(read_parquet(spark, cases), task.outcome.targets)
     eligible = attrition[-1].remaining
     if sum(split.cases for split in splits.values()) != eligible:
         raise AccountingError(f"{eligible} candidates are eligible, but {splits} became cases")

@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame
 
 from medspark.runs.run import Run
 from medspark.schemas import CASES, RECORDS, SCORES
-from medspark.sinks.meds import write_dataset
+from medspark.sinks.meds import require_carried, write_dataset
 from medspark.store.tables import current_version, read_table
 from medspark.task.event_task import EventTask
 
@@ -19,8 +19,11 @@ def meds_stage(run: Run, task: EventTask, out: str, threshold: float) -> None:
         threshold: the probability from which a prediction is positive.
 
     Raises:
+        TaskError: the task's outcome is more than yes or no.
         InputError: there are no records, the folder has files, or patients are not whole numbers.
     """
+
+    require_carried(task)
 
     def known(table: str) -> DataFrame | None:
         return (

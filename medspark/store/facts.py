@@ -96,6 +96,8 @@ class SplitCounts:
     positives: int
     unknown: int
     """Cases whose outcome is not known."""
+    targets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Where there are several, of each by its name the cases known to be without it and with it."""
 
 
 # ---------------------------------------------------------------- facts

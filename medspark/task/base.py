@@ -15,6 +15,11 @@ class Closed(BaseModel):
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
 
 
+def as_tuple(value: Any) -> Any:
+    """A single number where several may stand."""
+    return (value,) if isinstance(value, int | float) else value
+
+
 MOST_DAYS: Final = 100_000.0
 """Of a window: 270 years, so that no time within it leaves the calendar."""
 

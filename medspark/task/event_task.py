@@ -8,7 +8,8 @@ from medspark.task.base import Name
 from medspark.task.event_source import EventSource
 from medspark.task.features import EventFeatures
 from medspark.task.mapping import Mapping
-from medspark.task.population import Clock, Concept, EventOutcome, Population
+from medspark.task.outcome import EventOutcome
+from medspark.task.population import Clock, Concept, Population
 from medspark.task.training import TaskBase
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medspark.task.base import MOST_DAYS, Closed, Name
+from medspark.task.base import MOST_DAYS, Closed, Name, as_tuple
 
 Scaling = Literal["smooth", "standard", "robust", "quantile", "none"]
 """smooth: from the median in spreads, drawn smoothly within 3 of them; standard: from the mean in standard deviations;
@@ -78,15 +78,11 @@ class Features(Closed):
 HOURS_A_DAY = 24.0
 
 
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, int | float) else value
-
-
 class Window(Closed):
     """How far back from the prediction time: days, hours, or, with neither, the whole history."""
 
-    look_back_days: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
-    look_back_hours: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
+    look_back_days: Annotated[tuple[float, ...], BeforeValidator(as_tuple)] = ()
+    look_back_hours: Annotated[tuple[float, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="after")
     def _positive(self) -> Self:

@@ -35,7 +35,7 @@ def expression_places(task: Task) -> dict[str, str]:
         return mapping_places(task.mapping)
     found = dict(_of_rows(task.derived, task.checks))
     found |= {f"exclude.{item.name}": spark_sql(item.when) for item in task.exclude}
-    return {**found, "outcome.when": spark_sql(task.outcome.when)}
+    return found | {f"outcome.{place}": spark_sql(text) for place, text in task.outcome.conditions().items()}
 
 
 def mapping_places(mapping: Mapping) -> dict[str, str]:

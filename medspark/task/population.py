@@ -100,30 +100,6 @@ class Population(Closed):
         return self
 
 
-class EventOutcome(Closed):
-    """What is predicted: an event of a concept in the time at risk after the prediction time."""
-
-    name: str
-    event: str
-    from_days: float = Field(default=0.0, ge=0, le=MOST_DAYS)
-    to_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
-    """Both ends included; an end left out is the end of what is known. An event at the prediction time itself
-    counts only where `from_days` is 0 and the task leaves events at that time out of the features."""
-    follow_up: Literal["keep_outcomes", "keep_all", "require_full"] = "keep_outcomes"
-    """Patients not observed to the end of the time at risk: kept where the outcome was seen; all kept, without
-    it taken for negative; all excluded."""
-    gap: Literal["exclude", "outcome", "ignore"] = "exclude"
-    """An outcome that was not known at the prediction time and is before the time at risk: within the day that ends
-    there, as a diagnosis of that day without a time, or after it and before `from_days`. Its case is excluded from
-    learning, since it is neither known to have had the outcome nor without it; or it is an outcome; or it is as if
-    there were none. Scoring knows of none."""
-    death: Literal["no_outcome", "outcome", "leave_out"] = "no_outcome"
-    """A death after the prediction time, up to the end of the time at risk, without the outcome before it: full
-    follow-up without the outcome; the outcome itself; or a reason to leave the case out. An outcome within a day
-    after the death counts as before it, since deaths are often dates; a death that was not known at the prediction
-    time counts as after it."""
-
-
 class Clock(Closed):
     """The boundary between what is known and what is not."""
 

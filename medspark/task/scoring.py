@@ -60,8 +60,14 @@ def asked_by_scoring(task: Task) -> Iterator[str]:
 
 def outcome_columns(task: TableTask) -> frozenset[str]:
     """The source columns that the outcome reads, through derived columns as well, keys and times aside."""
-    read = {column for name in columns_of(task.outcome.when) for column in _sources(name, task.derived)}
+    read = {column for name in outcome_reads(task) for column in _sources(name, task.derived)}
     return frozenset(read - {task.source.case, task.source.subject, task.source.time})
+
+
+def outcome_reads(task: TableTask) -> list[str]:
+    """The columns and derived columns that the outcome reads, once each."""
+    names = [name for condition in task.outcome.conditions().values() for name in columns_of(condition)]
+    return list(dict.fromkeys([*names, *([task.outcome.days] if task.outcome.days is not None else [])]))
 
 
 def _reads_outcome(task: TableTask, expression: str) -> bool:

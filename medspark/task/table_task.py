@@ -5,6 +5,7 @@ from pydantic import Field
 from medspark.task.base import Closed, Name
 from medspark.task.columns import Column
 from medspark.task.features import Features
+from medspark.task.outcome import Outcome
 from medspark.task.raw_table import Check, Derived, Lookup, RawTable, TableSource
 from medspark.task.training import TaskBase
 
@@ -13,11 +14,6 @@ class Exclusion(Closed):
     name: str
     when: str
     because: str
-
-
-class Outcome(Closed):
-    name: str
-    when: str
 
 
 class TableTask(TaskBase):

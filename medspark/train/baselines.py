@@ -46,7 +46,8 @@ class _Design(Protocol):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted model: call it with tensors for the probabilities (n,) of the positive class."""
+    """A fitted model: call it with tensors for the probabilities (n,) of the positive class; of more than two classes
+    for those of all, (n, classes)."""
 
     classifier: _Classifier
     design: _Design
@@ -57,18 +58,22 @@ class Baseline:
 
     def __call__(self, tensors: Tensors) -> Floats:
         x = self.design(plain_tensors(tensors, self.inputs))
-        return np.asarray(self.classifier.predict_proba(x)[:, 1], dtype=np.float64)
+        found = np.asarray(self.classifier.predict_proba(x), dtype=np.float64)
+        return np.ascontiguousarray(found[:, 1]) if found.shape[1] == 2 else found
 
 
-def fit_baselines(tensors: Tensors, label: NDArray[Any], inputs: Sequence[Input], seed: int) -> dict[str, Baseline]:
+def fit_baselines(
+    tensors: Tensors, label: NDArray[Any], inputs: Sequence[Input], seed: int, weight: NDArray[Any] | None = None
+) -> dict[str, Baseline]:
     """`logistic_regression` and `gradient_boosting`, fitted on the training split.
 
     Args:
         tensors: of each input an array (n, width): numbers and grids float32, standardised and imputed; ids int32,
             in categories of one table that serves all columns, in bags and sequences with 0 as padding.
-        label: (n,) of 0 and 1.
+        label: (n,) of 0 and 1, or of more classes from 0 on.
         inputs: what each tensor is taken for by a plain model; what it leaves out are a sequence's times and numbers.
         seed: draws the rows of fits beyond 500,000, or fewer where the numbers are many, and the held-back parts.
+        weight: (n,) of each case; 1 where there is none.
 
     Raises:
         InputError: no tensor, tensors of different lengths, a NaN, or one outcome only.
@@ -77,11 +82,12 @@ def fit_baselines(tensors: Tensors, label: NDArray[Any], inputs: Sequence[Input]
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))[: _most_rows(inputs)]
     sample = plain_tensors({name: tensor[order] for name, tensor in tensors.items()}, inputs)
+    weights = None if weight is None else np.asarray(weight, np.float64)[order]
     used = f"{len(order):,} of {len(y):,} training rows, drawn by seed {seed}" if len(order) < len(y) else "all rows"
     used += "".join(said for plain, said in SAID.items() if _taken_for(inputs, plain))
     return {
-        "logistic_regression": _fit_logistic(sample, y[order], inputs, used),
-        "gradient_boosting": _fit_boosting(sample, y[order], inputs, seed, used),
+        "logistic_regression": _fit_logistic(sample, y[order], weights, inputs, used),
+        "gradient_boosting": _fit_boosting(sample, y[order], weights, inputs, seed, used),
     }
 
 
@@ -159,7 +165,9 @@ def _indicators(ids: NDArray[Any], found: Input) -> Any:
     return table[:, 1:] if found.plain in CODES else table
 
 
-def _fit_logistic(tensors: Tensors, y: NDArray[np.int64], inputs: Sequence[Input], used: str) -> Baseline:
+def _fit_logistic(
+    tensors: Tensors, y: NDArray[np.int64], weight: Floats | None, inputs: Sequence[Input], used: str
+) -> Baseline:
     """The penalty is the best of three by the log loss of the last fifth; rows come in random order."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
@@ -169,12 +177,15 @@ def _fit_logistic(tensors: Tensors, y: NDArray[np.int64], inputs: Sequence[Input
     cut = len(y) - len(y) // 5
 
     def fitted(penalty: float, rows: int) -> Any:
-        return LogisticRegression(C=penalty, solver="lbfgs", max_iter=300, tol=1e-3).fit(x[:rows], y[:rows])
+        model = LogisticRegression(C=penalty, solver="lbfgs", max_iter=300, tol=1e-3)
+        return model.fit(x[:rows], y[:rows], None if weight is None else weight[:rows])
 
     best = PENALTIES[1]
-    if len(set(y[:cut])) == 2 and cut < len(y):
+    classes = np.unique(y)
+    if len(set(y[:cut])) == len(classes) and cut < len(y):
+        held = None if weight is None else weight[cut:]
         losses = {
-            penalty: log_loss(y[cut:], fitted(penalty, cut).predict_proba(x[cut:]), labels=[0, 1])
+            penalty: log_loss(y[cut:], fitted(penalty, cut).predict_proba(x[cut:]), labels=classes, sample_weight=held)
             for penalty in PENALTIES
         }
         best = min(losses, key=lambda penalty: losses[penalty])
@@ -235,7 +246,9 @@ def _frequent(tensors: Tensors, inputs: Sequence[Input], room: int) -> dict[str,
     return {name: np.flatnonzero(count >= least) for name, count in counts.items()}
 
 
-def _fit_boosting(tensors: Tensors, y: NDArray[np.int64], inputs: Sequence[Input], seed: int, used: str) -> Baseline:
+def _fit_boosting(
+    tensors: Tensors, y: NDArray[np.int64], weight: Floats | None, inputs: Sequence[Input], seed: int, used: str
+) -> Baseline:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
@@ -259,7 +272,7 @@ def _fit_boosting(tensors: Tensors, y: NDArray[np.int64], inputs: Sequence[Input
     )
     # OpenMP's threads spin while they wait: beside other work, one for each processor took four times as long
     with threadpool_limits(max(1, (os.cpu_count() or 2) // 2), user_api="openmp"):
-        model.fit(design(tensors), y)
+        model.fit(design(tensors), y, weight)
     every = sum(size_of(found) - 1 for found in _taken_for(inputs, *CODES))
     left_out = f"; the {kept:,} most frequent of {every:,} codes" if kept < every else ""
     note = f"{model.n_iter_} trees of 15 leaves, stopped early on a tenth held back; {used}{left_out}"

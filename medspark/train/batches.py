@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pandas.util import hash_array
 
 from medspark.encode.inputs import Input
 from medspark.encode.worker.tensors import Arrays, arrays
-from medspark.schemas import LABEL, SPLIT, SUBJECT_ID
+from medspark.schemas import SPLIT, SUBJECT_ID
+from medspark.train.truth import Reading, Truth, truth_of
 
-Batch = tuple[Arrays, npt.NDArray[np.float32], npt.NDArray[Any]]
-"""Tensors, labels (n,) and subjects (n,)."""
+Batch = tuple[Arrays, Truth, npt.NDArray[Any]]
+"""Tensors, what is known of the outcome, and subjects (n,)."""
 
 
 class Folds(NamedTuple):
@@ -40,23 +40,23 @@ def _opened(file: Path) -> pq.ParquetFile:
     return pq.ParquetFile(file, page_checksum_verification=True)
 
 
-def count_labelled(files: list[Path]) -> tuple[int, int]:
-    """Cases with a known outcome, and those of them that have it."""
-    labels = [_opened(file).read(columns=[LABEL])[LABEL] for file in files]
-    known = sum(len(column) - column.null_count for column in labels)
-    return known, sum(pc.sum(column).as_py() or 0 for column in labels)
+def read_labels(files: list[Path], reading: Reading) -> pa.Table:
+    """The label columns of all cases of some files."""
+    return pa.concat_tables([_opened(file).read(columns=[*reading.columns]) for file in files])
 
 
-def windows(files: list[Path], inputs: Sequence[Input], rng: np.random.Generator | None) -> Iterator[Batch]:
-    """Tensors, labels and subjects of some row groups at a time, labelled cases only; shuffled by `rng`."""
+def windows(
+    files: list[Path], inputs: Sequence[Input], reading: Reading, rng: np.random.Generator | None
+) -> Iterator[Batch]:
+    """Tensors, truths and subjects of some row groups at a time, labelled cases only; shuffled by `rng`."""
     groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(_opened(file).num_row_groups)]
     order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
     held: list[Batch] = []
     rows = 0
     for at in order:
         file, group = groups[at]
-        held.append(_read_group(file, group, inputs))
-        rows += len(held[-1][1])
+        held.append(_read_group(file, group, inputs, reading))
+        rows += len(held[-1][2])
         if rows >= WINDOW_ROWS:
             yield _together(held, rng)
             held, rows = [], 0
@@ -64,14 +64,20 @@ def windows(files: list[Path], inputs: Sequence[Input], rng: np.random.Generator
         yield _together(held, rng)
 
 
-def _read_group(file: Path, group: int, inputs: Sequence[Input]) -> Batch:
-    table = _opened(file).read_row_group(group, columns=[*_names(inputs), LABEL, SUBJECT_ID])
-    table = table.filter(table[LABEL].is_valid()).combine_chunks()
+def _read_group(file: Path, group: int, inputs: Sequence[Input], reading: Reading) -> Batch:
+    table = _opened(file).read_row_group(group, columns=[*_names(inputs), *reading.columns, SUBJECT_ID])
+    table, truth = _labelled(table, reading)
     if table.num_rows == 0:
-        return _none(inputs), np.empty(0, np.float32), np.empty(0, object)
-    batch = table.to_batches()[0]
-    label: npt.NDArray[np.float32] = batch.column(LABEL).cast("int8").to_numpy().astype(np.float32)
-    return arrays(batch, inputs), label, batch.column(SUBJECT_ID).to_numpy(zero_copy_only=False)
+        return _none(inputs), truth, np.empty(0, object)
+    batch = table.combine_chunks().to_batches()[0]
+    return arrays(batch, inputs), truth, batch.column(SUBJECT_ID).to_numpy(zero_copy_only=False)
+
+
+def _labelled(table: pa.Table, reading: Reading) -> tuple[pa.Table, Truth]:
+    """The rows of which any target is known, and what is."""
+    truth = truth_of(table, reading)
+    known = np.asarray(truth.weight.any(axis=1))
+    return (table, truth) if known.all() else (table.filter(pa.array(known)), truth.take(known))
 
 
 def fold_of(subject: npt.NDArray[Any], folds: Folds) -> npt.NDArray[np.int64]:
@@ -91,69 +97,87 @@ def _none(inputs: Sequence[Input]) -> Arrays:
 
 
 def _together(held: list[Batch], rng: np.random.Generator | None) -> Batch:
-    held = [part for part in held if len(part[1])] or held[:1]
-    label = np.concatenate([part[1] for part in held])
-    order = rng.permutation(len(label)) if rng is not None else np.arange(len(label))
+    held = [part for part in held if len(part[2])] or held[:1]
+    subject = np.concatenate([part[2] for part in held])
+    truth = Truth(*(np.concatenate(of_all) for of_all in zip(*(part[1] for part in held), strict=True)))
+    order = rng.permutation(len(subject)) if rng is not None else np.arange(len(subject))
     tensors = {name: np.concatenate([part[0][name] for part in held])[order] for name in held[0][0]}
-    return tensors, label[order], np.concatenate([part[2] for part in held])[order]
+    return tensors, truth.take(order), subject[order]
 
 
-def batches(files: list[Path], inputs: Sequence[Input], batch_size: int, seed: Sequence[int] | None) -> Iterator[Batch]:
+def batches(
+    files: list[Path], inputs: Sequence[Input], reading: Reading, batch_size: int, seed: Sequence[int] | None
+) -> Iterator[Batch]:
     """Batches of one epoch; every row once, the last batch of the epoch as short as it falls out."""
     rng = None if seed is None else np.random.default_rng(seed)
     left: Batch | None = None
-    for window in windows(files, inputs, rng):
-        tensors, label, subject = window if left is None else _together([left, window], None)
-        whole = len(label) - len(label) % batch_size
+    for window in windows(files, inputs, reading, rng):
+        whole_window = window if left is None else _together([left, window], None)
+        rows = len(whole_window[2])
+        whole = rows - rows % batch_size
         for at in range(0, whole, batch_size):
-            part = slice(at, at + batch_size)
-            yield {name: array[part] for name, array in tensors.items()}, label[part], subject[part]
-        left = ({name: array[whole:] for name, array in tensors.items()}, label[whole:], subject[whole:])
-    if left is not None and len(left[1]):
+            yield _part(whole_window, slice(at, at + batch_size))
+        left = _part(whole_window, slice(whole, None))
+    if left is not None and len(left[2]):
         yield left
+
+
+def _part(batch: Batch, rows: slice) -> Batch:
+    tensors, truth, subject = batch
+    return {name: array[rows] for name, array in tensors.items()}, truth.take(rows), subject[rows]
 
 
 def dataset(
     files: list[Path],
     inputs: Sequence[Input],
+    reading: Reading,
     batch_size: int,
-    class_weight: float,
     seed: int | None,
     folds: Folds | None = None,
 ) -> Any:
-    """A `tf.data.Dataset` of (inputs, label and fold, weight), drawn anew each epoch where there is a seed.
+    """A `tf.data.Dataset` of (inputs, truth), drawn anew each epoch where there is a seed.
 
-    Label and fold are (n, 2), the fold -1 where there are none. `class_weight` is the weight of a case with the
-    outcome; one without it weighs 1.
+    The truth is (n, 1, 2 k + 1): each target's label, 0 where it is not known, each one's weight, and the fold, -1
+    where there are none. The axis in the middle is the members', without which Keras would squeeze a logit's.
     """
     import tensorflow as tf
 
     epoch = iter(range(1_000_000))
 
-    def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+    def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
         drawn = None if seed is None else [seed, next(epoch)]
-        for tensors, label, subject in batches(files, inputs, batch_size, drawn):
-            fold = np.full(len(label), -1) if folds is None else fold_of(subject, folds)
-            truth = np.stack([label, fold.astype(np.float32)], axis=1)
-            yield tensors, truth, np.where(label > 0, class_weight, 1.0).astype(np.float32)
+        for tensors, truth, subject in batches(files, inputs, reading, batch_size, drawn):
+            fold = np.full(len(subject), -1) if folds is None else fold_of(subject, folds)
+            given = np.concatenate([np.nan_to_num(truth.label), truth.weight, fold[:, None]], axis=1)
+            yield tensors, given.astype(np.float32)[:, None]
 
     signature = (
         {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs},
-        tf.TensorSpec((None, 2), tf.float32),
-        tf.TensorSpec((None,), tf.float32),
+        tf.TensorSpec((None, 1, 2 * reading.size + 1), tf.float32),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 
 
-def load_split(table: str, split: str, inputs: Sequence[Input], keys: tuple[str, ...]) -> tuple[Arrays, Any]:
-    """A whole split in memory, labelled cases only: tensors, and the key columns with the label as an Arrow table."""
+class Loaded(NamedTuple):
+    """A whole split in memory, labelled cases only."""
+
+    tensors: Arrays
+    keys: pa.Table
+    truth: Truth
+
+
+def load_split(
+    table: str, split: str, inputs: Sequence[Input], reading: Reading, keys: tuple[str, ...] = ()
+) -> Loaded | None:
+    """A split's tensors, the columns `keys` and its truth; None where it has no file."""
     files = split_files(table, split)
     if not files:
-        return _none(inputs), None
-    whole = pa.concat_tables([_opened(file).read(columns=[*keys, LABEL, *_names(inputs)]) for file in files])
-    whole = whole.filter(whole[LABEL].is_valid()).combine_chunks()
+        return None
+    columns = list(dict.fromkeys([*keys, *reading.columns, *_names(inputs)]))
+    whole = pa.concat_tables([_opened(file).read(columns=columns) for file in files])
+    whole, truth = _labelled(whole, reading)
     batch = pa.RecordBatch.from_arrays(
         [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in whole.columns],
         names=whole.column_names,
     )
-    return arrays(batch, inputs), whole.select([*keys, LABEL])
+    return Loaded(arrays(batch, inputs), whole.select([*keys]), truth)

@@ -1,7 +1,7 @@
 """Write the network for the workers that serve it, and measure how far the two stand apart."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,23 +15,29 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def keras_logits(network: Any, tensors: Arrays, batch_size: int = 8192) -> npt.NDArray[np.float64]:
-    """The network's logit for each case, (n,), by TensorFlow."""
-    return np.asarray(network.predict(tensors, batch_size=batch_size, verbose=0), np.float64).reshape(-1)
+    """The network's logits for each case, (n, k), by TensorFlow."""
+    return np.asarray(network.predict(tensors, batch_size=batch_size, verbose=0), np.float64)
 
 
-def export_litert(network: Any, path: Path, sample: Arrays) -> float | None:
-    """Write `path` and give the largest difference of a logit from Keras on the sample.
+class Exported(NamedTuple):
+    """Whether LiteRT serves a network."""
 
-    None, and no file, where LiteRT cannot serve this network as Keras does.
-    """
+    difference: float | None
+    """The largest of a logit from Keras on the sample; None where LiteRT does not serve it."""
+    because: str | None = None
+    """Why it does not."""
+
+
+def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
+    """Write `path`, for LiteRT, and compare it with Keras; no file is left where LiteRT cannot serve as Keras does."""
     try:
         network.export(str(path), format="litert", verbose=False)
         served = litert_engine(path)(sample)
-    except (ValueError, RuntimeError, NotImplementedError):
+    except Exception as error:  # whatever a converter or an interpreter raises, TensorFlow serves the network instead
         path.unlink(missing_ok=True)
-        return None
+        return Exported(None, f"it cannot be converted ({type(error).__name__})")
     difference = float(np.max(np.abs(served - keras_logits(network, sample)), initial=0.0))
     if difference > MOST_DIFFERENCE:
         path.unlink()
-        return None
-    return difference
+        return Exported(None, f"its logits differ from Keras by {difference:.1e}")
+    return Exported(difference)

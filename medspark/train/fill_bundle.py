@@ -20,14 +20,14 @@ from medspark.encode.statistics import to_json
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.features import feature_rows
 from medspark.evaluate.report.page import write_report
-from medspark.schemas import VALID
+from medspark.schemas import TRAIN, VALID
 from medspark.store.facts import CasesFacts, EventCounts
 from medspark.task.columns import CategoryColumn, ColumnBase
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task, dump_task
 from medspark.train.batches import load_split
-from medspark.train.export import export_litert
+from medspark.train.export import Arrays, export_litert
 from medspark.train.train_network import Trained
 
 SAMPLE = 10_000
@@ -64,9 +64,13 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
         (folder / name).write_text(text, encoding="utf-8")
     network = trained.fitted.network
     network.save(folder / KERAS)
-    sample, _ = load_split(made.tensors, VALID, trained.statistics.inputs(), ())
-    difference = export_litert(network, folder / LITERT, {name: array[:SAMPLE] for name, array in sample.items()})
-    engine = {"litert_max_difference": difference, "parameters": int(network.count_params())}
+    sample = _sample(trained, made)
+    exported = export_litert(network, folder / LITERT, sample)
+    engine = {
+        "litert_max_difference": exported.difference,
+        "tensorflow_because": exported.because,
+        "parameters": int(network.count_params()),
+    }
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     decides = decides_scores(folder)
@@ -74,6 +78,14 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     facts = {name: value for name, value in asdict(made.facts).items() if name != "attrition"}
     about = {"versions": made.versions, "seconds": made.seconds, "run_id": made.run_id, "parent": made.parent}
     return {"created_at": made.created_at, "decides_scores": decides, "engine": engine, **facts, **about}
+
+
+def _sample(trained: Trained, made: Made) -> Arrays:
+    """Some cases of the validation split, or of another where it has none."""
+    inputs, reading = trained.statistics.inputs(), trained.fitted.reading
+    found = load_split(made.tensors, VALID, inputs, reading) or load_split(made.tensors, TRAIN, inputs, reading)
+    assert found is not None, "there are training cases"
+    return {name: array[:SAMPLE] for name, array in found.tensors.items()}
 
 
 def _report(trained: Trained, made: Made, decides: str, engine: dict[str, Any]) -> ReportData:

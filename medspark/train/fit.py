@@ -17,11 +17,14 @@ import tensorflow as tf
 
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
+from medspark.task.outcome import Kind, Targets
 from medspark.task.tasks import Task
 from medspark.task.training import Training
-from medspark.train.batches import Batch, Folds, batches, count_labelled, dataset, fold_of, windows
+from medspark.train.batches import Batch, Folds, batches, dataset, fold_of, read_labels, windows
+from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.schedule import schedule
+from medspark.train.truth import Floats, Reading, Truth, reading_of, truth_of
 
 Progress = Callable[[int, int, float], None]
 """Called after each epoch with its number from 1, the most there may be, and its loss on cases not trained on."""
@@ -35,10 +38,12 @@ class Fitted(NamedTuple):
 
     network: Any
     members: Any
-    """The same with each member's logit, (n, members)."""
+    """The same with each member's logits, (n, members, k)."""
     folds: Folds | None
     """Which fold each patient of the training and validation splits is in; None where members share no folds."""
     history: list[dict[str, float]]
+    reading: Reading
+    """How labels are read, by what the cases learned from say."""
 
 
 def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, task: Task, progress: Progress) -> Fitted:
@@ -47,28 +52,30 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     Raises:
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
     """
-    training, inputs = task.training, statistics.inputs()
+    training, inputs, targets = task.training, statistics.inputs(), task.outcome.targets
     folds = Folds(task.network.members, training.seed) if task.network.cross_fitted else None
     learned = [*train, *valid] if folds else train
-    cases, positives = _require_both_outcomes(train, valid, folds)
+    reading = reading_of(task.outcome, read_labels(learned, reading_of(task.outcome)))
+    truth, shares = _require_both_outcomes(train, valid, folds is not None, reading, targets)
     keras.utils.set_random_seed(training.seed)
     tf.config.experimental.enable_op_determinism()
-    sample, _, _ = next(windows(train, inputs, np.random.default_rng(training.seed)))
-    level = float(np.log(positives / (cases - positives)))
-    members = build_network(statistics, task.network, training.l2, training.seed, sample, level)
-    plan = schedule(training, cases)
-    members.compile(optimizer=_optimizer(training, plan.steps), loss=_loss(training, folds), jit_compile=False)
-    weight = (cases - positives) / positives if training.class_weight == "balanced" else 1.0
-    watched = partial(batches, learned if folds else valid, inputs, PREDICTED, None)
-    best = _Best(watched, folds, training.patience, partial(_tell, progress, plan.epochs))
+    sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
+    level = levels_of(targets.kind, shares)
+    members = build_network(statistics, task.network, training.l2, training.seed, sample, targets.kind, level)
+    plan = schedule(training, int(truth.weight.any(axis=1).sum()))
+    loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
+    members.compile(optimizer=_optimizer(training, plan.steps), loss=loss, jit_compile=False)
+    watched = partial(batches, learned if folds else valid, inputs, reading, PREDICTED, None)
+    watch = partial(watched_loss, found=watched, kind=targets.kind, folds=folds)
+    best = _Best(watch, training.patience, partial(_tell, progress, plan.epochs))
     members.fit(
-        dataset(learned, inputs, plan.batch_size, weight, training.seed, folds),
+        dataset(learned, inputs, reading, plan.batch_size, training.seed, folds),
         epochs=plan.epochs,
         callbacks=[best],
         verbose=0,
     )
     members.set_weights(best.weights)
-    return Fitted(serving_network(members), members, folds, best.history)
+    return Fitted(serving_network(members), members, folds, best.history, reading)
 
 
 def _tell(progress: Progress, epochs: int, row: dict[str, float]) -> None:
@@ -78,20 +85,14 @@ def _tell(progress: Progress, epochs: int, row: dict[str, float]) -> None:
 class _Best(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the weights of the epoch with the least loss on cases not trained on; stops where none gets better."""
 
-    def __init__(
-        self,
-        watched: Callable[[], Iterator[Batch]],
-        folds: Folds | None,
-        patience: int,
-        tell: Callable[[dict[str, float]], None],
-    ) -> None:
+    def __init__(self, watch: Callable[[Any], float], patience: int, tell: Callable[[dict[str, float]], None]) -> None:
         super().__init__()
-        self.watched, self.folds, self.patience, self.tell = watched, folds, patience, tell
+        self.watch, self.patience, self.tell = watch, patience, tell
         self.weights: list[npt.NDArray[Any]] = []
         self.history: list[dict[str, float]] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        loss = watched_loss(self.model, self.watched(), self.folds)
+        loss = self.watch(self.model)
         before = min((row["valid_loss"] for row in self.history), default=np.inf)
         self.history.append({"epoch": epoch + 1, "loss": (logs or {})["loss"], "valid_loss": loss})
         self.tell(self.history[-1])
@@ -102,20 +103,18 @@ class _Best(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
 
-def watched_loss(members: Any, found: Iterator[Batch], folds: Folds | None) -> float:
+def watched_loss(members: Any, found: Callable[[], Iterator[Batch]], kind: Kind, folds: Folds | None) -> float:
     """The mean cross-entropy of what members say of cases that they were not trained on."""
     total, cases = 0.0, 0
-    for tensors, label, subject in found:
+    for tensors, truth, subject in found():
         logit = held_out_logit(np.asarray(members.predict_on_batch(tensors), np.float64), subject, folds)
-        total += float(np.sum(np.logaddexp(0.0, logit) - label * logit))
-        cases += len(label)
+        total += cross_entropy(kind, logit, truth)
+        cases += len(subject)
     return total / cases
 
 
-def held_out_logit(
-    logits: npt.NDArray[np.float64], subject: npt.NDArray[Any], folds: Folds | None
-) -> npt.NDArray[np.float64]:
-    """Of the members' logits (n, members) the one of the member that did not learn from the patient, (n,).
+def held_out_logit(logits: Floats, subject: npt.NDArray[Any], folds: Folds | None) -> Floats:
+    """Of the members' logits (n, members, k) those of the member that did not learn from the patient, (n, k).
 
     The mean of all where no member learned from any.
     """
@@ -124,38 +123,20 @@ def held_out_logit(
     return logits[np.arange(len(logits)), fold_of(subject, folds)]
 
 
-def _require_both_outcomes(train: list[Path], valid: list[Path], folds: Folds | None) -> tuple[int, int]:
-    """Cases with a known outcome that members learn from, and those of them that have it."""
-    cases, positives = count_labelled(train)
-    watched, with_it = count_labelled(valid)
-    if not cases or not watched:
+def _require_both_outcomes(
+    train: list[Path], valid: list[Path], both_learned: bool, reading: Reading, targets: Targets
+) -> tuple[Truth, Floats]:
+    """What is known of the cases that members learn from, and of each target the share that has it."""
+    found = truth_of(read_labels(train, reading), reading)
+    watched = truth_of(read_labels(valid, reading), reading)
+    cases, others = int(found.weight.any(axis=1).sum()), int(watched.weight.any(axis=1).sum())
+    if not cases or not others:
         raise InputError(
-            f"expected cases with a known outcome in train and valid, received {cases} and {watched}. "
+            f"expected cases with a known outcome in train and valid, received {cases} and {others}. "
             "Is there enough data for the task's split?"
         )
-    if positives in (0, cases):
-        raise InputError(f"expected both outcomes in the training split, received {positives} of {cases} with it")
-    return (cases + watched, positives + with_it) if folds else (cases, positives)
-
-
-def _loss(training: Training, folds: Folds | None) -> Callable[[Any, Any], Any]:
-    """Each member's own loss on the cases that are not of its fold, averaged over the members, so that each learns as
-    if alone. What is compared with the logits (n, members) is (n, 2): the label and the fold."""
-    of_logits: dict[str, Callable[..., Any]] = {
-        "cross_entropy": keras.losses.binary_crossentropy,
-        "focal": keras.losses.binary_focal_crossentropy,
-    }
-    one = of_logits[training.loss]
-
-    def loss(truth: Any, logits: Any) -> Any:
-        label = keras.ops.broadcast_to(truth[:, :1], keras.ops.shape(logits))
-        each = one(label[..., None], logits[..., None], from_logits=True)  # over the last axis, of one
-        if folds is None:
-            return keras.ops.mean(each, axis=-1)
-        learned = keras.ops.cast(truth[:, 1:] != keras.ops.arange(folds.parts, dtype="float32"), each.dtype)
-        return keras.ops.sum(each * learned, axis=-1) / (folds.parts - 1)
-
-    return loss
+    learned = Truth(*map(np.concatenate, zip(found, watched, strict=True))) if both_learned else found
+    return learned, shares_of(targets.kind, targets.names, learned)
 
 
 def _optimizer(training: Training, steps: int) -> Any:

@@ -31,8 +31,8 @@ def cross_validate(cases: DataFrame, task: Task, scratch: str, tell: Tell, progr
     for fold in range(folds):
         held_out = cases.withColumn(SPLIT, hold_out_fold(F.col(FOLD), fold, folds))
         trained = train_network(held_out, task, f"{scratch}/fold{fold}", progress, with_baselines=False)
-        test = trained.predictions[trained.predictions[SPLIT] == TEST]
-        found.append(performance(test[LABEL].to_numpy(), test[PROBABILITY].to_numpy()))
+        test = trained.predictions[trained.predictions[SPLIT] == TEST].dropna(subset=LABEL)
+        found.append(performance(test[LABEL].to_numpy(np.int8), test[PROBABILITY].to_numpy()))
         tell(f"  fold {fold + 1} of {folds}: AUROC {number(found[-1]['auroc'])}")
     return {"folds": folds, "metrics": over_folds(found)}
 

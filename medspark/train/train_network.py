@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,14 +16,16 @@ from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.evaluate.evaluation import evaluate
+from medspark.evaluate.targets import Known, evaluate_targets
 from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
-from medspark.score.worker.calibration import Calibration, apply_calibration
+from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
-from medspark.train.calibrate import fit_calibration
+from medspark.train.calibrate import fit_calibrations
 from medspark.train.export import keras_logits
 from medspark.train.fit import PREDICTED, Fitted, fit_network, held_out_logit
+from medspark.train.truth import Floats, Reading, Truth
 
 ROWS_PER_FILE = 500_000
 
@@ -36,7 +37,7 @@ class Trained(NamedTuple):
 
     statistics: Statistics
     fitted: Fitted
-    calibration: Calibration
+    calibration: TargetCalibrations
     predictions: pd.DataFrame
     metrics: dict[str, Any]
 
@@ -61,48 +62,94 @@ def train_network(
     table = write_tensors(cases, statistics, tensors_path)
     train, valid = split_files(table, TRAIN), split_files(table, VALID)
     fitted = fit_network(train, valid, statistics, task, progress)
+    targets = task.outcome.targets
     parts = {split: _predict(fitted, table, split, statistics) for split in (TRAIN, VALID, TEST)}
-    watched = pd.concat([parts[TRAIN], parts[VALID]]) if fitted.folds else parts[VALID]
-    calibration = fit_calibration(task.training.calibration, watched[LOGIT].to_numpy(), watched[LABEL].to_numpy())
-    predictions = pd.concat(parts.values(), ignore_index=True)
-    predictions[PROBABILITY] = apply_calibration(calibration, predictions[LOGIT].to_numpy())
-    test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
-    if test.empty:
+    watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
+    logit = np.concatenate([part.logit for part in watched])
+    known = Truth(*map(np.concatenate, zip(*(part.truth for part in watched), strict=True)))
+    calibration = fit_calibrations(targets, task.training.calibration, logit, known)
+    predictions = pd.concat(
+        [_predictions(part, split, calibration) for split, part in parts.items()], ignore_index=True
+    )
+    if not len(parts[TEST].logit):
         raise InputError("the test split has no case with a known outcome: nothing can be evaluated")
     learned = (TRAIN, VALID) if fitted.folds else (TRAIN,)
-    others = _baselines(table, learned, statistics, task) if with_baselines else {}
+    others = _baselines(table, learned, statistics, task, fitted.reading) if with_baselines else {}
+    test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(_subgroups(cases, task), on=CASE_ID, how="left", validate="one_to_one", sort=False)
-    metrics = evaluate(frame, task, others)
+    known_headline = frame[LABEL].notna().to_numpy()
+    metrics = evaluate(
+        frame[known_headline].reset_index(drop=True),
+        task,
+        {name: risk[known_headline, targets.headline] for name, risk in others.items()},
+    )
+    if targets.kind != "binary":
+        risk = apply_calibrations(calibration, parts[TEST].logit)
+        subject = frame[SUBJECT_ID].to_numpy()
+        metrics["outcomes"] = evaluate_targets(task, Known(*parts[TEST].truth), risk, subject, others)
     return Trained(statistics, fitted, calibration, predictions, metrics)
 
 
-def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> pd.DataFrame:
+class _Predicted(NamedTuple):
+    """The logits (n, k) of a split's cases, and what is known of them."""
+
+    keys: pd.DataFrame
+    logit: Floats
+    truth: Truth
+
+
+def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> _Predicted:
     """The logits of a split; of patients that members learned from, by the member that did not."""
-    tensors, keys = load_split(table, split, statistics.inputs(), (CASE_ID, SUBJECT_ID))
-    if keys is None:
-        return pd.DataFrame({CASE_ID: [], SUBJECT_ID: [], LABEL: [], LOGIT: [], SPLIT: []})
-    frame: pd.DataFrame = keys.to_pandas()
-    frame[LABEL] = frame[LABEL].astype("int8")
+    loaded = load_split(table, split, statistics.inputs(), fitted.reading, (CASE_ID, SUBJECT_ID))
+    if loaded is None:
+        none = np.empty((0, fitted.reading.size))
+        return _Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: []}), none, Truth(none, none))
+    keys: pd.DataFrame = loaded.keys.to_pandas()
     if fitted.folds is not None and split != TEST:
-        logits = np.asarray(fitted.members.predict(tensors, batch_size=PREDICTED, verbose=0), np.float64)
-        frame[LOGIT] = held_out_logit(logits, frame[SUBJECT_ID].to_numpy(), fitted.folds)
+        logits = np.asarray(fitted.members.predict(loaded.tensors, batch_size=PREDICTED, verbose=0), np.float64)
+        logit = held_out_logit(logits, keys[SUBJECT_ID].to_numpy(), fitted.folds)
     else:
-        frame[LOGIT] = keras_logits(fitted.network, tensors)
+        logit = keras_logits(fitted.network, loaded.tensors)
+    return _Predicted(keys, logit, loaded.truth)
+
+
+def _predictions(part: _Predicted, split: str, calibration: TargetCalibrations) -> pd.DataFrame:
+    """The rows of `predictions`: label, logit and probability of the headline, and each target's probability."""
+    targets = calibration.targets
+    risk = apply_calibrations(calibration, part.logit)
+    frame = part.keys.copy()
+    label = part.truth.label[:, targets.headline]
+    frame[LABEL] = label.astype("int8") if np.isfinite(label).all() else pd.Series(label).astype("Int8")
+    frame[LOGIT] = part.logit[:, targets.headline]
     frame[SPLIT] = split
+    frame[PROBABILITY] = risk[:, targets.headline]
+    for at, column in enumerate(targets.columns):
+        frame[column] = risk[:, at]
     return frame
 
 
 def _baselines(
-    table: str, splits: tuple[str, ...], statistics: Statistics, task: Task
-) -> dict[str, npt.NDArray[np.float64]]:
-    """The baselines' probabilities on the test split, fitted on the splits that the network learned from."""
-    inputs = statistics.inputs()
-    parts = [load_split(table, split, inputs, ()) for split in splits]
-    tensors = {one.name: np.concatenate([found[one.name] for found, _ in parts]) for one in inputs}
-    label = np.concatenate([keys[LABEL].cast("int8").to_numpy() for _, keys in parts if keys is not None])
-    models = fit_baselines(tensors, label, inputs, task.training.seed)
-    test, _ = load_split(table, TEST, inputs, ())
-    return {name: np.asarray(model(test), np.float64) for name, model in models.items()}
+    table: str, splits: tuple[str, ...], statistics: Statistics, task: Task, reading: Reading
+) -> dict[str, Floats]:
+    """The baselines' probabilities (n, k) on the test split, fitted on the splits that the network learned from."""
+    inputs, seed = statistics.inputs(), task.training.seed
+    parts = [part for split in splits if (part := load_split(table, split, inputs, reading)) is not None]
+    tensors = {one.name: np.concatenate([part.tensors[one.name] for part in parts]) for one in inputs}
+    truth = Truth(*map(np.concatenate, zip(*(part.truth for part in parts), strict=True)))
+    test = load_split(table, TEST, inputs, reading)
+    assert test is not None, "there are test cases"
+    if reading.kind == "classes":
+        models = fit_baselines(tensors, truth.label.argmax(axis=1), inputs, seed)
+        return {name: model(test.tensors) for name, model in models.items()}
+    found: dict[str, list[Floats]] = {}
+    for at in range(reading.size):
+        known = truth.weight[:, at] > 0
+        label, weight = truth.label[known, at], truth.weight[known, at]
+        of_known = tensors if known.all() else {name: array[known] for name, array in tensors.items()}
+        models = fit_baselines(of_known, label, inputs, seed, weight if reading.kind == "horizons" else None)
+        for name, model in models.items():
+            found.setdefault(name, []).append(model(test.tensors))
+    return {name: np.stack(risks, axis=1) for name, risks in found.items()}
 
 
 def _subgroups(cases: DataFrame, task: Task) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from support import events
 from support.events import MAPPING, asthma_task, events_table, in_days, made_candidates
 
 from medspark.cases.split import assign_split
-from medspark.task.population import EventOutcome
+from medspark.task.outcome import EventOutcome
 from medspark.task.training import Split
 
 KNOWN_AT_ONCE = ("OBSERVED_FROM", "OBSERVED_TO", "MEDS_BIRTH")

@@ -13,7 +13,7 @@ from support.tensors import score_tensors
 from medspark.bundles.bundle import load_bundle
 from medspark.errors import InputError, MedsparkError
 from medspark.score.serve import serve
-from medspark.score.worker.calibration import Calibration
+from medspark.score.worker.calibration import Calibration, of_one
 from medspark.score.worker.pieces import Sink, finished_piece, write_piece
 from medspark.score.worker.predict import Served, answers_of
 from medspark.score.worker.row_groups import plan_units, score_unit
@@ -95,9 +95,9 @@ def test_no_flipped_bit_of_a_piece_is_taken_for_finished_work(tmp_path):
     sink = Sink(str(tmp_path / "scores"), str(tmp_path / "rejected"), "run", "bundle", 0)
     times = pa.array([0] * 9, pa.timestamp("us", "UTC"))
     keys = pa.table({"case_id": range(9), "subject_id": range(9), "prediction_time": times})
-    served = Served("litert", "", "", "", Calibration("none"), bands={"high": 0.6})
+    served = Served("litert", "", "", "", of_one(Calibration("none")), bands={"high": 0.6})
     reasons = np.array([None] * 8 + ["numeric is not finite"], object)
-    rows = answers_of(keys, np.linspace(-1, 1, 9), reasons, served)
+    rows = answers_of(keys, np.linspace(-1, 1, 9)[:, None], reasons, served)
     piece = write_piece("part-0.parquet", [rows], sink)
     assert finished_piece(sink, "part-0.parquet") == piece
     for file in ("scores/part-0.parquet", "scores/_part-0.parquet.sums", "rejected/part-0.parquet"):
@@ -110,8 +110,8 @@ def test_no_flipped_bit_of_a_piece_is_taken_for_finished_work(tmp_path):
 def test_the_pages_of_a_piece_have_checksums(tmp_path):
     sink = Sink(str(tmp_path / "scores"), str(tmp_path / "rejected"), "run", "bundle", 0)
     keys = pa.table({"case_id": [1], "subject_id": [1], "prediction_time": pa.array([0], pa.timestamp("us", "UTC"))})
-    served = Served("litert", "", "", "", Calibration("none"), bands={})
-    write_piece("part-0.parquet", [answers_of(keys, np.zeros(1), None, served)], sink)
+    served = Served("litert", "", "", "", of_one(Calibration("none")), bands={})
+    write_piece("part-0.parquet", [answers_of(keys, np.zeros((1, 1)), None, served)], sink)
     path = tmp_path / "scores" / "part-0.parquet"
     column = pq.read_metadata(path).row_group(0).column(0)
     content = bytearray(path.read_bytes())

@@ -5,8 +5,12 @@ import pytest
 
 from medspark.encode.inputs import share_of_numbers
 from medspark.encode.worker.encoder import as_list
+from medspark.task.outcome import Outcome
 from medspark.train import batches as module
-from medspark.train.batches import Folds, batches, count_labelled, dataset, fold_of, load_split, split_files
+from medspark.train.batches import Folds, batches, dataset, fold_of, load_split, split_files
+from medspark.train.truth import Reading, reading_of, truth_of
+
+YES_OR_NO = Reading("binary", ("boolean_value",), 1)
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def table(tmp_path):
 
 
 def drawn(table, size, seed=None):
-    found = list(batches(split_files(table, "train"), [share_of_numbers(2)], size, seed))
+    found = list(batches(split_files(table, "train"), [share_of_numbers(2)], YES_OR_NO, size, seed))
     return [inputs["numeric"][:, 0].astype(int).tolist() for inputs, _, _ in found], found
 
 
@@ -38,8 +42,8 @@ def test_every_labelled_case_comes_once_in_whole_batches(table):
 
 def test_a_case_keeps_its_label_through_the_shuffle(table):
     _, found = drawn(table, 4, seed=[3, 1])
-    for inputs, label, subject in found:
-        assert label.tolist() == [float(case % 2 == 0) for case in inputs["numeric"][:, 0]]
+    for inputs, truth, subject in found:
+        assert truth.label[:, 0].tolist() == [float(case % 2 == 0) for case in inputs["numeric"][:, 0]]
         assert subject.tolist() == [f"p{int(case) // 2}" for case in inputs["numeric"][:, 0]]
 
 
@@ -55,14 +59,52 @@ def test_a_window_smaller_than_the_table_loses_no_row_between_windows(table, mon
     assert [len(batch) for batch in cases] == [4, 4, 4, 4, 3]
 
 
-def test_labelled_cases_are_counted(table):
-    assert count_labelled(split_files(table, "train")) == (19, 10)
+def test_a_split_without_files_is_none(table):
+    assert load_split(table, "test", [share_of_numbers(2)], YES_OR_NO, ("case_id",)) is None
 
 
-def test_a_split_without_files_is_empty(table):
-    inputs, keys = load_split(table, "test", [share_of_numbers(2)], ("case_id",))
-    assert (inputs["numeric"].shape, keys) == ((0, 2), None)
-    assert count_labelled(split_files(table, "test")) == (0, 0)
+def test_a_whole_split_has_its_labelled_cases_with_their_keys(table):
+    found = load_split(table, "train", [share_of_numbers(2)], YES_OR_NO, ("case_id",))
+    assert sorted(found.keys["case_id"].to_pylist()) == [case for case in range(20) if case != 7]
+    assert found.truth.label[:, 0].tolist() == [1.0 - case % 2 for case in found.keys["case_id"].to_pylist()]
+    assert found.tensors["numeric"][:, 0].tolist() == found.keys["case_id"].to_pylist()
+
+
+def test_a_case_of_which_one_target_is_known_counts_and_one_of_which_none_is_does_not(tmp_path):
+    folder = tmp_path / "split=train"
+    folder.mkdir()
+    values = [[True, None], [None, None], None, [False, True]]
+    frame = pa.table(
+        {
+            "boolean_value": [True, None, None, False],
+            "boolean_values": pa.array(values, pa.list_(pa.bool_())),
+            "subject_id": [*"abcd"],
+        }
+    )
+    frame = frame.append_column("numeric", as_list(np.arange(8, dtype=np.float32).reshape(4, 2)))
+    pq.write_table(frame, folder / "0.parquet")
+    reading = Reading("several", ("boolean_value", "boolean_values"), 2)
+    files, inputs = split_files(str(tmp_path), "train"), [share_of_numbers(2)]
+    ((_, truth, subject),) = batches(files, inputs, reading, 10, None)
+    assert subject.tolist() == ["a", "d"]
+    assert np.array_equal(truth.label, [[1.0, np.nan], [0.0, 1.0]], equal_nan=True)
+    assert truth.weight.tolist() == [[1.0, 0.0], [1.0, 1.0]]
+    ((_, learned),) = dataset(files, inputs, reading, 10, None).as_numpy_iterator()
+    assert learned[:, 0].tolist() == [[1.0, 0.0, 1.0, 0.0, -1.0], [0.0, 1.0, 1.0, 1.0, -1.0]]
+
+
+def test_at_a_horizon_those_followed_stand_for_those_who_were_not():
+    outcome = Outcome(name="dead", event="dead", days="days", horizons_days=(10, 20))
+    # b's follow-up ends on day 5: of the three who were left then, two go on and stand for all three
+    labels = pa.table(
+        {
+            "boolean_value": [True, None, False, True],
+            "boolean_values": [[True, True], [None, None], [False, False], [False, True]],
+            "days_followed": [3.0, 5.0, 20.0, 15.0],
+        }
+    )
+    truth = truth_of(labels, reading_of(outcome, labels))
+    assert truth.weight.round(6).tolist() == [[1.0, 1.0], [0.0, 0.0], [1.5, 1.5], [1.5, 1.5]]
 
 
 def test_a_patient_is_in_one_fold_whatever_the_type_of_the_id_and_the_rows_around_it():
@@ -81,10 +123,10 @@ def test_folds_are_about_alike_in_size_and_another_seed_divides_anew():
 
 
 def test_the_label_goes_with_the_fold_of_its_patient(table):
-    given = dataset(split_files(table, "train"), [share_of_numbers(2)], 8, 3.0, None, Folds(4, 0))
-    for inputs, truth, weight in given.as_numpy_iterator():
+    given = dataset(split_files(table, "train"), [share_of_numbers(2)], YES_OR_NO, 8, None, Folds(4, 0))
+    for inputs, truth in given.as_numpy_iterator():
         cases = inputs["numeric"][:, 0].astype(int)
         patients = np.array([f"p{case // 2}" for case in cases], object)
-        assert truth[:, 0].tolist() == [float(case % 2 == 0) for case in cases]
-        assert truth[:, 1].tolist() == fold_of(patients, Folds(4, 0)).tolist()
-        assert weight.tolist() == [3.0 if case % 2 == 0 else 1.0 for case in cases]
+        assert truth[:, 0, 0].tolist() == [float(case % 2 == 0) for case in cases]
+        assert truth[:, 0, 1].tolist() == [1.0] * len(cases)
+        assert truth[:, 0, 2].tolist() == fold_of(patients, Folds(4, 0)).tolist()

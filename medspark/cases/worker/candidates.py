@@ -9,7 +9,7 @@ from medspark.cases.criteria import criteria
 from medspark.cases.worker.history import History, last_known, read_history
 from medspark.cases.worker.population import Candidates, candidates
 from medspark.cases.worker.windows import Cases, group_columns
-from medspark.schemas import AGE, EXCLUDED, INDEX_TIME, LABEL, PREDICTION_TIME, SUBJECT_ID
+from medspark.schemas import AGE, EXCLUDED, FOLLOWED, INDEX_TIME, LABEL, PREDICTION_TIME, SUBJECT_ID, TARGETS
 from medspark.task.event_task import EventTask
 
 
@@ -45,7 +45,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
         INDEX_TIME: pa.array(found.index_time).cast(_TIMESTAMP),
         PREDICTION_TIME: pa.array(found.time).cast(_TIMESTAMP),
         EXCLUDED: pa.array(names, pa.string()).take(pa.array(found.excluded_by, mask=eligible)),
-        LABEL: pa.array(found.label == 1, mask=np.isnan(found.label)),
+        **_labels(found, task),
         AGE: pa.array(found.age, mask=np.isnan(found.age)),
     }
     for name in task.features.demographics:
@@ -53,6 +53,21 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
             arrays[name] = _demographic(history, found, task.mapping.demographics[name], included)
     arrays |= {column.name: array.take(at) for column, array in zip(columns, made, strict=True)}
     return pa.table(arrays)
+
+
+def _labels(found: Candidates, task: EventTask) -> dict[str, pa.Array]:
+    """What is known of the outcome, by the name of the column."""
+    targets = task.outcome.targets
+    known, rows = found.labels == 1, len(found.labels)
+    headline = found.labels[:, targets.headline]
+    flat = pa.array(known.reshape(-1), mask=np.isnan(found.labels).reshape(-1))
+    starts = np.arange(0, (rows + 1) * len(targets.names), len(targets.names), dtype=np.int32)
+    arrays = {
+        LABEL: pa.array(headline == 1, mask=np.isnan(headline)),
+        TARGETS: pa.ListArray.from_arrays(pa.array(starts), flat),
+        FOLLOWED: pa.array(found.followed, mask=np.isnan(found.followed)),
+    }
+    return {name: arrays[name] for name in targets.labels}
 
 
 def _demographic(history: History, found: Candidates, first_part: str, included: bool) -> pa.Array:

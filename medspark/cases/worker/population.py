@@ -47,8 +47,10 @@ class Candidates:
     """Years of 365.25 days, NaN where no birth is known."""
     excluded_by: Ints
     """Which criterion excludes each first; -1 for a case."""
-    label: Floats
-    """1 with the outcome, 0 without, NaN where it is not known."""
+    labels: Floats
+    """(m, k): of each target 1 with it, 0 without, NaN where it is not known."""
+    followed: Floats
+    """(m,) days to the outcome or to the end of follow-up; NaN but of horizons."""
 
 
 def candidates(history: History, task: EventTask, as_of: int | None, scoring: bool) -> Candidates:
@@ -64,14 +66,16 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
     age = np.where(born != NEVER, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
     periods = observed(history, task, subject, time)
     excluded = _excluded(history, task, moments, age, periods)
-    label = np.full(len(subject), np.nan)
+    labels, followed = np.full((len(subject), len(task.outcome.targets.names)), np.nan), np.full(len(subject), np.nan)
     if not scoring:
-        label, by_outcome = outcome_of(history, task, subject, time, periods)
+        labels, followed, by_outcome = outcome_of(history, task, subject, time, periods)
         excluded |= by_outcome
     excluded_by = np.full(len(subject), -1)
     for at, criterion in reversed(list(enumerate(criteria(task, scoring)))):
         excluded_by[excluded[criterion.name]] = at
-    return Candidates(*moments, age, excluded_by, np.where(excluded_by < 0, label, np.nan))
+    left = excluded_by >= 0
+    labels[left], followed[left] = np.nan, np.nan
+    return Candidates(*moments, age, excluded_by, labels, followed)
 
 
 def _moments(history: History, task: EventTask, as_of: int | None) -> Moments:

@@ -15,7 +15,7 @@ from medspark.encode.fit.numbers import Counts
 from medspark.encode.fit.table import fit_table, table_aggregates, table_levels, without_a_value
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.schemas import AGE, LABEL, SPLIT, TRAIN
+from medspark.schemas import AGE, LABEL, SPLIT, TARGETS, TRAIN
 from medspark.task.features import CategoricalFeature, EventFeatures, Features, GroupColumn, NumericFeature
 
 MOST_LEVELS = 200_000
@@ -31,7 +31,7 @@ def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Stat
     Raises:
         InputError: the training split is empty, a numeric feature has no value in it, or a vocabulary is too large.
     """
-    train = cases.where((F.col(SPLIT) == TRAIN) & F.col(LABEL).isNotNull())
+    train = cases.where((F.col(SPLIT) == TRAIN) & _is_known(cases))
     plain, groups = _parts(features)
     numbers = _summarise(train, [*table_aggregates(plain), *events_aggregates(groups)])
     if numbers["cases"] == 0:
@@ -42,6 +42,13 @@ def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Stat
     counts = _count_levels(train, [*table_levels(plain), *events_levels(groups)])
     found = fit_table(plain, numbers, counts) | fit_events(train, groups, numbers, counts)
     return Statistics(cases=numbers["cases"], **found)
+
+
+def _is_known(cases: DataFrame) -> Column:
+    """Whether anything is known of a case's outcome."""
+    if TARGETS not in cases.columns:
+        return F.col(LABEL).isNotNull()
+    return F.coalesce(F.exists(TARGETS, lambda label: label.isNotNull()), F.lit(False))
 
 
 def _parts(features: Features | EventFeatures) -> tuple[Features, list[GroupColumn]]:

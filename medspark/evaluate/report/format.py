@@ -13,6 +13,8 @@ SPACE: Final = "\u00a0"
 NAMES: Final = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
+    "auroc_macro": "AUROC, mean of the classes",
+    "auroc_micro": "AUROC, all pairs of case and class",
     "brier": "Brier score",
     "log_loss": "Log loss",
     "calibration_slope": "Calibration slope",

@@ -74,6 +74,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "quality": tables.quality(data),
         "features": tables.features(data),
         "performance": tables.performance(data),
+        "outcomes": tables.outcomes(data),
         "cross_validation": tables.cross_validation(data),
         "thresholds": tables.thresholds(data),
         "subgroups": tables.subgroups(data),

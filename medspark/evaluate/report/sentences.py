@@ -8,6 +8,7 @@ from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.format import NONE, count, interval, number, percent, words
 from medspark.task.event_task import EventTask
+from medspark.task.outcome import EventOutcome, Outcome, Targets
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
@@ -32,8 +33,11 @@ def summary(data: ReportData) -> list[str]:
 def _what(data: ReportData, test: Mapping[str, Any]) -> Iterator[str]:
     trained = data.counts.get("splits", {}).get("train", {}).get("cases")
     training = f"learned from {count(trained)} cases and was " if trained else "was "
+    targets = data.task.outcome.targets
+    of_headline = "" if targets.kind == "binary" else f" The figures below are of {targets.names[targets.headline]}."
     yield (
-        f"For each case the model estimates the risk of: {data.task.outcome.name}. It {training}tested on "
+        f"For each case the model estimates the risk of: {data.task.outcome.name}{_asked(targets)}.{of_headline} It "
+        f"{training}tested on "
         f"{count(test['cases'])} cases of {count(test['subjects'])} patients it had never seen."
     )
     if test["prevalence"] is not None:
@@ -41,6 +45,13 @@ def _what(data: ReportData, test: Mapping[str, Any]) -> Iterator[str]:
             f"{percent(test['prevalence'])} of the test cases had the outcome; the model's mean risk was "
             f"{percent(test['mean_probability'])}."
         )
+
+
+def _asked(targets: Targets) -> str:
+    if targets.kind == "binary":
+        return ""
+    how = {"classes": "one of", "several": "each of", "horizons": "within each of"}[targets.kind]
+    return f" ({how} {', '.join(targets.names)})"
 
 
 def _ranking(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -147,9 +158,38 @@ def _of_table(task: TableTask) -> list[Fact]:
         ("Patients", f"Told apart by {source.subject}; one patient may have several cases."),
         ("Population", "Every case of the source that passes the cleaning rules and meets no exclusion."),
         ("Exclusions", [f"{rule.name}, because {rule.because}" for rule in task.exclude] or "None."),
-        ("Outcome", [task.outcome.name, f"Rule: {task.outcome.when}"]),
+        ("Outcome", [task.outcome.name, *_rules(task.outcome)]),
         ("Moment of prediction", moment),
     ]
+
+
+def _rules(outcome: Outcome) -> Iterator[str]:
+    """What is predicted, by the columns of a row."""
+    conditions = outcome.conditions()
+    if outcome.horizons_days:
+        yield f"Rule: {conditions['event']}, within {_horizons(outcome.horizons_days)} by {outcome.days}"
+    elif outcome.when is not None:
+        yield f"Rule: {outcome.when}"
+    else:
+        yield "One of these classes, the first that holds:" if outcome.classes else "Each by itself:"
+        yield from (f"{place.partition('.')[2]}: {condition}" for place, condition in conditions.items())
+
+
+def _horizons(days: tuple[float, ...]) -> str:
+    return f"{', '.join(f'{day:g}' for day in days)} days"
+
+
+def _events(outcome: EventOutcome) -> Iterator[str]:
+    """What is predicted, by the events of a history."""
+    end = "to the end of what is known" if outcome.to_days is None else f"to {outcome.to_days:g} days"
+    if outcome.horizons_days:
+        end = f"to {_horizons(outcome.horizons_days)}"
+    if outcome.event is not None:
+        yield f"An event of {outcome.event} from {outcome.from_days:g} {end} after."
+        return
+    which = "The first of these, or" if outcome.classes else "An event of each by itself"
+    yield f"{which}{f' {outcome.otherwise}' if outcome.classes else ''}, from {outcome.from_days:g} {end} after:"
+    yield from (f"{place.partition('.')[2]}: {concept}" for place, concept in outcome.concepts().items())
 
 
 def _of_events(task: EventTask) -> list[Fact]:
@@ -170,14 +210,13 @@ def _of_events(task: EventTask) -> list[Fact]:
     required = [f"{value:g} {what}" for what, value in limits.items() if value is not None]
     required += [f"had {rule.had}{_within(rule.within_days)}, because {rule.because}" for rule in population.require]
     excluded = [f"{rule.name}, because {rule.because}" for rule in population.exclude]
-    end = "to the end of what is known" if outcome.to_days is None else f"to {outcome.to_days:g} days"
     edge = "counts as history" if task.time.at_prediction_time == "included" else "is no history"
     return [
         ("Source", f"Events by the mapping {task.source.mapping} ({task.source.format})"),
         ("Population", who),
         ("Required", required or "Nothing."),
         ("Exclusions", excluded or "None."),
-        ("Outcome", [outcome.name, f"An event of {outcome.event} from {outcome.from_days:g} {end} after."]),
+        ("Outcome", [outcome.name, *_events(outcome)]),
         ("Follow-up", f"{words(outcome.follow_up)}; a death in the time at risk: {words(outcome.death).lower()}."),
         ("Moment of prediction", f"{moment} An event at that very time {edge}; one not yet known then never does."),
     ]
@@ -200,7 +239,10 @@ def model(data: ReportData) -> list[Fact]:
         for key, value in section.model_dump(mode="json", exclude_none=True).items()
     ]
     difference = data.engine.get("litert_max_difference")
-    engine = "TensorFlow" if difference is None else f"LiteRT, at most {difference:.1e} from Keras in a logit"
+    engine = f"LiteRT, at most {difference or 0:.1e} from Keras in a logit"
+    if difference is None:
+        because = data.engine.get("tensorflow_because")
+        engine = "TensorFlow" + (f", as LiteRT does not serve the network: {because}" if because else "")
     return [*settings, ("Parameters", count(data.engine.get("parameters"))), ("Scoring engine", engine)]
 
 

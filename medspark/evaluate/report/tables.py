@@ -165,6 +165,44 @@ def performance(data: ReportData) -> Table:
     return table("Test split", head, rows, " ".join(str(2 + place) for place in range(len(columns))))
 
 
+def outcomes(data: ReportData) -> list[Table]:
+    """Of several targets the figures of each; of classes those of all together, and which is taken for which."""
+    found = data.metrics.get("outcomes")
+    if not found:
+        return []
+    shown = ("auroc", "auprc", "brier", "calibration_slope", "calibration_intercept")
+    rows: list[list[Cell]] = []
+    for one in found["targets"]:
+        counts = [count(one["cases"]), count(one["positives"])]
+        rows.append([one["name"], "this model", *counts, *(with_interval(one["metrics"][name]) for name in shown)])
+        for name, metrics in one["baselines"].items():
+            rows.append(["", words(name).lower(), "", "", *(with_interval(metrics[key]) for key in shown)])
+    head = "|".join(["Target", "Model", "Cases", "With it", *map(words, shown)])
+    tables = [table(f"Each of the {KINDS[found['kind']]}", head, rows, "2 3 4 5 6 7 8")]
+    if "together" in found:
+        tables += [_together(found["together"]), _confusion(found)]
+    return tables
+
+
+KINDS: Final = {"classes": "classes", "several": "outcomes", "horizons": "horizons"}
+
+
+def _together(found: Mapping[str, Any]) -> Table:
+    models = {"this model": found["metrics"], **{words(name): one for name, one in found["baselines"].items()}}
+    names = list(found["metrics"])
+    rows: list[list[Cell]] = [[name, *(with_interval(one[key]) for key in names)] for name, one in models.items()]
+    return table("All classes together", "|".join(["Model", *map(words, names)]), rows, "1 2 3 4")
+
+
+def _confusion(found: Mapping[str, Any]) -> Table:
+    names = [one["name"] for one in found["targets"]]
+    rows: list[list[Cell]] = [
+        [name, *map(count, row)] for name, row in zip(names, found["together"]["confusion"], strict=True)
+    ]
+    places = " ".join(str(at + 1) for at in range(len(names)))
+    return table("True class (rows) by the likeliest one", "|".join(["Class", *names]), rows, places)
+
+
 def cross_validation(data: ReportData) -> Table | None:
     """Mean and standard deviation over the folds, where they were run."""
     found = data.metrics.get("cross_validation")

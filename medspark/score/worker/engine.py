@@ -20,7 +20,7 @@ from medspark.errors import BundleError, MedsparkError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 Engine = Callable[[Arrays], npt.NDArray[np.float64]]
-"""From the network's inputs, each (n, width), to logits, (n,)."""
+"""From the network's inputs, each (n, width), to logits, (n, k)."""
 EngineKind = Literal["litert", "tensorflow"]
 
 ROWS = 1024
@@ -136,13 +136,16 @@ def tensorflow_engine(network: Path) -> Engine:
 def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]]) -> Engine:
     def predict(tensors: Arrays) -> npt.NDArray[np.float64]:
         rows = len(next(iter(tensors.values())))
-        logits = np.empty(rows, np.float64)
-        for at in range(0, rows, ROWS):
+        logits = np.empty((rows, 0), np.float64)
+        for at in range(0, max(rows, 1), ROWS):
             part = {name: array[at : at + ROWS] for name, array in tensors.items()}
             short = min(ROWS, rows - at)
             if short < ROWS:
                 part = {name: np.pad(array, ((0, ROWS - short), (0, 0))) for name, array in part.items()}
-            logits[at : at + short] = call(part).reshape(-1)[:short]
+            found = call(part)
+            if at == 0:
+                logits = np.empty((rows, found.shape[1]), np.float64)
+            logits[at : at + short] = found[:short]
         return logits
 
     return predict

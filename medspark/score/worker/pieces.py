@@ -6,7 +6,7 @@ A piece appears whole or not at all: it is written aside, then renamed. Its foot
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,7 +138,8 @@ def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:
         PREDICTION_TIME: scored[PREDICTION_TIME].cast(_TIMESTAMP),
         SCORED_AT: number_array(np.full(rows, sink.scored_at, np.int64)).cast(_TIMESTAMP),
     }
-    return pa.table({name: columns[name] for name in SCORE_COLUMNS})
+    each = {name: scored[name] for name in answers.schema.names if name not in columns}
+    return pa.table({name: columns[name] for name in SCORE_COLUMNS} | each)
 
 
 def _rejected_rows(answers: pa.Table, sink: Sink, file: str | None) -> pa.Table:
@@ -191,17 +192,19 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-def write_empty(keys: pa.Schema, sink: Sink, scores: bool) -> None:
+def write_empty(keys: pa.Schema, sink: Sink, scores: bool, probabilities: Sequence[str] = ()) -> None:
     """Files without rows, so that readers find the columns of `rejected`, and of `scores` where nothing was scored.
 
     Args:
         keys: has the types of KEYS.
         sink: where to.
         scores: whether nothing was scored.
+        probabilities: columns of `scores`, one for each target where there are several.
     """
     band = pa.dictionary(pa.int8(), pa.string())
     answers = zip(ANSWERS, (pa.float64(), pa.float64(), band, pa.string()), strict=True)
-    none = pa.schema([*(keys.field(key) for key in KEYS), *answers]).empty_table()
+    each = [(name, pa.float64()) for name in probabilities]
+    none = pa.schema([*(keys.field(key) for key in KEYS), *answers, *each]).empty_table()
     put(_encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
     if scores:
         put(_encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")

@@ -20,7 +20,7 @@ from medspark.encode.worker.encoder import encode, short_batches
 from medspark.encode.worker.tensors import Reasons, shaped, with_reason, without_unsound
 from medspark.errors import BundleError
 from medspark.schemas import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
-from medspark.score.worker.calibration import Calibration, apply_calibration
+from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.score.worker.engine import Engine, EngineKind, engine_for
 
 KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
@@ -43,7 +43,7 @@ class Served(NamedTuple):
     digest: str
     statistics: str
     """JSON of the fitted statistics."""
-    calibration: Calibration
+    calibration: TargetCalibrations
     bands: dict[str, float]
     reads: Literal["cases", "tensors"] = "cases"
     seal: str = ""
@@ -79,7 +79,7 @@ def _seal(served: Served) -> str:
 
 @lru_cache(maxsize=2)
 def _digest(
-    kind: str, digest: str, statistics: str, calibration: Calibration, bands: tuple[tuple[str, float], ...]
+    kind: str, digest: str, statistics: str, calibration: TargetCalibrations, bands: tuple[tuple[str, float], ...]
 ) -> str:
     text = json.dumps([kind, digest, statistics, calibration.to_dict(), bands])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -97,7 +97,7 @@ def load_engine(served: Served) -> Engine:
 
 
 def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Floats, Reasons | None]:
-    """The logit of each of a batch's n rows, (n,), and why a row has none; no Spark needed.
+    """The logits of each of a batch's n rows, (n, k), and why a row has none; no Spark needed.
 
     Raises:
         InputError: a column of the tensors is absent or of another type.
@@ -109,29 +109,36 @@ def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Fl
         tensors, reasons = encode(batch, statistics), None
     tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)
     logit = engine(tensors)
-    unanswered = ~np.isfinite(logit)
-    if unanswered.any():
-        reasons = with_reason(reasons, unanswered, "the network's answer is not finite")
+    finite = np.isfinite(logit)
+    if not finite.all():
+        reasons = with_reason(reasons, np.asarray(~finite.all(axis=1)), "the network's answer is not finite")
     return logit, reasons
 
 
 def answers_of(keys: pa.Table, logit: Floats, reasons: Reasons | None, served: Served) -> pa.Table:
     """The keys of n rows, each with its answers, or with the reason why it has none.
 
+    Args:
+        logit: (n, k) of k targets.
+
     Returns:
-        KEYS as they came, LOGIT and PROBABILITY (double), RISK_BAND (a dictionary of strings), all three null where
-        there is no score, and REASON (string), null where there is one.
+        KEYS as they came, LOGIT and PROBABILITY (double) of the headline, RISK_BAND (a dictionary of strings), all
+        three null where there is no score, REASON (string), null where there is one, and where there are several
+        targets the probability of each (double), null as the others are.
     """
     unscored: npt.NDArray[np.bool_] | None = None
     reason = pa.nulls(len(logit), pa.string())
     if reasons is not None:
         unscored = np.array([text is not None for text in reasons])
         reason = pa.array([None if text is None else UNSCORABLE + text for text in reasons], pa.string())
-        logit = np.where(unscored, np.nan, logit)
-    probability = apply_calibration(served.calibration, logit)
-    numbers = [number_array(values, unscored) for values in (logit, probability)]
+        logit = np.where(unscored[:, None], np.nan, logit)
+    targets = served.calibration.targets
+    every = apply_calibrations(served.calibration, logit)
+    probability = every[:, targets.headline]
+    numbers = [number_array(values, unscored) for values in (logit[:, targets.headline], probability)]
     answers = [*numbers, band_of(probability, served.bands, unscored), reason]
-    return pa.table([*keys.columns, *answers], names=[*KEYS, *ANSWERS])
+    each = [number_array(every[:, at], unscored) for at in range(len(targets.columns))]
+    return pa.table([*keys.columns, *answers, *each], names=[*KEYS, *ANSWERS, *targets.columns])
 
 
 def band_of(

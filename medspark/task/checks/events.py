@@ -1,5 +1,6 @@
 """Rules across the sections of an event task: one function each."""
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from medspark.task.population import BUILT_IN_CRITERIA
 
 def concepts_exist(task: EventTask) -> Iterator[str]:
     population = task.population
-    used = [("outcome.event", task.outcome.event)]
+    used = [(f"outcome.{place}", name) for place, name in task.outcome.concepts().items()]
     used += [("population.index.event", name) for name in (population.index.event if population.index else ())]
     used += [(f"population.require.{rule.name}", rule.had) for rule in population.require]
     used += [(f"population.exclude.{rule.name}", rule.had) for rule in population.exclude]
@@ -59,11 +60,14 @@ def settings_do_something(task: EventTask) -> Iterator[str]:
     population, outcome = task.population, task.outcome
     if population.index is not None and population.index.take == "first" and population.washout_days is not None:
         yield "population.washout_days: a first event has none before it; use it with `take: every`"
-    if outcome.to_days is None and outcome.follow_up != "keep_outcomes":
+    end = min(outcome.ends, key=lambda day: math.inf if day is None else day)
+    if end is None and outcome.follow_up != "keep_outcomes":
         yield "outcome.follow_up: without to_days there is no end to follow to"
-    if outcome.to_days is not None and outcome.to_days <= outcome.from_days:
-        received = f"{outcome.from_days:g} to {outcome.to_days:g}"
-        yield f"outcome: expected from_days below to_days, received {received}"
+    if outcome.horizons_days and outcome.follow_up == "keep_all":
+        yield "outcome.follow_up: with horizons nobody is taken for negative before they were followed so far"
+    if end is not None and end <= outcome.from_days:
+        below = "the first of horizons_days" if outcome.horizons_days else "to_days"
+        yield f"outcome: expected from_days below {below}, received {outcome.from_days:g} to {end:g}"
     if population.snapshot is not None and any(rule.after_index for rule in population.exclude):
         yield "population.exclude: after_index is of an index event, received a snapshot"
     youngest, oldest = population.age_at_least, population.age_at_most
@@ -75,7 +79,7 @@ def features_are_sound(task: EventTask) -> Iterator[str]:
     columns = [column.name for column in task.features.columns()]
     if not columns and not task.features.demographics:
         yield "features: expected at least one feature, received none"
-    kept = {*CASE_COLUMNS, INDEX_TIME, AGE, *task.features.demographics}
+    kept = {*CASE_COLUMNS, *task.outcome.targets.labels, INDEX_TIME, AGE, *task.features.demographics}
     for name in sorted({name for name in columns if columns.count(name) > 1 or name in kept}):
         yield f"features: the column {name!r} would stand twice; rename a group"
 

@@ -23,6 +23,12 @@ def optimizer_reads_settings(task: TaskBase) -> Iterator[str]:
         yield "training.weight_decay: only adamw reads it; use l2 with other optimisers"
 
 
+def calibration_fits_outcome(task: TaskBase) -> Iterator[str]:
+    outcome = getattr(task, "outcome", None)
+    if outcome is not None and outcome.targets.kind == "classes" and task.training.calibration == "isotonic":
+        yield "training.calibration: isotonic is of one probability; those of classes sum to 1. Use platt or none"
+
+
 def names_of_few_are_meant(task: TaskBase) -> Iterator[str]:
     if task.privacy.names_of_few:
         return
@@ -52,6 +58,7 @@ def _floors(value: Any, place: str) -> Iterator[tuple[str, int]]:
 SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
     bands_are_sound,
     optimizer_reads_settings,
+    calibration_fits_outcome,
     names_of_few_are_meant,
 )
 

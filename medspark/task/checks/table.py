@@ -31,6 +31,8 @@ KEY_TYPES = frozenset({"long", "integer", "string"})
 
 TIME_TYPES = frozenset({"date", "timestamp"})
 
+DAYS_TYPES = frozenset({"long", "integer", "double", "decimal"})
+
 
 def keys_are_columns(task: TableTask) -> Iterator[str]:
     source = task.source
@@ -65,7 +67,17 @@ def expressions_are_sound(task: TableTask) -> Iterator[str]:
         yield from prefixed(f"checks.{check.name}", condition_problems(check.expect, source_types(task)))
     for exclusion in task.exclude:
         yield from prefixed(f"exclude.{exclusion.name}", condition_problems(exclusion.when, value_types(task)))
-    yield from prefixed("outcome", condition_problems(task.outcome.when, value_types(task)))
+    for place, condition in task.outcome.conditions().items():
+        where = "outcome" if place == "when" else f"outcome.{place}"
+        yield from prefixed(where, condition_problems(condition, value_types(task)))
+
+
+def days_are_numbers(task: TableTask) -> Iterator[str]:
+    name = task.outcome.days
+    if name is not None and name not in known_columns(task):
+        yield unknown_column("outcome.days", name, task)
+    elif name is not None and not may_be(task, name, DAYS_TYPES):
+        yield f"outcome.days: expected a column of {one_of(DAYS_TYPES)}, received {name!r} of {column_type(task, name)}"
 
 
 def features_read_columns(task: TableTask) -> Iterator[str]:
@@ -95,7 +107,8 @@ def features_do_not_leak(task: TableTask) -> Iterator[str]:
 def outcome_columns(task: TableTask) -> list[str]:
     """The source columns that the outcome reads, through derived columns as well."""
     names: list[str] = []
-    for name in columns_or_none(task.outcome.when):
+    read = [name for condition in task.outcome.conditions().values() for name in columns_or_none(condition)]
+    for name in [*read, *([task.outcome.days] if task.outcome.days is not None else [])]:
         names += [*columns_or_none(task.derived[name].expression), name] if name in task.derived else [name]
     return list(dict.fromkeys(names))
 
@@ -110,8 +123,9 @@ def subgroups_read_columns(task: TableTask) -> Iterator[str]:
 
 def names_are_free(task: TableTask) -> Iterator[str]:
     keys = {task.source.case, task.source.subject, task.source.time}
+    kept = {*CASE_COLUMNS, *task.outcome.targets.labels}
     for name in dict.fromkeys([*task.features.columns(), *task.report.subgroups]):
-        if name in CASE_COLUMNS and name not in keys:
+        if name in kept and name not in keys:
             yield f"columns.{name}: this name is kept for the table of cases; rename the column in the source"
 
 
@@ -146,6 +160,7 @@ TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     duplicates_read_columns,
     columns_are_sound,
     expressions_are_sound,
+    days_are_numbers,
     features_read_columns,
     features_do_not_leak,
     subgroups_read_columns,

@@ -1,15 +1,18 @@
-"""Keras networks, built from the kinds of the features. Each gives one logit a case."""
+"""Keras networks, built from the kinds of the features. Each gives a case a logit for each target."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import keras
+import numpy as np
 import numpy.typing as npt
 
 from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
+from medspark.task.outcome import Kind
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.heads import rising, start_of
 from medspark.train.networks.members import members_network
 from medspark.train.networks.parts import Part, Tensors, hidden_layers
 from medspark.train.networks.table import categories, codes, numbers
@@ -30,9 +33,10 @@ def build_network(
     l2: float,
     seed: int,
     sample: Mapping[str, npt.NDArray[Any]],
-    level: float = 0.0,
+    kind: Kind = "binary",
+    level: npt.ArrayLike = (0.0,),
 ) -> Any:
-    """A network with an input for each kind of feature and `members` logits, (n, members).
+    """A network with an input for each kind of feature and the logits of k targets by `members`, (n, members, k).
 
     Categories and codes get learned vectors; a case's codes are summed, the empty ones left out. Of a sequence the
     attention picks the events that matter, of a grid two convolutions find its shapes. The members share their
@@ -44,32 +48,35 @@ def build_network(
         l2: a penalty on the weights of hidden layers.
         seed: of its weights.
         sample: training cases' tensors, from which the tabular kind takes its ramps.
-        level: the logit that the tabular kind starts from.
+        kind: of the outcome; the logits of horizons rise from each to the next.
+        level: (k,) the logits that the tabular kind starts from.
     """
-    inputs = statistics.inputs()
+    inputs, levels = statistics.inputs(), np.asarray(level, np.float64)
     if network.kind == "tabular":
-        return members_network(inputs, network, l2, seed, sample, level)
-    tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in inputs}
-    logits = [_member(tensors, inputs, network, l2, seed * 1000 + member) for member in range(network.members)]
-    output = keras.layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]
-    return keras.Model(tensors, output, name="members")
+        found = members_network(inputs, network, l2, seed, sample, start_of(levels, kind))
+    else:
+        found = _plain_network(inputs, network, l2, seed, len(levels))
+    return keras.Model(found.input, rising(found.output, kind), name="members")
 
 
 def serving_network(members: Any) -> Any:
-    """The network that is kept: the mean of the members' logits, (n, 1)."""
-    if members.output.shape[-1] == 1:
-        return members
-    mean = keras.ops.mean(members.output, axis=1, keepdims=True)
-    return keras.Model(members.input, mean, name="mean_logit")
+    """The network that is kept: the mean of the members' logits, (n, k)."""
+    return keras.Model(members.input, keras.ops.mean(members.output, axis=1), name="mean_logit")
 
 
-def _member(tensors: Tensors, inputs: list[Input], network: Network, l2: float, seed: int) -> Any:
+def _plain_network(inputs: list[Input], network: Network, l2: float, seed: int, targets: int) -> Any:
+    tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in inputs}
+    each = [_member(tensors, inputs, network, l2, seed * 1000 + at, targets) for at in range(network.members)]
+    return keras.Model(tensors, keras.ops.stack(each, axis=1), name="members")
+
+
+def _member(tensors: Tensors, inputs: list[Input], network: Network, l2: float, seed: int, targets: int) -> Any:
     parts = [PARTS[one.part](tensors, one, network, seed) for one in inputs if one.part is not None]
     hidden = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
-    return _head(hidden, network, l2, seed)
+    return _head(hidden, network, l2, seed, targets)
 
 
-def _head(hidden: Any, network: Network, l2: float, seed: int) -> Any:
+def _head(hidden: Any, network: Network, l2: float, seed: int, targets: int) -> Any:
     init = keras.initializers.GlorotUniform
     for at, width in enumerate(hidden_layers(network)):
         hidden = keras.layers.Dense(
@@ -79,4 +86,4 @@ def _head(hidden: Any, network: Network, l2: float, seed: int) -> Any:
             kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
         )(hidden)
         hidden = keras.layers.Dropout(network.dropout, seed=seed + 100 * at)(hidden)
-    return keras.layers.Dense(1, kernel_initializer=init(seed=seed))(hidden)
+    return keras.layers.Dense(targets, kernel_initializer=init(seed=seed))(hidden)

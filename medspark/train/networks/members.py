@@ -6,7 +6,7 @@ a tree would cut. A linear path beside the hidden layers lets a member be a logi
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -54,9 +54,14 @@ def ramps_of(numbers: npt.NDArray[Any]) -> Ramps:
 
 
 def members_network(
-    inputs: list[Input], network: Network, l2: float, seed: int, sample: Mapping[str, npt.NDArray[Any]], level: float
+    inputs: list[Input],
+    network: Network,
+    l2: float,
+    seed: int,
+    sample: Mapping[str, npt.NDArray[Any]],
+    start: Sequence[float],
 ) -> Any:
-    """A network with the logits of all members, (n, members).
+    """A network with the logits of all members, (n, members, k).
 
     Args:
         inputs: the network's.
@@ -64,28 +69,29 @@ def members_network(
         l2: a penalty on the weights of the hidden layers.
         seed: of its weights.
         sample: training cases, for the ramps.
-        level: the logit that members start from: the log odds of the outcome in training.
+        start: what members find of each of k targets before they learn.
     """
     tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in inputs}
     width, *deeper = hidden_layers(network)
-    draw = _Draws(seed, l2)
+    draw, outputs = _Draws(seed, l2), network.members * len(start)
     hidden, straight = [], []
     for one in inputs:
         if one.part == "numbers":
             numbers = _with_ramps(tensors[one.name], ramps_of(sample[one.name]))
             hidden.append(_shared(numbers, network.members, width, draw))
-            straight.append(keras.layers.Dense(network.members, use_bias=False, kernel_initializer="zeros")(numbers))
+            straight.append(keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")(numbers))
         elif one.part in ("categories", "codes"):
             vectors = _vectors(tensors[one.name], one, network)
             hidden.append(_own(vectors, width, draw))
-            straight.append(_straight(tensors[one.name], one, network.members))
+            straight.append(_straight(tensors[one.name], one, outputs))
         elif one.part is not None:
             part = {"sequence": sequence, "grid": grid}[one.part]
             each = [part(tensors, one, network, seed * 1000 + at) for at in range(network.members)]
             hidden.append(_own(keras.ops.stack(each, axis=1), width, draw))
     total = keras.layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
-    logits = _head(total, deeper, network, draw, level)
-    logits = keras.layers.Add(name="logits")([logits, *straight]) if straight else logits
+    logits = _head(total, deeper, network, draw, start)
+    shape = keras.layers.Reshape((network.members, len(start)))
+    logits = keras.layers.Add(name="logits")([logits, *map(shape, straight)]) if straight else logits
     return keras.Model(tensors, logits, name="members")
 
 
@@ -139,19 +145,23 @@ def _vectors(ids: Any, found: Input, network: Network) -> Any:
     return keras.layers.Reshape((network.members, found.width * wide))(each)
 
 
-def _straight(ids: Any, found: Input, members: int) -> Any:
-    """What each id adds to each member's logit, (n, members)."""
-    added = keras.layers.Embedding(size_of(found), members, embeddings_initializer="zeros")(ids)
+def _straight(ids: Any, found: Input, outputs: int) -> Any:
+    """What each id adds to each member's logits, (n, outputs)."""
+    added = keras.layers.Embedding(size_of(found), outputs, embeddings_initializer="zeros")(ids)
     return keras.ops.sum(added * presence(ids) if found.part == "codes" else added, axis=1)
 
 
-def _head(hidden: Any, deeper: list[int], network: Network, draw: _Draws, level: float) -> Any:
+def _head(hidden: Any, deeper: list[int], network: Network, draw: _Draws, start: Sequence[float]) -> Any:
     for width in deeper:
         hidden = _own(_active(hidden, network, draw), width, draw)
-    kernel, start = draw(int(hidden.shape[2]), 1), keras.initializers.Constant(level)
-    return keras.layers.EinsumDense(
-        "bmi,mi->bm", (network.members,), bias_axes="m", kernel_initializer=kernel, bias_initializer=start
-    )(_active(hidden, network, draw))
+    kernel, members, targets = draw(int(hidden.shape[2]), 1), network.members, len(start)
+    # LiteRT's converter fails on a last axis of 1
+    of_one = keras.layers.EinsumDense("bmi,mi->bm", (members,), bias_axes="m", kernel_initializer=kernel)
+    of_each = keras.layers.EinsumDense("bmi,mik->bmk", (members, targets), bias_axes="mk", kernel_initializer=kernel)
+    head = of_one if targets == 1 else of_each
+    logits = head(_active(hidden, network, draw))
+    head.bias.assign(np.resize(start, head.bias.shape))
+    return keras.layers.Reshape((members, targets))(logits)
 
 
 def _active(hidden: Any, network: Network, draw: _Draws) -> Any:

@@ -40,7 +40,7 @@ def part(whole, chosen):
 def test_litert_gives_what_tensorflow_gives_at_any_number_of_rows(network, rows):
     whole = tensors(rows)
     litert, keras = litert_engine(network["litert"])(whole), tensorflow_engine(network["keras"])(whole)
-    assert litert.shape == keras.shape == (rows,)
+    assert litert.shape == keras.shape == (rows, 1)
     assert np.max(np.abs(litert - keras), initial=0.0) < 1e-5
 
 
@@ -82,7 +82,7 @@ def test_a_network_with_one_bit_flipped_is_refused_where_it_is_loaded(network, t
             engine_for(engine, place, digest)
         content[bit // 8] ^= 1 << bit % 8
     place.write_bytes(content)
-    assert engine_for(engine, place, digest)(tensors(3)).shape == (3,)
+    assert engine_for(engine, place, digest)(tensors(3)).shape == (3, 1)
 
 
 @pytest.mark.parametrize("kind", ["litert", "keras"])

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from medspark.errors import BundleError
-from medspark.score.worker.calibration import Calibration
+from medspark.score.worker.calibration import Calibration, of_one
 from medspark.score.worker.pieces import Sink, write_piece
 from medspark.score.worker.predict import Served, answers_of, band_of, load_engine, sealed
 
@@ -23,8 +23,8 @@ def test_without_thresholds_no_risk_has_a_band():
 
 def test_scores_without_a_band_are_counted_all_the_same(tmp_path):
     keys = {"case_id": [1, 2], "subject_id": ["a", "b"], "prediction_time": pa.array([0, 0], pa.timestamp("us", "UTC"))}
-    served = Served("litert", "", "", "", Calibration("none"), bands={})
-    answers = answers_of(pa.table(keys), np.array([0.0, 1.0]), None, served)
+    served = Served("litert", "", "", "", of_one(Calibration("none")), bands={})
+    answers = answers_of(pa.table(keys), np.array([[0.0], [1.0]]), None, served)
     (tmp_path / "scores").mkdir()
     sink = Sink(str(tmp_path / "scores"), str(tmp_path / "rejected"), "run", "bundle", 0)
     assert write_piece("part-0.parquet", [answers], sink).bands == {"none": 2}
@@ -35,13 +35,13 @@ def test_scores_without_a_band_are_counted_all_the_same(tmp_path):
     "change",
     [
         {"statistics": '{"cases": 3}'},
-        {"calibration": Calibration("platt", slope=1.1)},
+        {"calibration": of_one(Calibration("platt", slope=1.1))},
         {"bands": {"high": 0.2}},
         {"digest": "b"},
         {"kind": "tensorflow"},
     ],
 )
 def test_what_reaches_a_worker_altered_answers_nothing(change):
-    sent = sealed(Served("litert", "", "a", '{"cases": 2}', Calibration("platt"), bands={"high": 0.3}))
+    sent = sealed(Served("litert", "", "a", '{"cases": 2}', of_one(Calibration("platt")), bands={"high": 0.3}))
     with pytest.raises(BundleError, match="reached this worker altered"):
         load_engine(sent._replace(**change))

@@ -1,0 +1,103 @@
+"""What training makes small: the cross-entropy of each member's logits, where and as far as a target is known."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from medspark.errors import InputError
+from medspark.task.outcome import Kind
+from medspark.task.training import Training
+from medspark.train.batches import Folds
+from medspark.train.truth import Floats, Truth
+
+
+def loss_of(training: Training, kind: Kind, positive_weight: Floats, folds: Folds | None) -> Callable[[Any, Any], Any]:
+    """Each member's own loss on the cases that are not of its fold, averaged over the members, so that each learns as
+    if alone.
+
+    What is compared with the logits (n, members, k) is (n, 1, 2 k + 1): labels, weights and the fold, as `dataset` gives
+    them.
+
+    Args:
+        positive_weight: (k,) of a case with each target.
+    """
+    size = len(positive_weight)
+    each = _of_classes if kind == "classes" else _of_targets
+
+    def loss(truth: Any, logits: Any) -> Any:
+        label = keras.ops.broadcast_to(truth[..., :size], keras.ops.shape(logits))
+        of_member = each(training.loss, label, truth[..., size : 2 * size], logits, positive_weight)
+        if folds is None:
+            return keras.ops.mean(of_member, axis=-1)
+        learned = keras.ops.cast(truth[:, :, -1] != keras.ops.arange(folds.parts, dtype="float32"), of_member.dtype)
+        return keras.ops.sum(of_member * learned, axis=-1) / (folds.parts - 1)
+
+    return loss
+
+
+def _of_targets(name: str, label: Any, weight: Any, logits: Any, positive_weight: Floats) -> Any:
+    """(n, members): the mean over the targets, those that are not known as 0."""
+    losses: dict[str, Callable[..., Any]] = {
+        "cross_entropy": keras.losses.binary_crossentropy,
+        "focal": keras.losses.binary_focal_crossentropy,
+    }
+    found = losses[name](label[..., None], logits[..., None], from_logits=True)  # over the last axis, of one
+    weight = weight * (1.0 + label * (positive_weight.astype(np.float32) - 1.0))
+    return keras.ops.mean(found * weight, axis=-1)
+
+
+def _of_classes(name: str, label: Any, weight: Any, logits: Any, positive_weight: Floats) -> Any:
+    """(n, members), of the one class that each case has."""
+    losses: dict[str, Callable[..., Any]] = {
+        "cross_entropy": keras.losses.categorical_crossentropy,
+        "focal": keras.losses.categorical_focal_crossentropy,
+    }
+    found = losses[name](label, logits, from_logits=True)
+    return found * weight[..., 0] * keras.ops.sum(label * positive_weight.astype(np.float32), axis=-1)
+
+
+def cross_entropy(kind: Kind, logit: Floats, truth: Truth) -> float:
+    """The sum over n cases of the cross-entropy of logits (n, k), the mean over their targets."""
+    label = np.nan_to_num(truth.label)
+    if kind == "classes":
+        top = logit.max(axis=1, keepdims=True)
+        total = top[:, 0] + np.log(np.exp(logit - top).sum(axis=1))
+        return float(np.sum(truth.weight[:, 0] * (total - (label * logit).sum(axis=1))))
+    each = np.logaddexp(0.0, logit) - label * logit
+    return float(np.sum((truth.weight * each).mean(axis=1)))
+
+
+def positive_weights(training: Training, kind: Kind, shares: Floats) -> Floats:
+    """(k,) what a case with each target weighs: balanced, so that all with it and all without weigh the same.
+
+    Args:
+        shares: (k,) of the cases with each target.
+    """
+    if training.class_weight != "balanced":
+        return np.ones(len(shares))
+    return 1 / (len(shares) * shares) if kind == "classes" else (1 - shares) / shares
+
+
+def shares_of(kind: Kind, names: tuple[str, ...], truth: Truth) -> Floats:
+    """(k,) the share of the cases learned from with each target, the unknown ones apart.
+
+    Raises:
+        InputError: a target has one outcome only.
+    """
+    label, weight = np.nan_to_num(truth.label), truth.weight
+    known, positive = (weight > 0).sum(axis=0), (label * (weight > 0)).sum(axis=0)
+    for name, cases, with_it in zip(names, known, positive, strict=True):
+        if with_it in (0, cases):
+            what = "it" if kind == "binary" else name
+            raise InputError(
+                f"expected both outcomes in the training split, received {with_it:.0f} of {cases} with {what}"
+            )
+    return np.asarray((label * weight).sum(axis=0) / weight.sum(axis=0))
+
+
+def levels_of(kind: Kind, shares: Floats) -> npt.NDArray[np.float64]:
+    """(k,) the logits that members start from: what they would say of everybody."""
+    return np.log(shares) if kind == "classes" else np.log(shares / (1 - shares))
