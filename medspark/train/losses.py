@@ -18,8 +18,8 @@ def loss_of(training: Training, kind: Kind, positive_weight: Floats, folds: Fold
     """Each member's own loss on the cases that are not of its fold, averaged over the members, so that each learns as
     if alone.
 
-    What is compared with the logits (n, members, k) is (n, 1, 2 k + 1): labels, weights and the fold, as `dataset` gives
-    them.
+    What is compared with the logits (n, members, k) is (n, 1, 2 k + 1): labels, weights and the fold, as `dataset`
+    gives them.
 
     Args:
         positive_weight: (k,) of a case with each target.

@@ -54,7 +54,7 @@ OF_EVENTS = [
     ("population.index.taek",               "first",                    "population.index.taek: unknown key. Allowed: event, take. Did you mean 'take'?"),
     ("population.exclude.0.withn_days",     3,                          "population.exclude.0.withn_days: unknown key. Allowed: name, had, within_days, after_index, because. Did you mean 'within_days'?"),
     ("outcome.follow_up",                   "keep_al",                  "received 'keep_al'. Did you mean 'keep_all'?"),
-    ("outcome.to_day",                      3,                          "outcome.to_day: unknown key. Allowed: name, event, from_days, to_days, follow_up, gap, death. Did you mean 'to_days'?"),
+    ("outcome.to_day",                      3,                          "outcome.to_day: unknown key. Allowed: name, classes, several, horizons_days, risk_of, event, otherwise, from_days, to_days, follow_up, gap, death. Did you mean 'to_days'?"),
     ("concepts.drug",                       {},                         "concepts.drug: expected codes or prefixes, received none"),
     ("concepts.drug",                       {"prefixes": ["D/"], "descendants": True}, "concepts.drug: descendants and mapped are of codes, received none"),
     ("concepts.drug.descendents",           True,                       "concepts.drug.descendents: unknown key. Allowed: codes, prefixes, descendants, mapped, as_one. Did you mean 'descendants'?"),

@@ -100,15 +100,28 @@ def _periods(opening: History, closing: History, n: int) -> tuple[Ints, Ints, In
 
     A period that nothing closes is still open; one that nothing opened began before everything.
     """
-    more = np.bincount(opening.subject, minlength=n) - np.bincount(closing.subject, minlength=n)
-    unclosed, unopened = np.repeat(np.arange(n), np.maximum(more, 0)), np.repeat(np.arange(n), np.maximum(-more, 0))
-    never, ever = np.full(len(unclosed), NEVER), np.full(len(unopened), EVER)
-    subject = np.concatenate([opening.subject, unopened, closing.subject, unclosed])
-    time = np.concatenate([opening.time, ever, closing.time, never])
-    known = np.concatenate([opening.known, ever, closing.known, never])
-    step = np.repeat([1, -1], [len(opening) + len(unopened), len(closing) + len(unclosed)])
-    # A period lasts to the end of its last day, so that one from the next day on goes on with it
-    order = np.lexsort((time, -step, np.where(step > 0, time, known), subject))
+    subject = np.concatenate([opening.subject, closing.subject])
+    time, known = np.concatenate([opening.time, closing.time]), np.concatenate([opening.known, closing.known])
+    step = np.repeat([1, -1], [len(opening), len(closing)])
+    order = _in_turn(subject, time, known, step)
+    balance = np.bincount(opening.subject, minlength=n) - np.bincount(closing.subject, minlength=n)
+    of_others = np.cumsum(balance) - balance  # what the patients before each have open together
+    least = np.zeros(n, np.int64)
+    np.minimum.at(least, subject[order], np.cumsum(step[order]) - of_others[subject[order]])
+    unopened, unclosed = np.repeat(np.arange(n), -least), np.repeat(np.arange(n), balance - least)
+    ever, never = np.full(len(unopened), EVER), np.full(len(unclosed), NEVER)
+    subject = np.concatenate([unopened, subject, unclosed])
+    time, known = np.concatenate([ever, time, never]), np.concatenate([ever, known, never])
+    step = np.concatenate([np.ones(len(unopened), np.int64), step, np.full(len(unclosed), -1)])
+    order = _in_turn(subject, time, known, step)
     opened = np.cumsum(step[order])  # as many openings as closings of each patient: 0 between two patients
     starts, ends = order[(opened == 1) & (step[order] == 1)], order[opened == 0]
     return subject[starts], time[starts], time[ends], known[ends]
+
+
+def _in_turn(subject: Ints, time: Ints, known: Ints, step: Ints) -> Ints:
+    """The order of openings (1) and closings (-1), patient by patient.
+
+    A period lasts to the end of its last day, so that one from the next day on goes on with it.
+    """
+    return np.lexsort((time, -step, np.where(step > 0, time, known), subject))

@@ -27,6 +27,8 @@ def period(start, stop):
         ([(0, None)], False),  # still open
         ([(None, 50)], "not observed"),  # nobody knew of it yet
         ([(0, 4), (11, 50)], "not observed"),
+        ([(None, 2), (8, None), (8, None)], "history"),  # one that nothing opened, and one that was opened twice
+        ([(None, 2), (4, None), (4, None)], False),
     ],
 )
 def test_a_case_is_observed_on_its_day_and_for_its_history(periods, fate):

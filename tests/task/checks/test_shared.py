@@ -27,7 +27,8 @@ def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: 
 
 
 def test_every_rule_has_an_example_that_breaks_it() -> None:
-    assert {rule.__name__ for rule in SHARED_RULES} == {row[0] for row in RULES_BROKEN}
+    elsewhere = {"calibration_fits_outcome"}  # in tests/task/test_outcome.py
+    assert {rule.__name__ for rule in SHARED_RULES} == {row[0] for row in RULES_BROKEN} | elsewhere
 
 
 def test_names_of_few_may_leave_where_the_task_says_so() -> None:
