@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -14,6 +15,10 @@ from medspark.spark.session import start_session
 os.environ.setdefault("MEDSPARK_MASTER", "local[2]")
 os.environ.setdefault("MEDSPARK_SQL_SHUFFLE_PARTITIONS", "2")
 os.environ.setdefault("MEDSPARK_DRIVER_MEMORY", "2g")
+
+
+settings.register_profile("medspark", deadline=None)
+settings.load_profile("medspark")  # how long an example takes says how busy the machine is
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from medspark.errors import BundleError, InputError
-from medspark.evaluate.logistic import logistic_regression, sigmoid
-from medspark.score.worker.calibration import Calibration, apply_calibration
-from medspark.train.calibrate import fit_calibration
+from medspark.evaluate.logistic import logistic_regression, sigmoid, softmax
+from medspark.score.worker.calibration import Calibration, TargetCalibrations, apply_calibration, apply_calibrations
+from medspark.task.outcome import Targets
+from medspark.train.calibrate import fit_calibration, fit_calibrations
+from medspark.train.truth import Truth
 
 METHODS = ["platt", "isotonic", "none"]
 
@@ -152,3 +154,67 @@ def test_a_scoring_worker_imports_nothing_heavier_than_numpy():
     code = "import sys, medspark.score.worker.calibration as c; print({'sklearn','scipy','pandas'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"
+
+
+CLASSES = Targets("classes", ("a", "b", "c"))
+
+
+def drawn_classes(n=30_000, seed=0):
+    """Logits that are twice too steep and a class that is rated too rarely, with the true probabilities."""
+    rng = np.random.default_rng(seed)
+    true = softmax(rng.normal(size=(n, 3)))
+    label = np.eye(3)[(rng.random((n, 1)) > true.cumsum(axis=1)).sum(axis=1)]
+    return 2 * np.log(true) + [0.0, 0.0, -1.5], Truth(label, np.ones_like(label)), true
+
+
+def test_classes_are_calibrated_together():
+    logit, truth, true = drawn_classes()
+    found = fit_calibrations(CLASSES, "platt", logit, truth)
+    assert len({part.slope for part in found.parts}) == 1
+    assert np.abs(apply_calibrations(found, logit) - true).max() < 0.03
+    assert np.abs(apply_calibrations(found, logit).sum(axis=1) - 1).max() < 1e-12
+    assert TargetCalibrations.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_each_of_several_is_calibrated_where_it_is_known():
+    logit, label = outcomes(n=20_000)
+    unknown = np.full(len(label), np.nan)
+    unknown[:5000] = label[:5000]
+    both = np.stack([label, unknown], axis=1).astype(float)
+    truth = Truth(both, np.isfinite(both).astype(float))
+    found = fit_calibrations(Targets("several", ("a", "b")), "platt", np.stack([logit, logit], axis=1), truth)
+    assert found.parts[0] == fit_calibration("platt", logit, label)
+    assert found.parts[1] == fit_calibration("platt", logit[:5000], label[:5000])
+
+
+def test_a_case_of_weight_two_calibrates_as_two_cases():
+    logit, label = outcomes(n=4000)
+    weight = np.where(np.arange(4000) % 2, 2.0, 1.0)
+    twice = np.repeat(np.arange(4000), weight.astype(int))
+    one = fit_calibration("platt", logit, label, weight)
+    two = fit_calibration("platt", logit[twice], label[twice])
+    assert (one.slope, one.intercept) == pytest.approx((two.slope, two.intercept), abs=0.02)
+
+
+def test_calibrated_risks_of_later_horizons_are_never_lower():
+    parts = (Calibration("platt", 1.0, 2.0), Calibration("platt", 0.5, -1.0))
+    found = TargetCalibrations(Targets("horizons", ("30d", "90d"), 1), parts)
+    risk = apply_calibrations(found, np.random.default_rng(0).normal(size=(500, 2)))
+    assert (np.diff(risk, axis=1) >= 0).all()
+    assert np.array_equal(risk[:, 0], apply_calibration(parts[0], np.random.default_rng(0).normal(size=(500, 2))[:, 0]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "magic"}, "one for each target"),
+        ({"names": ["a"]}, "one for each target"),
+        ({"headline": 7}, "one for each target"),
+        ({"extra": 1}, "keys"),
+    ],
+)
+def test_damaged_calibrations_of_targets_are_refused(change, message):
+    parts = (Calibration("platt"), Calibration("platt"))
+    good = TargetCalibrations(Targets("several", ("a", "b")), parts).to_dict()
+    with pytest.raises(BundleError, match=message):
+        TargetCalibrations.from_dict(good | change)
