@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 from medspark.cases.criteria import Criterion
 from medspark.schemas import EXCLUDED, LABEL, SPLIT, SUBJECT_ID, TARGETS
 from medspark.store.facts import Attrition, SplitCounts
+from medspark.task.history import EARLIER_ROWS
 from medspark.task.outcome import Targets
 from medspark.task.table_task import TableTask
 
@@ -51,6 +52,12 @@ def count_cases(cases: DataFrame, targets: Targets) -> dict[str, SplitCounts]:
         )
         for row in rows
     }
+
+
+def count_with_past(cases: DataFrame) -> tuple[int, int]:
+    """How many cases there are, and how many of them have an earlier row."""
+    found = cases.agg(F.count("*").alias("cases"), F.count_if(F.col(EARLIER_ROWS) > 0).alias("past")).collect()[0]
+    return found["cases"], found["past"]
 
 
 CANDIDATES = "candidates"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 
-from medspark.store.facts import EventCounts, SourceRead, TableCounts
+from medspark.store.facts import EventCounts, RecordsRead, SourceRead, TableCounts
 
 
 class Eligible(NamedTuple):
@@ -19,3 +19,5 @@ class Eligible(NamedTuple):
     counts: TableCounts | EventCounts
     expected: Callable[[], int]
     """How many cases and rejected rows there must be in all."""
+    earlier: RecordsRead | None = None
+    """The records that are part of the cases' past, beside the source's own rows."""

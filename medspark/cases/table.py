@@ -3,6 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from medspark.cases.earlier_rows import with_past
 from medspark.cases.split import assign_fold, assign_split
 from medspark.schemas import (
     CASE_ID,
@@ -36,12 +37,22 @@ def mark_excluded(records: DataFrame, task: TableTask, scoring: bool = False) ->
     return records.withColumn(EXCLUDED, F.coalesce(*excluded) if excluded else F.lit(None).cast("string"))
 
 
-def build_cases(marked: DataFrame, task: TableTask, scoring: bool = False) -> DataFrame:
-    """The eligible records as cases: keys, split, label (null where the outcome is unknown), then raw features.
+def build_cases(
+    marked: DataFrame, task: TableTask, scoring: bool = False, earlier: DataFrame | None = None
+) -> DataFrame:
+    """The eligible records as cases: keys, split, label (null where the outcome is unknown), raw features, the past.
 
     When scoring every label is null, and the features come without the columns of subgroups.
+
+    Args:
+        marked: records with the criterion that excludes each; what is excluded is past for those that come after it.
+        task: whose records they are.
+        scoring: whether for scoring.
+        earlier: records that are no more than part of the others' past.
     """
     source = task.source
+    past = task.features.history.columns() if task.features.history is not None else []
+    marked = with_past(marked, task, earlier)
     time = F.col(quoted(source.time)) if source.time is not None else F.lit(None)
     subject = F.col(quoted(source.subject))
     return marked.where(F.col(EXCLUDED).isNull()).select(
@@ -52,6 +63,7 @@ def build_cases(marked: DataFrame, task: TableTask, scoring: bool = False) -> Da
         assign_fold(subject, task.split).alias(FOLD),
         *_labels(marked, task, scoring),
         *(F.col(quoted(name)) for name in (task.features.columns() if scoring else case_features(task))),
+        *(F.col(quoted(name)) for name in past),
         SOURCE_FILE,
         SOURCE_LINE,
     )

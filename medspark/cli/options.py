@@ -24,6 +24,10 @@ Source = Annotated[
 AsOf = Annotated[
     str | None, typer.Option(help="Score the population as it stood at this time, such as 2026-11-23T06:00 (UTC).")
 ]
+History = Annotated[
+    str | None,
+    typer.Option(metavar="STORE", help="A store whose records are earlier rows too, of a task with features.history."),
+]
 STORE = "store"
 
 

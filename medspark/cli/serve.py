@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from medspark.cli.options import AsOf, BundleFolder, Expect, Json, Source, absolute
+from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, Source, absolute
 from medspark.cli.run_command import run_bundle
 from medspark.errors import TaskError
 
@@ -16,6 +16,7 @@ def score(
     to: Annotated[str, typer.Option(help="Where the scores go.")],
     source: Source = None,
     as_of: AsOf = None,
+    history: History = None,
     tensors: Annotated[
         str | None, typer.Option(help="A store that `medspark encode` wrote: what it encoded is scored.")
     ] = None,
@@ -36,18 +37,20 @@ def score(
     from medspark.stages.score import score_stage, score_tensors_stage
 
     place = absolute(tensors) if tensors is not None else None
-    asked: dict[str, Any] = {"source": source, "as_of": as_of, "tensors": place, "engine": engine}
+    past = absolute(history) if history is not None else None
+    asked: dict[str, Any] = {"source": source, "as_of": as_of, "history": past, "tensors": place, "engine": engine}
     asked |= {"reader": reader, "writer": writer, "expect": expect}
     light = is_left_to_workers(place, to, reader, writer)
     with run_bundle("score", bundle, to, json_, light=light, **asked) as run:
         if place is not None:
-            if source is not None or as_of is not None:
-                raise TaskError("--tensors", ["--source and --as-of were decided when the tensors were encoded"])
+            if source is not None or as_of is not None or past is not None:
+                decided = "--source, --as-of and --history were decided when the tensors were encoded"
+                raise TaskError("--tensors", [decided])
             score_tensors_stage(run, open_bundle(run, bundle, expect), place, engine, reader, writer)
         elif reader != "auto":
             raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
         else:
-            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer)
+            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer, past)
         run.say(f"scores: {run.receipt.outputs['scores']}")
 
 
@@ -64,6 +67,7 @@ def encode(
     to: Annotated[str, typer.Option(help="The store that the tensors go to.")],
     source: Source = None,
     as_of: AsOf = None,
+    history: History = None,
     expect: Expect = None,
     json_: Json = False,
 ) -> None:
@@ -71,6 +75,7 @@ def encode(
     from medspark.stages.encode import encode_stage
     from medspark.stages.open_bundle import open_bundle
 
-    with run_bundle("encode", bundle, to, json_, source=source, as_of=as_of, expect=expect) as run:
-        encode_stage(run, open_bundle(run, bundle, expect), source, as_of)
+    past = absolute(history) if history is not None else None
+    with run_bundle("encode", bundle, to, json_, source=source, as_of=as_of, history=past, expect=expect) as run:
+        encode_stage(run, open_bundle(run, bundle, expect), source, as_of, past)
         run.say(f"tensors: {run.receipt.outputs['tensors']}")

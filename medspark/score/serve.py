@@ -8,13 +8,20 @@ from medspark.score.worker.calibration import TargetCalibrations
 from medspark.score.worker.predict import Served, sealed
 
 
-def score_id(bundle_id: str, fingerprint: str, as_of: str | None) -> str:
+def score_id(bundle_id: str, fingerprint: str, as_of: str | None, earlier: str | None = None) -> str:
     """The id of a scoring run, from all that decides its scores: 16 hexadecimal digits.
+
+    Args:
+        bundle_id: of the bundle.
+        fingerprint: of the source.
+        as_of: the time that it is scored at.
+        earlier: the fingerprint of the records that are part of the cases' past.
 
     >>> score_id("6d2deda624703d13", "00000000000000ff", None)
     '35536ce9b645009a'
     """
-    return hashlib.sha256(f"{bundle_id} {fingerprint} {as_of}".encode()).hexdigest()[:16]
+    past = "" if earlier is None else f" {earlier}"
+    return hashlib.sha256(f"{bundle_id} {fingerprint} {as_of}{past}".encode()).hexdigest()[:16]
 
 
 def statistics_digest(bundle: Bundle) -> str:

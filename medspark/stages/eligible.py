@@ -28,17 +28,20 @@ from medspark.schemas import (
 )
 from medspark.score.serve import score_id
 from medspark.stages.clean import CleanSource, clean_source
+from medspark.stages.past import read_earlier, tell_past
 from medspark.store.facts import EventCounts, TableCounts, rows_quarantined
 from medspark.task.event_task import EventTask
 from medspark.task.population import to_micros
 from medspark.task.scoring import exclusions_not_applied
-from medspark.task.table_task import TableTask
+from medspark.task.table_task import TableTask, has_history
 from medspark.task.tasks import Task
 
 AnyTask = TypeVar("AnyTask", TableTask, EventTask)
 
 
-def eligible(run: Run, task: Task, source: str | None, as_of: str | None) -> AbstractContextManager[Eligible]:
+def eligible(
+    run: Run, task: Task, source: str | None, as_of: str | None, history: str | None = None
+) -> AbstractContextManager[Eligible]:
     """The source's eligible cases, and why its other rows are none; what was kept of it is freed at the end.
 
     Args:
@@ -47,15 +50,18 @@ def eligible(run: Run, task: Task, source: str | None, as_of: str | None) -> Abs
         source: the path that takes the place of the task's; None leaves it.
         as_of: a timestamp. Of a table, cases whose prediction time is later are excluded; of events, what happened or
             became known later is left out, and the population is taken as it then stood.
+        history: a store whose `records` are part of the cases' past, in place of the task's; None leaves it.
 
     Raises:
         TaskError: what is asked for does not suit the task.
         InputError: the source breaks its contract.
         AccountingError: rows do not add up.
     """
+    if history is not None and not has_history(task):
+        raise TaskError("--history", ["the bundle's task has no features.history, so that nobody reads earlier rows"])
     if isinstance(task, EventTask):
         return _of_events(run, task, source, as_of)
-    return _of_table(run, task, source, as_of)
+    return _of_table(run, task, source, as_of, history)
 
 
 def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
@@ -68,7 +74,10 @@ def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
         run.receipt.counts["score"]["not_applied"] = list(not_applied)
         for name in not_applied:
             run.say(f"  not applied               {name}: it reads the outcome's columns")
-    run.receipt.version = score_id(bundle.bundle_id, found.read.fingerprint, as_of)
+    if has_history(bundle.task):
+        tell_past(run, bundle, found)
+    earlier = found.earlier.fingerprint if found.earlier is not None else None
+    run.receipt.version = score_id(bundle.bundle_id, found.read.fingerprint, as_of, earlier)
     return run.receipt.version
 
 
@@ -95,7 +104,9 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
 
 
 @contextmanager
-def _of_table(run: Run, task: TableTask, source: str | None, as_of: str | None) -> Iterator[Eligible]:
+def _of_table(
+    run: Run, task: TableTask, source: str | None, as_of: str | None, history: str | None
+) -> Iterator[Eligible]:
     task = _moved(task, source)
     if as_of is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
@@ -108,8 +119,12 @@ def _of_table(run: Run, task: TableTask, source: str | None, as_of: str | None) 
             *(F.col(key).alias(name) for key, name in zip(keys, names, strict=True))
         )
         rows = found.counts.rows_in
-        cases = build_cases(marked, task, scoring=True)
-        yield Eligible(cases, excluded, found.quarantine, found.read, found.counts, lambda: rows)
+        earlier, read = read_earlier(run, task, history)
+        cases = build_cases(marked, task, scoring=True, earlier=earlier)
+        if has_history(task):  # they are counted before they are scored
+            cases = cases.persist(StorageLevel.MEMORY_AND_DISK)
+            stack.callback(cases.unpersist)
+        yield Eligible(cases, excluded, found.quarantine, found.read, found.counts, lambda: rows, read)
 
 
 @contextmanager

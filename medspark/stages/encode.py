@@ -19,13 +19,15 @@ from medspark.store.tables import read_parquet, write_version
 
 
 @alone
-def encode_stage(run: Run, bundle: Bundle, source: str | None, as_of: str | None = None) -> str:
+def encode_stage(
+    run: Run, bundle: Bundle, source: str | None, as_of: str | None = None, history: str | None = None
+) -> str:
     """A source and a bundle to `tensors` and `rejected`, which `score_tensors_stage` then scores.
 
     Args and errors as `medspark.stages.score.score_stage` has them; the version returned is made of what decides the
     tensors, so that the same run again finds them there and changes nothing.
     """
-    with eligible(run, bundle.task, source, as_of) as found:
+    with eligible(run, bundle.task, source, as_of, history) as found:
         version = begin(run, bundle, found, as_of)
         if published_before(run, (REJECTED, TENSORS), version, bundle.bundle_id):
             place = f"{run.store}/{TENSORS}/{version}"

@@ -8,7 +8,13 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
-from medspark.cases.attrition import CANDIDATES, count_attrition, count_cases, observed_attrition
+from medspark.cases.attrition import (
+    CANDIDATES,
+    count_attrition,
+    count_cases,
+    count_with_past,
+    observed_attrition,
+)
 from medspark.cases.criteria import criteria
 from medspark.cases.events import build_candidates
 from medspark.cases.split import faults_of_splits, gaps_of_splits
@@ -33,7 +39,7 @@ from medspark.store.facts import (
 from medspark.store.tables import read_parquet, read_table, table_path, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.places import expression_places
-from medspark.task.table_task import TableTask
+from medspark.task.table_task import TableTask, has_history
 from medspark.task.tasks import Task
 
 
@@ -111,7 +117,8 @@ def _publish(run: Run, built: Built, facts: RecordsFacts, task: Task) -> None:
     eligible = attrition[-1].remaining
     if sum(split.cases for split in splits.values()) != eligible:
         raise AccountingError(f"{eligible} candidates are eligible, but {splits} became cases")
-    whole = CasesFacts(facts.rules, facts.fingerprint, facts.counts, case_rules(task), attrition, splits)
+    past = count_with_past(read_parquet(spark, cases))[1] if has_history(task) else None
+    whole = CasesFacts(facts.rules, facts.fingerprint, facts.counts, case_rules(task), attrition, splits, past)
     write_facts(run.context, cases, whole)
     publish_tables(run, (CASES, ATTRITION), run.version)
     counts = asdict(whole)
@@ -123,5 +130,8 @@ def _publish(run: Run, built: Built, facts: RecordsFacts, task: Task) -> None:
         run.say(f"  excluded    {row.removed:>12,}  {row.criterion}")
     run.say(f"  cases       {eligible:>12,}")
     run.say(f"  outcomes    {sum(split.positives for split in splits.values()):>12,}")
+    if past is not None:
+        run.receipt.counts["features"]["with_earlier_rows"] = past
+        run.say(f"  with a past {past:>12,}  cases with an earlier row")
     for told in found:
         run.say(f"  look at     {told}")

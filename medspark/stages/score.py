@@ -31,6 +31,7 @@ def score_stage(
     as_of: str | None = None,
     engine: str = "auto",
     writer: Asked = "auto",
+    history: str | None = None,
 ) -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
@@ -44,6 +45,8 @@ def score_stage(
         as_of: a timestamp; what happens later is not known yet.
         engine: litert, tensorflow, or auto: litert where the bundle has it.
         writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
+        history: a store whose `records` are part of the cases' past, of a task that has `history`; None leaves the one
+            that the task names.
 
     Returns:
         The version of the two tables, which is the `run_id` of their rows.
@@ -52,7 +55,7 @@ def score_stage(
         InputError: the source breaks its contract.
         AccountingError: rows or cases do not add up.
     """
-    with eligible(run, bundle.task, source, as_of) as found:
+    with eligible(run, bundle.task, source, as_of, history) as found:
         version = begin(run, bundle, found, as_of)
         if published_before(run, (REJECTED, SCORES), version, bundle.bundle_id):
             _tell_scored_before(run, bundle, version)

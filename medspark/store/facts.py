@@ -113,6 +113,15 @@ class SourceRead:
 
 
 @dataclass(frozen=True)
+class RecordsRead:
+    """Where the records lie that were read as the past of others, and of what they are."""
+
+    path: str
+    fingerprint: str
+    """Of their source and their version: a version never changes, and its rows may have been repaired."""
+
+
+@dataclass(frozen=True)
 class TensorsRead:
     """Where tensors lie that were scored, and of what they are made."""
 
@@ -139,6 +148,8 @@ class CasesFacts(RecordsFacts):
     """By `case_rules`."""
     attrition: list[Attrition]
     splits: dict[str, SplitCounts]
+    with_earlier_rows: int | None = None
+    """Cases with an earlier row of their subject; None where the task has no `history`."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +206,11 @@ def case_rules(task: Task) -> str:
 
 
 def _digest(task: Task, sections: Iterable[str]) -> str:
-    """Where the source lies is no rule, nor is how events are stored there."""
+    """Where a source or a store lies is no rule, nor is how events are stored there."""
     data = task.model_dump(mode="json", include=set(sections))
     for key in ("path", "database", "format") if isinstance(task, EventTask) else ("path",):
         data.get("source", {}).pop(key, None)
+    (data.get("features", {}).get("history") or {}).pop("records", None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

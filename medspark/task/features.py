@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from medspark.task.base import MOST_DAYS, Closed, Name, as_tuple
+from medspark.task.history import History
 
 Scaling = Literal["smooth", "standard", "robust", "quantile", "none"]
 """smooth: from the median in spreads, drawn smoothly within 3 of them; standard: from the mean in standard deviations;
@@ -13,6 +14,7 @@ robust: from the median in spreads; quantile: the place among the training cases
 NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "boolean"})
 LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
 CODE_TYPES = frozenset({"code", "category", "string"})
+ORDER_TYPES = frozenset({"date", "timestamp", "integer", "long"})
 
 
 class Asked(NamedTuple):
@@ -53,26 +55,45 @@ class Features(Closed):
     numeric: tuple[Annotated[NumericFeature, BeforeValidator(_short_form)], ...] = ()
     categorical: tuple[Annotated[CategoricalFeature, BeforeValidator(_short_form)], ...] = ()
     codes: dict[Name, CodesFeature] = Field(default_factory=dict)
+    history: History | None = None
 
     def asks(self) -> list[Asked]:
-        """What each feature reads, in the order of the task file."""
+        """What each feature of the row itself reads, in the order of the task file."""
         asked = [Asked("numeric", numeric.column, NUMERIC_TYPES) for numeric in self.numeric]
         asked += [Asked("categorical", categorical.column, LEVEL_TYPES) for categorical in self.categorical]
         bags = self.codes.items()
         return asked + [Asked(f"codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns]
 
+    def asks_of_the_past(self) -> list[Asked]:
+        """What features of earlier rows read, in the order of the task file."""
+        if self.history is None:
+            return []
+        asked = [Asked("history.order_by", self.history.order_by, ORDER_TYPES)]
+        asked += [Asked("history.last", column, NUMERIC_TYPES | LEVEL_TYPES) for column in self.history.last]
+        bags = self.history.codes.items()
+        return asked + [
+            Asked(f"history.codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns
+        ]
+
     def columns(self) -> list[str]:
-        """Every column that a feature reads, once, in the order of the task file."""
+        """Every column of the row itself that a feature reads, once, in the order of the task file."""
         return list(dict.fromkeys(asked.column for asked in self.asks()))
+
+    def reads(self) -> list[str]:
+        """Every column of the source that a feature reads, of this row or of earlier ones, once."""
+        return list(dict.fromkeys([*self.columns(), *(asked.column for asked in self.asks_of_the_past())]))
 
     def summary(self) -> str:
         """How many there are of each kind.
 
         >>> Features(numeric=("age",)).summary()
         '1 numeric, 0 categorical features, 0 bags of codes'
+        >>> Features(history=History(order_by="at", last=("age",), count=True)).summary()
+        '0 numeric, 0 categorical features, 0 bags of codes, 2 of earlier rows'
         """
         bags = f"{len(self.codes)} {'bag' if len(self.codes) == 1 else 'bags'} of codes"
-        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}"
+        past = f", {self.history.features()} of earlier rows" if self.history is not None else ""
+        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}{past}"
 
 
 HOURS_A_DAY = 24.0

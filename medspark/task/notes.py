@@ -15,6 +15,17 @@ def notes(task: Task) -> Iterator[str]:
     if isinstance(task, TableTask):
         for name in exclusions_not_applied(task):
             yield f"exclude.{name} reads the outcome's columns: training applies it, scoring does not."
+        yield from _past(task)
+
+
+def _past(task: TableTask) -> Iterator[str]:
+    history = task.features.history
+    if history is not None:
+        also = f" and in the records of {history.records}" if history.records is not None else ""
+        yield (
+            f"features.history: scoring finds earlier rows in its source{also}; `medspark score --history STORE` "
+            "names a store with others."
+        )
 
 
 _GAP = {

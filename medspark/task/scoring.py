@@ -23,7 +23,7 @@ def exclusions_not_applied(task: TableTask) -> tuple[str, ...]:
 def columns_asked_for(task: TableTask) -> list[str]:
     """The source columns that scoring reads, in the task's order: keys, features, and rules in force."""
     source, derived = task.source, task.derived
-    names = {source.case, source.subject, *task.features.columns()} | ({source.time} if source.time else set())
+    names = {source.case, source.subject, *task.features.reads()} | ({source.time} if source.time else set())
     for item in exclusions_in_force(task):
         names |= set(columns_of(item.when))
     for check in task.checks:

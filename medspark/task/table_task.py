@@ -32,3 +32,8 @@ class TableTask(TaskBase):
         return RawTable(
             self.task, self.source, self.columns, self.derived, self.lookups, self.checks, optional=optional
         )
+
+
+def has_history(task: TaskBase) -> bool:
+    """Whether features of a table's row read earlier rows."""
+    return isinstance(task, TableTask) and task.features.history is not None

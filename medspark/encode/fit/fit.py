@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.encode.fit.events import events_aggregates, events_levels, fit_events
+from medspark.encode.fit.history import with_history
 from medspark.encode.fit.numbers import Counts
 from medspark.encode.fit.table import fit_table, table_aggregates, table_levels, without_a_value
 from medspark.encode.statistics import Statistics
@@ -32,7 +33,7 @@ def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Stat
         InputError: the training split is empty, a numeric feature has no value in it, or a vocabulary is too large.
     """
     train = cases.where((F.col(SPLIT) == TRAIN) & _is_known(cases))
-    plain, groups = _parts(features)
+    plain, groups = _parts(features, dict(cases.dtypes))
     numbers = _summarise(train, [*table_aggregates(plain), *events_aggregates(groups)])
     if numbers["cases"] == 0:
         raise InputError("the training split has no case with a known outcome: nothing can be fitted")
@@ -51,11 +52,11 @@ def _is_known(cases: DataFrame) -> Column:
     return F.coalesce(F.exists(TARGETS, lambda label: label.isNotNull()), F.lit(False))
 
 
-def _parts(features: Features | EventFeatures) -> tuple[Features, list[GroupColumn]]:
-    """The features of single values, and the columns of events."""
+def _parts(features: Features | EventFeatures, dtypes: dict[str, str]) -> tuple[Features, list[GroupColumn]]:
+    """The features of single values, and the columns of many: of events, and of earlier rows."""
     if isinstance(features, EventFeatures):
         return demographics(features), features.columns()
-    return features, []
+    return with_history(features, dtypes)
 
 
 def demographics(features: EventFeatures) -> Features:

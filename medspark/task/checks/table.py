@@ -25,6 +25,7 @@ from medspark.task.columns import CategoryColumn, UnreadColumn
 from medspark.task.conditions import condition_problems
 from medspark.task.expressions import columns_of
 from medspark.task.features import LEVEL_TYPES
+from medspark.task.history import History
 from medspark.task.table_task import TableTask
 
 KEY_TYPES = frozenset({"long", "integer", "string"})
@@ -81,7 +82,7 @@ def days_are_numbers(task: TableTask) -> Iterator[str]:
 
 
 def features_read_columns(task: TableTask) -> Iterator[str]:
-    asked = task.features.asks()
+    asked = [*task.features.asks(), *task.features.asks_of_the_past()]
     if not asked:
         yield "features: expected at least one feature, received none"
     for section, name, allowed in asked:
@@ -102,6 +103,39 @@ def features_do_not_leak(task: TableTask) -> Iterator[str]:
             yield f"features: {name!r} is read by the outcome too: it would leak the label"
         if name in (task.source.case, task.source.subject):
             yield f"features: {name!r} identifies a case or a patient, so it cannot be a feature"
+
+
+def history_is_sound(task: TableTask) -> Iterator[str]:
+    history, source = task.features.history, task.source
+    if history is None:
+        return
+    if not history.features():
+        yield "features.history: expected last, count, gap or codes, received none"
+    if source.case == source.subject:
+        yield f"features.history: {source.case!r} is case and subject, so no row has an earlier one"
+    leaky = set(outcome_columns(task)) - {source.case, source.time}
+    for section, name, _ in task.features.asks_of_the_past():
+        if not leaky.isdisjoint(_with_sources(task, name)):
+            yield (
+                f"features.{section}: {name!r} is read by the outcome: that of an earlier row need not be known by "
+                "the time of this one"
+            )
+        if name == source.subject or (name == source.case and section != "history.order_by"):
+            yield f"features.{section}: {name!r} identifies a case or a patient, so it cannot be a feature"
+    yield from _names_of_the_past(task, history)
+
+
+def _names_of_the_past(task: TableTask, history: History) -> Iterator[str]:
+    """Which columns of cases that earlier rows fill have a name that is taken, in whatever case: Spark sees none."""
+    taken = {name.lower() for name in (*known_columns(task), *CASE_COLUMNS, *task.features.codes)}
+    for name in history.columns():
+        if name.lower() in taken:
+            yield f"features.history: cases get a column {name!r}, and there is one already; expected another name"
+        taken.add(name.lower())
+
+
+def _with_sources(task: TableTask, name: str) -> set[str]:
+    return {name, *columns_or_none(task.derived[name].expression)} if name in task.derived else {name}
 
 
 def outcome_columns(task: TableTask) -> list[str]:
@@ -163,6 +197,7 @@ TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     days_are_numbers,
     features_read_columns,
     features_do_not_leak,
+    history_is_sound,
     subgroups_read_columns,
     names_are_free,
     exclusions_have_names,

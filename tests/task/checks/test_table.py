@@ -42,6 +42,18 @@ RULES_BROKEN = [
     ("features_do_not_leak",        "features.categorical", ["back"],   "features: 'back' is read by the outcome too: it would leak the label"),
     ("features_do_not_leak",        "outcome.when",         "old",      "features: 'age' is read by the outcome too"),
     ("features_do_not_leak",        "features.categorical", ["stay"],   "features: 'stay' identifies a case or a patient"),
+    ("history_is_sound",            "features.history",     {"order_by": "at"}, "features.history: expected last, count, gap or codes, received none"),
+    ("history_is_sound",            "features.history",     {"order_by": "patient", "count": True}, "features.history.order_by: 'patient' identifies a case or a patient"),
+    ("history_is_sound",            "features.history",     {"order_by": "at", "last": ["stay"]}, "features.history.last: 'stay' identifies a case or a patient"),
+    ("history_is_sound",            "features.history",     {"order_by": "at", "last": ["back"]}, "features.history.last: 'back' is read by the outcome: that of an earlier row need not be known"),
+    ("history_is_sound",            "features.history",     {"order_by": "at", "codes": {"ward": {"from": ["ward"]}}}, "features.history: cases get a column 'ward', and there is one already"),
+    ("history_is_sound",            "features.history",     {"order_by": "at", "last": ["age"], "codes": {"last_age": {"from": ["ward"]}}}, "features.history: cases get a column 'last_age', and there is one already"),
+    ("history_is_sound",            "features.history",     {"order_by": "at", "codes": {"split": {"from": ["ward"]}}}, "features.history: cases get a column 'split', and there is one already"),
+    ("features_read_columns",       "features.history",     {"order_by": "ward", "count": True}, "features.history.order_by: expected a column of date or integer or long or timestamp, received 'ward' of category"),
+    ("features_read_columns",       "features.history",     {"order_by": "att", "count": True}, "features.history.order_by reads 'att', which is no column. Did you mean 'at'?"),
+    ("features_read_columns",       "features.history",     {"order_by": "at", "last": ["at"]}, "features.history.last: expected a column of boolean or category or code or decimal"),
+    ("features_read_columns",       "features.history",     {"order_by": "at", "last": ["age", "age"]}, "features.history.last: 'age' is named twice"),
+    ("features_read_columns",       "features.history",     {"order_by": "at", "codes": {"past": {"from": ["dose"]}}}, "features.history.codes.past: expected a column of category or code or string, received 'dose' of double"),
     ("subgroups_read_columns",      "report.subgroups",     ["wrad"],   "report.subgroups reads 'wrad', which is no column. Did you mean 'ward'?"),
     ("subgroups_read_columns",      "report.subgroups",     ["dose"],   "report.subgroups: expected a column with levels, received 'dose' of double"),
     ("exclusions_have_names",       "exclude",              [SOUND["exclude"][0]] * 2, "exclude: two entries are named 'young'; counts need one name each"),
@@ -82,3 +94,29 @@ def test_a_feature_may_not_take_a_name_of_the_table_of_cases() -> None:
     assert check_task(raw)[1] == [
         "columns.split: this name is kept for the table of cases; rename the column in the source"
     ]
+
+
+def test_everything_wrong_with_a_history_is_told_at_once() -> None:
+    history = {"order_by": "ward", "last": ["back", "agee"], "codes": {"split": {"from": ["dose"]}}}
+    assert check_task(changed(SOUND, "features.history", history))[1] == [
+        "features.history.order_by: expected a column of date or integer or long or timestamp, received 'ward' of "
+        "category",
+        "features.history.last reads 'agee', which is no column. Did you mean 'age'?",
+        "features.history.codes.split: expected a column of category or code or string, received 'dose' of double",
+        "features.history.last: 'back' is read by the outcome: that of an earlier row need not be known by the time "
+        "of this one",
+        "features.history: cases get a column 'split', and there is one already; expected another name",
+    ]
+
+
+def test_a_table_with_a_row_a_patient_has_no_history() -> None:
+    raw = changed(changed(SOUND, "source.subject", "stay"), "features.history", {"order_by": "at", "count": True})
+    assert check_task(raw)[1] == ["features.history: 'stay' is case and subject, so no row has an earlier one"]
+
+
+def test_rows_may_be_ordered_by_their_own_time_even_where_the_outcome_reads_it() -> None:
+    raw = changed(SOUND, "features.history", {"order_by": "at", "count": True})
+    raw["outcome"]["when"] = "back and at > timestamp'2020-01-01 00:00:00'"
+    assert any("'at' is read by the outcome" in problem for problem in check_task(raw)[1])
+    raw["source"]["time"] = "at"
+    assert check_task(raw)[1] == []
