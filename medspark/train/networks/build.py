@@ -10,6 +10,7 @@ from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.genes import gene
 from medspark.train.networks.members import members_network
 from medspark.train.networks.parts import Part, Tensors, hidden_layers
 from medspark.train.networks.table import categories, codes, numbers
@@ -20,6 +21,7 @@ PARTS: Final[dict[str, Part]] = {
     "codes": codes,
     "sequence": sequence,
     "grid": grid,
+    "gene": gene,
 }
 """What an input passes through, by what it says is its part."""
 
