@@ -1,12 +1,14 @@
 """The whole road of a table with gene sequences: a made CSV to scores."""
 
+import gzip
 import random
 
 import pytest
-from support.roads import new_run, score, walk
+from support.roads import new_run, score, scores_of, walk
 
 from medspark.bundles.bundle import load_bundle
 from medspark.stages.clean import clean_stage
+from medspark.stages.score import score_stage
 from medspark.store.tables import read_table
 from medspark.task.load import check_task
 
@@ -104,3 +106,56 @@ def test_where_the_column_sets_rows_aside_the_row_is_rejected_with_the_rule(spar
     clean_stage(run, task_at(road["source"], columns=columns))
     odd = sum("?" in line for line in road["lines"])
     assert run.receipt.counts["clean"]["quarantined"] == {"promoter: pattern": odd}
+
+
+# ---------------------------------------------------------------- sequences of a FASTA file, both strands
+
+
+COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+@pytest.fixture(scope="module")
+def isolates(spark, tmp_path_factory):
+    """A road whose sequences lie in a FASTA file beside the table, by the sample's id."""
+    folder = tmp_path_factory.mktemp("isolates")
+    rows = [line.split(",") for line in samples(400) if "?" not in line and ",," not in line]
+    (folder / "samples.csv").write_text("\n".join([HEADER.replace("promoter,", ""), *(table_row(r) for r in rows)]))
+    with gzip.open(folder / "isolates.fasta.gz", "wt") as file:
+        file.writelines(f">{row[0]} of {row[1]}\n{row[3][:20]}\n{row[3][20:]}\n" for row in rows)
+    columns = {**TASK["columns"], "promoter": {"type": "string", "fasta": "isolates.fasta.gz", "id": "sample"}}
+    gene = {"from": "promoter", "length": 30, "keep": "middle", "reverse_complement": True}
+    features = {"genes": {"promoter": gene}}
+    network, training = {"members": 2, "hidden": [4]}, {"epochs": 2, "batch_size": 64}
+    task = task_at(folder / "samples.csv", columns=columns, features=features, network=network, training=training)
+    bundle, _ = walk(spark, folder / "store", task)
+    return {"folder": folder, "rows": rows, "source": folder / "samples.csv", "bundle": bundle}
+
+
+def table_row(row):
+    return ",".join([*row[:3], row[4]])
+
+
+def test_a_bundle_reads_the_fasta_file_that_lies_beside_tonights_table(spark, isolates):
+    tonight = isolates["folder"] / "tonight"
+    tonight.mkdir()
+    chosen = isolates["rows"][:50]
+    (tonight / "samples.csv").write_text(
+        "\n".join(["sample,patient,age", *(",".join(row[:3]) for row in chosen), "x,p,1"])
+    )
+    letters = {row[0]: row[3].upper() for row in chosen}
+    found = []
+    for name, strand in (("given", str), ("turned", lambda text: text.translate(COMPLEMENT)[::-1])):
+        with gzip.open(tonight / "isolates.fasta.gz", "wt") as file:
+            file.writelines(
+                f">{sample}\n{strand(text)}\n" for sample, text in letters.items() if sample != chosen[0][0]
+            )
+        run = new_run(spark, isolates["folder"] / name)
+        score_stage(run, load_bundle(isolates["bundle"]), str(tonight / "samples.csv"))
+        found.append(scores_of(spark, run.store))
+        assert run.receipt.counts["score"]["rejected"] == {
+            "quarantined: promoter: fasta": 1,
+            "quarantined: sample: type": 1,
+        }
+    assert len(found[0]) == 49
+    assert found[0] == found[1], "the reverse complements get the same risks to the bit"
+    assert len(set(found[0].values())) > 40

@@ -13,11 +13,13 @@ from medspark.train.networks.parts import Tensors, hidden_layers, presence
 
 KERNEL: Final = 7
 """Letters that a filter sees at once."""
-DILATIONS: Final = (1, 2, 4)
-HEADS: Final = 8
-"""Of the attention: each has its own idea of which places matter."""
+DILATIONS: Final = (1, 2)
+PLACES: Final = 16
+"""Ways to weigh the places: a full layer over all of them has many times the weights and learns no more."""
+POOLED_DROPOUT: Final = 0.5
+"""Of what is pooled, wherever there is dropout at all."""
 NEVER: Final = -1e9
-"""Added where there is no letter: its share of the attention is 0, and no largest is there."""
+"""Added where there is no letter: no largest is there."""
 
 BASES: Final = np.array([bases_of(letter_id) for letter_id in range(len(LETTERS))], np.float32)
 """(16, 4): of each id the probabilities of A, C, G and T."""
@@ -48,8 +50,12 @@ def bases(ids: Any) -> Any:
 
 
 def _reader(network: Network, length: int, seed: int) -> Callable[[Any], Any]:
-    """A function from ids (n, length) to a vector a case; called again it has the same weights."""
-    width = hidden_layers(network)[-1]
+    """A function from ids (n, length) to a vector a case; called again it has the same weights.
+
+    What the convolutions find is pooled in three ways: weighed by its place, for windows that lie alike around
+    something, and the largest and the mean wherever it stands.
+    """
+    width = max(8, hidden_layers(network)[-1] // 2)
     dilations = [1, *(dilation for dilation in DILATIONS if dilation < length)]
     convolutions = [
         keras.layers.Conv1D(
@@ -58,22 +64,20 @@ def _reader(network: Network, length: int, seed: int) -> Callable[[Any], Any]:
         for at, dilation in enumerate(dilations)
     ]
     drops = [keras.layers.Dropout(network.dropout, seed=seed + 1 + at) for at in range(len(dilations))]
-    scores = keras.layers.Dense(HEADS, kernel_initializer=_glorot(seed))
-    places = keras.layers.Embedding(length, HEADS, embeddings_initializer="zeros")
+    places = keras.layers.Dense(PLACES, use_bias=False, kernel_initializer=_glorot(seed))
+    pooled = keras.layers.Dropout(POOLED_DROPOUT if network.dropout else 0.0, seed=seed)
 
     def read(ids: Any) -> Any:
         present = presence(ids)
         hidden = convolutions[0](bases(ids))
         for drop, convolution in zip(drops[1:], convolutions[1:], strict=True):
             hidden = hidden + convolution(drop(keras.ops.silu(hidden) * present))
-        hidden = keras.ops.silu(hidden)
-        never = (1.0 - present) * NEVER
-        score = scores(hidden) + places(np.arange(length)) + never
-        share = keras.ops.softmax(score, axis=1) * present
-        attended = keras.ops.einsum("blh,blc->bhc", share, hidden)
-        largest = keras.ops.max(hidden + never, axis=1) * keras.ops.max(present, axis=1)
-        flat = keras.ops.reshape(attended, (-1, HEADS * width))
-        return keras.ops.concatenate([flat, largest, keras.ops.mean(present, axis=1)], axis=-1)
+        hidden = keras.ops.silu(hidden) * present
+        placed = keras.ops.reshape(places(keras.ops.transpose(hidden, (0, 2, 1))), (-1, PLACES * width))
+        share = keras.ops.mean(present, axis=1)
+        largest = keras.ops.max(hidden + (1.0 - present) * NEVER, axis=1) * keras.ops.max(present, axis=1)
+        mean = keras.ops.mean(hidden, axis=1) / keras.ops.maximum(share, 1.0 / length)
+        return keras.ops.concatenate([pooled(keras.ops.concatenate([placed, largest, mean], axis=-1)), share], axis=-1)
 
     return read
 
