@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import medspark
 from medspark.cli.demo import demo
 from medspark.cli.main import app
-from medspark.task.load import load_task
+from medspark.task.load import check_task, load_task
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -32,6 +32,14 @@ def test_its_database_is_a_source_of_events(tmp_path, monkeypatch):
     path = tmp_path / "task.yaml"
     path.write_text(yaml.safe_dump(raw))
     assert load_task(path).source.database.schema_ == "cdm"
+
+
+def test_its_gene_sequences_are_features_of_a_table():
+    (genes,) = (yaml.safe_load(block) for block in blocks() if "  genes:\n" in block)
+    table = yaml.safe_load(blocks()[0].replace("${HOSPITAL}", "x"))
+    task, problems = check_task({**table, **genes, "columns": {**table["columns"], **genes["columns"]}})
+    assert problems == []
+    assert {name: gene.length for name, gene in task.features.genes.items()} == {"promoter": 600, "genome": 2000}
 
 
 def blocks():

@@ -118,10 +118,10 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
 
 def reasons(judged: DataFrame, table: RawTable) -> dict[str, str]:
     """What each column's and check's rule expects."""
-    names = [name for name in table.columns if name in judged.columns]
+    names = [name for name in table.judged if name in judged.columns]
     readings = [read_column(name, "string", table) for name in names]
     readings += [  # of a source's own numbers, which break a type where text has none
-        read_column(name, "double", table) for name in names if table.columns[name].type in ("category", "string")
+        read_column(name, "double", table) for name in names if table.judged[name].type in ("category", "string")
     ]
     reasons = {rule: reason for reading in readings for rule, reason in reading.reasons().items()}
     return reasons | {check.name: f"expected {check.expect}" for check in table.checks}

@@ -16,6 +16,7 @@ from medspark.clean.tally import ROWS, TALLIED, Tally, tally
 from medspark.errors import AccountingError, InputError
 from medspark.schemas import DIGEST, FILE, LINE, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.failures import readable
+from medspark.sources.fasta import sequences_of, with_sequences
 from medspark.sources.files import require_whole_files, source_files
 from medspark.sources.read import read_rows
 from medspark.sources.record_rules import DUPLICATE
@@ -59,26 +60,29 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
     require_whole_files(spark)
     table = task.raw_table(columns_not_asked_for(task) if scoring else frozenset())
     files = source_files(spark, task.source.path)
-    states = file_states(spark.sparkContext, files)
-    with readable(task.source.path):
-        raw = read_rows(spark, table, files, repairs)
-        judged = mark_duplicates(judge_rows(raw, table), table)
-        judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
-        judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        with expressions_hold(expression_places(task)), readable(task.source.path):
-            found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
-        counts = _counts(raw.survey, found)
-        names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
-        records = judged.where(F.col(STATUS) == KEPT)
-        _require_whole(counts, repairs)
-        _require_sound(found)
-        require_one_row_a_case(records, task)
-        records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
-        return Cleaned(records, quarantine_rows(judged, table), counts, raw.survey.fingerprint, files, states, judged)
-    except BaseException:
-        judged.unpersist()
-        raise
+    with sequences_of(spark, task) as sequences:
+        beside = [file for found in sequences.values() for file in found.files]
+        states = file_states(spark.sparkContext, [*files, *beside])
+        with readable(task.source.path):
+            raw = with_sequences(read_rows(spark, table, files, repairs), table, sequences)
+            judged = mark_duplicates(judge_rows(raw, table), table)
+            judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
+            judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            with expressions_hold(expression_places(task)), readable(task.source.path):
+                found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
+            counts = _counts(raw.survey, found)
+            names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
+            records = judged.where(F.col(STATUS) == KEPT)
+            _require_whole(counts, repairs)
+            _require_sound(found)
+            require_one_row_a_case(records, task)
+            records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
+            quarantine = quarantine_rows(judged, table)
+            return Cleaned(records, quarantine, counts, raw.survey.fingerprint, files, states, judged)
+        except BaseException:
+            judged.unpersist()
+            raise
 
 
 def _counts(survey: Survey, found: Tally) -> TableCounts:

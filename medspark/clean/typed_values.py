@@ -101,7 +101,7 @@ def read_column(name: str, dtype: str, table: RawTable) -> Reading:
     Raises:
         InputError: a column of this Spark type cannot be read as the declared type.
     """
-    spec = table.columns[name]
+    spec = table.judged[name]
     is_text = dtype == "string"
     missing = ["", *table.source.missing, *spec.missing]
 

@@ -55,11 +55,13 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
 @contextmanager
 def run_task(command: str, path: Path, store: str, as_json: bool, **arguments: Any) -> Iterator[tuple["Run", "Task"]]:
     """A command on a task, which is read before Spark starts, in the store's folder for that task."""
+    from medspark.sources.fasta import require_fasta
     from medspark.stages.open_run import packages_of
     from medspark.task.load import load_task
 
     with exit_code_of(terminal()):
         task = load_task(path)
+        require_fasta(task)
     place = f"{store.rstrip('/')}/{task.task}"
     with run_command(command, place, as_json, lambda: packages_of(task), task=str(path), **arguments) as run:
         yield run, task
@@ -79,7 +81,7 @@ def run_bundle(
     """A command on a bundle, with the packages that its source needs."""
     from medspark.stages.open_bundle import packages_of_bundle
 
-    packages = lambda: packages_of_bundle(bundle, expect)  # noqa: E731 (asked for where its failure is one of the command's)
+    packages = lambda: packages_of_bundle(bundle, expect, arguments)  # noqa: E731 (its failure is one of the command's)
     with run_command(command, store, as_json, packages, light=light, bundle=bundle, expect=expect, **arguments) as run:
         yield run
 

@@ -6,7 +6,7 @@ NUMERIC = "numeric"
 CATEGORIES = "categories"
 """Names of the two inputs that many features share; any other is named after its feature."""
 
-Plain = Literal["numbers", "categories", "codes", "events", "grid"]
+Plain = Literal["numbers", "categories", "codes", "events", "grid", "positions"]
 """What a plain model, one of the baselines, takes an input for."""
 
 

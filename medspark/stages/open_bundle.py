@@ -4,11 +4,13 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from medspark.bundles.bundle import Bundle, load_bundle
 from medspark.bundles.manifest import MANIFEST, read_manifest, require_expected
 from medspark.errors import BundleError
 from medspark.runs.run import Run, local_path
+from medspark.sources.fasta import require_fasta
 from medspark.stages.open_run import packages_of
 from medspark.store.files import copy_to_local, exists, is_elsewhere, read_text
 
@@ -42,6 +44,15 @@ def open_bundle(run: Run, place: str, expect: str | None = None) -> Bundle:
         raise BundleError(str(error).replace(str(copy), place)) from None
 
 
-def packages_of_bundle(place: str, expect: str | None = None) -> tuple[str, ...]:
-    """Those of a bundle on this machine. One elsewhere is read by Spark: by then it is too late for packages."""
-    return () if is_elsewhere(place) else packages_of(load_bundle(local_path(place), expect).task)
+def packages_of_bundle(place: str, expect: str | None, arguments: dict[str, Any]) -> tuple[str, ...]:
+    """Those of a bundle on this machine. One elsewhere is read by Spark: by then it is too late for packages.
+
+    Raises:
+        TaskError: a file that its task reads beside the source is not there, unless tensors are scored.
+    """
+    if is_elsewhere(place):
+        return ()
+    task = load_bundle(local_path(place), expect).task
+    if arguments.get("tensors") is None:
+        require_fasta(task, arguments.get("source"))
+    return packages_of(task)

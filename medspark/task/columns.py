@@ -1,7 +1,7 @@
 """The kinds of column of a raw table, each with its rules."""
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -79,6 +79,17 @@ class TextColumn(ColumnBase):
     type: Literal["string"]
     matches: str | None = None
     """A regular expression (Java's) that the whole value must match."""
+    fasta: str | None = None
+    """A FASTA file, or a folder or pattern of some: the source has no such column, it is the sequence of the id in
+    another one. A relative path is beside the source. The file is read each time the source is, when scoring too."""
+    id: str | None = None
+    """The source's column with the ids of `fasta`."""
+
+    @model_validator(mode="after")
+    def _id_of_a_sequence(self) -> Self:
+        if (self.fasta is None) != (self.id is None):
+            raise ValueError("expected fasta and id together: the file, and the column that has the ids of its records")
+        return self
 
 
 class CodeColumn(ColumnBase):

@@ -15,6 +15,7 @@ NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "
 LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
 CODE_TYPES = frozenset({"code", "category", "string"})
 ORDER_TYPES = frozenset({"date", "timestamp", "integer", "long"})
+LETTER_TYPES = frozenset({"category", "string"})
 
 
 class Asked(NamedTuple):
@@ -46,6 +47,18 @@ class CodesFeature(Closed):
     at_least: int = Field(default=20, ge=1)
 
 
+class GeneFeature(Closed):
+    """A sequence of nucleotides, letter by letter in IUPAC's code."""
+
+    column: str = Field(alias="from")
+    length: int = Field(ge=1, le=100_000)
+    """Letters that reach the network."""
+    keep: Literal["start", "middle", "end"] = "start"
+    """The part that is kept of a longer sequence; a shorter one lies there, with padding where it has no letter."""
+    reverse_complement: bool = False
+    """Whether a sequence and its reverse complement get the same risk, to the bit: both strands are read."""
+
+
 def _short_form(value: Any) -> Any:
     """A feature without settings of its own may be written as its column's name."""
     return {"column": value} if isinstance(value, str) else value
@@ -56,13 +69,15 @@ class Features(Closed):
     categorical: tuple[Annotated[CategoricalFeature, BeforeValidator(_short_form)], ...] = ()
     codes: dict[Name, CodesFeature] = Field(default_factory=dict)
     history: History | None = None
+    genes: dict[Name, GeneFeature] = Field(default_factory=dict)
 
     def asks(self) -> list[Asked]:
         """What each feature of the row itself reads, in the order of the task file."""
         asked = [Asked("numeric", numeric.column, NUMERIC_TYPES) for numeric in self.numeric]
         asked += [Asked("categorical", categorical.column, LEVEL_TYPES) for categorical in self.categorical]
         bags = self.codes.items()
-        return asked + [Asked(f"codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns]
+        asked += [Asked(f"codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns]
+        return asked + [Asked(f"genes.{name}", gene.column, LETTER_TYPES) for name, gene in self.genes.items()]
 
     def asks_of_the_past(self) -> list[Asked]:
         """What features of earlier rows read, in the order of the task file."""
@@ -93,7 +108,8 @@ class Features(Closed):
         """
         bags = f"{len(self.codes)} {'bag' if len(self.codes) == 1 else 'bags'} of codes"
         past = f", {self.history.features()} of earlier rows" if self.history is not None else ""
-        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}{past}"
+        genes = f", {len(self.genes)} {'gene' if len(self.genes) == 1 else 'genes'}" if self.genes else ""
+        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}{genes}{past}"
 
 
 HOURS_A_DAY = 24.0

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from medspark.task.base import Closed
-from medspark.task.columns import Column
+from medspark.task.columns import Column, TextColumn
 
 Encoding = Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be"]
 """How text is written as bytes; utf-16 has a byte order mark, the other two none. A file in one of these is read by one
@@ -102,6 +102,14 @@ class RawTable:
     """Whether the source may have columns beyond the declared ones, which are then passed over, in any order."""
     optional: frozenset[str] = frozenset()
     """Columns that the source may lack; of an open table they are then missing in every row."""
+
+    beside: Mapping[str, TextColumn] = field(default_factory=dict)
+    """Columns that the source does not have: each is looked up in a file by the id in another column."""
+
+    @property
+    def judged(self) -> Mapping[str, Column]:
+        """The columns that have rules: those of the source, and those beside it."""
+        return {**self.columns, **self.beside}
 
     @property
     def order_matters(self) -> bool:

@@ -36,7 +36,9 @@ def columns_asked_for(task: TableTask) -> list[str]:
         column = task.columns.get(name)
         if isinstance(column, NumberColumn) and column.units is not None:
             names.add(column.units.column)
-    return [name for name in task.columns if name in names]
+        if name in task.beside and task.beside[name].id is not None:
+            names.add(str(task.beside[name].id))
+    return [name for name in task.columns if name in names and name not in task.beside]
 
 
 def columns_not_asked_for(task: TableTask) -> frozenset[str]:
@@ -54,6 +56,8 @@ def asked_by_scoring(task: Task) -> Iterator[str]:
         return
     for name in columns_asked_for(task):
         yield f"{name}: {task.columns[name].type}"
+    for name, sequence in task.beside.items():
+        yield f"{name}: the sequence in {sequence.fasta} of the id in {sequence.id}"
     for name in exclusions_not_applied(task):
         yield f"exclude.{name} reads the outcome's columns, so that scoring does not apply it"
 

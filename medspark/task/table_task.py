@@ -1,9 +1,11 @@
 """A task whose source is a table with a row a case. No Spark here."""
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from medspark.task.base import Closed, Name
-from medspark.task.columns import Column
+from medspark.task.columns import Column, TextColumn
 from medspark.task.features import Features
 from medspark.task.outcome import Outcome
 from medspark.task.raw_table import Check, Derived, Lookup, RawTable, TableSource
@@ -29,9 +31,16 @@ class TableTask(TaskBase):
     features: Features
 
     def raw_table(self, optional: frozenset[str] = frozenset()) -> RawTable:
-        return RawTable(
-            self.task, self.source, self.columns, self.derived, self.lookups, self.checks, optional=optional
-        )
+        """The table as cleaning reads it, which may lack the optional columns."""
+        columns = {name: column for name, column in self.columns.items() if name not in self.beside}
+        whole = RawTable(self.task, self.source, columns, self.derived, self.lookups, self.checks, optional=optional)
+        return replace(whole, beside=self.beside)
+
+    @property
+    def beside(self) -> dict[str, TextColumn]:
+        """The columns that are looked up in files beside the source, which has none of them itself."""
+        columns = self.columns.items()
+        return {name: column for name, column in columns if isinstance(column, TextColumn) and column.fasta is not None}
 
 
 def has_history(task: TaskBase) -> bool:

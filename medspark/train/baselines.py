@@ -29,9 +29,12 @@ MAX_LEVELS: Final = 255
 PENALTIES: Final = (0.01, 0.1, 1.0)
 CODES: Final = ("codes", "events")
 """Inputs of ids that are read as indicators; a sequence's events are a bag of codes to a baseline."""
+LEVELS: Final = ("categories", "positions")
+"""Inputs of ids that are read as columns of levels; each place of a gene is one, with its letter as its level."""
 SAID: Final[Mapping[Plain, str]] = {
     "events": "; sequences as bags of codes, without times and numbers",
     "grid": "; of grids each code's last value, mean and share of steps with one",
+    "positions": "; genes as the letter at each place, of one strand",
 }
 """What is lost of an input, for the descriptions."""
 
@@ -99,11 +102,23 @@ def _taken_for(inputs: Sequence[Input], *plain: Plain) -> list[Input]:
 def plain_tensors(tensors: Tensors, inputs: Sequence[Input]) -> dict[str, NDArray[Any]]:
     """What a baseline can read: all numbers, and grids' summaries, as `numeric`, and ids by their inputs' names."""
     kept = {found.name: tensors[found.name] for found in _taken_for(inputs, "categories", *CODES)}
+    kept |= {found.name: _placed(tensors[found.name], found) for found in _taken_for(inputs, "positions")}
     numbers = [tensors[found.name] for found in _taken_for(inputs, "numbers")]
     numbers += [grid_summary(tensors[found.name], size_of(found)) for found in _taken_for(inputs, "grid")]
     if numbers:
         kept[NUMERIC] = numbers[0] if len(numbers) == 1 else np.concatenate(numbers, axis=1)
     return kept
+
+
+def _placed(ids: NDArray[Any], found: Input) -> NDArray[Any]:
+    """Ids of letters (n, width) with a range of their own for each place, as each column of categories has one."""
+    placed: NDArray[Any] = ids + size_of(found) * np.arange(found.width, dtype=ids.dtype)
+    return placed
+
+
+def _levels(found: Input) -> int:
+    """How many ids are behind an input of columns of levels."""
+    return size_of(found) * (found.width if found.plain == "positions" else 1)
 
 
 def grid_summary(grid: NDArray[Any], codes: int) -> NDArray[np.float32]:
@@ -124,7 +139,7 @@ def grid_summary(grid: NDArray[Any], codes: int) -> NDArray[np.float32]:
 
 def _most_rows(inputs: Sequence[Input]) -> int:
     """Numbers are dense in both baselines: of thousands a case, fewer cases."""
-    width = sum(found.width for found in _taken_for(inputs, "numbers"))
+    width = sum(found.width for found in _taken_for(inputs, "numbers", "positions"))
     width += sum(3 * size_of(found) for found in _taken_for(inputs, "grid"))
     return min(MAX_ROWS, max(LEAST_ROWS, NUMBER_CELLS // max(width, 1)))
 
@@ -151,7 +166,7 @@ class SparseDesign:
     inputs: Sequence[Input]
 
     def __call__(self, tensors: Tensors) -> Any:
-        ids = _taken_for(self.inputs, "categories", *CODES)
+        ids = _taken_for(self.inputs, *LEVELS, *CODES)
         blocks = {found.name: _indicators(tensors[found.name], found) for found in ids}
         if NUMERIC in tensors:
             blocks[NUMERIC] = sparse.csr_matrix(tensors[NUMERIC].astype(np.float64))
@@ -160,7 +175,7 @@ class SparseDesign:
 
 def _indicators(ids: NDArray[Any], found: Input) -> Any:
     rows = np.repeat(np.arange(len(ids)), ids.shape[1])
-    table = sparse.csr_matrix((np.ones(ids.size), (rows, ids.ravel())), shape=(len(ids), size_of(found)))
+    table = sparse.csr_matrix((np.ones(ids.size), (rows, ids.ravel())), shape=(len(ids), _levels(found)))
     table.data[:] = 1.0  # a code written twice for a case counts once
     return table[:, 1:] if found.plain in CODES else table
 
@@ -253,12 +268,12 @@ def _fit_boosting(
     from threadpoolctl import threadpool_limits
 
     numeric = tensors[NUMERIC].shape[1] if NUMERIC in tensors else 0
-    categories = _taken_for(inputs, "categories")
+    categories = _taken_for(inputs, *LEVELS)
     columns = sum(found.width for found in categories)
     room = max(0, DENSE_CELLS // len(y) - numeric - columns)
     codes = _frequent(tensors, inputs, room)
     kept = sum(len(ids) for ids in codes.values())
-    design = DenseDesign({found.name: _ranks(tensors[found.name], size_of(found)) for found in categories}, codes)
+    design = DenseDesign({found.name: _ranks(tensors[found.name], _levels(found)) for found in categories}, codes)
     stopping = min(np.bincount(y)) >= 20  # a tenth of fewer can't say when to stop
     model = HistGradientBoostingClassifier(
         learning_rate=0.1,

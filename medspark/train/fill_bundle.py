@@ -130,6 +130,7 @@ def input_schema(task: Task) -> dict[str, Any]:
                 "levels": _levels(column, task),
             }
             for name, column in task.columns.items()
+            if name not in task.beside
         ]
     }
 

@@ -8,6 +8,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from medspark.clean.steps import Kind, Step, numbers_and, require_dtype, unchanged
+from medspark.schemas import quoted
+from medspark.sources.fasta import joined
 from medspark.sources.whole import is_number, whole_text
 from medspark.task.columns import BooleanColumn, CategoryColumn, TextColumn
 from medspark.task.raw_table import Lookup
@@ -42,6 +44,10 @@ def read_category(name: str, spec: CategoryColumn, dtype: str, lookups: Mapping[
 def read_text(name: str, spec: TextColumn, dtype: str) -> Kind:
     require_dtype(name, dtype, spec.type, numbers_and(dtype, "string"))
     steps, pattern = _type_steps("text, or a whole number", dtype), spec.matches
+    if spec.fasta is not None:
+        sequence = F.col(quoted(joined(name)))
+        says = f"a sequence of the id in {spec.fasta.rstrip('/').rpartition('/')[2]}"
+        steps.append(Step("fasta", says, lambda value: F.when(value.isNotNull(), sequence)))
     if pattern is None:
         return Kind("string", steps)
     whole = rf"\A(?:{pattern})\z"

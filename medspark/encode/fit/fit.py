@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.encode.fit.events import events_aggregates, events_levels, fit_events
+from medspark.encode.fit.genes import fit_genes, genes_aggregates
 from medspark.encode.fit.history import with_history
 from medspark.encode.fit.numbers import Counts
 from medspark.encode.fit.table import fit_table, table_aggregates, table_levels, without_a_value
@@ -34,7 +35,7 @@ def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Stat
     """
     train = cases.where((F.col(SPLIT) == TRAIN) & _is_known(cases))
     plain, groups = _parts(features, dict(cases.dtypes))
-    numbers = _summarise(train, [*table_aggregates(plain), *events_aggregates(groups)])
+    numbers = _summarise(train, [*table_aggregates(plain), *events_aggregates(groups), *genes_aggregates(plain.genes)])
     if numbers["cases"] == 0:
         raise InputError("the training split has no case with a known outcome: nothing can be fitted")
     empty = without_a_value(plain, numbers)
@@ -42,7 +43,7 @@ def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Stat
         raise InputError(f"these numeric features are missing in every training case: {', '.join(empty)}")
     counts = _count_levels(train, [*table_levels(plain), *events_levels(groups)])
     found = fit_table(plain, numbers, counts) | fit_events(train, groups, numbers, counts)
-    return Statistics(cases=numbers["cases"], **found)
+    return Statistics(cases=numbers["cases"], **found, **fit_genes(plain.genes, numbers))
 
 
 def _is_known(cases: DataFrame) -> Column:

@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from medspark.encode.kinds.base import FeatureStatistics
 from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
+from medspark.encode.kinds.genes import GeneStatistics
 from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.events import encode_bags, encode_grids, encode_sequences, encode_values
 from medspark.encode.worker.flat import Shares
+from medspark.encode.worker.genes import encode_genes
 from medspark.encode.worker.table import encode_categories, encode_codes, encode_numeric
 from medspark.encode.worker.tensors import Arrays
 
@@ -28,6 +30,7 @@ ENCODERS: Final[dict[type[FeatureStatistics], Callable[[pa.RecordBatch, Sequence
     BagStatistics: encode_bags,
     SequenceStatistics: encode_sequences,
     GridStatistics: encode_grids,
+    GeneStatistics: encode_genes,
 }
 """For each kind the function that encodes all features of it, from a batch of n cases."""
 

@@ -13,6 +13,7 @@ from medspark.task.checks.columns import (
     value_types,
     zone_exists,
 )
+from medspark.task.columns import TextColumn
 from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.event_task import EventTask
 from medspark.task.expression_types import ValueType
@@ -41,6 +42,9 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
     for name, lookup in table.lookups.items():
         if lookup.path is not None:
             yield f"lookups.{name}: expected entries, received a path; a mapping reads no file beside its tables"
+    for name, column in table.columns.items():
+        if isinstance(column, TextColumn) and column.fasta is not None:
+            yield f"columns.{name}.fasta: a mapping reads no file beside its tables"
     for name, derived in table.derived.items():
         yield from (f"derived.{name}: {problem}" for problem in derived_problems(derived, columns))
         if name in table.columns:

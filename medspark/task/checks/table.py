@@ -95,6 +95,17 @@ def features_read_columns(task: TableTask) -> Iterator[str]:
     yield from (f"features.{section}: {name!r} is named twice" for (section, name), times in named.items() if times > 1)
 
 
+def sequences_have_ids(task: TableTask) -> Iterator[str]:
+    for name, column in task.beside.items():
+        if column.id not in task.columns or column.id in task.beside:
+            yield unknown_column(f"columns.{name}.id", str(column.id), task)
+        elif not may_be(task, column.id, LEVEL_TYPES):
+            received = f"{column.id!r} of {column_type(task, column.id)}"
+            yield f"columns.{name}.id: expected a column of {one_of(LEVEL_TYPES)}, received {received}"
+        if name in (task.source.case, task.source.subject, task.source.time):
+            yield f"columns.{name}.fasta: it is looked up by the source's keys, so it cannot be one"
+
+
 def features_do_not_leak(task: TableTask) -> Iterator[str]:
     leaky = set(outcome_columns(task))
     derived = {name: set(columns_or_none(d.expression)) for name, d in task.derived.items()}
@@ -196,6 +207,7 @@ TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     expressions_are_sound,
     days_are_numbers,
     features_read_columns,
+    sequences_have_ids,
     features_do_not_leak,
     history_is_sound,
     subgroups_read_columns,

@@ -12,6 +12,7 @@ from medspark.encode.statistics import Statistics
 from medspark.task.outcome import Kind
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.genes import gene
 from medspark.train.networks.heads import rising, start_of
 from medspark.train.networks.members import members_network
 from medspark.train.networks.parts import Part, Tensors, hidden_layers
@@ -23,6 +24,7 @@ PARTS: Final[dict[str, Part]] = {
     "codes": codes,
     "sequence": sequence,
     "grid": grid,
+    "gene": gene,
 }
 """What an input passes through, by what it says is its part."""
 

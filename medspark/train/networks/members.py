@@ -17,6 +17,7 @@ import numpy.typing as npt
 from medspark.encode.inputs import Input, size_of
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.genes import bases, gene, strands_of
 from medspark.train.networks.parts import hidden_layers, presence
 
 RAMPS: Final = 12
@@ -85,9 +86,11 @@ def members_network(
             hidden.append(_own(vectors, width, draw))
             straight.append(_straight(tensors[one.name], one, outputs))
         elif one.part is not None:
-            part = {"sequence": sequence, "grid": grid}[one.part]
+            part = {"sequence": sequence, "grid": grid, "gene": gene}[one.part]
             each = [part(tensors, one, network, seed * 1000 + at) for at in range(network.members)]
             hidden.append(_own(keras.ops.stack(each, axis=1), width, draw))
+            if one.part == "gene":
+                straight.append(_straight_places(strands_of(tensors, one), outputs))
     total = keras.layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
     logits = _head(total, deeper, network, draw, start)
     shape = keras.layers.Reshape((network.members, len(start)))
@@ -149,6 +152,13 @@ def _straight(ids: Any, found: Input, outputs: int) -> Any:
     """What each id adds to each member's logits, (n, outputs)."""
     added = keras.layers.Embedding(size_of(found), outputs, embeddings_initializer="zeros")(ids)
     return keras.ops.sum(added * presence(ids) if found.part == "codes" else added, axis=1)
+
+
+def _straight_places(strands: list[Any], outputs: int) -> Any:
+    """What each letter at its place adds to each member's logits, (n, outputs), of both strands where both are read."""
+    added = keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")
+    found = [added(keras.layers.Flatten()(bases(ids))) for ids in strands]
+    return found[0] if len(found) == 1 else found[0] + found[1]
 
 
 def _head(hidden: Any, deeper: list[int], network: Network, draw: _Draws, start: Sequence[float]) -> Any:

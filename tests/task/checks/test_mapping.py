@@ -24,6 +24,7 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.columns.AT",            "date",             f"{TABLE}: columns.AT: 'at' differs from it in case alone, which Spark does not tell apart"),
     ("tables_are_sound",      f"{TABLE}.columns.at",            {"type": "date", "format": "YYYY"}, f"{TABLE}: columns.at.format: expected a Spark datetime pattern, received 'YYYY': it has no Y."),
     ("tables_are_sound",      f"{TABLE}.columns.ward",          {"type": "category", "lookup": "ward"}, f"{TABLE}: columns.ward.lookup: no look-up 'ward'. Did you mean 'wards'?"),
+    ("tables_are_sound",      f"{TABLE}.columns.dna",           {"type": "string", "fasta": "x.fasta", "id": "loinc"}, f"{TABLE}: columns.dna.fasta: a mapping reads no file beside its tables"),
     ("tables_are_sound",      f"{TABLE}.lookups.wards",         {"path": "w.csv", "key": "k", "value": "v"}, f"{TABLE}: lookups.wards: expected entries, received a path; a mapping reads no file beside its tables"),
     ("tables_are_sound",      f"{TABLE}.derived.short.expression", "left(lonic, 3)", f"{TABLE}: derived.short: 'left(lonic, 3)' reads 'lonic', which is no column. Did you mean 'loinc'?"),
     ("tables_are_sound",      f"{TABLE}.derived.loinc",         {"type": "category", "expression": "unit"}, f"{TABLE}: derived.loinc: a column has this name already"),
