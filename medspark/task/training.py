@@ -41,10 +41,18 @@ class Network(Closed):
     """Networks trained from different seeds; the model is the mean of their logits. From three on each leaves out a
     fold of the patients, on which it is judged."""
 
+    sequence: Literal["attention", "gru", "lstm", "transformer"] = "attention"
+    """What reads a sequence. attention picks events one by one, and each member has its own. The others read each event
+    in the light of those before it; they are dear, so the members share one, and the validation split judges them."""
+
     @property
     def cross_fitted(self) -> bool:
-        """Whether each member leaves out a fold of the training and validation splits' patients."""
-        return self.members >= LEAST_FOLDS
+        """Whether each member leaves out a fold of the training and validation splits' patients.
+
+        What members share has learned from every fold, so none of them could judge the fold it left out.
+        """
+        shares = self.kind == "tabular" and self.sequence != "attention"
+        return self.members >= LEAST_FOLDS and not shares
 
 
 class Training(Closed):

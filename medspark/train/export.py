@@ -1,8 +1,11 @@
 """Write the network for the workers that serve it, and measure how far the two stand apart."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +17,7 @@ MOST_DIFFERENCE = 1e-4
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
-def keras_logits(network: Any, tensors: Arrays, batch_size: int = 8192) -> npt.NDArray[np.float64]:
+def keras_logits(network: Any, tensors: Arrays, batch_size: int = 512) -> npt.NDArray[np.float64]:
     """The network's logit for each case, (n,), by TensorFlow."""
     return np.asarray(network.predict(tensors, batch_size=batch_size, verbose=0), np.float64).reshape(-1)
 
@@ -25,7 +28,8 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> float | None:
     None, and no file, where LiteRT cannot serve this network as Keras does.
     """
     try:
-        network.export(str(path), format="litert", verbose=False)
+        with _unrolled(network):
+            network.export(str(path), format="litert", verbose=False)
         served = litert_engine(path)(sample)
     except (ValueError, RuntimeError, NotImplementedError):
         path.unlink(missing_ok=True)
@@ -35,3 +39,16 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> float | None:
         path.unlink()
         return None
     return difference
+
+
+@contextmanager
+def _unrolled(network: Any) -> Iterator[None]:
+    """Recurrent layers step by step instead of in a loop, which LiteRT's own operators can't carry states through."""
+    recurrent = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    for layer in recurrent:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in recurrent:
+            layer.unroll = False

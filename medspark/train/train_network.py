@@ -24,7 +24,8 @@ from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibration
 from medspark.train.export import keras_logits
-from medspark.train.fit import PREDICTED, Fitted, fit_network, held_out_logit
+from medspark.train.fit import Fitted, fit_network, held_out_logit
+from medspark.train.schedule import predicted_at_once
 
 ROWS_PER_FILE = 500_000
 
@@ -78,16 +79,18 @@ def train_network(
 
 def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> pd.DataFrame:
     """The logits of a split; of patients that members learned from, by the member that did not."""
-    tensors, keys = load_split(table, split, statistics.inputs(), (CASE_ID, SUBJECT_ID))
+    inputs = statistics.inputs()
+    tensors, keys = load_split(table, split, inputs, (CASE_ID, SUBJECT_ID))
+    at_once = predicted_at_once(inputs)
     if keys is None:
         return pd.DataFrame({CASE_ID: [], SUBJECT_ID: [], LABEL: [], LOGIT: [], SPLIT: []})
     frame: pd.DataFrame = keys.to_pandas()
     frame[LABEL] = frame[LABEL].astype("int8")
     if fitted.folds is not None and split != TEST:
-        logits = np.asarray(fitted.members.predict(tensors, batch_size=PREDICTED, verbose=0), np.float64)
+        logits = np.asarray(fitted.members.predict(tensors, batch_size=at_once, verbose=0), np.float64)
         frame[LOGIT] = held_out_logit(logits, frame[SUBJECT_ID].to_numpy(), fitted.folds)
     else:
-        frame[LOGIT] = keras_logits(fitted.network, tensors)
+        frame[LOGIT] = keras_logits(fitted.network, tensors, at_once)
     frame[SPLIT] = split
     return frame
 

@@ -23,6 +23,11 @@ def optimizer_reads_settings(task: TaskBase) -> Iterator[str]:
         yield "training.weight_decay: only adamw reads it; use l2 with other optimisers"
 
 
+def a_sequence_network_has_sequences(task: TaskBase) -> Iterator[str]:
+    if "sequence" in changed(task.network) and not getattr(getattr(task, "features", None), "sequences", None):
+        yield f"network.sequence: {task.network.sequence} reads features.sequences, and the task has none"
+
+
 def names_of_few_are_meant(task: TaskBase) -> Iterator[str]:
     if task.privacy.names_of_few:
         return
@@ -52,6 +57,7 @@ def _floors(value: Any, place: str) -> Iterator[tuple[str, int]]:
 SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
     bands_are_sound,
     optimizer_reads_settings,
+    a_sequence_network_has_sequences,
     names_of_few_are_meant,
 )
 

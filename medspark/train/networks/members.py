@@ -81,8 +81,7 @@ def members_network(
             straight.append(_straight(tensors[one.name], one, network.members))
         elif one.part is not None:
             part = {"sequence": sequence, "grid": grid}[one.part]
-            each = [part(tensors, one, network, seed * 1000 + at) for at in range(network.members)]
-            hidden.append(_own(keras.ops.stack(each, axis=1), width, draw))
+            hidden.append(_to_each(part(tensors, one, network, seed * 1000, network.members), network, width, draw))
     total = keras.layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
     logits = _head(total, deeper, network, draw, level)
     logits = keras.layers.Add(name="logits")([logits, *straight]) if straight else logits
@@ -124,6 +123,11 @@ def _own(each: Any, width: int, draw: _Draws) -> Any:
     return keras.layers.EinsumDense(
         "bmi,mio->bmo", (members, width), bias_axes="mo", kernel_initializer=kernel, kernel_regularizer=draw.penalty
     )(each)
+
+
+def _to_each(part: Any, network: Network, width: int, draw: _Draws) -> Any:
+    """What a part says to each member, (n, members, k), or to all of them, (n, k), as (n, members, width)."""
+    return _own(part, width, draw) if len(part.shape) == 3 else _shared(part, network.members, width, draw)
 
 
 def _vectors(ids: Any, found: Input, network: Network) -> Any:
