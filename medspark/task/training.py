@@ -55,6 +55,16 @@ class Network(Closed):
         return self.members >= LEAST_FOLDS and not shares
 
 
+class Pretraining(Closed):
+    """A first phase without outcomes: the encoders of sequences foretell the next event of the training split's
+    patients, whether or not they are cases."""
+
+    epochs: int = Field(default=3, ge=1, le=1000)
+    batch_size: int = Field(default=64, ge=1, le=2**16)
+    """Excerpts of histories, each as long as the sequence."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+
 class Training(Closed):
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     """At most; by the number of cases where the task says none."""
@@ -72,6 +82,7 @@ class Training(Closed):
     class_weight: Literal["none", "balanced"] = "none"
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     seed: int = Field(default=0, ge=0, lt=2**31)
+    pretrain: Pretraining | None = None
 
 
 class Gates(Closed):

@@ -68,6 +68,8 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     difference = export_litert(network, folder / LITERT, {name: array[:SAMPLE] for name, array in sample.items()})
     engine = {"litert_max_difference": difference, "parameters": int(network.count_params())}
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}
+    if trained.fitted.pretrained:
+        metrics["pretraining"] = trained.fitted.pretrained
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     decides = decides_scores(folder)
     write_report(_report(trained, made, decides, engine), folder / REPORT)

@@ -5,7 +5,7 @@ patient of the training and validation splits: far more than a validation split 
 calibration. A network of one or two members watches the validation split instead.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from medspark.task.tasks import Task
 from medspark.task.training import Training
 from medspark.train.batches import Batch, Folds, batches, count_labelled, dataset, fold_of, windows
 from medspark.train.networks.build import build_network, serving_network
+from medspark.train.pretrain import Excerpts, History, pretrain
 from medspark.train.schedule import predicted_at_once, schedule
 
 Progress = Callable[[int, int, float], None]
@@ -36,10 +37,27 @@ class Fitted(NamedTuple):
     folds: Folds | None
     """Which fold each patient of the training and validation splits is in; None where members share no folds."""
     history: list[dict[str, float]]
+    pretrained: dict[str, History]
+    """Of each sequence's encoder one row an epoch; empty without pretraining."""
 
 
-def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, task: Task, progress: Progress) -> Fitted:
+def fit_network(
+    train: list[Path],
+    valid: list[Path],
+    statistics: Statistics,
+    task: Task,
+    progress: Progress,
+    excerpts: Mapping[str, Excerpts] | None = None,
+) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
+
+    Args:
+        train: the training split's files.
+        valid: the validation split's.
+        statistics: of the features.
+        task: its network and training.
+        progress: told after each epoch.
+        excerpts: of histories, where encoders are pretrained.
 
     Raises:
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
@@ -53,6 +71,9 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     sample, _, _ = next(windows(train, inputs, np.random.default_rng(training.seed)))
     level = float(np.log(positives / (cases - positives)))
     members = build_network(statistics, task.network, training.l2, training.seed, sample, level)
+    pretrained = {}
+    if training.pretrain is not None and excerpts:
+        pretrained = pretrain(members, excerpts, training.pretrain, training.seed)
     plan = schedule(training, cases)
     members.compile(optimizer=_optimizer(training, plan.steps), loss=_loss(training, folds), jit_compile=False)
     weight = (cases - positives) / positives if training.class_weight == "balanced" else 1.0
@@ -65,7 +86,7 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
         verbose=0,
     )
     members.set_weights(best.weights)
-    return Fitted(serving_network(members), members, folds, best.history)
+    return Fitted(serving_network(members), members, folds, best.history, pretrained)
 
 
 def _tell(progress: Progress, epochs: int, row: dict[str, float]) -> None:

@@ -19,17 +19,27 @@ from medspark.errors import InputError
 from medspark.evaluate.evaluation import evaluate
 from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
 from medspark.score.worker.calibration import Calibration, apply_calibration
+from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibration
 from medspark.train.export import keras_logits
 from medspark.train.fit import Fitted, fit_network, held_out_logit
+from medspark.train.pretrain import Excerpts, write_excerpts
 from medspark.train.schedule import predicted_at_once
 
 ROWS_PER_FILE = 500_000
 
 Epochs = Callable[[int, int, float], None]
+
+
+class Histories(NamedTuple):
+    """What encoders are pretrained on."""
+
+    records: DataFrame
+    scratch: str
+    """A folder of this machine for their tensors."""
 
 
 class Trained(NamedTuple):
@@ -51,9 +61,22 @@ def write_tensors(cases: DataFrame, statistics: Statistics, path: str) -> str:
 
 
 def train_network(
-    cases: DataFrame, task: Task, tensors_path: str, progress: Epochs, with_baselines: bool = True
+    cases: DataFrame,
+    task: Task,
+    tensors_path: str,
+    progress: Epochs,
+    with_baselines: bool = True,
+    histories: Histories | None = None,
 ) -> Trained:
     """Fit statistics, network, calibration and baselines, and evaluate on the held-out patients.
+
+    Args:
+        cases: of all splits.
+        task: what is asked for.
+        tensors_path: where the tensors are written.
+        progress: told after each epoch.
+        with_baselines: whether the baselines are fitted too.
+        histories: what encoders are pretrained on, where the task says so.
 
     Raises:
         InputError: a split lacks cases or an outcome.
@@ -61,7 +84,8 @@ def train_network(
     statistics = fit_statistics(cases, task.features)
     table = write_tensors(cases, statistics, tensors_path)
     train, valid = split_files(table, TRAIN), split_files(table, VALID)
-    fitted = fit_network(train, valid, statistics, task, progress)
+    excerpts = _excerpts(histories, task, statistics)
+    fitted = fit_network(train, valid, statistics, task, progress, excerpts)
     parts = {split: _predict(fitted, table, split, statistics) for split in (TRAIN, VALID, TEST)}
     watched = pd.concat([parts[TRAIN], parts[VALID]]) if fitted.folds else parts[VALID]
     calibration = fit_calibration(task.training.calibration, watched[LOGIT].to_numpy(), watched[LABEL].to_numpy())
@@ -75,6 +99,12 @@ def train_network(
     frame = test.merge(_subgroups(cases, task), on=CASE_ID, how="left", validate="one_to_one", sort=False)
     metrics = evaluate(frame, task, others)
     return Trained(statistics, fitted, calibration, predictions, metrics)
+
+
+def _excerpts(histories: Histories | None, task: Task, statistics: Statistics) -> dict[str, Excerpts] | None:
+    if histories is None or task.training.pretrain is None or not isinstance(task, EventTask):
+        return None
+    return write_excerpts(histories.records, task, statistics, histories.scratch)
 
 
 def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> pd.DataFrame:

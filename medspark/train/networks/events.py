@@ -24,8 +24,8 @@ from medspark.train.networks.parts import (
 
 KERNEL: Final = 3
 """Steps of a grid that a convolution sees at once."""
-MOST_CONVOLUTIONS: Final = 5
-"""The steps that one sees lie twice as far apart as those of the one before: all of them see 63 steps."""
+MOST_CONVOLUTIONS: Final = 4
+"""The steps that one sees lie three times as far apart as those of the one before: all of them see 81 steps."""
 
 
 def sequence(tensors: Tensors, tokens: Input, network: Network, seed: int, members: int = 1) -> Any:
@@ -56,7 +56,7 @@ def grid(tensors: Tensors, found: Input, network: Network, seed: int, members: i
     read = keras.layers.Concatenate()([carried, carried * observed, observed, since])
     hidden = smooth(of_members(read, members, width, seed))
     for at in range(MOST_CONVOLUTIONS):
-        apart = 2**at
+        apart = KERNEL**at
         if at and apart * (KERNEL - 1) >= steps:
             break
         hidden = hidden + smooth(each_own(_before(hidden, apart), width, seed + 1 + at))
