@@ -28,7 +28,7 @@ def test_its_task_files_are_fine(at, tmp_path, monkeypatch):
 
 def test_its_database_is_a_source_of_events(tmp_path, monkeypatch):
     monkeypatch.setenv("WAREHOUSE", "x")
-    raw = {**yaml.safe_load(blocks()[1]), **yaml.safe_load(blocks()[2])}
+    raw = {**yaml.safe_load(blocks()[1]), **yaml.safe_load(block_with("database:"))}
     path = tmp_path / "task.yaml"
     path.write_text(yaml.safe_dump(raw))
     assert load_task(path).source.database.schema_ == "cdm"
@@ -40,6 +40,20 @@ def test_its_gene_sequences_are_features_of_a_table():
     task, problems = check_task({**table, **genes, "columns": {**table["columns"], **genes["columns"]}})
     assert problems == []
     assert {name: gene.length for name, gene in task.features.genes.items()} == {"promoter": 600, "genome": 2000}
+
+
+def test_its_networks_of_histories_are_fine(tmp_path, monkeypatch):
+    monkeypatch.setenv("WAREHOUSE", "x")
+    raw = {**yaml.safe_load(blocks()[1]), **yaml.safe_load(block_with("network: {sequence"))}
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    task = load_task(path)
+    assert (task.network.sequence, task.training.pretrain.epochs) == ("transformer", 3)
+
+
+def block_with(text):
+    (found,) = (block for block in blocks() if text in block)
+    return found
 
 
 def blocks():

@@ -33,7 +33,7 @@ from medspark.schemas import (
 from medspark.spark.arrow import map_batches
 from medspark.task.population import Concept
 
-_READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
+READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
 
 _CASE_TIME = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
 
@@ -59,7 +59,7 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
             yield from make_candidates(pa.Table.from_batches(held), plan).to_batches()
 
     parts = max(1, -(-events // EVENTS_A_TASK))
-    wanted = records.select(*_READ).where(_is_read(plan))
+    wanted = records.select(*READ).where(_is_read(plan))
     made = map_batches(wanted.repartition(parts, SUBJECT_ID), make, schema)
     subject, split = F.col(SUBJECT_ID), plan.task.split
     labels = plan.task.outcome.targets.labels

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, StructField, StructType
 
+from medspark.encode.kinds.events import SequenceStatistics
 from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.encode.worker.encoder import encode_batches
 from medspark.schemas import CASE_ID, SPLIT, TARGET_TYPES, TENSOR_TYPES, quoted
@@ -28,6 +29,17 @@ def encode_cases(cases: DataFrame, statistics: Statistics) -> DataFrame:
 
     columns = [*keys, *(name for name in statistics.columns() if name not in keys)]
     return map_batches(cases.select(*map(quoted, columns)), apply, schema)
+
+
+def encode_excerpts(excerpts: DataFrame, sequence: SequenceStatistics) -> DataFrame:
+    """Excerpts of histories to the inputs of their sequence alone, one array column for each."""
+    alone = Statistics(cases=0, numeric=(), categorical=(), codes=(), sequences=(sequence,))
+    text = to_json(alone)
+
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return encode_batches(batches, from_json(text), ())
+
+    return map_batches(excerpts, apply, tensors_schema({}, alone))
 
 
 def tensors_schema(keys: dict[str, DataType], statistics: Statistics) -> StructType:

@@ -16,14 +16,14 @@ from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
 from medspark.runs.tables import making, publish_tables
-from medspark.schemas import CASES, PREDICTIONS, TENSORS
+from medspark.schemas import CASES, PREDICTIONS, RECORDS, TENSORS
 from medspark.stages.features import require_cases
 from medspark.store.tables import read_table
 from medspark.task.tasks import Task
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
 from medspark.train.gates import require_gates
-from medspark.train.train_network import Trained, train_network, write_predictions
+from medspark.train.train_network import Histories, Trained, train_network, write_predictions
 
 BUNDLES = "bundles"
 
@@ -67,7 +67,9 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
 def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
     cases = read_table(run.spark, run.store, CASES)
     with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
-        trained = train_network(cases, task, tensors, progress)
+        with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".histories-") as scratch:
+            histories = Histories(read_table(run.spark, run.store, RECORDS), scratch)
+            trained = train_network(cases, task, tensors, progress, histories=histories)
         if with_folds:
             with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".folds-") as scratch:
                 found = cross_validate(cases, task, scratch, run.say, progress)

@@ -41,10 +41,28 @@ class Network(Closed):
     """Networks trained from different seeds; the model is the mean of their logits. From three on each leaves out a
     fold of the patients, on which it is judged."""
 
+    sequence: Literal["attention", "gru", "lstm", "transformer"] = "attention"
+    """What reads a sequence. attention picks events one by one, and each member has its own. The others read each event
+    in the light of those before it; they are dear, so the members share one, and the validation split judges them."""
+
     @property
     def cross_fitted(self) -> bool:
-        """Whether each member leaves out a fold of the training and validation splits' patients."""
-        return self.members >= LEAST_FOLDS
+        """Whether each member leaves out a fold of the training and validation splits' patients.
+
+        What members share has learned from every fold, so none of them could judge the fold it left out.
+        """
+        shares = self.kind == "tabular" and self.sequence != "attention"
+        return self.members >= LEAST_FOLDS and not shares
+
+
+class Pretraining(Closed):
+    """A first phase without outcomes: the encoders of sequences foretell the next event of the training split's
+    patients, whether or not they are cases."""
+
+    epochs: int = Field(default=3, ge=1, le=1000)
+    batch_size: int = Field(default=64, ge=1, le=2**16)
+    """Excerpts of histories, each as long as the sequence."""
+    learning_rate: float = Field(default=1e-3, gt=0)
 
 
 class Training(Closed):
@@ -64,6 +82,7 @@ class Training(Closed):
     class_weight: Literal["none", "balanced"] = "none"
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     seed: int = Field(default=0, ge=0, lt=2**31)
+    pretrain: Pretraining | None = None
 
 
 class Gates(Closed):

@@ -133,7 +133,7 @@ def grid_summary(grid: NDArray[Any], codes: int) -> NDArray[np.float32]:
     last = steps - 1 - np.argmax(observed[:, ::-1], axis=1)  # a code never observed: the last step, which holds 0
     newest = np.take_along_axis(value, last[:, None], axis=1)[:, 0]
     count = observed.sum(axis=1)
-    mean = value.sum(axis=1) / np.maximum(count, 1)
+    mean = (value * observed).sum(axis=1) / np.maximum(count, 1)  # a step without a number may have the one before
     return np.concatenate([newest, mean, count / steps], axis=1).astype(np.float32)
 
 

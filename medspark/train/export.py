@@ -1,8 +1,11 @@
 """Write the network for the workers that serve it, and measure how far the two stand apart."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +17,7 @@ MOST_DIFFERENCE = 1e-4
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
-def keras_logits(network: Any, tensors: Arrays, batch_size: int = 8192) -> npt.NDArray[np.float64]:
+def keras_logits(network: Any, tensors: Arrays, batch_size: int = 512) -> npt.NDArray[np.float64]:
     """The network's logits for each case, (n, k), by TensorFlow."""
     return np.asarray(network.predict(tensors, batch_size=batch_size, verbose=0), np.float64)
 
@@ -31,7 +34,8 @@ class Exported(NamedTuple):
 def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
     """Write `path`, for LiteRT, and compare it with Keras; no file is left where LiteRT cannot serve as Keras does."""
     try:
-        network.export(str(path), format="litert", verbose=False)
+        with _unrolled(network):
+            network.export(str(path), format="litert", verbose=False)
         served = litert_engine(path)(sample)
     except Exception as error:  # whatever a converter or an interpreter raises, TensorFlow serves the network instead
         path.unlink(missing_ok=True)
@@ -41,3 +45,16 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
         path.unlink()
         return Exported(None, f"its logits differ from Keras by {difference:.1e}")
     return Exported(difference)
+
+
+@contextmanager
+def _unrolled(network: Any) -> Iterator[None]:
+    """Recurrent layers step by step instead of in a loop, which LiteRT's own operators can't carry states through."""
+    recurrent = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    for layer in recurrent:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in recurrent:
+            layer.unroll = False

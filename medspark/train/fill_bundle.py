@@ -72,6 +72,8 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
         "parameters": int(network.count_params()),
     }
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}
+    if trained.fitted.pretrained:
+        metrics["pretraining"] = trained.fitted.pretrained
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     decides = decides_scores(folder)
     write_report(_report(trained, made, decides, engine), folder / REPORT)

@@ -5,10 +5,10 @@ patient of the training and validation splits: far more than a validation split 
 calibration. A network of one or two members watches the validation split instead.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -23,14 +23,12 @@ from medspark.task.training import Training
 from medspark.train.batches import Batch, Folds, batches, dataset, fold_of, read_labels, windows
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
-from medspark.train.schedule import schedule
+from medspark.train.pretrain import Excerpts, History, pretrain
+from medspark.train.schedule import predicted_at_once, schedule
 from medspark.train.truth import Floats, Reading, Truth, reading_of, truth_of
 
 Progress = Callable[[int, int, float], None]
 """Called after each epoch with its number from 1, the most there may be, and its loss on cases not trained on."""
-
-PREDICTED: Final = 8192
-"""Cases at a time, where nothing is learned."""
 
 
 class Fitted(NamedTuple):
@@ -44,10 +42,27 @@ class Fitted(NamedTuple):
     history: list[dict[str, float]]
     reading: Reading
     """How labels are read, by what the cases learned from say."""
+    pretrained: dict[str, History]
+    """Of each sequence's encoder one row an epoch; empty without pretraining."""
 
 
-def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, task: Task, progress: Progress) -> Fitted:
+def fit_network(
+    train: list[Path],
+    valid: list[Path],
+    statistics: Statistics,
+    task: Task,
+    progress: Progress,
+    excerpts: Mapping[str, Excerpts] | None = None,
+) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
+
+    Args:
+        train: the training split's files.
+        valid: the validation split's.
+        statistics: of the features.
+        task: its network and training.
+        progress: told after each epoch.
+        excerpts: of histories, where encoders are pretrained.
 
     Raises:
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
@@ -62,10 +77,13 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
     level = levels_of(targets.kind, shares)
     members = build_network(statistics, task.network, training.l2, training.seed, sample, targets.kind, level)
+    pretrained = {}
+    if training.pretrain is not None and excerpts:
+        pretrained = pretrain(members, excerpts, training.pretrain, training.seed)
     plan = schedule(training, int(truth.weight.any(axis=1).sum()))
     loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
     members.compile(optimizer=_optimizer(training, plan.steps), loss=loss, jit_compile=False)
-    watched = partial(batches, learned if folds else valid, inputs, reading, PREDICTED, None)
+    watched = partial(batches, learned if folds else valid, inputs, reading, predicted_at_once(inputs), None)
     watch = partial(watched_loss, found=watched, kind=targets.kind, folds=folds)
     best = _Best(watch, training.patience, partial(_tell, progress, plan.epochs))
     members.fit(
@@ -75,7 +93,7 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
         verbose=0,
     )
     members.set_weights(best.weights)
-    return Fitted(serving_network(members), members, folds, best.history, reading)
+    return Fitted(serving_network(members), members, folds, best.history, reading, pretrained)
 
 
 def _tell(progress: Progress, epochs: int, row: dict[str, float]) -> None:

@@ -1,7 +1,9 @@
 """How long a network learns: steps are what count, so few cases get small batches and many epochs."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from medspark.encode.inputs import Input
 from medspark.task.training import Training
 
 STEPS: Final = 2_500
@@ -10,6 +12,10 @@ LEAST_EPOCHS, MOST_EPOCHS = 12, 150
 BATCHES: Final = ((10_000, 128), (50_000, 256), (200_000, 512), (1_000_000, 1024))
 """Up to so many cases batches of such a size, where the task says none."""
 LARGEST: Final = 4096
+PREDICTED: Final = 8192
+"""Cases at a time at most, where nothing is learned."""
+PAIRS: Final = 2**25
+"""Of events, in all the cases that are predicted at a time: some arrays have a number or more for each pair."""
 
 
 class Schedule(NamedTuple):
@@ -31,3 +37,15 @@ def schedule(training: Training, cases: int) -> Schedule:
     an_epoch = max(1, -(-cases // batch_size))
     epochs = training.epochs or min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-STEPS // an_epoch)))
     return Schedule(batch_size, epochs, epochs * an_epoch)
+
+
+def predicted_at_once(inputs: Sequence[Input]) -> int:
+    """How many cases are predicted at a time: fewer where each has many events.
+
+    >>> tokens = Input("tokens_past", 256, "int32", 90, part="sequence")
+    >>> predicted_at_once([tokens]), predicted_at_once([tokens._replace(width=16)]), predicted_at_once([])
+    (512, 8192, 8192)
+    """
+    longest = max((one.width for one in inputs if one.part == "sequence"), default=1)
+    most = 1024 if any(one.part == "grid" for one in inputs) else PREDICTED
+    return max(16, min(most, PAIRS // longest**2))

@@ -19,17 +19,28 @@ from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.targets import Known, evaluate_targets
 from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
+from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibrations
 from medspark.train.export import keras_logits
-from medspark.train.fit import PREDICTED, Fitted, fit_network, held_out_logit
+from medspark.train.fit import Fitted, fit_network, held_out_logit
+from medspark.train.pretrain import Excerpts, write_excerpts
+from medspark.train.schedule import predicted_at_once
 from medspark.train.truth import Floats, Reading, Truth
 
 ROWS_PER_FILE = 500_000
 
 Epochs = Callable[[int, int, float], None]
+
+
+class Histories(NamedTuple):
+    """What encoders are pretrained on."""
+
+    records: DataFrame
+    scratch: str
+    """A folder of this machine for their tensors."""
 
 
 class Trained(NamedTuple):
@@ -51,9 +62,22 @@ def write_tensors(cases: DataFrame, statistics: Statistics, path: str) -> str:
 
 
 def train_network(
-    cases: DataFrame, task: Task, tensors_path: str, progress: Epochs, with_baselines: bool = True
+    cases: DataFrame,
+    task: Task,
+    tensors_path: str,
+    progress: Epochs,
+    with_baselines: bool = True,
+    histories: Histories | None = None,
 ) -> Trained:
     """Fit statistics, network, calibration and baselines, and evaluate on the held-out patients.
+
+    Args:
+        cases: of all splits.
+        task: what is asked for.
+        tensors_path: where the tensors are written.
+        progress: told after each epoch.
+        with_baselines: whether the baselines are fitted too.
+        histories: what encoders are pretrained on, where the task says so.
 
     Raises:
         InputError: a split lacks cases or an outcome.
@@ -61,7 +85,8 @@ def train_network(
     statistics = fit_statistics(cases, task.features)
     table = write_tensors(cases, statistics, tensors_path)
     train, valid = split_files(table, TRAIN), split_files(table, VALID)
-    fitted = fit_network(train, valid, statistics, task, progress)
+    excerpts = _excerpts(histories, task, statistics)
+    fitted = fit_network(train, valid, statistics, task, progress, excerpts)
     targets = task.outcome.targets
     parts = {split: _predict(fitted, table, split, statistics) for split in (TRAIN, VALID, TEST)}
     watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
@@ -90,6 +115,12 @@ def train_network(
     return Trained(statistics, fitted, calibration, predictions, metrics)
 
 
+def _excerpts(histories: Histories | None, task: Task, statistics: Statistics) -> dict[str, Excerpts] | None:
+    if histories is None or task.training.pretrain is None or not isinstance(task, EventTask):
+        return None
+    return write_excerpts(histories.records, task, statistics, histories.scratch)
+
+
 class _Predicted(NamedTuple):
     """The logits (n, k) of a split's cases, and what is known of them."""
 
@@ -105,11 +136,12 @@ def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> 
         none = np.empty((0, fitted.reading.size))
         return _Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: []}), none, Truth(none, none))
     keys: pd.DataFrame = loaded.keys.to_pandas()
+    at_once = predicted_at_once(statistics.inputs())
     if fitted.folds is not None and split != TEST:
-        logits = np.asarray(fitted.members.predict(loaded.tensors, batch_size=PREDICTED, verbose=0), np.float64)
+        logits = np.asarray(fitted.members.predict(loaded.tensors, batch_size=at_once, verbose=0), np.float64)
         logit = held_out_logit(logits, keys[SUBJECT_ID].to_numpy(), fitted.folds)
     else:
-        logit = keras_logits(fitted.network, loaded.tensors)
+        logit = keras_logits(fitted.network, loaded.tensors, at_once)
     return _Predicted(keys, logit, loaded.truth)
 
 

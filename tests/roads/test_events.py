@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from medspark.stages.features import features_stage
 from medspark.stages.score import score_stage
 from medspark.stages.train import train_stage
 from medspark.store.tables import read_table
+from medspark.task.training import Pretraining
+from medspark.train import fit
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,29 @@ def test_scores_from_the_bundle_alone_are_those_of_training(spark, road):
     }
     assert set(trained) <= set(found)
     assert max(abs(found[case] - trained[case]) for case in trained) < 1e-6
+
+
+def test_an_encoder_pretrained_on_training_patients_is_served_by_litert(spark, road, tmp_path, monkeypatch):
+    read = []
+    pretrain = fit.pretrain
+
+    def kept(members, excerpts, *settings):
+        read.append(sum(pq.ParquetFile(file).metadata.num_rows for file in excerpts["path_all"].files))
+        return pretrain(members, excerpts, *settings)
+
+    monkeypatch.setattr(fit, "pretrain", kept)
+    shutil.copytree(road["store"], tmp_path / "store")
+    training = road["task"].training.model_copy(update={"pretrain": Pretraining(epochs=2), "epochs": 4})
+    network = road["task"].network.model_copy(update={"sequence": "gru", "members": 3})
+    task = road["task"].model_copy(update={"training": training, "network": network})
+    run = new_run(spark, tmp_path / "store")
+    bundle = load_bundle(train_stage(run, task))
+    losses = bundle.read_json("metrics.json")["pretraining"]["path_all"]
+    assert losses[1]["code_loss"] < losses[0]["code_loss"]
+    patients = read_table(spark, str(tmp_path / "store"), "cases").where("split = 'train'").select("subject_id")
+    assert read == [2 * patients.distinct().count()]  # 13 events each, in excerpts of 8: two a training patient
+    assert bundle.manifest["engine"]["litert_max_difference"] < 1e-5
+    assert not [*(tmp_path / "store").glob(".histories-*")]
 
 
 def test_scoring_as_of_a_time_is_scoring_what_was_known_then(spark, road):

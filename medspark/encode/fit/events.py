@@ -225,18 +225,25 @@ def _bag(group: GroupColumn, shared: dict[str, Any], widths: dict[str, int]) -> 
 
 def _sequence(group: GroupColumn, shared: dict[str, Any], found: Found) -> SequenceStatistics:
     assert isinstance(group.group, SequenceGroup)
-    return SequenceStatistics(**shared, **_deviations(group.name, shared["codes"], found), last=group.group.last)
+    scaled = _deviations(group.name, shared["codes"], found)
+    knots = tuple(tuple(map(rounded, row["knots0"] or ())) for row in _found_of(group.name, shared["codes"], found))
+    return SequenceStatistics(**shared, **scaled, last=group.group.last, knots=knots)
 
 
 def _grid(group: GroupColumn, shared: dict[str, Any], found: Found) -> GridStatistics:
     assert isinstance(group.group, GridGroup)
-    return GridStatistics(**shared, **_deviations(group.name, shared["codes"], found), steps=group.group.steps)
+    scaled = _deviations(group.name, shared["codes"], found)
+    return GridStatistics(**shared, **scaled, steps=group.group.steps, carried=True)
+
+
+def _found_of(name: str, codes: tuple[str, ...], found: Found) -> list[dict[str, Any]]:
+    """What was found of each code's numbers; of a code without one, that it has no quantiles."""
+    return [found.get((name, code)) or {"knots0": None} for code in codes]
 
 
 def _deviations(name: str, codes: tuple[str, ...], found: Found) -> dict[str, Any]:
     """The median and the spread of each code's numbers; 0 and 0 where it has none, spread 0 where all are alike."""
-    rows = [found.get((name, code)) or {"knots0": None} for code in codes]
-    knots = [row["knots0"] or (0.0,) * len(KNOTS) for row in rows]
+    knots = [row["knots0"] or (0.0,) * len(KNOTS) for row in _found_of(name, codes, found)]
     return {
         "mean": tuple(rounded(median_of(found)) for found in knots),
         "scale": tuple(spread(found) for found in knots),

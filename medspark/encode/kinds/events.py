@@ -3,13 +3,23 @@
 from typing import ClassVar, Literal
 
 from medspark.encode.inputs import Input, bag_of_codes, share_of_numbers
-from medspark.encode.kinds.base import FIRST_ID, ColumnStatistics
+from medspark.encode.kinds.base import FIRST_ID, KNOTS, ColumnStatistics
 from medspark.task.features import Scaling
 
 TOKENS_PREFIX = "tokens_"
 TIMES_PREFIX = "times_"
 NUMBERS_PREFIX = "numbers_"
-"""Before a sequence's name: the names of its three inputs."""
+GAPS_PREFIX = "gaps_"
+BINS_PREFIX = "bins_"
+"""Before a sequence's name: the names of its inputs."""
+
+NO_BIN = 0
+BINS = len(KNOTS) + 2
+"""Bins of an event's number: none, then how many of its code's quantiles it reaches, from 0 on."""
+
+GRID_PREFIX = "grid_"
+SINCE_PREFIX = "since_"
+"""Before a grid's name: the names of its inputs."""
 
 PRESENCE = "presence"
 """Of a code's numbers the last: whether it is there."""
@@ -115,18 +125,25 @@ class SequenceStatistics(_GroupStatistics):
     scale: tuple[float, ...]
     scaling: Literal["standard", "smooth"] = "standard"
     """smooth: `mean` and `scale` are the median and the spread, and the number is drawn smoothly within 3."""
+    knots: tuple[tuple[float, ...], ...] | None = None
+    """Of each code the quantiles of its numbers, by which they are binned, none where it has no number; None in bundles
+    from before bins and gaps."""
 
     @property
     def summary(self) -> str:
         return self._says(f"of the last {self.last} events", "unknown")
 
     def inputs(self) -> tuple[Input, ...]:
-        """Its codes, its hours before and its numbers, event by event."""
-        return (
+        """Its codes, its hours before and its numbers, event by event; then its gaps and its numbers' bins."""
+        found = (
             Input(TOKENS_PREFIX + self.column, self.last, "int32", self.size, part="sequence", plain="events"),
             Input(TIMES_PREFIX + self.column, self.last, "float32"),
             Input(NUMBERS_PREFIX + self.column, self.last, "float32"),
         )
+        if self.knots is None:
+            return found
+        gaps = Input(GAPS_PREFIX + self.column, self.last, "float32")
+        return (*found, gaps, Input(BINS_PREFIX + self.column, self.last, "int32", BINS))
 
 
 class GridStatistics(_GroupStatistics):
@@ -138,6 +155,9 @@ class GridStatistics(_GroupStatistics):
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     scaling: Literal["standard", "smooth"] = "standard"
+    carried: bool = False
+    """Whether a step without a number has the last one before it, and how long ago that was is an input of its own;
+    false in bundles from before."""
 
     @property
     def width(self) -> int:
@@ -148,4 +168,8 @@ class GridStatistics(_GroupStatistics):
         return self._says(f"x {self.steps} steps", "left out")
 
     def inputs(self) -> tuple[Input, ...]:
-        return (Input(f"grid_{self.column}", self.width, "float32", len(self.codes), part="grid", plain="grid"),)
+        """Its numbers and whether there is one, step by step; then how long ago the last one was."""
+        grid = Input(GRID_PREFIX + self.column, self.width, "float32", len(self.codes), part="grid", plain="grid")
+        if not self.carried:
+            return (grid,)
+        return (grid, Input(SINCE_PREFIX + self.column, self.steps * len(self.codes), "float32"))

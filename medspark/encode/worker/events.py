@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medspark.encode.inputs import NUMERIC
-from medspark.encode.kinds.base import FIRST_ID, UNKNOWN_ID
-from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
+from medspark.encode.kinds.base import FIRST_ID, KNOTS, UNKNOWN_ID
+from medspark.encode.kinds.events import NO_BIN, BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
 from medspark.encode.worker.flat import (
     Entries,
     Floats,
@@ -99,10 +99,12 @@ def _scaled(number: Floats, group: ValuesStatistics, code: Ints) -> Floats:
 
 
 def encode_sequences(batch: pa.RecordBatch, sequences: Sequence[SequenceStatistics]) -> Shares:
-    """Of each sequence three inputs of (n, last), the newest event last, 0 on the left where a case has fewer.
+    """Of each sequence its inputs of (n, last), the newest event last, 0 on the left where a case has fewer.
 
     `tokens_NAME` int32 with 1 for an unknown code; `times_NAME` float32, log1p(hours before) / LOG_HOURS;
-    `numbers_NAME` float32 in standard deviations of the code, 0 where an event has no number.
+    `numbers_NAME` float32 in standard deviations of the code, 0 where an event has no number; `gaps_NAME` float32,
+    log1p(hours since the event before) / LOG_HOURS, 0 of the first; `bins_NAME` int32, 0 where an event has no number,
+    else 1 and one for each of its code's quantiles that it reaches.
     """
     for sequence in sequences:
         arrays = _sequence(batch.column(sequence.column), sequence)
@@ -126,8 +128,26 @@ def _sequence(column: pa.Array, sequence: SequenceStatistics) -> list[npt.NDArra
     tokens = token.astype(np.int32)
     times = (np.log1p(hours) / LOG_HOURS).astype(np.float32)
     numbers = np.clip(deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
+    made = [tokens, times, numbers]
+    if sequence.knots is not None:
+        made += [_gaps(hours, found.place), _bins(number, token, sequence.knots)]
     shape = (len(column), sequence.last)
-    return [_scatter(values, shape, found.row[fits], place[fits], fits) for values in (tokens, times, numbers)]
+    return [_scatter(values, shape, found.row[fits], place[fits], fits) for values in made]
+
+
+def _gaps(hours: Floats, place: Ints) -> Array32:
+    """log1p of the hours from the event before to each, (m,), over LOG_HOURS; 0 of the first of its row."""
+    gap = np.where(place > 0, np.maximum(-np.diff(hours, prepend=0.0), 0.0), 0.0)
+    return (np.log1p(gap) / LOG_HOURS).astype(np.float32)
+
+
+def _bins(number: Floats, token: npt.NDArray[np.int32], knots: tuple[tuple[float, ...], ...]) -> npt.NDArray[np.int32]:
+    """The bin of each number, (m,), by the quantiles of its code."""
+    none = (np.inf,) * len(KNOTS)
+    edges = np.array([none] * FIRST_ID + [each or none for each in knots], np.float64)
+    binned = np.isfinite(number) & np.isfinite(edges[token, 0])
+    reached = (edges[token] <= number[:, None]).sum(axis=1)
+    return np.where(binned, NO_BIN + 1 + reached, NO_BIN).astype(np.int32)
 
 
 def _scatter(
@@ -139,18 +159,20 @@ def _scatter(
 
 
 def encode_grids(batch: pa.RecordBatch, grids: Sequence[GridStatistics]) -> Shares:
-    """`grid_NAME` of each grid, (n, steps * 2 * codes) float32.
+    """`grid_NAME` of each grid, (n, steps * 2 * codes) float32, and `since_NAME`, (n, steps * codes) float32.
 
-    In a step come first all codes' numbers in standard deviations, 0 where there is none, then all codes' 0 or 1
-    for whether there is one.
+    In a step come first all codes' numbers in standard deviations, the last one before where there is none, 0 where
+    there was none, then all codes' 0 or 1 for whether there is one. How long ago the last one was is
+    log1p(steps) / log1p(all steps): 0 where there is one, 1 where there was none. Missingness and time beside the
+    values are what GRU-D learns from (Che et al. 2018, Sci Rep 8:6085).
     """
     for grid in grids:
-        (found,) = grid.inputs()
-        yield found.name, _grid(batch.column(grid.column), grid)
+        arrays = _grid(batch.column(grid.column), grid)
+        yield from zip((found.name for found in grid.inputs()), arrays, strict=True)
 
 
-def _grid(column: pa.Array, grid: GridStatistics) -> Array32:
-    """Maps from a code to its numbers a step to (n, steps * 2 * codes)."""
+def _grid(column: pa.Array, grid: GridStatistics) -> list[Array32]:
+    """Maps from a code to its numbers a step to (n, steps * 2 * codes) and (n, steps * codes)."""
     codes = len(grid.codes)
     known, code = _known(entries(column), grid.codes)
     steps = entries(pc.struct_field(known.items, "value"))
@@ -162,4 +184,13 @@ def _grid(column: pa.Array, grid: GridStatistics) -> Array32:
     deviation = np.divide(number[observed] - mean[code], scale[code], out=np.zeros(len(row)), where=scale[code] > 0)
     out[row, step, 0, code] = drawn_in(deviation) if grid.scaling == "smooth" else deviation
     out[row, step, 1, code] = 1.0
-    return out.reshape(len(column), grid.width)
+    if not grid.carried:
+        return [out.reshape(len(column), grid.width)]
+    seen = np.zeros((len(column), grid.steps, codes), np.int64)
+    seen[row, step, code] = step + 1
+    seen = np.maximum.accumulate(seen, axis=1)  # 1 and the step of the last number, 0 where there was none
+    carried = np.take_along_axis(out[:, :, 0], np.maximum(seen - 1, 0), axis=1)
+    out[:, :, 0] = np.where(seen > 0, carried, 0.0)
+    ago = np.where(seen > 0, np.arange(1, grid.steps + 1)[:, None] - seen, grid.steps)
+    since = (np.log1p(ago) / np.log1p(grid.steps)).astype(np.float32)
+    return [out.reshape(len(column), grid.width), since.reshape(len(column), grid.steps * codes)]

@@ -8,10 +8,10 @@ import hashlib
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ EngineKind = Literal["litert", "tensorflow"]
 
 ROWS = 1024
 """Rows of one call: every call has as many, the last one padded, so a row's logit never depends on its batch."""
+ROW_BYTES = 2**19
+"""Of the largest array that one row makes on its way; past it a call of LiteRT has fewer rows, as attention over some
+hundred events has: their square times the heads."""
 _KEPT = 2
 _cache: OrderedDict[str, Engine] = OrderedDict()
 _loads = 0
@@ -94,8 +97,9 @@ def litert_engine(network: Path) -> Engine:
         raise MedsparkError("the LiteRT engine needs ai-edge-litert: install medspark[score] on the workers") from error
     interpreter = Interpreter(model_path=str(network), num_threads=threads())
     inputs = {_input_name(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
+    rows = rows_of_a_call(max(_bytes_of(detail) for detail in interpreter.get_tensor_details()))
     for detail in interpreter.get_input_details():
-        interpreter.resize_tensor_input(detail["index"], [ROWS, *detail["shape"][1:]])
+        interpreter.resize_tensor_input(detail["index"], [rows, *detail["shape"][1:]])
     interpreter.allocate_tensors()
     output = interpreter.get_output_details()[0]["index"]
 
@@ -106,7 +110,22 @@ def litert_engine(network: Path) -> Engine:
         logits: npt.NDArray[np.float32] = interpreter.get_tensor(output)
         return logits
 
-    return _in_fixed_batches(call)
+    return _in_fixed_batches(call, rows)
+
+
+def rows_of_a_call(row_bytes: int) -> int:
+    """How many rows a call has, when the largest array that one row makes has so many bytes.
+
+    >>> rows_of_a_call(4096), rows_of_a_call(2**19), rows_of_a_call(2**21), rows_of_a_call(2**40)
+    (1024, 1024, 256, 1)
+    """
+    return max(1, ROWS * ROW_BYTES // max(row_bytes, ROW_BYTES))
+
+
+def _bytes_of(detail: Mapping[str, Any]) -> int:
+    """Of a LiteRT array, for one row; of weights, which no row makes, 0."""
+    by_row = len(detail["shape_signature"]) > 1 and detail["shape_signature"][0] == -1
+    return int(np.prod(detail["shape"], dtype=np.int64)) * np.dtype(detail["dtype"]).itemsize if by_row else 0
 
 
 def _input_name(name: str) -> str:
@@ -133,15 +152,15 @@ def tensorflow_engine(network: Path) -> Engine:
     return _in_fixed_batches(call)
 
 
-def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]]) -> Engine:
+def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]], at_once: int = ROWS) -> Engine:
     def predict(tensors: Arrays) -> npt.NDArray[np.float64]:
         rows = len(next(iter(tensors.values())))
         logits = np.empty((rows, 0), np.float64)
-        for at in range(0, max(rows, 1), ROWS):
-            part = {name: array[at : at + ROWS] for name, array in tensors.items()}
-            short = min(ROWS, rows - at)
-            if short < ROWS:
-                part = {name: np.pad(array, ((0, ROWS - short), (0, 0))) for name, array in part.items()}
+        for at in range(0, max(rows, 1), at_once):
+            part = {name: array[at : at + at_once] for name, array in tensors.items()}
+            short = min(at_once, rows - at)
+            if short < at_once:
+                part = {name: np.pad(array, ((0, at_once - short), (0, 0))) for name, array in part.items()}
             found = call(part)
             if at == 0:
                 logits = np.empty((rows, found.shape[1]), np.float64)

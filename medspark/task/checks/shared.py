@@ -29,6 +29,20 @@ def calibration_fits_outcome(task: TaskBase) -> Iterator[str]:
         yield "training.calibration: isotonic is of one probability; those of classes sum to 1. Use platt or none"
 
 
+def a_sequence_network_has_sequences(task: TaskBase) -> Iterator[str]:
+    if "sequence" in changed(task.network) and not getattr(getattr(task, "features", None), "sequences", None):
+        yield f"network.sequence: {task.network.sequence} reads features.sequences, and the task has none"
+
+
+def pretraining_has_an_encoder(task: TaskBase) -> Iterator[str]:
+    if task.training.pretrain is None:
+        return
+    if task.network.sequence == "attention":
+        yield "training.pretrain: expected network.sequence of gru, lstm or transformer; attention foretells nothing"
+    if task.split.folds is not None:
+        yield "training.pretrain: cross-validation does not pretrain; expected no split.folds"
+
+
 def names_of_few_are_meant(task: TaskBase) -> Iterator[str]:
     if task.privacy.names_of_few:
         return
@@ -59,6 +73,8 @@ SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
     bands_are_sound,
     optimizer_reads_settings,
     calibration_fits_outcome,
+    a_sequence_network_has_sequences,
+    pretraining_has_an_encoder,
     names_of_few_are_meant,
 )
 

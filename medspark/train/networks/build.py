@@ -40,9 +40,9 @@ def build_network(
 ) -> Any:
     """A network with an input for each kind of feature and the logits of k targets by `members`, (n, members, k).
 
-    Categories and codes get learned vectors; a case's codes are summed, the empty ones left out. Of a sequence the
-    attention picks the events that matter, of a grid two convolutions find its shapes. The members share their
-    inputs and nothing else: trained together, each gets the gradients it would get alone.
+    Categories and codes get learned vectors; a case's codes are summed, the empty ones left out. Of a sequence
+    attention picks the events that matter, of a grid convolutions find the shapes. The members share their inputs and
+    nothing else, unless the task says an encoder that all share: each gets the gradients it would get alone.
 
     Args:
         statistics: of the features.
@@ -74,6 +74,7 @@ def _plain_network(inputs: list[Input], network: Network, l2: float, seed: int, 
 
 def _member(tensors: Tensors, inputs: list[Input], network: Network, l2: float, seed: int, targets: int) -> Any:
     parts = [PARTS[one.part](tensors, one, network, seed) for one in inputs if one.part is not None]
+    parts = [keras.layers.Flatten()(part) if len(part.shape) > 2 else part for part in parts]
     hidden = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
     return _head(hidden, network, l2, seed, targets)
 

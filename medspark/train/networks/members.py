@@ -6,7 +6,7 @@ a tree would cut. A linear path beside the hidden layers lets a member be a logi
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from medspark.encode.inputs import Input, size_of
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
-from medspark.train.networks.genes import bases, gene, strands_of
+from medspark.train.networks.genes import bases, gene_of_each, strands_of
 from medspark.train.networks.parts import hidden_layers, presence
 
 RAMPS: Final = 12
@@ -26,6 +26,15 @@ WIDEST: Final = 2_000
 """Numbers of an input that get ramps; of more the linear ones are enough, and thirteen times as many would not be."""
 ACTIVATION: Final = "silu"
 """Smooth, and its gradient can be exported."""
+
+
+MANY: Final[dict[str, Callable[[dict[str, Any], Input, Network, int, int], Any]]] = {
+    "sequence": sequence,
+    "grid": grid,
+    "gene": gene_of_each,
+}
+"""From the tensors, an input, the settings, a seed and the number of members to what the input says to each of them,
+(n, members, k), or to all alike, (n, k)."""
 
 
 class Ramps(NamedTuple):
@@ -86,9 +95,8 @@ def members_network(
             hidden.append(_own(vectors, width, draw))
             straight.append(_straight(tensors[one.name], one, outputs))
         elif one.part is not None:
-            part = {"sequence": sequence, "grid": grid, "gene": gene}[one.part]
-            each = [part(tensors, one, network, seed * 1000 + at) for at in range(network.members)]
-            hidden.append(_own(keras.ops.stack(each, axis=1), width, draw))
+            found = MANY[one.part](tensors, one, network, seed * 1000, network.members)
+            hidden.append(_to_each(found, network, width, draw))
             if one.part == "gene":
                 straight.append(_straight_places(strands_of(tensors, one), outputs))
     total = keras.layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
@@ -133,6 +141,11 @@ def _own(each: Any, width: int, draw: _Draws) -> Any:
     return keras.layers.EinsumDense(
         "bmi,mio->bmo", (members, width), bias_axes="mo", kernel_initializer=kernel, kernel_regularizer=draw.penalty
     )(each)
+
+
+def _to_each(part: Any, network: Network, width: int, draw: _Draws) -> Any:
+    """What a part says to each member, (n, members, k), or to all of them, (n, k), as (n, members, width)."""
+    return _own(part, width, draw) if len(part.shape) == 3 else _shared(part, network.members, width, draw)
 
 
 def _vectors(ids: Any, found: Input, network: Network) -> Any:

@@ -135,6 +135,7 @@ def test_sequences_and_grids_scale_by_all_numbers_of_a_code(fitted):
     assert (past.codes, past.counts, past.last) == (("na", "visit"), (2, 2), 3)
     spread = round((136.0 - 124.0) / 1.683, 6)  # of 120, 130 and 140 the second and the eighth decile
     assert (past.mean, past.scale) == ((130.0, 0.0), (spread, 0.0))  # a visit has no number
+    assert (past.knots[0][0], past.knots[0][5], past.knots[0][-1], past.knots[1]) == (120.0, 130.0, 140.0, ())
     assert (vitals.codes, vitals.steps, vitals.mean, vitals.scale) == (("hr",), 2, (90.0,), (spread,))
 
 
@@ -152,6 +153,7 @@ def test_the_fitted_statistics_encode_cases_in_spark(cases, fitted):
     assert tensors[2]["tokens_past_all"] == [0, 2, 3]
     drawn = (10 / 7.130125) / math.hypot(1, 10 / 7.130125 / 3)
     assert tensors[2]["grid_vitals"] == [0.0, 1.0, pytest.approx(drawn), 1.0]
+    assert tensors[2]["since_vitals"] == [0.0, 0.0]
 
 
 def test_partitions_and_order_change_nothing(spark):

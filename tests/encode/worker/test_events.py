@@ -38,7 +38,12 @@ def statistics(**groups):
     return Statistics(cases=10, numeric=(), categorical=(), codes=(), **{k: (v,) for k, v in groups.items()})
 
 
-ALL = statistics(bags=BAG, values=VALUES, sequences=SEQUENCE, grids=GRID)
+ALL = statistics(
+    bags=BAG,
+    values=VALUES,
+    sequences=SEQUENCE.model_copy(update={"knots": (tuple(100 * share for share in KNOTS), ())}),
+    grids=GRID.model_copy(update={"carried": True}),
+)
 
 
 STRING = pa.string()
@@ -136,6 +141,47 @@ def approx(number):
     return pytest.approx(number, abs=1e-6)
 
 
+TENS = tuple(10 * share for share in KNOTS)
+BINNED = SEQUENCE.model_copy(update={"knots": (tuple(100 + ten for ten in TENS), ())})
+
+
+def test_an_event_has_the_gap_before_it_and_the_bin_of_its_number():
+    found = batch(
+        past=[
+            [event("na", 10 + math.expm1(2), 99.0), event("na", 10.0, 103.0), event("na", 10.0, 1e9)],
+            [event("na", 0.0, None), event("visit", 0.0, 5.0), event("???", 0.0, 5.0)],
+            [event("na", 5.0, 100.0), event("na", 5 + math.expm1(1), 110.0)],  # a time that runs back is no gap
+            [event("na", math.expm1(3), 100.0), *[event("na", 0.0, 100.0)] * 3],  # more than last: the oldest is cut
+        ]
+    )
+    gaps, bins = (inputs(found, statistics(sequences=BINNED))[name] for name in ("gaps_past", "bins_past"))
+    assert gaps == [[0.0, approx(0.2), 0.0], [0.0] * 3, [0.0] * 3, [approx(0.3), 0.0, 0.0]]
+    # below the least of thirteen quantiles 1, from the fourth on 5, beyond the largest 14; without a number,
+    # or of a code without quantiles, 0
+    assert bins == [[1, 5, 14], [0, 0, 0], [0, 2, 14], [2, 2, 2]]
+
+
+def test_statistics_from_before_bins_and_gaps_encode_a_sequence_as_they_did():
+    found = batch(past=[[event("na", 2.0, 145.0), event("visit", 1.0, None)]])
+    before, now = (encode(found, statistics(sequences=one)) for one in (SEQUENCE, BINNED))
+    assert set(now) - set(before) == {"gaps_past", "bins_past"}
+    assert same(before, {name: now[name] for name in before})
+
+
+def test_a_step_without_a_number_has_the_last_one_before_it_and_how_long_ago_it_was():
+    carried = GRID.model_copy(update={"steps": 4, "carried": True})
+    found = batch(
+        vitals=[[("hr", [None, 90.0, None, None]), ("spo2", [97.0, None, 99.0, NAN])], [], [("hr", [None] * 3)]]
+    )
+    given = inputs(found, statistics(grids=carried))
+    # step by step: hr, spo2, is there an hr, is there an spo2; before the first number the mean, which is 0
+    assert given["grid_vitals"][0] == [0, -1, 0, 1, *[1, -1, 1, 0], *[1, 1, 0, 1], *[1, 1, 0, 0]]
+    once, twice = round(math.log(2) / math.log(5), 4), round(math.log(3) / math.log(5), 4)
+    assert [round(number, 4) for number in given["since_vitals"][0]] == [1, 0, *[0, once], *[once, 0], *[twice, once]]
+    assert given["grid_vitals"][1:] == [[0.0] * 16] * 2
+    assert given["since_vitals"][1:] == [[1.0] * 8] * 2
+
+
 def test_a_grid_has_the_numbers_of_a_step_and_then_whether_there_is_one():
     found = batch(vitals=[[("hr", [90.0, None]), ("???", [1.0, 1.0])], [], [("spo2", [NAN, 97.0]), ("hr", None)]])
     # step by step: hr, spo2, is there an hr, is there an spo2
@@ -178,7 +224,7 @@ def test_names_widths_and_types_are_those_that_the_statistics_say():
     assert {name: array.shape for name, array in found.items()} == {n: (4, w) for n, w in ALL.widths().items()}
     assert {name: array.dtype.name for name, array in found.items()} == {one.name: one.dtype for one in ALL.inputs()}
     assert ALL.columns() == ["labs", "dx", "past", "vitals"]
-    assert ALL.sizes() == {"categories": 0, "codes_dx": 5, "tokens_past": 4, "grid_vitals": 2}
+    assert ALL.sizes() == {"categories": 0, "codes_dx": 5, "tokens_past": 4, "bins_past": 15, "grid_vitals": 2}
 
 
 def test_strings_of_spark_may_be_large_ones():

@@ -7,7 +7,7 @@ import pytest
 
 from medspark.errors import BundleError, TaskError
 from medspark.score.worker import engine as module
-from medspark.score.worker.engine import ROWS, engine_for, litert_engine, tensorflow_engine
+from medspark.score.worker.engine import ROWS, engine_for, litert_engine, rows_of_a_call, tensorflow_engine
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,15 @@ def test_a_rows_logit_has_the_same_bits_alone_and_among_others(network):
     for row in (0, 1, 7, ROWS - 1, ROWS, 2 * ROWS - 1):
         assert engine(part(whole, [row]))[0] == together[row]
     assert engine(part(whole, slice(None, None, -1))).tolist() == together[::-1].tolist()
+
+
+def test_a_network_with_a_large_array_a_row_is_called_with_fewer_rows(network, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "ROW_BYTES", 11)
+    monkeypatch.setattr(module, "rows_of_a_call", lambda size: asked.append(size) or rows_of_a_call(size))
+    few = litert_engine(network["litert"])
+    assert asked == [44]  # the three numbers and the eight of two vectors, side by side; 256 rows then
+    assert few(tensors(1000)) == pytest.approx(tensorflow_engine(network["keras"])(tensors(1000)), abs=1e-5)
 
 
 def test_a_network_is_loaded_once_by_its_digest_and_the_last_two_are_kept(network, monkeypatch, tmp_path):

@@ -15,6 +15,8 @@ RULES_BROKEN = [
     ("bands_are_sound",             "risk_bands",           {"low": 0.5}, "risk_bands: `low` is the band below all others"),
     ("bands_are_sound",             "risk_bands",           {"none": 0.5}, "risk_bands: `none` stands for scores without a band"),
     ("names_of_few_are_meant",      "features.categorical", [{"column": "ward", "at_least": 4}], "features.categorical.0.at_least: expected 5 or more, received 4"),
+    ("a_sequence_network_has_sequences", "network",         {"sequence": "gru"}, "network.sequence: gru reads features.sequences, and the task has none"),
+    ("pretraining_has_an_encoder",  "training",             {"pretrain": {}}, "training.pretrain: expected network.sequence of gru, lstm or transformer"),
     ("optimizer_reads_settings",    "training",             {"optimizer": "sgd", "weight_decay": 0.1}, "training.weight_decay: only adamw reads it"),
 ]
 # fmt: on

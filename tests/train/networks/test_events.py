@@ -1,3 +1,5 @@
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from medspark.encode.kinds.table import CategoricalStatistics
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import as_list
 from medspark.evaluate.report.features import feature_rows
+from medspark.score.worker.engine import litert_engine
 from medspark.task.training import Network
 from medspark.train.baselines import fit_baselines, grid_summary, plain_tensors
 from medspark.train.batches import dataset
@@ -34,8 +37,10 @@ STATISTICS = Statistics(
         ),
     ),
     bags=(BagStatistics(column="dx-old_all", width=4, **SHARED),),
-    sequences=(SequenceStatistics(column="past_all", last=8, mean=(0.0,) * 3, scale=(1.0,) * 3, **SHARED),),
-    grids=(GridStatistics(column="vitals", steps=6, mean=(0.0,) * 3, scale=(1.0,) * 3, **SHARED),),
+    sequences=(
+        SequenceStatistics(column="past_all", last=8, mean=(0.0,) * 3, scale=(1.0,) * 3, knots=((),) * 3, **SHARED),
+    ),
+    grids=(GridStatistics(column="vitals", steps=6, mean=(0.0,) * 3, scale=(1.0,) * 3, carried=True, **SHARED),),
 )
 ROWS = 1500
 
@@ -53,7 +58,10 @@ def tensors(rows=ROWS, seed=0):
     grid[:, :, 0] *= grid[:, :, 1]
     past = found["tokens_past_all"] > 0
     found["times_past_all"] = np.abs(found["times_past_all"]) * past
-    found["numbers_past_all"] *= past
+    for name in ("numbers_past_all", "bins_past_all"):
+        found[name] *= past
+    found["gaps_past_all"] = np.abs(found["gaps_past_all"]) * past
+    found["since_vitals"] = np.clip(np.abs(found["since_vitals"]), 0, 1)
     return {
         name: np.where(np.arange(rows)[:, None] < 10, 0, array).astype(array.dtype) for name, array in found.items()
     }
@@ -71,7 +79,18 @@ def trained(**settings):
     return serving_network(network)
 
 
-@pytest.mark.parametrize("settings", [{}, {"members": 1}, {"kind": "plain", "size": "medium", "members": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"members": 1},
+        {"kind": "plain", "size": "medium", "members": 2},
+        {"sequence": "gru"},
+        {"sequence": "lstm"},
+        {"sequence": "transformer"},
+        {"sequence": "transformer", "kind": "plain", "members": 2, "size": "medium"},
+    ],
+)
 def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_path, settings):
     network = trained(**settings)
     difference = export_litert(network, tmp_path / "network.tflite", tensors(seed=7)).difference
@@ -79,30 +98,89 @@ def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_
     assert difference < 1e-5
 
 
-def learned(kind):
+KINDS = [
+    {},
+    {"kind": "plain"},
+    {"sequence": "gru"},
+    {"sequence": "lstm"},
+    {"sequence": "transformer"},
+]
+
+
+def learned(last=8, **settings):
     """A network whose weights are all drawn anew: the vectors of ids start at 0."""
-    network = build_network(STATISTICS, Network(kind=kind), 0.0, seed=1, sample=tensors())
+    return _learned(last, Network(**settings))
+
+
+@cache
+def _learned(last, settings):
+    (past,) = STATISTICS.sequences
+    statistics = STATISTICS.model_copy(update={"sequences": (past.model_copy(update={"last": last}),)})
+    network = build_network(statistics, settings, 0.0, seed=1, sample=tensors())
     rng = np.random.default_rng(5)
     network.set_weights([rng.normal(scale=0.1, size=weight.shape) for weight in network.get_weights()])
     return serving_network(network)
 
 
-@pytest.mark.parametrize("kind", ["tabular", "plain"])
-@pytest.mark.parametrize("name", sorted(STATISTICS.widths()))
-def test_every_input_reaches_the_logit(name, kind):
-    network = learned(kind)
+@pytest.mark.parametrize("settings", KINDS)
+def test_every_input_reaches_the_logit(settings):
+    network = learned(**settings)
     found = tensors(200)
-    shuffled = {**found, name: found[name][::-1]}
-    assert not np.allclose(keras_logits(network, found)[20:180], keras_logits(network, shuffled)[20:180], atol=1e-6)
+    for name in sorted(STATISTICS.widths()):
+        shuffled = {**found, name: found[name][::-1]}
+        changed = np.abs(keras_logits(network, found) - keras_logits(network, shuffled))
+        assert changed[20:180].max() > 1e-6, name
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_padding_of_a_sequence_says_nothing_whatever_stands_there(settings):
+    network = learned(**settings)
+    found = tensors(40)
+    found["tokens_past_all"][:, :3] = 0
+    other = {name: array.copy() for name, array in found.items()}
+    for name, junk in (("times", 0.7), ("numbers", -3.0), ("gaps", 0.4), ("bins", 5)):
+        other[f"{name}_past_all"][:, :3] = junk  # where no token is
+    assert keras_logits(network, found) == pytest.approx(keras_logits(network, other), abs=1e-6)
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_a_sequence_says_the_same_in_a_longer_window(settings):
+    found = tensors(40)
+    padded = {
+        name: np.pad(array, ((0, 0), (12, 0))) if name.endswith("past_all") else array for name, array in found.items()
+    }
+    longer = keras_logits(learned(last=20, **settings), padded)
+    assert keras_logits(learned(**settings), found) == pytest.approx(longer, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["tabular", "plain"])
-def test_padding_of_a_sequence_says_nothing_however_long_it_is(kind):
-    network = learned(kind)
-    empty = {one.name: np.zeros((2, one.width), one.dtype) for one in STATISTICS.inputs()}
-    empty["times_past_all"][1], empty["numbers_past_all"][1] = 0.7, -3.0  # where no token is
-    logits = keras_logits(network, empty)
-    assert logits[0] == pytest.approx(logits[1], abs=1e-6)
+def test_a_grid_without_any_number_says_as_much_whatever_stands_there(kind):
+    network = learned(kind=kind)
+    found = tensors(20)
+    found["since_vitals"][:] = 1.0  # never yet
+    other = {**found, "grid_vitals": found["grid_vitals"] + 1.0}
+    assert keras_logits(network, found) == pytest.approx(keras_logits(network, other), abs=1e-6)
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_litert_agrees_with_keras_at_the_edges_whatever_the_batch(tmp_path, settings):
+    network = learned(**settings)
+    random = tensors(300, seed=4)
+    empty = {name: np.zeros_like(array[:4]) for name, array in random.items()}
+    empty["since_vitals"][:] = 1.0
+    full = {name: array[20:40].copy() for name, array in random.items()}
+    full["tokens_past_all"][:] = 4
+    full["times_past_all"][:] = 1.4  # 137 years ago
+    full["numbers_past_all"][:], full["bins_past_all"][:] = -10.0, 14
+    full["grid_vitals"][:] = 3.0
+    assert export_litert(network, tmp_path / "network.tflite", random) < 1e-5
+    served = litert_engine(tmp_path / "network.tflite")
+    for found in (empty, full):
+        assert served(found) == pytest.approx(keras_logits(network, found), abs=1e-5)
+    whole = served(random)
+    for rows in (slice(0, 1), slice(7, 9), slice(100, 300)):
+        part = served({name: array[rows] for name, array in random.items()})
+        assert part.tolist() == whole[rows].tolist()  # bit for bit
 
 
 def test_tensors_of_every_kind_come_back_from_parquet_with_their_types(tmp_path):
