@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from medspark.encode.inputs import Input, share_of_categories, share_of_numbers, together
 from medspark.encode.kinds.base import FeatureStatistics, Frozen
 from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
+from medspark.encode.kinds.images import ImageStatistics
 from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
 
 
 class Statistics(Frozen):
-    """All features' statistics, in the order of the network's inputs; the last four are of events."""
+    """All features' statistics, in the order of the network's inputs."""
 
     cases: int
     numeric: tuple[NumericStatistics, ...]
@@ -26,10 +27,12 @@ class Statistics(Frozen):
     bags: tuple[BagStatistics, ...] = ()
     sequences: tuple[SequenceStatistics, ...] = ()
     grids: tuple[GridStatistics, ...] = ()
+    images: tuple[ImageStatistics, ...] = ()
 
     def kinds(self) -> tuple[Sequence[FeatureStatistics], ...]:
         """The features of each kind, in the order of the network's inputs."""
-        return (self.numeric, self.categorical, self.codes, self.values, self.bags, self.sequences, self.grids)
+        of_events = (self.values, self.bags, self.sequences, self.grids)
+        return (self.numeric, self.categorical, self.codes, *of_events, self.images)
 
     def features(self) -> list[FeatureStatistics]:
         return [feature for features in self.kinds() for feature in features]

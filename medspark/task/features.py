@@ -13,6 +13,7 @@ robust: from the median in spreads; quantile: the place among the training cases
 NUMERIC_TYPES = frozenset({"long", "integer", "double", "decimal", "interval", "boolean"})
 LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "long"})
 CODE_TYPES = frozenset({"code", "category", "string"})
+IMAGE_TYPES = frozenset({"image"})
 
 
 class Asked(NamedTuple):
@@ -44,6 +45,16 @@ class CodesFeature(Closed):
     at_least: int = Field(default=20, ge=1)
 
 
+Several = Literal["first", "last", "mean"]
+
+
+class ImageFeature(Closed):
+    columns: tuple[str, ...] = Field(min_length=1, alias="from")
+    several: Several = "first"
+    """Of a case's images, in the order of the columns, the first or the last that is there; or all: each passes the
+    same network, and what it makes of them is averaged."""
+
+
 def _short_form(value: Any) -> Any:
     """A feature without settings of its own may be written as its column's name."""
     return {"column": value} if isinstance(value, str) else value
@@ -53,13 +64,15 @@ class Features(Closed):
     numeric: tuple[Annotated[NumericFeature, BeforeValidator(_short_form)], ...] = ()
     categorical: tuple[Annotated[CategoricalFeature, BeforeValidator(_short_form)], ...] = ()
     codes: dict[Name, CodesFeature] = Field(default_factory=dict)
+    images: dict[Name, ImageFeature] = Field(default_factory=dict)
 
     def asks(self) -> list[Asked]:
         """What each feature reads, in the order of the task file."""
         asked = [Asked("numeric", numeric.column, NUMERIC_TYPES) for numeric in self.numeric]
         asked += [Asked("categorical", categorical.column, LEVEL_TYPES) for categorical in self.categorical]
-        bags = self.codes.items()
-        return asked + [Asked(f"codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns]
+        bags, images = self.codes.items(), self.images.items()
+        asked += [Asked(f"codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns]
+        return asked + [Asked(f"images.{name}", column, IMAGE_TYPES) for name, one in images for column in one.columns]
 
     def columns(self) -> list[str]:
         """Every column that a feature reads, once, in the order of the task file."""
@@ -72,7 +85,8 @@ class Features(Closed):
         '1 numeric, 0 categorical features, 0 bags of codes'
         """
         bags = f"{len(self.codes)} {'bag' if len(self.codes) == 1 else 'bags'} of codes"
-        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}"
+        images = f", {len(self.images)} of images" if self.images else ""
+        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}{images}"
 
 
 HOURS_A_DAY = 24.0

@@ -8,26 +8,25 @@ calibration. A network of one or two members watches the validation split instea
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from medspark.encode.inputs import pixels_of, rows_at_once
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.task.tasks import Task
 from medspark.task.training import Training
 from medspark.train.batches import Batch, Folds, batches, count_labelled, dataset, fold_of, windows
+from medspark.train.export import PREDICTED
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.schedule import schedule
 
 Progress = Callable[[int, int, float], None]
 """Called after each epoch with its number from 1, the most there may be, and its loss on cases not trained on."""
-
-PREDICTED: Final = 8192
-"""Cases at a time, where nothing is learned."""
 
 
 class Fitted(NamedTuple):
@@ -59,7 +58,7 @@ def fit_network(train: list[Path], valid: list[Path], statistics: Statistics, ta
     plan = schedule(training, cases)
     members.compile(optimizer=_optimizer(training, plan.steps), loss=_loss(training, folds), jit_compile=False)
     weight = (cases - positives) / positives if training.class_weight == "balanced" else 1.0
-    watched = partial(batches, learned if folds else valid, inputs, PREDICTED, None)
+    watched = partial(batches, learned if folds else valid, inputs, rows_at_once(PREDICTED, pixels_of(inputs)), None)
     best = _Best(watched, folds, training.patience, partial(_tell, progress, plan.epochs))
     members.fit(
         dataset(learned, inputs, plan.batch_size, weight, training.seed, folds),

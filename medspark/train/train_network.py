@@ -14,17 +14,19 @@ from pyspark.sql import functions as F
 
 from medspark.encode.apply import encode_cases, in_training_order, tensors_options
 from medspark.encode.fit.fit import fit_statistics
+from medspark.encode.inputs import pixels_of, rows_at_once
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.evaluate.evaluation import evaluate
 from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
 from medspark.score.worker.calibration import Calibration, apply_calibration
+from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibration
-from medspark.train.export import keras_logits
-from medspark.train.fit import PREDICTED, Fitted, fit_network, held_out_logit
+from medspark.train.export import PREDICTED, keras_logits
+from medspark.train.fit import Fitted, fit_network, held_out_logit
 
 ROWS_PER_FILE = 500_000
 
@@ -57,7 +59,8 @@ def train_network(
     Raises:
         InputError: a split lacks cases or an outcome.
     """
-    statistics = fit_statistics(cases, task.features)
+    shapes = task.image_shapes() if isinstance(task, TableTask) else {}
+    statistics = fit_statistics(cases, task.features, shapes)
     table = write_tensors(cases, statistics, tensors_path)
     train, valid = split_files(table, TRAIN), split_files(table, VALID)
     fitted = fit_network(train, valid, statistics, task, progress)
@@ -84,7 +87,8 @@ def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> 
     frame: pd.DataFrame = keys.to_pandas()
     frame[LABEL] = frame[LABEL].astype("int8")
     if fitted.folds is not None and split != TEST:
-        logits = np.asarray(fitted.members.predict(tensors, batch_size=PREDICTED, verbose=0), np.float64)
+        at_once = rows_at_once(PREDICTED, pixels_of(statistics.inputs()))
+        logits = np.asarray(fitted.members.predict(tensors, batch_size=at_once, verbose=0), np.float64)
         frame[LOGIT] = held_out_logit(logits, frame[SUBJECT_ID].to_numpy(), fitted.folds)
     else:
         frame[LOGIT] = keras_logits(fitted.network, tensors)

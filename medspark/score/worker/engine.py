@@ -5,6 +5,7 @@ A worker that LiteRT serves never imports TensorFlow. No Spark here.
 
 import gc
 import hashlib
+import math
 import os
 import tempfile
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from medspark.encode.inputs import rows_at_once
 from medspark.errors import BundleError, MedsparkError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -24,7 +26,8 @@ Engine = Callable[[Arrays], npt.NDArray[np.float64]]
 EngineKind = Literal["litert", "tensorflow"]
 
 ROWS = 1024
-"""Rows of one call: every call has as many, the last one padded, so a row's logit never depends on its batch."""
+"""Rows of one call, of images fewer: every call has as many, the last one padded, so that a row's logit never depends
+on its batch."""
 _KEPT = 2
 _cache: OrderedDict[str, Engine] = OrderedDict()
 _loads = 0
@@ -94,8 +97,10 @@ def litert_engine(network: Path) -> Engine:
         raise MedsparkError("the LiteRT engine needs ai-edge-litert: install medspark[score] on the workers") from error
     interpreter = Interpreter(model_path=str(network), num_threads=threads())
     inputs = {_input_name(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
+    pixels = sum(math.prod(one["shape"][1:]) for one in interpreter.get_input_details() if one["dtype"] == np.uint8)
+    rows = rows_at_once(ROWS, int(pixels))
     for detail in interpreter.get_input_details():
-        interpreter.resize_tensor_input(detail["index"], [ROWS, *detail["shape"][1:]])
+        interpreter.resize_tensor_input(detail["index"], [rows, *detail["shape"][1:]])
     interpreter.allocate_tensors()
     output = interpreter.get_output_details()[0]["index"]
 
@@ -106,7 +111,7 @@ def litert_engine(network: Path) -> Engine:
         logits: npt.NDArray[np.float32] = interpreter.get_tensor(output)
         return logits
 
-    return _in_fixed_batches(call)
+    return _in_fixed_batches(call, rows)
 
 
 def _input_name(name: str) -> str:
@@ -130,18 +135,21 @@ def tensorflow_engine(network: Path) -> Engine:
         logits: npt.NDArray[np.float32] = function({k: tf.convert_to_tensor(v) for k, v in tensors.items()}).numpy()
         return logits
 
-    return _in_fixed_batches(call)
+    pixels = sum(math.prod(one.shape[1:]) for one in model.inputs if one.dtype == "uint8")
+    return _in_fixed_batches(call, rows_at_once(ROWS, pixels))
 
 
-def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]]) -> Engine:
+def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]], each: int) -> Engine:
+    """Calls of `each` rows, so that whatever the batch, a row's logit comes of a call of the same size."""
+
     def predict(tensors: Arrays) -> npt.NDArray[np.float64]:
         rows = len(next(iter(tensors.values())))
         logits = np.empty(rows, np.float64)
-        for at in range(0, rows, ROWS):
-            part = {name: array[at : at + ROWS] for name, array in tensors.items()}
-            short = min(ROWS, rows - at)
-            if short < ROWS:
-                part = {name: np.pad(array, ((0, ROWS - short), (0, 0))) for name, array in part.items()}
+        for at in range(0, rows, each):
+            part = {name: array[at : at + each] for name, array in tensors.items()}
+            short = min(each, rows - at)
+            if short < each:
+                part = {name: np.pad(array, ((0, each - short), (0, 0))) for name, array in part.items()}
             logits[at : at + short] = call(part).reshape(-1)[:short]
         return logits
 

@@ -10,6 +10,7 @@ from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.images import image
 from medspark.train.networks.members import members_network
 from medspark.train.networks.parts import Part, Tensors, hidden_layers
 from medspark.train.networks.table import categories, codes, numbers
@@ -20,6 +21,7 @@ PARTS: Final[dict[str, Part]] = {
     "codes": codes,
     "sequence": sequence,
     "grid": grid,
+    "image": image,
 }
 """What an input passes through, by what it says is its part."""
 
@@ -35,7 +37,8 @@ def build_network(
     """A network with an input for each kind of feature and `members` logits, (n, members).
 
     Categories and codes get learned vectors; a case's codes are summed, the empty ones left out. Of a sequence the
-    attention picks the events that matter, of a grid two convolutions find its shapes. The members share their
+    attention picks the events that matter, of a grid two convolutions find its shapes, of an
+    image a network of residual ones. The members share their
     inputs and nothing else: trained together, each gets the gradients it would get alone.
 
     Args:

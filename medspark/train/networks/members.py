@@ -17,6 +17,7 @@ import numpy.typing as npt
 from medspark.encode.inputs import Input, size_of
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
+from medspark.train.networks.images import image
 from medspark.train.networks.parts import hidden_layers, presence
 
 RAMPS: Final = 12
@@ -80,7 +81,7 @@ def members_network(
             hidden.append(_own(vectors, width, draw))
             straight.append(_straight(tensors[one.name], one, network.members))
         elif one.part is not None:
-            part = {"sequence": sequence, "grid": grid}[one.part]
+            part = {"sequence": sequence, "grid": grid, "image": image}[one.part]
             each = [part(tensors, one, network, seed * 1000 + at) for at in range(network.members)]
             hidden.append(_own(keras.ops.stack(each, axis=1), width, draw))
     total = keras.layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
