@@ -46,18 +46,20 @@ def _file(folder: str, path: str) -> bytes:
     if not is_inside(path):
         raise NoImage("outside")
     system, root = open_place(folder)
-    if isinstance(system, fs.LocalFileSystem):
-        return _local(root, path)
     try:
-        found = system.get_file_info(f"{root.rstrip('/')}/{path}")
-        if found.type != fs.FileType.File:
-            raise NoImage("absent")
-        if found.size > MOST_BYTES:
-            raise NoImage("too large")
-        with system.open_input_stream(found.path) as stream:
-            content: bytes = stream.read()
-    except (OSError, ValueError):
+        return _local(root, path) if isinstance(system, fs.LocalFileSystem) else _distant(system, root, path)
+    except (OSError, ValueError):  # whose text would name the file
         raise NoImage("absent") from None
+
+
+def _distant(system: fs.FileSystem, root: str, path: str) -> bytes:
+    found = system.get_file_info(f"{root.rstrip('/')}/{path}")
+    if found.type != fs.FileType.File:
+        raise NoImage("absent")
+    if found.size > MOST_BYTES:
+        raise NoImage("too large")
+    with system.open_input_stream(found.path) as stream:
+        content: bytes = stream.read()
     return content
 
 
@@ -77,14 +79,15 @@ def _local(root: str, path: str) -> bytes:
     place = os.path.realpath(os.path.join(inside, path))
     if os.path.commonpath([inside, place]) != inside:
         raise NoImage("outside")
-    try:  # where a link took the place's name since, or a pipe has it, nothing is opened or waited for
-        number = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        raise NoImage("absent") from None
-    with os.fdopen(number, "rb") as file:
+    # Where a link took the place's name since, or a pipe has it, nothing is opened or waited for
+    number = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
         found = os.fstat(number)
         if not stat.S_ISREG(found.st_mode):
             raise NoImage("absent")
         if found.st_size > MOST_BYTES:
             raise NoImage("too large")
-        return file.read(MOST_BYTES)
+        with os.fdopen(number, "rb", closefd=False) as file:
+            return file.read(MOST_BYTES)
+    finally:
+        os.close(number)
