@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -68,9 +69,15 @@ def main() -> None:
         start = time.perf_counter()
         run = medspark("run", str(TASK), "--store", f"{name}/store")
         seconds = time.perf_counter() - start
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
         bundle = Path(str(run["outputs"]["bundle"]))  # type: ignore[index]
         medspark("score", str(bundle), "--to", f"{name}/scores", "--source", f"{name}/test.csv")
-        show(bundle, probabilities(folder / "scores"), outcomes, seconds)
+        show(
+            bundle,
+            probabilities(folder / "scores"),
+            outcomes,
+            f"{seconds:.0f} s, {spent.ru_utime + spent.ru_stime:.0f} s of CPU",
+        )
 
 
 def probabilities(store: Path) -> dict[str, float]:
@@ -79,7 +86,7 @@ def probabilities(store: Path) -> dict[str, float]:
     return {row["case_id"]: row["probability"] for row in rows}
 
 
-def show(bundle: Path, found: dict[str, float], outcomes: dict[str, int], seconds: float) -> None:
+def show(bundle: Path, found: dict[str, float], outcomes: dict[str, int], took: str) -> None:
     metrics = json.loads((bundle / "metrics.json").read_text())
     manifest = json.loads((bundle / "manifest.json").read_text())
     table = Table("", "AUROC")
@@ -93,7 +100,7 @@ def show(bundle: Path, found: dict[str, float], outcomes: dict[str, int], second
     console.print(table)
     stages = ", ".join(f"{stage} {spent:.0f}" for stage, spent in manifest["seconds"].items())
     epochs, engine = len(metrics["history"]), metrics["engine"]
-    console.print(f"medspark run: {seconds:.0f} s ({stages}); {epochs} epochs, {engine['parameters']:,} weights")
+    console.print(f"medspark run: {took} ({stages}); {epochs} epochs, {engine['parameters']:,} weights")
     console.print(f"LiteRT differs from Keras by at most {engine['litert_max_difference']:.1e}")
 
 

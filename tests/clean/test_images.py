@@ -92,6 +92,14 @@ def test_the_fingerprint_is_of_the_images_too(folder, clean_text):
     assert fingerprint() != before
 
 
+def test_a_row_that_repeats_another_is_a_duplicate_whatever_its_image(folder, clean_text, records_of):
+    text = "id,xray\n1,a.png\n1,a.png\n2,a.png\n2,\n"
+    cleaned = clean_text(text, columns(), duplicates={"same": ["id"], "keep": "first"})
+    assert records_of(cleaned) == [(1, RAMP.tobytes()), (2, RAMP.tobytes())]
+    assert cleaned.counts.duplicates == 2
+    cleaned.release()
+
+
 def test_a_column_of_numbers_is_refused(tmp_path, clean_path):
     pq.write_table(pa.table({"id": [1], "xray": [1.5]}), tmp_path / "in.parquet")
     with pytest.raises(InputError, match="'xray' is declared image, which can be read from binary or string"):

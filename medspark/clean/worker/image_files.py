@@ -36,8 +36,8 @@ def _inline(text: str) -> bytes:
     _, mark, encoded = text.partition(_BASE64)
     if len(encoded) > MOST_BYTES * 4 // 3:
         raise NoImage("too large")
-    try:
-        return base64.b64decode(encoded if mark else "?", validate=True)
+    try:  # Spark breaks it into lines
+        return base64.b64decode("".join(encoded.split()) if mark else "?", validate=True)
     except (binascii.Error, ValueError):
         raise NoImage("damaged") from None
 

@@ -96,8 +96,11 @@ def images_are_alike(task: TableTask) -> Iterator[str]:
     for name, column in task.columns.items():
         if isinstance(column, ImageColumn) and name not in read:
             yield f"columns.{name}: no feature reads these images; as a string their paths are kept unread"
-    if changed(task.network.images) and not task.features.images:
+    settings = changed(task.network.images)
+    if settings and not task.features.images:
         yield "network.images: no feature has images"
+    if {"weights", "filters"} <= settings:
+        yield "network.images.filters: a network that `weights` names has filters of its own"
 
 
 def features_do_not_leak(task: TableTask) -> Iterator[str]:

@@ -75,8 +75,7 @@ def _block(hidden: Any, filters: int, step: int, seed: int) -> Any:
     statistics of a batch, so that training and serving are the same function."""
     straight = hidden
     if step > 1 or hidden.shape[-1] != filters:
-        straight = keras.layers.AveragePooling2D(step, padding="same")(hidden) if step > 1 else hidden
-        straight = _convolution(straight, filters, 1, 1, seed)
+        straight = _convolution(hidden, filters, step, step, seed)
     for at, stride in enumerate((step, 1)):
         hidden = keras.layers.Activation(ACTIVATION)(keras.layers.LayerNormalization()(hidden))
         hidden = _convolution(hidden, filters, 3, stride, seed + 1 + at)

@@ -113,7 +113,7 @@ def test_a_palette_and_transparency_become_colours(wanted):
 
 def test_bytes_and_text_of_bytes_are_read_like_files(wanted):
     content = written(RAMP)
-    text = "data:;base64," + base64.b64encode(content).decode()
+    text = "data:;base64," + base64.encodebytes(content).decode().replace("\n", "\r\n")
     assert pixels(wanted, bytearray(content)) == pixels(wanted, text) == pixels(wanted, "a.png")
 
 

@@ -38,6 +38,7 @@ def test_two_columns_may_be_one_feature():
             "columns.other: no feature reads these images; as a string their paths are kept unread",
         ),
         ("features", {"numeric": ["age"]}, "network.images: no feature has images"),
+        ("network.images.weights", "a.keras", "network.images.filters: a network that `weights` names has filters"),
     ],
 )
 def test_what_one_network_cannot_read_or_nobody_reads_is_told(path, value, says):

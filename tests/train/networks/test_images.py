@@ -57,12 +57,12 @@ def drawn_anew(network):
 @pytest.mark.parametrize("kind", ["tabular", "plain"])
 @pytest.mark.parametrize(
     ("several", "columns", "channels", "side"),
-    [("first", ("a",), 1, 16), ("mean", ("a", "b"), 3, 16), ("last", ("a", "b"), 1, 72), ("first", ("a",), 1, 130)],
+    [("mean", ("a", "b"), 3, 16), ("last", ("a", "b"), 1, 72), ("first", ("a",), 1, 130)],
 )
 def test_litert_serves_images_as_keras_does_also_where_none_is_there(tmp_path, kind, several, columns, channels, side):
     found = statistics(several, columns, channels, side)
     network = serving_network(drawn_anew(members(found, kind=kind)))
-    unseen = tensors(found, 300, seed=7)
+    unseen = tensors(found, 20, seed=7)
     difference = export_litert(network, tmp_path / "network.tflite", unseen)
     assert difference is not None
     assert difference < 1e-5
@@ -103,7 +103,7 @@ def test_of_several_images_the_mean_of_those_that_are_there_counts():
     assert other[0] != pytest.approx(logit[0], abs=1e-4)
 
 
-@pytest.mark.parametrize("settings", [{}, {"flip": True}, {"shift": 0.0}])
+@pytest.mark.parametrize("settings", [{"flip": True}, {"shift": 0.0}])
 def test_a_bright_square_is_found_wherever_it_lies_and_every_weight_learns(settings):
     from sklearn.metrics import roc_auc_score
 
@@ -127,6 +127,30 @@ def test_images_vary_in_training_alone():
     one = tensors(found, 20)
     assert np.array_equal(network(one, training=False), network(one, training=False))
     assert not np.allclose(network(one, training=True)[3:], network(one, training=False)[3:])
+
+
+def test_the_gradient_of_what_an_image_says_can_be_served_too():
+    """Explanations will need it: with built-in operators alone, which gradients of some layers have none of."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    network = members(statistics(numeric=()))
+    encoder = next(layer for layer in network.layers if layer.name.startswith("image_encoder"))
+
+    @tf.function(input_signature=[tf.TensorSpec((2, SIDE, SIDE, 1), tf.float32)])
+    def gradient(pixels):
+        return tf.gradients(tf.reduce_sum(encoder(pixels, training=False)), pixels)[0]
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([gradient.get_concrete_function()])
+    interpreter = Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    pixels = np.random.default_rng(0).normal(size=(2, SIDE, SIDE, 1)).astype(np.float32)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    expected = gradient(tf.constant(pixels)).numpy()
+    assert np.abs(expected).max() > 1e-4
+    assert np.abs(found - expected).max() < 1e-6
 
 
 def test_another_networks_images_are_what_it_starts_from(tmp_path):
