@@ -128,7 +128,7 @@ def write_bundle(place: Path, inputs: str) -> None:
     def fill(folder: Path) -> dict[str, Any]:
         network = made_network(fitted, (8192, 6144) if inputs == LARGE else (128, 64))
         network.save(folder / KERAS)
-        if export_litert(network, folder / LITERT, draw(fitted, 0, 2000)) is None:
+        if export_litert(network, folder / LITERT, draw(fitted, 0, 2000)).difference is None:
             sys.exit("LiteRT does not serve the benchmark's network")
         texts = {TASK: dump_task(task), STATISTICS: to_json(fitted), SCHEMA: "{}", METRICS: "{}", REPORT: "<html/>"}
         texts[CALIBRATION] = json.dumps(Calibration(method="none").to_dict())

@@ -56,6 +56,17 @@ def block_with(text):
     return found
 
 
+def test_its_images_are_a_column_and_a_feature_of_its_table(tmp_path, monkeypatch):
+    for name in ("HOSPITAL", "IMAGES"):
+        monkeypatch.setenv(name, "x")
+    raw, (images,) = yaml.safe_load(blocks()[0]), (yaml.safe_load(one) for one in blocks() if "type: image" in one)
+    raw["columns"] |= images["columns"]
+    raw["features"] |= images["features"]
+    path = tmp_path / "task.yaml"
+    path.write_text(yaml.safe_dump({**raw, "network": images["network"]}, sort_keys=False))
+    assert load_task(path).image_shapes() == {"xray": (128, 128, 1)}
+
+
 def blocks():
     return re.findall(r"```yaml\n(.*?)```", README, re.S)
 

@@ -4,6 +4,7 @@ Two passes over the source: one counts and fingerprints it and looks at its colu
 read is kept, so that the counts are settled, and a rule that fails the run has spoken, before a row is written.
 """
 
+import hashlib
 from typing import NamedTuple
 
 from pyspark import StorageLevel
@@ -78,11 +79,21 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
             _require_sound(found)
             require_one_row_a_case(records, task)
             records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
-            quarantine = quarantine_rows(judged, table)
-            return Cleaned(records, quarantine, counts, raw.survey.fingerprint, files, states, judged)
+            fingerprint = _with_images(raw.survey.fingerprint, records, task)
+            return Cleaned(records, quarantine_rows(judged, table), counts, fingerprint, files, states, judged)
         except BaseException:
             judged.unpersist()
             raise
+
+
+def _with_images(fingerprint: str, records: DataFrame, task: TableTask) -> str:
+    """The source's fingerprint and what its images had: under a path there may be another one the next night."""
+    names = [quoted(name) for name in task.image_shapes() if name in records.columns]
+    if not names:
+        return fingerprint
+    digest = F.xxhash64(ROW_DIGEST, *names).cast("decimal(38,0)")
+    found = records.agg(F.sum(digest).alias("digest")).collect()[0]["digest"]
+    return hashlib.sha256(f"{fingerprint} {found}".encode()).hexdigest()[:16]
 
 
 def _counts(survey: Survey, found: Tally) -> TableCounts:

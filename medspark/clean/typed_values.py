@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from medspark.clean.kinds.categories import read_boolean, read_category, read_text
 from medspark.clean.kinds.codes import read_code
+from medspark.clean.kinds.images import read_images
 from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
 from medspark.clean.kinds.times import read_time
 from medspark.clean.steps import Kind, step_name, unchanged
@@ -24,6 +25,7 @@ from medspark.task.columns import (
     CodeColumn,
     ColumnBase,
     DateColumn,
+    ImageColumn,
     IntervalColumn,
     NumberColumn,
     TextColumn,
@@ -141,6 +143,8 @@ def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind
             return read_code(name, spec, dtype)
         case DateColumn():
             return read_time(name, spec, dtype, table.source.timezone)
+        case ImageColumn():
+            return read_images(name, spec, dtype, table.source.path)
     raise AssertionError(type(spec))
 
 

@@ -13,13 +13,15 @@ def pack(
     with_tensorflow: Annotated[
         bool, typer.Option("--with-tensorflow", help="For bundles that only TensorFlow can serve.")
     ] = False,
+    with_images: Annotated[bool, typer.Option("--with-images", help="For bundles whose source has images.")] = False,
 ) -> None:
     """Pack the Python packages that scoring needs, for clusters whose machines lack them."""
-    from medspark.deploy.pack import SCORING, TENSORFLOW
+    from medspark.deploy.pack import IMAGES, SCORING, TENSORFLOW
     from medspark.deploy.pack import pack as pack_environment
 
     with exit_code_of(terminal()):
-        versions = pack_environment(out, SCORING + TENSORFLOW if with_tensorflow else SCORING)
+        more = (TENSORFLOW if with_tensorflow else ()) + (IMAGES if with_images else ())
+        versions = pack_environment(out, SCORING + more)
         print(f"{len(versions)} packages, {out.stat().st_size / 1e6:,.0f} MB: {out}")
         print(f"spark-submit --archives {out}#environment --conf spark.pyspark.python=./environment/bin/python ...")
 

@@ -5,8 +5,8 @@
         lib/                 medspark and each distribution it needs to score, as installed here
         requirements.txt     their versions
 
-Spark is not in it, for a cluster brings its own; nor is TensorFlow, unless asked for. The same environment packs to
-the same bytes.
+Spark is not in it, for a cluster brings its own; nor are TensorFlow and what reads images, unless asked for. The same
+environment packs to the same bytes.
 
 Why not a tool made for this: venv-pack and conda-pack ship a whole environment, here TensorFlow and Spark too, and
 refuse packages installed editable; pex resolves anew, from an index, and unpacks itself on every executor.
@@ -28,6 +28,7 @@ from medspark.errors import MedsparkError
 
 SCORING: Final = ("medspark[score]",)
 TENSORFLOW: Final = ("tensorflow", "keras")
+IMAGES: Final = ("medspark[images]",)
 BROUGHT: Final = frozenset({"pyspark"})
 """What a cluster has of its own."""
 

@@ -1,11 +1,12 @@
 """Encode a frame of cases in Spark: the encoder's Arrow function over every partition."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, FloatType, IntegerType, StructField, StructType
+from pyspark.sql.types import ArrayType, BinaryType, DataType, FloatType, IntegerType, StructField, StructType
 
 from medspark.encode.kinds.events import SequenceStatistics
 from medspark.encode.statistics import Statistics, from_json, to_json
@@ -13,7 +14,11 @@ from medspark.encode.worker.encoder import encode_batches
 from medspark.schemas import CASE_ID, SPLIT, TARGET_TYPES, TENSOR_TYPES, quoted
 from medspark.spark.arrow import map_batches
 
-_NUMBERS = {"float32": FloatType(), "int32": IntegerType()}
+_TYPES: Final[Mapping[str, DataType]] = {
+    "float32": ArrayType(FloatType(), containsNull=False),
+    "int32": ArrayType(IntegerType(), containsNull=False),
+    "uint8": BinaryType(),
+}
 ROW_GROUP_BYTES = 32 * 2**20
 KEYS = tuple(TENSOR_TYPES)
 
@@ -44,7 +49,7 @@ def encode_excerpts(excerpts: DataFrame, sequence: SequenceStatistics) -> DataFr
 
 def tensors_schema(keys: dict[str, DataType], statistics: Statistics) -> StructType:
     """The columns of tensors. No number in a list is ever null, which spares readers a third of their work."""
-    inputs = {found.name: ArrayType(_NUMBERS[found.dtype], containsNull=False) for found in statistics.inputs()}
+    inputs = {found.name: _TYPES[found.dtype] for found in statistics.inputs()}
     return StructType([StructField(name, kind) for name, kind in (keys | inputs).items()])
 
 
@@ -54,7 +59,8 @@ def tensors_options(statistics: Statistics) -> dict[str, str]:
     Read back, they take half the time that Spark's defaults take (benchmarks/scoring.py); a row group is what a
     worker reads.
     """
-    plain = {f"parquet.enable.dictionary#{name}.list.element": "false" for name in statistics.widths()}
+    leaves = [f.name if f.dtype == "uint8" else f"{f.name}.list.element" for f in statistics.inputs()]
+    plain = {f"parquet.enable.dictionary#{leaf}": "false" for leaf in leaves}
     return {"compression": "lz4_raw", "parquet.block.size": str(ROW_GROUP_BYTES), **plain}
 
 

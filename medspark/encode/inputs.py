@@ -1,12 +1,18 @@
 """The network's inputs: an array each, and what models make of it. No Spark here."""
 
+import math
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 NUMERIC = "numeric"
 CATEGORIES = "categories"
 """Names of the two inputs that many features share; any other is named after its feature."""
 
-Plain = Literal["numbers", "categories", "codes", "events", "grid", "positions"]
+PIXELS_PREFIX = "pixels_"
+SEEN_PREFIX = "seen_"
+"""Before an image's name: the names of its two inputs."""
+
+Plain = Literal["numbers", "categories", "codes", "events", "grid", "positions", "image"]
 """What a plain model, one of the baselines, takes an input for."""
 
 
@@ -15,13 +21,15 @@ class Input(NamedTuple):
 
     name: str
     width: int
-    dtype: Literal["float32", "int32"]
+    dtype: Literal["float32", "int32", "uint8"]
     size: int | None = None
     """Of ids, how many there are; of a grid, how many codes; of other numbers None."""
     part: str | None = None
     """The network's part that reads it, by its name among PARTS; None where another input's part reads it along."""
     plain: Plain | None = None
     """None where a plain model leaves it out."""
+    shape: tuple[int, int, int, int] | None = None
+    """Of pixels: images a case, their height, width and channels."""
 
 
 def share_of_numbers(width: int) -> Input:
@@ -37,6 +45,32 @@ def share_of_categories(width: int, size: int) -> Input:
 def bag_of_codes(name: str, width: int, size: int) -> Input:
     """A bag of codes, 0 where a case has fewer."""
     return Input(f"codes_{name}", width, "int32", size, part="codes", plain="codes")
+
+
+def images(name: str, shape: tuple[int, int, int, int]) -> tuple[Input, Input]:
+    """A case's images, image by image and row by row, and of each 1 where there is one and 0 where there is none."""
+    return (
+        Input(PIXELS_PREFIX + name, math.prod(shape), "uint8", part="image", plain="image", shape=shape),
+        Input(SEEN_PREFIX + name, shape[0], "float32", plain="numbers"),
+    )
+
+
+PIXELS_AT_ONCE = 2**19
+"""That a network gets at a time: its first layers hold some hundred bytes for each."""
+
+
+def rows_at_once(most: int, pixels: int) -> int:
+    """How many cases a network gets at a time: `most`, and of cases with so many pixels each a power of two.
+
+    >>> rows_at_once(1024, 0), rows_at_once(1024, 28 * 28), rows_at_once(1024, 3 * 512 * 512)
+    (1024, 512, 1)
+    """
+    return most if not pixels else min(most, 2 ** max(0, (PIXELS_AT_ONCE // pixels).bit_length() - 1))
+
+
+def pixels_of(inputs: Iterable[Input]) -> int:
+    """How many pixels a case has, those of all channels."""
+    return sum(found.width for found in inputs if found.dtype == "uint8")
 
 
 def together(one: Input, other: Input) -> Input:

@@ -13,6 +13,7 @@ from medspark.encode.inputs import Input, share_of_categories, share_of_numbers,
 from medspark.encode.kinds.base import FeatureStatistics, Frozen
 from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
 from medspark.encode.kinds.genes import GeneStatistics
+from medspark.encode.kinds.images import ImageStatistics
 from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
 
 
@@ -28,11 +29,12 @@ class Statistics(Frozen):
     sequences: tuple[SequenceStatistics, ...] = ()
     grids: tuple[GridStatistics, ...] = ()
     genes: tuple[GeneStatistics, ...] = ()
+    images: tuple[ImageStatistics, ...] = ()
 
     def kinds(self) -> tuple[Sequence[FeatureStatistics], ...]:
         """The features of each kind, in the order of the network's inputs."""
         of_events = (self.values, self.bags, self.sequences, self.grids)
-        return (self.numeric, self.categorical, self.codes, *of_events, self.genes)
+        return (self.numeric, self.categorical, self.codes, *of_events, self.genes, self.images)
 
     def features(self) -> list[FeatureStatistics]:
         return [feature for features in self.kinds() for feature in features]

@@ -29,6 +29,10 @@ PACKAGES: Final = (
     "tensorflow",
     "ai-edge-litert",
     "scikit-learn",
+    "pillow",
+    "pydicom",
+    "pylibjpeg-openjpeg",
+    "python-gdcm",
 )
 
 

@@ -14,7 +14,15 @@ from medspark.sources.parquet import look_at_parquet
 from medspark.sources.stored import NULL, READ_AS, ReadColumn, StoredFile, lost_digits, plan_columns, stored_value
 from medspark.sources.survey import LOST
 from medspark.sources.whole import is_number, whole_text
-from medspark.task.columns import BooleanColumn, CategoryColumn, ColumnBase, DateColumn, NumberColumn, TextColumn
+from medspark.task.columns import (
+    BooleanColumn,
+    CategoryColumn,
+    ColumnBase,
+    DateColumn,
+    ImageColumn,
+    NumberColumn,
+    TextColumn,
+)
 from medspark.task.raw_table import RawTable
 
 _NO_TYPE_OF_SPARK: Final = frozenset({"nested", "time", "uuid", "interval", "bson", "variant", "geometry", "geography"})
@@ -101,6 +109,8 @@ def write_value(name: str, dtype: str, table: RawTable) -> Column:
             return F.coalesce(word, value.cast("string"))
         case DateColumn() if dtype in ("date", "timestamp", "timestamp_ntz"):
             return _write_time(spec, value, dtype, table.source.timezone)
+        case ImageColumn() if dtype == "binary":
+            return F.concat(F.lit("data:;base64,"), F.base64(value))
     if dtype in ("float", "double"):
         value = F.when(~F.isnan(value), value)
     if _takes_whole(spec) and (dtype in ("float", "double") or dtype.startswith("decimal")):

@@ -61,6 +61,11 @@ def exists(context: SparkContext, path: str) -> bool:
     return bool(system.exists(hadoop_path))
 
 
+def is_folder(context: SparkContext, path: str) -> bool:
+    system, hadoop_path = _file_system(context, path)
+    return bool(system.exists(hadoop_path) and system.getFileStatus(hadoop_path).isDirectory())
+
+
 def file_state(context: SparkContext, path: str) -> tuple[int, int] | None:
     """A file's size in bytes and the time of its last change in milliseconds since 1970; None where there is none."""
     system, hadoop_path = _file_system(context, path)

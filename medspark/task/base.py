@@ -15,6 +15,12 @@ class Closed(BaseModel):
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
 
 
+def unsaid(value: object) -> bool:
+    """Whether a setting that came later says nothing: it is then not written down, so that the rules of a store made
+    before it came are still those of the same task."""
+    return not value
+
+
 def as_tuple(value: Any) -> Any:
     """A single number where several may stand."""
     return (value,) if isinstance(value, int | float) else value

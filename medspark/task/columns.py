@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from medspark.task.base import Closed, DateRange, Range
+from medspark.task.base import Closed, DateRange, Range, unsaid
 
 Action = Literal["set_aside", "missing", "fail"]
 """What a violation does: quarantine the row, empty the value and count it, or end the run."""
@@ -79,10 +79,10 @@ class TextColumn(ColumnBase):
     type: Literal["string"]
     matches: str | None = None
     """A regular expression (Java's) that the whole value must match."""
-    fasta: str | None = None
+    fasta: str | None = Field(default=None, exclude_if=unsaid)
     """A FASTA file, or a folder or pattern of some: the source has no such column, it is the sequence of the id in
     another one. A relative path is beside the source. The file is read each time the source is, when scoring too."""
-    id: str | None = None
+    id: str | None = Field(default=None, exclude_if=unsaid)
     """The source's column with the ids of `fasta`."""
 
     @model_validator(mode="after")
@@ -150,6 +150,41 @@ class DateColumn(ColumnBase):
         return self.without_zone.replace("['T']", "")
 
 
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+class ImageColumn(ColumnBase):
+    """A path to an image, or its bytes: PNG, JPEG, NPY or DICOM, made one size and 8 bits while it is cleaned."""
+
+    type: Literal["image"]
+    folder: str | None = None
+    """What paths are relative to and may not lead out of; without it the folder that the source lies in."""
+    size: tuple[Side, Side] = (64, 64)
+    """Height and width."""
+    proportions: Literal["kept", "stretched"] = "kept"
+    """Whether an image of another shape gets black edges or is stretched."""
+    channels: Literal[1, 3] = 1
+    """1 is grey, 3 is red, green, blue."""
+    window: Literal["header", "none"] | tuple[float, float] = "header"
+    """Which greys become black to white: from [center, width]; by a DICOM file's own look-up table or window, which
+    without either is from its darkest to its brightest; or none: all that the file's bits can say."""
+    frame: Literal["first", "middle", "last"] = "first"
+    """Of a file with several."""
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _center_and_width(cls, value: Any) -> Any:
+        pair = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(x, int | float) for x in value)
+        if value not in ("header", "none") and not (pair and value[1] > 0):
+            raise ValueError(f"expected header, none, or [center, width] with a width above 0, received {value!r}")
+        return value
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return (*self.size, self.channels)
+
+
 UNREAD: Final = "unread"
 
 
@@ -165,6 +200,6 @@ class UnreadColumn(ColumnBase):
 
 
 Column = Annotated[
-    NumberColumn | IntervalColumn | BooleanColumn | CategoryColumn | TextColumn | CodeColumn | DateColumn,
+    NumberColumn | IntervalColumn | BooleanColumn | CategoryColumn | TextColumn | CodeColumn | DateColumn | ImageColumn,
     Field(discriminator="type"),
 ]

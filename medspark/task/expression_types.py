@@ -23,6 +23,7 @@ _OF_DECLARED: Final[Mapping[str, ValueType]] = {
     "code": "text",
     "date": "date",
     "timestamp": "timestamp",
+    "image": "other",
 }
 _SQL_TYPES: Final = {
     "boolean": "BOOLEAN",

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medspark.task.base import MOST_DAYS, Closed, Name, as_tuple
+from medspark.task.base import MOST_DAYS, Closed, Name, as_tuple, unsaid
 from medspark.task.history import History
 
 Scaling = Literal["smooth", "standard", "robust", "quantile", "none"]
@@ -16,6 +16,7 @@ LEVEL_TYPES = frozenset({"category", "string", "code", "boolean", "integer", "lo
 CODE_TYPES = frozenset({"code", "category", "string"})
 ORDER_TYPES = frozenset({"date", "timestamp", "integer", "long"})
 LETTER_TYPES = frozenset({"category", "string"})
+IMAGE_TYPES = frozenset({"image"})
 
 
 class Asked(NamedTuple):
@@ -59,6 +60,16 @@ class GeneFeature(Closed):
     """Whether a sequence and its reverse complement get the same risk, to the bit: both strands are read."""
 
 
+Several = Literal["first", "last", "mean"]
+
+
+class ImageFeature(Closed):
+    columns: tuple[str, ...] = Field(min_length=1, alias="from")
+    several: Several = "first"
+    """Of a case's images, in the order of the columns, the first or the last that is there; or all: each passes the
+    same network, and what it makes of them is averaged."""
+
+
 def _short_form(value: Any) -> Any:
     """A feature without settings of its own may be written as its column's name."""
     return {"column": value} if isinstance(value, str) else value
@@ -68,16 +79,18 @@ class Features(Closed):
     numeric: tuple[Annotated[NumericFeature, BeforeValidator(_short_form)], ...] = ()
     categorical: tuple[Annotated[CategoricalFeature, BeforeValidator(_short_form)], ...] = ()
     codes: dict[Name, CodesFeature] = Field(default_factory=dict)
-    history: History | None = None
-    genes: dict[Name, GeneFeature] = Field(default_factory=dict)
+    history: History | None = Field(default=None, exclude_if=unsaid)
+    genes: dict[Name, GeneFeature] = Field(default_factory=dict, exclude_if=unsaid)
+    images: dict[Name, ImageFeature] = Field(default_factory=dict, exclude_if=unsaid)
 
     def asks(self) -> list[Asked]:
         """What each feature of the row itself reads, in the order of the task file."""
         asked = [Asked("numeric", numeric.column, NUMERIC_TYPES) for numeric in self.numeric]
         asked += [Asked("categorical", categorical.column, LEVEL_TYPES) for categorical in self.categorical]
-        bags = self.codes.items()
+        bags, images = self.codes.items(), self.images.items()
         asked += [Asked(f"codes.{name}", column, CODE_TYPES) for name, bag in bags for column in bag.columns]
-        return asked + [Asked(f"genes.{name}", gene.column, LETTER_TYPES) for name, gene in self.genes.items()]
+        asked += [Asked(f"genes.{name}", gene.column, LETTER_TYPES) for name, gene in self.genes.items()]
+        return asked + [Asked(f"images.{name}", column, IMAGE_TYPES) for name, one in images for column in one.columns]
 
     def asks_of_the_past(self) -> list[Asked]:
         """What features of earlier rows read, in the order of the task file."""
@@ -109,7 +122,8 @@ class Features(Closed):
         bags = f"{len(self.codes)} {'bag' if len(self.codes) == 1 else 'bags'} of codes"
         past = f", {self.history.features()} of earlier rows" if self.history is not None else ""
         genes = f", {len(self.genes)} {'gene' if len(self.genes) == 1 else 'genes'}" if self.genes else ""
-        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}{genes}{past}"
+        images = f", {len(self.images)} of images" if self.images else ""
+        return f"{len(self.numeric)} numeric, {len(self.categorical)} categorical features, {bags}{genes}{images}{past}"
 
 
 HOURS_A_DAY = 24.0

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from medspark.schemas import FOLLOWED, LABEL, TARGETS
-from medspark.task.base import MOST_DAYS, Closed, Name, as_tuple
+from medspark.task.base import MOST_DAYS, Closed, Name, as_tuple, unsaid
 
 Kind = Literal["binary", "classes", "several", "horizons"]
 
@@ -51,27 +51,23 @@ def horizon_name(days: float) -> str:
     return f"{days:g}d".replace(".", "_")
 
 
-def _absent(value: object) -> bool:
-    return not value
-
-
 class OutcomeBase(Closed):
     """What every outcome says; exactly one of the ways of its source says what is predicted."""
 
     name: str
-    classes: Annotated[dict[Name, str], Field(exclude_if=_absent)] = Field(default_factory=dict)
+    classes: Annotated[dict[Name, str], Field(exclude_if=unsaid)] = Field(default_factory=dict)
     """One of several classes: what each is by its name; a case is of the first one that holds."""
-    several: Annotated[dict[Name, str], Field(exclude_if=_absent)] = Field(default_factory=dict)
+    several: Annotated[dict[Name, str], Field(exclude_if=unsaid)] = Field(default_factory=dict)
     """Several outcomes at once: what each is by its name. One that is not known of a case leaves the others as they
     are."""
     horizons_days: Annotated[
         tuple[Annotated[float, Field(gt=0, le=MOST_DAYS)], ...],
         BeforeValidator(as_tuple),
-        Field(exclude_if=_absent),
+        Field(exclude_if=unsaid),
     ] = ()
     """One outcome within each of so many days, rising. Who was not followed to a horizon, and had no outcome before,
     counts for the shorter ones alone."""
-    risk_of: str | None = Field(default=None, exclude_if=_absent)
+    risk_of: str | None = Field(default=None, exclude_if=unsaid)
     """The class, outcome or horizon (as 30d) that `probability`, the risk bands and the gates are of: the first class
     or outcome, and the longest horizon, where none is named."""
 
@@ -114,11 +110,11 @@ class OutcomeBase(Closed):
 class Outcome(OutcomeBase):
     """Of a table: conditions on a row's columns."""
 
-    when: str | None = Field(default=None, exclude_if=_absent)
+    when: str | None = Field(default=None, exclude_if=unsaid)
     """The outcome is there where this is true, and not known where it is null."""
-    event: str | None = Field(default=None, exclude_if=_absent)
+    event: str | None = Field(default=None, exclude_if=unsaid)
     """With horizons: whether the outcome ever came, as far as the case was followed."""
-    days: str | None = Field(default=None, exclude_if=_absent)
+    days: str | None = Field(default=None, exclude_if=unsaid)
     """With horizons: the column with the days to the outcome, or where it never came to the end of follow-up."""
 
     @model_validator(mode="after")
@@ -148,9 +144,9 @@ class Outcome(OutcomeBase):
 class EventOutcome(OutcomeBase):
     """Of events: an event of a concept in the time at risk after the prediction time."""
 
-    event: str | None = Field(default=None, exclude_if=_absent)
+    event: str | None = Field(default=None, exclude_if=unsaid)
     """The concept; of `classes` and `several` each has its own."""
-    otherwise: Annotated[Name | None, Field(exclude_if=_absent)] = None
+    otherwise: Annotated[Name | None, Field(exclude_if=unsaid)] = None
     """With classes: the name of the last one, of cases followed to the end without any of the others' events."""
     from_days: float = Field(default=0.0, ge=0, le=MOST_DAYS)
     to_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)

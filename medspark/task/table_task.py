@@ -1,15 +1,19 @@
 """A task whose source is a table with a row a case. No Spark here."""
 
 from dataclasses import replace
+from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medspark.task.base import Closed, Name
-from medspark.task.columns import Column, TextColumn
+from medspark.task.columns import Column, ImageColumn, TextColumn
 from medspark.task.features import Features
 from medspark.task.outcome import Outcome
 from medspark.task.raw_table import Check, Derived, Lookup, RawTable, TableSource
 from medspark.task.training import TaskBase
+
+IMAGE_MEMBERS: Final = 3
+"""Of a network with images, where the task says none: each has a network of convolutions of its own."""
 
 
 class Exclusion(Closed):
@@ -29,6 +33,22 @@ class TableTask(TaskBase):
     exclude: tuple[Exclusion, ...] = ()
     outcome: Outcome
     features: Features
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_members_with_images(cls, data: Any) -> Any:
+        """Members that share no weights judge the patients that they left out honestly, so with images they are few."""
+        if not isinstance(data, dict):
+            return data
+        features, network = data.get("features"), data.get("network") or {}
+        with_images = isinstance(features, dict) and features.get("images")
+        if with_images and isinstance(network, dict):
+            return {**data, "network": {"members": IMAGE_MEMBERS, **network}}
+        return data
+
+    def image_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """Height, width and channels of each column of images."""
+        return {name: column.shape for name, column in self.columns.items() if isinstance(column, ImageColumn)}
 
     def raw_table(self, optional: frozenset[str] = frozenset()) -> RawTable:
         """The table as cleaning reads it, which may lack the optional columns."""

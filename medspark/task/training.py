@@ -28,6 +28,20 @@ class Split(Closed):
         return self
 
 
+class ImageNetwork(Closed):
+    """A residual network of convolutions, and how its images are varied while it learns."""
+
+    filters: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1)] | None = None
+    """Of each stage, in place of those of the network's `size`; each stage but the first halves the sides."""
+    shift: float = Field(default=0.1, ge=0, le=0.5)
+    """In training an image is moved by up to this share of its sides."""
+    flip: bool = False
+    """In training an image may be mirrored, left to right; of a chest that would move the heart."""
+    weights: str | None = None
+    """A Keras file to start from: a network of one image of this size, or one with such networks in it, as a bundle's
+    is."""
+
+
 class Network(Closed):
     kind: Literal["tabular", "plain"] = "tabular"
     """tabular: ramps between quantiles, and a linear path; plain: scaled numbers and hidden layers alone."""
@@ -44,6 +58,7 @@ class Network(Closed):
     sequence: Literal["attention", "gru", "lstm", "transformer"] = "attention"
     """What reads a sequence. attention picks events one by one, and each member has its own. The others read each event
     in the light of those before it; they are dear, so the members share one, and the validation split judges them."""
+    images: ImageNetwork = ImageNetwork()
 
     @property
     def cross_fitted(self) -> bool:

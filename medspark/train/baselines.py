@@ -6,6 +6,7 @@ A data scientist asks first whether the network is worth it; the report answers 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -35,6 +36,7 @@ SAID: Final[Mapping[Plain, str]] = {
     "events": "; sequences as bags of codes, without times and numbers",
     "grid": "; of grids each code's last value, mean and share of steps with one",
     "positions": "; genes as the letter at each place, of one strand",
+    "image": "; of images means of 8 by 8 parts and the spread in each, not what is in them",
 }
 """What is lost of an input, for the descriptions."""
 
@@ -105,6 +107,7 @@ def plain_tensors(tensors: Tensors, inputs: Sequence[Input]) -> dict[str, NDArra
     kept |= {found.name: _placed(tensors[found.name], found) for found in _taken_for(inputs, "positions")}
     numbers = [tensors[found.name] for found in _taken_for(inputs, "numbers")]
     numbers += [grid_summary(tensors[found.name], size_of(found)) for found in _taken_for(inputs, "grid")]
+    numbers += [image_summary(tensors[found.name], found) for found in _taken_for(inputs, "image")]
     if numbers:
         kept[NUMERIC] = numbers[0] if len(numbers) == 1 else np.concatenate(numbers, axis=1)
     return kept
@@ -137,10 +140,38 @@ def grid_summary(grid: NDArray[Any], codes: int) -> NDArray[np.float32]:
     return np.concatenate([newest, mean, count / steps], axis=1).astype(np.float32)
 
 
+THUMBNAIL: Final = 8
+"""Of an image's height and width, or as many as it has pixels."""
+
+
+def image_summary(pixels: NDArray[Any], found: Input) -> NDArray[np.float32]:
+    """Of each part of an image the mean and the standard deviation of each channel, from black 0 to white 1.
+
+    Args:
+        pixels: (n, images * height * width * channels), bytes.
+        found: the input, whose shape it is.
+
+    Returns:
+        (n, 2 * images * 8 * 8 * channels); an image that is absent is black.
+    """
+    assert found.shape is not None, f"{found.name} has pixels"
+    _, height, width, _ = found.shape
+    rows, columns = (np.linspace(0, side, min(THUMBNAIL, side) + 1).astype(int) for side in (height, width))
+    out = []
+    for at in range(0, len(pixels), 1024):
+        image = pixels[at : at + 1024].reshape(-1, *found.shape).astype(np.float32) / 255
+        parts = [image[:, :, a:b, c:d] for a, b in pairwise(rows) for c, d in pairwise(columns)]
+        out.append(np.stack([of for part in parts for of in (part.mean(axis=(2, 3)), part.std(axis=(2, 3)))], axis=1))
+    width_out = 2 * (len(rows) - 1) * (len(columns) - 1) * found.shape[0] * found.shape[3]
+    return np.concatenate([np.empty((0, width_out), np.float32), *(one.reshape(len(one), -1) for one in out)])
+
+
 def _most_rows(inputs: Sequence[Input]) -> int:
     """Numbers are dense in both baselines: of thousands a case, fewer cases."""
     width = sum(found.width for found in _taken_for(inputs, "numbers", "positions"))
     width += sum(3 * size_of(found) for found in _taken_for(inputs, "grid"))
+    shapes = [found.shape for found in inputs if found.shape is not None]
+    width += sum(2 * THUMBNAIL**2 * count * channels for count, _, _, channels in shapes)
     return min(MAX_ROWS, max(LEAST_ROWS, NUMBER_CELLS // max(width, 1)))
 
 

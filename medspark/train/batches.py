@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.util import hash_array
 
-from medspark.encode.inputs import Input
+from medspark.encode.inputs import Input, pixels_of
 from medspark.encode.worker.tensors import Arrays, arrays
 from medspark.schemas import SPLIT, SUBJECT_ID
 from medspark.train.truth import Reading, Truth, truth_of
@@ -28,6 +28,8 @@ class Folds(NamedTuple):
 
 WINDOW_ROWS = 200_000
 """Rows shuffled together: the memory that streaming takes, whatever the table's size."""
+WINDOW_PIXELS = 2**29
+"""Of rows with images fewer are shuffled together: those of half a gigabyte."""
 
 
 def split_files(table: str, split: str) -> list[Path]:
@@ -51,13 +53,14 @@ def windows(
     """Tensors, truths and subjects of some row groups at a time, labelled cases only; shuffled by `rng`."""
     groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(_opened(file).num_row_groups)]
     order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
+    most = min(WINDOW_ROWS, WINDOW_PIXELS // max(1, pixels_of(inputs)))
     held: list[Batch] = []
     rows = 0
     for at in order:
         file, group = groups[at]
         held.append(_read_group(file, group, inputs, reading))
         rows += len(held[-1][2])
-        if rows >= WINDOW_ROWS:
+        if rows >= most:
             yield _together(held, rng)
             held, rows = [], 0
     if rows:

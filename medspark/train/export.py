@@ -9,17 +9,20 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from medspark.encode.inputs import rows_at_once
 from medspark.score.worker.engine import litert_engine
 
 MOST_DIFFERENCE = 1e-4
 """A LiteRT network whose logits differ by more is not kept: TensorFlow then serves the network."""
+
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def keras_logits(network: Any, tensors: Arrays, batch_size: int = 512) -> npt.NDArray[np.float64]:
     """The network's logits for each case, (n, k), by TensorFlow."""
-    return np.asarray(network.predict(tensors, batch_size=batch_size, verbose=0), np.float64)
+    pixels = sum(array.shape[1] for array in tensors.values() if array.dtype == np.uint8)
+    return np.asarray(network.predict(tensors, batch_size=rows_at_once(batch_size, pixels), verbose=0), np.float64)
 
 
 class Exported(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from medspark.encode.inputs import Input
+from medspark.encode.inputs import Input, pixels_of, rows_at_once
 from medspark.task.training import Training
 
 STEPS: Final = 2_500
@@ -40,7 +40,7 @@ def schedule(training: Training, cases: int) -> Schedule:
 
 
 def predicted_at_once(inputs: Sequence[Input]) -> int:
-    """How many cases are predicted at a time: fewer where each has many events.
+    """How many cases are predicted at a time: fewer where each has many events or pixels.
 
     >>> tokens = Input("tokens_past", 256, "int32", 90, part="sequence")
     >>> predicted_at_once([tokens]), predicted_at_once([tokens._replace(width=16)]), predicted_at_once([])
@@ -48,4 +48,4 @@ def predicted_at_once(inputs: Sequence[Input]) -> int:
     """
     longest = max((one.width for one in inputs if one.part == "sequence"), default=1)
     most = 1024 if any(one.part == "grid" for one in inputs) else PREDICTED
-    return max(16, min(most, PAIRS // longest**2))
+    return rows_at_once(max(16, min(most, PAIRS // longest**2)), pixels_of(inputs))

@@ -20,6 +20,7 @@ from medspark.evaluate.targets import Known, evaluate_targets
 from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.task.event_task import EventTask
+from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
@@ -82,7 +83,8 @@ def train_network(
     Raises:
         InputError: a split lacks cases or an outcome.
     """
-    statistics = fit_statistics(cases, task.features)
+    shapes = task.image_shapes() if isinstance(task, TableTask) else {}
+    statistics = fit_statistics(cases, task.features, shapes)
     table = write_tensors(cases, statistics, tensors_path)
     train, valid = split_files(table, TRAIN), split_files(table, VALID)
     excerpts = _excerpts(histories, task, statistics)

@@ -11,9 +11,10 @@ from medspark.cli.serve import is_left_to_workers
 from medspark.errors import InputError, TaskError
 from medspark.runs.run import save_receipt
 from medspark.score.choose_way import choose
-from medspark.score.worker.files import open_place, out_of_reach
+from medspark.score.worker.files import out_of_reach
 from medspark.stages.score import score_tensors_stage
 from medspark.store.tables import read_table
+from medspark.store.worker.places import open_place
 
 
 def test_each_way_gives_the_scores_that_the_raw_source_gets(spark, road, encoded):

@@ -98,7 +98,7 @@ def test_a_mapping_that_is_a_path_is_found_from_the_task(tmp_path: Path) -> None
 
 # ---------------------------------------------------------------- columns that cannot be read
 
-KINDS = "boolean, category, code, date, decimal, double, integer, interval, long, string, timestamp"
+KINDS = "boolean, category, code, date, decimal, double, image, integer, interval, long, string, timestamp"
 
 
 def unread(name: str, kind: str, hint: str) -> str:

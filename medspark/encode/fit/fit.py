@@ -5,6 +5,7 @@ features of events need a few passes more, which `fit_events` makes.
 """
 
 from collections import defaultdict
+from types import MappingProxyType
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F
 from medspark.encode.fit.events import events_aggregates, events_levels, fit_events
 from medspark.encode.fit.genes import fit_genes, genes_aggregates
 from medspark.encode.fit.history import with_history
+from medspark.encode.fit.images import Shapes, fit_images, images_aggregates
 from medspark.encode.fit.numbers import Counts
 from medspark.encode.fit.table import fit_table, table_aggregates, table_levels, without_a_value
 from medspark.encode.statistics import Statistics
@@ -24,18 +26,26 @@ MOST_LEVELS = 200_000
 """Levels and codes in all that the driver takes; past it a feature is an identifier by mistake."""
 
 
-def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Statistics:
+def fit_statistics(
+    cases: DataFrame, features: Features | EventFeatures, shapes: Shapes = MappingProxyType({})
+) -> Statistics:
     """Fit on the cases of the training split whose outcome is known.
 
     Sums in floating point depend on their order, so numbers are kept to seven significant digits and quantiles are
     taken of values at four: one seed gives one set of statistics, whatever the partitions.
+
+    Args:
+        cases: with the columns that the features read.
+        features: the task's.
+        shapes: of the columns of images among these.
 
     Raises:
         InputError: the training split is empty, a numeric feature has no value in it, or a vocabulary is too large.
     """
     train = cases.where((F.col(SPLIT) == TRAIN) & _is_known(cases))
     plain, groups = _parts(features, dict(cases.dtypes))
-    numbers = _summarise(train, [*table_aggregates(plain), *events_aggregates(groups), *genes_aggregates(plain.genes)])
+    of_inputs = [*genes_aggregates(plain.genes), *images_aggregates(plain.images)]
+    numbers = _summarise(train, [*table_aggregates(plain), *events_aggregates(groups), *of_inputs])
     if numbers["cases"] == 0:
         raise InputError("the training split has no case with a known outcome: nothing can be fitted")
     empty = without_a_value(plain, numbers)
@@ -43,7 +53,8 @@ def fit_statistics(cases: DataFrame, features: Features | EventFeatures) -> Stat
         raise InputError(f"these numeric features are missing in every training case: {', '.join(empty)}")
     counts = _count_levels(train, [*table_levels(plain), *events_levels(groups)])
     found = fit_table(plain, numbers, counts) | fit_events(train, groups, numbers, counts)
-    return Statistics(cases=numbers["cases"], **found, **fit_genes(plain.genes, numbers))
+    found |= fit_genes(plain.genes, numbers) | fit_images(plain.images, shapes, numbers)
+    return Statistics(cases=numbers["cases"], **found)
 
 
 def _is_known(cases: DataFrame) -> Column:

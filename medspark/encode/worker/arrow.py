@@ -26,6 +26,23 @@ def text_array(texts: Sequence[str]) -> pa.StringArray:
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
+def bytes_of(column: pa.Array) -> npt.NDArray[np.uint8]:
+    """The bytes of all values of a binary column without nulls, behind one another, as a read-only view."""
+    _, offsets, content = column.buffers()
+    if not len(column) or content is None:
+        return np.empty(0, np.uint8)
+    first, last = np.frombuffer(offsets, np.int32)[[column.offset, column.offset + len(column)]]
+    return np.frombuffer(content, np.uint8)[first:last]
+
+
+def byte_array(rows: npt.NDArray[np.uint8]) -> pa.Array:
+    """Rows of bytes, (n, width), as a binary column over the same memory."""
+    count, width = rows.shape
+    ends = (np.arange(count + 1) * width).astype(np.int32)
+    content = pa.py_buffer(np.ascontiguousarray(rows))
+    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(ends), content])
+
+
 def numbers_of(array: pa.Array) -> npt.NDArray[np.generic]:
     """The numbers of an array without nulls, (n,), as a read-only view."""
     dtype = np.dtype(array.type.to_pandas_dtype())

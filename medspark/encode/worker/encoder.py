@@ -14,11 +14,14 @@ import pyarrow as pa
 from medspark.encode.kinds.base import FeatureStatistics
 from medspark.encode.kinds.events import BagStatistics, GridStatistics, SequenceStatistics, ValuesStatistics
 from medspark.encode.kinds.genes import GeneStatistics
+from medspark.encode.kinds.images import ImageStatistics
 from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
 from medspark.encode.statistics import Statistics
+from medspark.encode.worker.arrow import byte_array
 from medspark.encode.worker.events import encode_bags, encode_grids, encode_sequences, encode_values
 from medspark.encode.worker.flat import Shares
 from medspark.encode.worker.genes import encode_genes
+from medspark.encode.worker.images import encode_images
 from medspark.encode.worker.table import encode_categories, encode_codes, encode_numeric
 from medspark.encode.worker.tensors import Arrays
 
@@ -31,6 +34,7 @@ ENCODERS: Final[dict[type[FeatureStatistics], Callable[[pa.RecordBatch, Sequence
     SequenceStatistics: encode_sequences,
     GridStatistics: encode_grids,
     GeneStatistics: encode_genes,
+    ImageStatistics: encode_images,
 }
 """For each kind the function that encodes all features of it, from a batch of n cases."""
 
@@ -58,9 +62,9 @@ def _beside(shares: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 def encode_batches(
     batches: Iterator[pa.RecordBatch], statistics: Statistics, keys: tuple[str, ...]
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of cases to batches of tensors: the `keys` as they are, then one list column for each input."""
+    """Batches of cases to batches of tensors: the `keys` as they are, then one column for each input."""
     for batch in short_batches(batches, statistics):
-        arrays = {name: as_list(array) for name, array in encode(batch, statistics).items()}
+        arrays = {name: as_column(array) for name, array in encode(batch, statistics).items()}
         columns = [batch.column(key) for key in keys]
         yield pa.RecordBatch.from_arrays([*columns, *arrays.values()], names=[*keys, *arrays])
 
@@ -71,6 +75,15 @@ def short_batches(batches: Iterable[pa.RecordBatch], statistics: Statistics) -> 
     for whole in batches:
         for at in range(0, max(1, whole.num_rows), rows):
             yield whole.slice(at, rows)
+
+
+def as_column(array: npt.NDArray[Any]) -> pa.Array:
+    """A two-dimensional array as a column over the same memory: of lists, or, of pixels, binary.
+
+    Spark has no unsigned bytes, and Parquet keeps a length for a binary value where it keeps levels for each number
+    of a list.
+    """
+    return byte_array(array) if array.dtype == np.uint8 else as_list(array)
 
 
 def as_list(array: npt.NDArray[np.generic]) -> pa.ListArray:

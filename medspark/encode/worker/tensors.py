@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medspark.encode.inputs import Input
-from medspark.encode.worker.arrow import numbers_of
+from medspark.encode.worker.arrow import bytes_of, numbers_of
 from medspark.errors import InputError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -50,6 +50,9 @@ def shaped(batch: pa.RecordBatch, inputs: Sequence[Input]) -> tuple[Arrays, Reas
     reasons: Reasons | None = None
     for wanted in inputs:
         name, width = wanted.name, wanted.width
+        if wanted.dtype == "uint8":
+            found[name], reasons = _pixels(batch.column(name), wanted, reasons)
+            continue
         column = _lists(batch.column(name), wanted)
         flat = column.flatten()  # heeds slices, as `values` does not; drops null rows
         if column.null_count or flat.null_count or not _is_rectangle(column, flat, width):
@@ -58,6 +61,19 @@ def shaped(batch: pa.RecordBatch, inputs: Sequence[Input]) -> tuple[Arrays, Reas
         else:
             found[name] = numbers_of(flat).reshape(len(column), width)
     return found, reasons
+
+
+def _pixels(column: pa.Array, wanted: Input, reasons: Reasons | None) -> tuple[npt.NDArray[np.generic], Reasons | None]:
+    """A view of binary values of one length, (n, width); zeros for those of another, with a reason."""
+    if not pa.types.is_binary(column.type):
+        raise InputError(f"tensor {wanted.name!r}: expected binary values, received {column.type}")
+    lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False)
+    sound = lengths == wanted.width
+    if sound.all():
+        return bytes_of(column).reshape(len(column), wanted.width), reasons
+    out = np.zeros((len(column), wanted.width), np.uint8)
+    out[sound] = bytes_of(column.filter(pa.array(sound))).reshape(-1, wanted.width)
+    return out, with_reason(reasons, ~sound, f"{wanted.name} is null or not {wanted.width} bytes")
 
 
 def _lists(column: pa.Array, wanted: Input) -> pa.ListArray:
@@ -96,6 +112,9 @@ def without_unsound(tensors: Arrays, sizes: dict[str, int], reasons: Reasons | N
     """
     found: Arrays = {}
     for name, array in tensors.items():
+        if array.dtype == np.uint8:  # every byte is a pixel
+            found[name] = array
+            continue
         ids = array.dtype.kind == "i"
         unsound = _outside(array, sizes[name]) if ids else _not_finite(array)
         says = f"{name} has an id outside its vocabulary" if ids else f"{name} is not finite"

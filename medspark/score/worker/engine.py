@@ -5,6 +5,7 @@ A worker that LiteRT serves never imports TensorFlow. No Spark here.
 
 import gc
 import hashlib
+import math
 import os
 import tempfile
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from medspark.encode.inputs import rows_at_once
 from medspark.errors import BundleError, MedsparkError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -24,7 +26,8 @@ Engine = Callable[[Arrays], npt.NDArray[np.float64]]
 EngineKind = Literal["litert", "tensorflow"]
 
 ROWS = 1024
-"""Rows of one call: every call has as many, the last one padded, so a row's logit never depends on its batch."""
+"""Rows of one call, where each is small: every call has as many, the last one padded, so a row's logit never depends on
+its batch."""
 ROW_BYTES = 2**19
 """Of the largest array that one row makes on its way; past it a call of LiteRT has fewer rows, as attention over some
 hundred events has: their square times the heads."""
@@ -97,7 +100,9 @@ def litert_engine(network: Path) -> Engine:
         raise MedsparkError("the LiteRT engine needs ai-edge-litert: install medspark[score] on the workers") from error
     interpreter = Interpreter(model_path=str(network), num_threads=threads())
     inputs = {_input_name(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
+    pixels = sum(math.prod(one["shape"][1:]) for one in interpreter.get_input_details() if one["dtype"] == np.uint8)
     rows = rows_of_a_call(max(_bytes_of(detail) for detail in interpreter.get_tensor_details()))
+    rows = min(rows, rows_at_once(ROWS, int(pixels)))
     for detail in interpreter.get_input_details():
         interpreter.resize_tensor_input(detail["index"], [rows, *detail["shape"][1:]])
     interpreter.allocate_tensors()
@@ -149,10 +154,13 @@ def tensorflow_engine(network: Path) -> Engine:
         logits: npt.NDArray[np.float32] = function({k: tf.convert_to_tensor(v) for k, v in tensors.items()}).numpy()
         return logits
 
-    return _in_fixed_batches(call)
+    pixels = sum(math.prod(one.shape[1:]) for one in model.inputs if one.dtype == "uint8")
+    return _in_fixed_batches(call, rows_at_once(ROWS, pixels))
 
 
-def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]], at_once: int = ROWS) -> Engine:
+def _in_fixed_batches(call: Callable[[Arrays], npt.NDArray[np.float32]], at_once: int) -> Engine:
+    """Calls of as many rows, so that whatever the batch, a row's logit comes of a call of the same size."""
+
     def predict(tensors: Arrays) -> npt.NDArray[np.float64]:
         rows = len(next(iter(tensors.values())))
         logits = np.empty((rows, 0), np.float64)

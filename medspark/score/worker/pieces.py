@@ -29,8 +29,9 @@ from medspark.schemas import (
     SCORED_AT,
 )
 from medspark.score.worker.engine import loads
-from medspark.score.worker.files import open_place, put
+from medspark.score.worker.files import put
 from medspark.score.worker.predict import ANSWERS, KEYS, NO_BAND
+from medspark.store.worker.places import open_place
 
 NO_ROWS = "part-none.parquet"
 """The file without rows."""

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medspark.encode.inputs import pixels_of, rows_at_once
 from medspark.encode.statistics import Statistics
 from medspark.score.worker.engine import ROWS
-from medspark.score.worker.files import open_place
 from medspark.score.worker.pieces import Piece, Sink, finished_piece, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, statistics_of
+from medspark.store.worker.places import open_place
 from medspark.store.worker.sums import FileSums, sound_footer, sound_groups
 
 UNIT_BYTES = 32 * 2**20
@@ -118,7 +119,8 @@ def _opened(source: Any, unit: Unit) -> Any:
 def batch_rows(statistics: Statistics) -> int:
     """Rows decoded at a time: whole calls of the engine."""
     row_bytes = 4 * max(1, sum(statistics.widths().values()))
-    return max(1, BATCH_BYTES // row_bytes // ROWS) * ROWS
+    a_call = rows_at_once(ROWS, pixels_of(statistics.inputs()))
+    return max(1, BATCH_BYTES // row_bytes // a_call) * a_call
 
 
 def schema_of(file: str) -> pa.Schema:

@@ -7,6 +7,7 @@ from datetime import datetime
 from medspark.errors import did_you_mean
 from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME
 from medspark.task.checks.mapping import mapping_zone_exists, tables_are_sound, values_have_units
+from medspark.task.checks.shared import changed
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import url_problems
 from medspark.task.population import BUILT_IN_CRITERIA
@@ -70,6 +71,8 @@ def settings_do_something(task: EventTask) -> Iterator[str]:
         yield f"outcome: expected from_days below {below}, received {outcome.from_days:g} to {end:g}"
     if population.snapshot is not None and any(rule.after_index for rule in population.exclude):
         yield "population.exclude: after_index is of an index event, received a snapshot"
+    if changed(task.network.images):
+        yield "network.images: only a table task has images"
     youngest, oldest = population.age_at_least, population.age_at_most
     if youngest is not None and oldest is not None and youngest > oldest:
         yield f"population: expected age_at_least up to age_at_most, received {youngest:g} and {oldest:g}"

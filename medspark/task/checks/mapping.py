@@ -38,6 +38,9 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
     if table.subject not in known:
         yield unknown_column("subject", table.subject, table)
     yield from columns_are_sound(table)
+    for name, column in table.columns.items():
+        if column.type == "image":
+            yield f"columns.{name}: only a table task has images; expected another type, such as string for their paths"
     yield from (unknown_column("absent", name, table) for name in table.absent if name not in table.columns)
     for name, lookup in table.lookups.items():
         if lookup.path is not None:

@@ -21,7 +21,7 @@ from medspark.task.checks.columns import (
     zone_exists,
 )
 from medspark.task.checks.shared import changed
-from medspark.task.columns import CategoryColumn, UnreadColumn
+from medspark.task.columns import CategoryColumn, ImageColumn, UnreadColumn
 from medspark.task.conditions import condition_problems
 from medspark.task.expressions import columns_of
 from medspark.task.features import LEVEL_TYPES
@@ -104,6 +104,27 @@ def sequences_have_ids(task: TableTask) -> Iterator[str]:
             yield f"columns.{name}.id: expected a column of {one_of(LEVEL_TYPES)}, received {received}"
         if name in (task.source.case, task.source.subject, task.source.time):
             yield f"columns.{name}.fasta: it is looked up by the source's keys, so it cannot be one"
+
+
+def images_are_alike(task: TableTask) -> Iterator[str]:
+    """What one network reads has one size; and a column of images is read by one, or decoded for nobody."""
+    for name, feature in task.features.images.items():
+        columns = [task.columns.get(column) for column in feature.columns]
+        shapes = {column.shape for column in columns if isinstance(column, ImageColumn)}
+        if len(shapes) > 1:
+            received = " and ".join(f"{h} x {w} x {c}" for h, w, c in sorted(shapes))
+            yield f"features.images.{name}: expected columns of one size and as many channels, received {received}"
+        if len(feature.columns) == 1 and "several" in changed(feature):
+            yield f"features.images.{name}.several: there is one column, so at most one image a case"
+    read = task.features.columns()
+    for name, column in task.columns.items():
+        if isinstance(column, ImageColumn) and name not in read:
+            yield f"columns.{name}: no feature reads these images; as a string their paths are kept unread"
+    settings = changed(task.network.images)
+    if settings and not task.features.images:
+        yield "network.images: no feature has images"
+    if {"weights", "filters"} <= settings:
+        yield "network.images.filters: a network that `weights` names has filters of its own"
 
 
 def features_do_not_leak(task: TableTask) -> Iterator[str]:
@@ -208,6 +229,7 @@ TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     days_are_numbers,
     features_read_columns,
     sequences_have_ids,
+    images_are_alike,
     features_do_not_leak,
     history_is_sound,
     subgroups_read_columns,

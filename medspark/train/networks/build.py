@@ -14,6 +14,7 @@ from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
 from medspark.train.networks.genes import gene
 from medspark.train.networks.heads import rising, start_of
+from medspark.train.networks.images import image
 from medspark.train.networks.members import members_network
 from medspark.train.networks.parts import Part, Tensors, hidden_layers
 from medspark.train.networks.table import categories, codes, numbers
@@ -25,6 +26,7 @@ PARTS: Final[dict[str, Part]] = {
     "sequence": sequence,
     "grid": grid,
     "gene": gene,
+    "image": image,
 }
 """What an input passes through, by what it says is its part."""
 
@@ -41,8 +43,9 @@ def build_network(
     """A network with an input for each kind of feature and the logits of k targets by `members`, (n, members, k).
 
     Categories and codes get learned vectors; a case's codes are summed, the empty ones left out. Of a sequence
-    attention picks the events that matter, of a grid convolutions find the shapes. The members share their inputs and
-    nothing else, unless the task says an encoder that all share: each gets the gradients it would get alone.
+    attention picks the events that matter, of a grid, a gene and an image convolutions find the shapes. The members
+    share their inputs and nothing else, unless the task says an encoder that all share: each gets the gradients it
+    would get alone.
 
     Args:
         statistics: of the features.

@@ -38,11 +38,6 @@ def gene(tensors: Tensors, found: Input, network: Network, seed: int) -> Any:
     return keras.ops.concatenate([strands[0] + strands[1], keras.ops.maximum(*strands)], axis=-1)
 
 
-def gene_of_each(tensors: Tensors, found: Input, network: Network, seed: int, members: int) -> Any:
-    """A vector of each member, by weights of its own, (n, members, numbers)."""
-    return keras.ops.stack([gene(tensors, found, network, seed + at) for at in range(members)], axis=1)
-
-
 def strands_of(tensors: Tensors, found: Input) -> list[Any]:
     """The ids of the strand, and of the other one where both are read, each (n, length)."""
     reverse = REVERSE_PREFIX + found.name.removeprefix(GENE_PREFIX)

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from medspark.encode.inputs import Input, size_of
 from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
-from medspark.train.networks.genes import bases, gene_of_each, strands_of
-from medspark.train.networks.parts import hidden_layers, presence
+from medspark.train.networks.genes import bases, gene, strands_of
+from medspark.train.networks.images import image
+from medspark.train.networks.parts import Part, Tensors, hidden_layers, presence
 
 RAMPS: Final = 12
 """Of each number at most, between quantiles of the training cases."""
@@ -28,10 +29,20 @@ ACTIVATION: Final = "silu"
 """Smooth, and its gradient can be exported."""
 
 
-MANY: Final[dict[str, Callable[[dict[str, Any], Input, Network, int, int], Any]]] = {
+def by_each(part: Part) -> Callable[[Tensors, Input, Network, int, int], Any]:
+    """A part of which every member has its own, (n, members, k)."""
+
+    def found(tensors: Tensors, one: Input, network: Network, seed: int, members: int) -> Any:
+        return keras.ops.stack([part(tensors, one, network, seed + at) for at in range(members)], axis=1)
+
+    return found
+
+
+MANY: Final[dict[str, Callable[[Tensors, Input, Network, int, int], Any]]] = {
     "sequence": sequence,
     "grid": grid,
-    "gene": gene_of_each,
+    "gene": by_each(gene),
+    "image": by_each(image),
 }
 """From the tensors, an input, the settings, a seed and the number of members to what the input says to each of them,
 (n, members, k), or to all alike, (n, k)."""

@@ -30,6 +30,7 @@ RULES_BROKEN = [
     ("times_are_sound",       "population",                     {"snapshot": {"at": ["2020-13-01"]}}, "population.snapshot.at: expected a time such as 2015-01-01T00:00:00, received '2020-13-01'"),
     ("criteria_have_names",   "population.exclude.0.name",      "seen",             "population: two criteria are named 'seen'; counts need one name each"),
     ("criteria_have_names",   "population.exclude.0.name",      "age",              "population: the name 'age' is kept for a criterion of medspark's own"),
+    ("settings_do_something", "network",                        {"images": {"flip": True}}, "network.images: only a table task has images"),
     ("settings_do_something", "population.index.take",          "first",            "population.washout_days: a first event has none before it; use it with `take: every`"),
     ("settings_do_something", "outcome",                        {"name": "b", "event": "bleed", "follow_up": "keep_all"}, "outcome.follow_up: without to_days there is no end to follow to"),
     ("settings_do_something", "outcome.from_days",              30,                 "outcome: expected from_days below to_days, received 30 to 30"),

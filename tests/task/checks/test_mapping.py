@@ -43,6 +43,7 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.events.0.when",         "short",            f"{TABLE}: events.0: when: 'short' is a text; expected true or false, as of: short = 'yes'"),
     ("tables_are_sound",      f"{TABLE}.events.0.when",         "count(loinc) > 1", f"{TABLE}: events.0: when: 'count(loinc) > 1' is more than an expression over one row"),
     ("tables_are_sound",      f"{TABLE}.events.0.number",       "java_method('a', 'b')", f"{TABLE}: events.0: number: \"java_method('a', 'b')\" calls java_method(), which is not allowed here."),
+    ("tables_are_sound",      f"{TABLE}.columns.unit",          {"type": "image"},  f"{TABLE}: columns.unit: only a table task has images"),
     ("values_have_units",     "mapping.values.LAB/718-7.unit",  None,               "mapping.values.LAB/718-7: expected `unit` beside to_unit, the unit that all numbers are brought to"),
     ("values_have_units",     "mapping.values.LAB/718-7",       {"unit": "g/L"},    "mapping.values.LAB/718-7: expected `to_unit` beside unit, the conversions into it"),
     ("values_have_units",     "mapping.values.LAB/718-7.when_missing", "g/l",       "mapping.values.LAB/718-7.when_missing: 'g/l' is not in to_unit."),

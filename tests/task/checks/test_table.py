@@ -10,8 +10,8 @@ from support.sound import changed, told_by
 from medspark.task.checks.table import TABLE_RULES
 from medspark.task.load import check_task
 
-ELSEWHERE = {"columns_are_sound", "duplicates_read_columns", "names_are_free"}
-"""Rules whose examples are in test_columns.py, or in a test of their own."""
+ELSEWHERE = {"columns_are_sound", "duplicates_read_columns", "images_are_alike", "names_are_free"}
+"""Rules whose examples are in test_columns.py or test_images.py, or in a test of their own."""
 
 # fmt: off
 RULES_BROKEN = [

@@ -63,7 +63,7 @@ def drawn(both, kind="tabular", keep="start", members=2):
 def test_litert_serves_what_keras_does_whatever_the_batch_and_without_a_letter(tmp_path, kind):
     network, texts = drawn(both=True, kind=kind), [*EDGES, *sequences(1100)]
     given = tensors(texts, both=True)
-    assert export_litert(network, tmp_path / "network.tflite", given) < 1e-5
+    assert export_litert(network, tmp_path / "network.tflite", given).difference < 1e-5
     engine = litert_engine(tmp_path / "network.tflite")
     whole = engine(given)
     assert np.isfinite(whole).all()
@@ -77,7 +77,7 @@ def test_a_sequence_and_its_reverse_complement_get_one_logit_to_the_bit(tmp_path
     network, texts = drawn(both=True, keep=keep), [*EDGES, *sequences(300, least=1)]
     one, other = tensors(texts, True, keep), tensors(reverse_complements(texts), True, keep)
     assert keras_logits(network, one).tolist() == keras_logits(network, other).tolist()
-    assert export_litert(network, tmp_path / "network.tflite", one) is not None
+    assert export_litert(network, tmp_path / "network.tflite", one).difference is not None
     engine = litert_engine(tmp_path / "network.tflite")
     assert engine(one).tolist() == engine(other).tolist()
     assert len(set(engine(one).tolist())) > 290, "and others get others"

@@ -1,0 +1,1 @@
+"""What Spark's workers run to clean: images, from files to pixels."""
