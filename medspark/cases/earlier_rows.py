@@ -18,7 +18,7 @@ from medspark.task.table_task import TableTask
 ORDER: Final = "_order"
 """`order_by` as a whole number: days, microseconds, or the key."""
 ASKED: Final = "_asked"
-"""Whether a row is one of those asked for, and no more than part of their past."""
+"""Whether a row is one of those asked for, or no more than part of their past."""
 MICROS_A_DAY: Final = 86_400_000_000
 LEAST: Final = -(2**63) + 1
 """Where an order begins: Spark looks one lower than a row's own place, which a bigint must hold."""
@@ -47,7 +47,7 @@ def with_past(rows: DataFrame, task: TableTask, earlier: DataFrame | None = None
 def _beside(rows: DataFrame, earlier: DataFrame, task: TableTask, history: History) -> DataFrame:
     case, subject = task.source.case, task.source.subject
     others = earlier.join(rows.select(quoted(case)), case, "left_anti")
-    others = others.join(rows.select(quoted(subject)).distinct(), subject, "left_semi")
+    others = others.join(rows.select(quoted(subject)), subject, "left_semi")
     read = dict.fromkeys([case, subject, *history.reads()])
     others = others.select(*map(quoted, read)).withColumn(ASKED, F.lit(False))
     return rows.withColumn(ASKED, F.lit(True)).unionByName(others, allowMissingColumns=True)

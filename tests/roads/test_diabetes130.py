@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 from support.places import ROOT
@@ -49,6 +50,21 @@ def test_hospice_and_deaths_are_excluded(walked):
         ("records", 0, 101_766),
         ("hospice or death", 2_423, 99_343),
     ]
+
+
+def test_the_past_of_each_stay_is_that_of_plain_pandas(spark, data, walked):
+    columns = ["encounter_id", "patient_nbr", "number_inpatient", "time_in_hospital"]
+    stays = pd.read_csv(data / "diabetes130" / "diabetic_data.csv", usecols=columns).sort_values("encounter_id")
+    same = stays.groupby("patient_nbr")
+    stays["earlier_rows"] = same.cumcount()
+    stays["since_last_row"] = stays["encounter_id"] - same["encounter_id"].shift()
+    for name in ("number_inpatient", "time_in_hospital"):
+        stays[f"last_{name}"] = same[name].shift()
+    made = [name for name in stays if name not in columns]
+    cases = read_table(spark, walked[0].store, "cases").select("case_id", *made).toPandas()
+    assert walked[0].receipt.counts["features"]["with_earlier_rows"] == (cases["earlier_rows"] > 0).sum() == 29_370
+    expected = stays.set_index("encounter_id").loc[cases["case_id"], made]
+    pd.testing.assert_frame_equal(cases.set_index("case_id")[made], expected, check_dtype=False, check_names=False)
 
 
 def test_values_are_what_a_clinician_would_expect(spark, walked):

@@ -126,6 +126,15 @@ def test_encoded_with_a_store_and_scored_as_tensors_is_the_same(spark, past_road
     assert largest_difference(scores_of(spark, store), at_once) < 1e-6
 
 
+def test_an_earlier_row_in_quarantine_is_no_past_and_one_that_is_excluded_is(spark, past_road, tmp_path):
+    lines = ["1,a,240,F,I50,,false,false,false", "2,b,50,F,I50,,true,false,false"]  # no such age; died
+    later = ["3,a,50,F,I10,,false,false,false", "4,b,50,F,I10,,false,false,false"]
+    tonight = write(tmp_path / "tonight.csv", [*lines, *later], HEADER)
+    with eligible(new_run(spark, tmp_path), load_bundle(past_road["bundle"]).task, str(tonight), None) as found:
+        cases = {row["case_id"]: (row["earlier_rows"], row["past"]) for row in found.cases.collect()}
+    assert cases == {3: (0, []), 4: (1, ["I50"])}
+
+
 def test_the_store_may_stand_in_the_task(spark, past_road, tmp_path):
     """And is no rule: the same task with another store has the same cases."""
     task = at(past_road["source"], history={"records": store_of(past_road)})
