@@ -14,6 +14,9 @@ from medspark.score.worker.engine import litert_engine
 MOST_DIFFERENCE = 1e-4
 """A LiteRT network whose logits differ by more is not kept: TensorFlow then serves the network."""
 
+MOST_UNROLLED = 512
+"""Events of a recurrent layer that LiteRT is given step by step; of more the file and its making are too large."""
+
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
@@ -27,6 +30,8 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> float | None:
 
     None, and no file, where LiteRT cannot serve this network as Keras does.
     """
+    if _too_long(network):
+        return None
     try:
         with _unrolled(network):
             network.export(str(path), format="litert", verbose=False)
@@ -41,14 +46,31 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> float | None:
     return difference
 
 
+def why_tensorflow(network: Any) -> str:
+    """Why LiteRT was not given a network, or did not serve it as Keras does."""
+    long = _too_long(network)
+    if long:
+        return f"a recurrent layer reads {long} events, of which LiteRT is given {MOST_UNROLLED} at most"
+    return f"LiteRT lacks an operator of it, or its logits differ by more than {MOST_DIFFERENCE:g}"
+
+
+def _recurrent(network: Any) -> list[Any]:
+    return [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+
+
+def _too_long(network: Any) -> int | None:
+    """The events of the longest recurrent layer, where these are too many to unroll."""
+    longest = max((int(keras.tree.flatten(layer.input)[0].shape[1]) for layer in _recurrent(network)), default=0)
+    return longest if longest > MOST_UNROLLED else None
+
+
 @contextmanager
 def _unrolled(network: Any) -> Iterator[None]:
     """Recurrent layers step by step instead of in a loop, which LiteRT's own operators can't carry states through."""
-    recurrent = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.RNN)]
-    for layer in recurrent:
+    for layer in _recurrent(network):
         layer.unroll = True
     try:
         yield
     finally:
-        for layer in recurrent:
+        for layer in _recurrent(network):
             layer.unroll = False

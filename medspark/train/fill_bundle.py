@@ -27,7 +27,7 @@ from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task, dump_task
 from medspark.train.batches import load_split
-from medspark.train.export import export_litert
+from medspark.train.export import export_litert, why_tensorflow
 from medspark.train.train_network import Trained
 
 SAMPLE = 10_000
@@ -66,7 +66,9 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     network.save(folder / KERAS)
     sample, _ = load_split(made.tensors, VALID, trained.statistics.inputs(), ())
     difference = export_litert(network, folder / LITERT, {name: array[:SAMPLE] for name, array in sample.items()})
-    engine = {"litert_max_difference": difference, "parameters": int(network.count_params())}
+    engine: dict[str, Any] = {"litert_max_difference": difference, "parameters": int(network.count_params())}
+    if difference is None:
+        engine["why_tensorflow"] = why_tensorflow(network)
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}
     if trained.fitted.pretrained:
         metrics["pretraining"] = trained.fitted.pretrained

@@ -13,7 +13,7 @@ from medspark.score.worker.engine import litert_engine
 from medspark.task.training import Network
 from medspark.train.baselines import fit_baselines, grid_summary, plain_tensors
 from medspark.train.batches import dataset, load_split
-from medspark.train.export import export_litert, keras_logits
+from medspark.train.export import export_litert, keras_logits, why_tensorflow
 from medspark.train.networks.build import build_network, serving_network
 
 CODES = ("a", "b", "c")
@@ -180,6 +180,14 @@ def test_litert_agrees_with_keras_at_the_edges_whatever_the_batch(tmp_path, sett
     for rows in (slice(0, 1), slice(7, 9), slice(100, 300)):
         part = served({name: array[rows] for name, array in random.items()})
         assert part.tolist() == whole[rows].tolist()  # bit for bit
+
+
+def test_a_recurrent_network_too_long_to_unroll_is_left_to_tensorflow_with_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr("medspark.train.export.MOST_UNROLLED", 7)
+    assert export_litert(learned(sequence="gru"), tmp_path / "network.tflite", tensors(20)) is None
+    assert not (tmp_path / "network.tflite").exists()
+    says = "a recurrent layer reads 8 events, of which LiteRT is given 7 at most"
+    assert why_tensorflow(learned(sequence="gru")) == says
 
 
 def test_tensors_of_every_kind_come_back_from_parquet_with_their_types(tmp_path):
