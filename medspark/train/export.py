@@ -15,6 +15,8 @@ from medspark.score.worker.engine import litert_engine
 MOST_DIFFERENCE = 1e-4
 """A LiteRT network whose logits differ by more is not kept: TensorFlow then serves the network."""
 
+MOST_UNROLLED = 512
+"""Events of a recurrent layer that LiteRT is given step by step; of more the file and its making are too large."""
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -36,6 +38,11 @@ class Exported(NamedTuple):
 
 def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
     """Write `path`, for LiteRT, and compare it with Keras; no file is left where LiteRT cannot serve as Keras does."""
+    long = _too_long(network)
+    if long:
+        return Exported(
+            None, f"a recurrent layer reads {long} events, of which LiteRT is given {MOST_UNROLLED} at most"
+        )
     try:
         with _unrolled(network):
             network.export(str(path), format="litert", verbose=False)
@@ -50,14 +57,23 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
     return Exported(difference)
 
 
+def _recurrent(network: Any) -> list[Any]:
+    return [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+
+
+def _too_long(network: Any) -> int | None:
+    """The events of the longest recurrent layer, where these are too many to unroll."""
+    longest = max((int(keras.tree.flatten(layer.input)[0].shape[1]) for layer in _recurrent(network)), default=0)
+    return longest if longest > MOST_UNROLLED else None
+
+
 @contextmanager
 def _unrolled(network: Any) -> Iterator[None]:
     """Recurrent layers step by step instead of in a loop, which LiteRT's own operators can't carry states through."""
-    recurrent = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.RNN)]
-    for layer in recurrent:
+    for layer in _recurrent(network):
         layer.unroll = True
     try:
         yield
     finally:
-        for layer in recurrent:
+        for layer in _recurrent(network):
             layer.unroll = False

@@ -68,7 +68,7 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     exported = export_litert(network, folder / LITERT, sample)
     engine = {
         "litert_max_difference": exported.difference,
-        "tensorflow_because": exported.because,
+        "why_tensorflow": exported.because,
         "parameters": int(network.count_params()),
     }
     metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}

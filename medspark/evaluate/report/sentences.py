@@ -241,7 +241,7 @@ def model(data: ReportData) -> list[Fact]:
     difference = data.engine.get("litert_max_difference")
     engine = f"LiteRT, at most {difference or 0:.1e} from Keras in a logit"
     if difference is None:
-        because = data.engine.get("tensorflow_because")
+        because = data.engine.get("why_tensorflow")
         engine = "TensorFlow" + (f", as LiteRT does not serve the network: {because}" if because else "")
     return [*settings, ("Parameters", count(data.engine.get("parameters"))), ("Scoring engine", engine)]
 

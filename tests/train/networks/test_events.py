@@ -183,6 +183,13 @@ def test_litert_agrees_with_keras_at_the_edges_whatever_the_batch(tmp_path, sett
         assert part.tolist() == whole[rows].tolist()  # bit for bit
 
 
+def test_a_recurrent_network_too_long_to_unroll_is_left_to_tensorflow_with_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr("medspark.train.export.MOST_UNROLLED", 7)
+    exported = export_litert(learned(sequence="gru"), tmp_path / "network.tflite", tensors(20))
+    assert exported == (None, "a recurrent layer reads 8 events, of which LiteRT is given 7 at most")
+    assert not (tmp_path / "network.tflite").exists()
+
+
 def test_tensors_of_every_kind_come_back_from_parquet_with_their_types(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
