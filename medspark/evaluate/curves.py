@@ -15,7 +15,7 @@ POINTS: Final = 200
 RISK_BINS: Final = 40
 
 
-def curves(label: NDArray[Any], probability: NDArray[Any]) -> dict[str, Any]:
+def curves(label: NDArray[Any], probability: NDArray[Any], weight: NDArray[Any] | None = None) -> dict[str, Any]:
     """What the report draws, as JSON: at most 200 points a curve.
 
     roc: fpr, tpr; precision_recall: recall, precision (both empty unless both outcomes are there);
@@ -24,18 +24,19 @@ def curves(label: NDArray[Any], probability: NDArray[Any]) -> dict[str, Any]:
     shows; histogram: `edges` and counts of `negative` and `positive` cases, None for a count of 1 to 10.
     """
     y, p = checked(label, probability)
+    w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     return {
-        **_ranking_curves(y, p),
-        "calibration": _calibration_bins(y, p),
+        **_ranking_curves(y, p, w),
+        "calibration": _calibration_bins(y, p, w),
         "histogram": _histogram(y, p),
     }
 
 
-def _ranking_curves(y: NDArray[np.bool_], p: Floats) -> dict[str, dict[str, list[float]]]:
+def _ranking_curves(y: NDArray[np.bool_], p: Floats, w: Floats) -> dict[str, dict[str, list[float]]]:
     if y.all() or not y.any():
         return {"roc": {"fpr": [], "tpr": []}, "precision_recall": {"recall": [], "precision": []}}
     order, starts = tie_groups(p)
-    positive, negative = group_outcomes(np.ones((1, len(y))), y[order], starts)
+    positive, negative = group_outcomes(w[order][None], y[order], starts)
     tp, fp = np.cumsum(positive[0]), np.cumsum(negative[0])
     tpr, fpr = np.append(0.0, tp / tp[-1]), np.append(0.0, fp / fp[-1])
     recall, precision = tpr[1:][tp > 0], (tp / (tp + fp))[tp > 0]
@@ -56,14 +57,14 @@ def _rounded(values: Floats) -> list[float]:
     return [round(float(value), 6) for value in values]
 
 
-def _calibration_bins(y: NDArray[np.bool_], p: Floats) -> list[dict[str, Any]]:
+def _calibration_bins(y: NDArray[np.bool_], p: Floats, w: Floats) -> list[dict[str, Any]]:
     order = np.argsort(p, kind="stable")
-    y, p = y[order], p[order]
+    y, p, w = y[order], p[order], w[order]
     if not len(p):
         return []
     cuts = np.unique(np.searchsorted(p, np.quantile(p, np.arange(0.1, 1, 0.1)), side="right"))
     pieces = _joined([part for part in np.split(np.arange(len(p)), cuts) if len(part)], y)
-    return [_calibration_bin(y[piece], p[piece]) for piece in pieces]
+    return [_calibration_bin(y[piece], p[piece], w[piece]) for piece in pieces]
 
 
 def _joined(pieces: list[NDArray[np.intp]], y: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
@@ -83,18 +84,19 @@ def _large(y: NDArray[np.bool_]) -> bool:
     return bool(min(y.sum(), (~y).sum()) >= SMALL)
 
 
-def _calibration_bin(y: NDArray[np.bool_], p: Floats) -> dict[str, Any]:
-    low, high = wilson(int(y.sum()), len(y))
+def _calibration_bin(y: NDArray[np.bool_], p: Floats, w: Floats) -> dict[str, Any]:
+    observed = float(np.average(y, weights=w))
+    low, high = wilson(observed * len(y), len(y))
     return {
         "n": len(y),
-        "predicted": float(p.mean()),
-        "observed": float(y.mean()),
+        "predicted": float(np.average(p, weights=w)),
+        "observed": observed,
         "low": low,
         "high": high,
     }
 
 
-def wilson(positives: int, n: int) -> tuple[float, float]:
+def wilson(positives: float, n: int) -> tuple[float, float]:
     """The 95 % score interval of a share (Wilson 1927); within 0 and 1 for every n > 0."""
     z = 1.959963984540054
     share, scale = positives / n, 1 + z * z / n

@@ -5,7 +5,7 @@ not in the report, and so is every number they could be worked out from.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,13 +32,16 @@ Estimates = dict[str, dict[str, float | None]]
 """By metric its value, low and high."""
 
 
-def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def evaluate(
+    frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]], weight: NDArray[Any] | None = None
+) -> dict[str, Any]:
     """JSON-able metrics of the test split.
 
     Args:
         frame: one row per case with `case_id`, `subject_id`, `boolean_value` (no nulls), `probability`, and
             every column of `task.report.subgroups` (null is the level "missing").
         baselines: by name, probabilities (n,) in the order of `frame`.
+        weight: (n,) of each case in every figure but the counts; 1 where there is none.
 
     Returns:
         `test`: counts, `metrics` as name → value, low, high (95 %, resampling patients), `curves` and
@@ -52,27 +55,24 @@ def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[An
     """
     _check(frame, task, baselines)
     label, risk = frame[LABEL].to_numpy(dtype=np.int8), frame[PROBABILITY].to_numpy(dtype=np.float64)
-    subject = pd.factorize(frame[SUBJECT_ID])[0]
-    subgroups = [
-        row
-        for column in task.report.subgroups
-        for row in _subgroup_rows(frame[column], column, label, risk, subject, task)
-    ]
-    own = resampled(label, risk, subject, task.report.bootstrap, task.training.seed)
-    metrics = _with_intervals(performance(label, risk), own)
+    cases = _Cases(label, risk, pd.factorize(frame[SUBJECT_ID])[0], np.ones(len(frame)) if weight is None else weight)
+    subgroups = [row for column in task.report.subgroups for row in _subgroup_rows(frame[column], column, cases, task)]
+    own = cases.resampled(task)
+    metrics = _with_intervals(performance(label, risk, cases.weight), own)
     return {
         "test": {
             "cases": len(frame),
             "subjects": int(frame[SUBJECT_ID].nunique()),
             "positives": int(label.sum()),
-            "prevalence": float(label.mean()) if len(label) else None,
-            "mean_probability": float(risk.mean()) if len(risk) else None,
+            "prevalence": float(np.average(label, weights=cases.weight)) if len(label) else None,
+            "mean_probability": float(np.average(risk, weights=cases.weight)) if len(risk) else None,
             "metrics": metrics,
-            "curves": curves(label, risk),
-            "thresholds": publishable_thresholds(at_thresholds(label, risk, task.risk_bands)),
+            "curves": curves(label, risk, cases.weight),
+            "thresholds": publishable_thresholds(at_thresholds(label, risk, task.risk_bands, cases.weight)),
         },
         "baselines": {
-            name: _beside(label, np.asarray(values), subject, task, own, metrics) for name, values in baselines.items()
+            name: _beside(cases._replace(risk=np.asarray(values)), task, own, metrics)
+            for name, values in baselines.items()
         },
         "subgroups": subgroups,
         "intervals": {
@@ -82,6 +82,21 @@ def evaluate(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[An
             "method": "percentile",
         },
     }
+
+
+class _Cases(NamedTuple):
+    """What n cases are measured by, (n,) each."""
+
+    label: NDArray[Any]
+    risk: NDArray[Any]
+    subject: NDArray[Any]
+    weight: NDArray[Any]
+
+    def part(self, rows: NDArray[Any]) -> "_Cases":
+        return _Cases(*(values[rows] for values in self))
+
+    def resampled(self, task: Task) -> dict[str, NDArray[Any]]:
+        return resampled(self.label, self.risk, self.subject, task.report.bootstrap, task.training.seed, self.weight)
 
 
 def _check(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]]) -> None:
@@ -98,9 +113,8 @@ def _check(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]
             raise InputError(f"evaluation: expected {len(frame)} risks of {name!r}, received {len(values)}")
 
 
-def _estimates(label: NDArray[Any], risk: NDArray[Any], subject: NDArray[Any], task: Task) -> Estimates:
-    found = resampled(label, risk, subject, task.report.bootstrap, task.training.seed)
-    return _with_intervals(performance(label, risk), found)
+def _estimates(cases: _Cases, task: Task) -> Estimates:
+    return _with_intervals(performance(cases.label, cases.risk, cases.weight), cases.resampled(task))
 
 
 def _with_intervals(values: dict[str, float | None], found: dict[str, NDArray[Any]]) -> Estimates:
@@ -108,17 +122,10 @@ def _with_intervals(values: dict[str, float | None], found: dict[str, NDArray[An
     return {name: {"value": value, "low": spans[name][0], "high": spans[name][1]} for name, value in values.items()}
 
 
-def _beside(
-    label: NDArray[Any],
-    risk: NDArray[Any],
-    subject: NDArray[Any],
-    task: Task,
-    own: dict[str, NDArray[Any]],
-    metrics: Estimates,
-) -> dict[str, Any]:
+def _beside(cases: _Cases, task: Task, own: dict[str, NDArray[Any]], metrics: Estimates) -> dict[str, Any]:
     """A baseline's metrics, and how far the network is from it on the same patients."""
-    values = performance(label, risk)
-    found = resampled(label, risk, subject, task.report.bootstrap, task.training.seed)
+    values = performance(cases.label, cases.risk, cases.weight)
+    found = cases.resampled(task)
     network = {name: one["value"] for name, one in metrics.items()}
     return {
         "metrics": _with_intervals(values, found),
@@ -126,14 +133,7 @@ def _beside(
     }
 
 
-def _subgroup_rows(
-    values: "pd.Series[Any]",
-    column: str,
-    label: NDArray[Any],
-    risk: NDArray[Any],
-    subject: NDArray[Any],
-    task: Task,
-) -> list[dict[str, Any]]:
+def _subgroup_rows(values: "pd.Series[Any]", column: str, every: _Cases, task: Task) -> list[dict[str, Any]]:
     levels = values.astype(object).where(values.notna(), MISSING).astype(str).to_numpy()
     if not task.privacy.names_of_few:
         levels = _few_together(levels)
@@ -141,9 +141,9 @@ def _subgroup_rows(
     rows = []
     for level in names:
         inside = levels == level
-        cases, positives = int(inside.sum()), int(label[inside].sum())
+        cases, positives = int(inside.sum()), int(every.label[inside].sum())
         reason = _too_small(cases, positives)
-        estimates = None if reason else _estimates(label[inside], risk[inside], subject[inside], task)
+        estimates = None if reason else _estimates(every.part(inside), task)
         rows.append(
             {
                 "column": column,

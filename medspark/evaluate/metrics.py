@@ -124,22 +124,25 @@ def checked(label: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np.
     return y.astype(bool), p
 
 
-def at_thresholds(label: NDArray[Any], probability: NDArray[Any], bands: Mapping[str, float]) -> list[dict[str, Any]]:
+def at_thresholds(
+    label: NDArray[Any], probability: NDArray[Any], bands: Mapping[str, float], weight: NDArray[Any] | None = None
+) -> list[dict[str, Any]]:
     """What flagging every case at or above a band's start does, and how often each band came true.
 
     One dict per band, from the lowest, beginning with the band `low` below all of them: `band`, `from`,
     `to`, `n`, `positives` and `observed` (their share) within the band; `flagged`, `flagged_share`,
     `sensitivity`, `specificity`, `ppv`, `npv` and the counts `tp`, `fp`, `fn`, `tn` of flagging at its
     start. A share of nobody is None, and no band at all gives no dict. Counts are exact: `evaluate` hides
-    the small ones.
+    the small ones. Shares go by the cases' weights, 1 where there are none.
     """
     y, p = checked(label, probability)
+    w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     starts = sorted([("low", 0.0), *bands.items()], key=lambda band: band[1]) if bands else []
     ends = [start for _, start in starts[1:]] + [np.inf]
-    return [_band(y, p, name, start, end) for (name, start), end in zip(starts, ends, strict=False)]
+    return [_band(y, p, w, name, start, end) for (name, start), end in zip(starts, ends, strict=False)]
 
 
-def _band(y: NDArray[np.bool_], p: Floats, name: str, start: float, end: float) -> dict[str, Any]:
+def _band(y: NDArray[np.bool_], p: Floats, w: Floats, name: str, start: float, end: float) -> dict[str, Any]:
     flagged = p >= start
     within = flagged & (p < end)
     tp, fp = int((flagged & y).sum()), int((flagged & ~y).sum())
@@ -151,13 +154,13 @@ def _band(y: NDArray[np.bool_], p: Floats, name: str, start: float, end: float) 
         "to": min(end, 1.0),
         "n": n,
         "positives": positives,
-        "observed": _share(positives, n),
+        "observed": _share(w, within & y, within),
         "flagged": tp + fp,
-        "flagged_share": _share(tp + fp, len(y)),
-        "sensitivity": _share(tp, tp + fn),
-        "specificity": _share(tn, tn + fp),
-        "ppv": _share(tp, tp + fp),
-        "npv": _share(tn, tn + fn),
+        "flagged_share": _share(w, flagged, np.ones_like(y)),
+        "sensitivity": _share(w, flagged & y, y),
+        "specificity": _share(w, ~flagged & ~y, ~y),
+        "ppv": _share(w, flagged & y, flagged),
+        "npv": _share(w, ~flagged & ~y, ~flagged),
         "tp": tp,
         "fp": fp,
         "fn": fn,
@@ -165,5 +168,5 @@ def _band(y: NDArray[np.bool_], p: Floats, name: str, start: float, end: float) 
     }
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(weight: Floats, part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float | None:
+    return float(weight[part].sum() / weight[whole].sum()) if whole.any() else None

@@ -252,6 +252,8 @@ class DenseDesign:
     sharing one number."""
     codes: Mapping[str, NDArray[np.int64]]
     """By input of codes the ids that are kept."""
+    categorical: Sequence[bool]
+    """(d,) which columns have levels."""
 
     def __call__(self, tensors: Tensors) -> NDArray[np.float32]:
         blocks = []
@@ -260,6 +262,17 @@ class DenseDesign:
         blocks += [ranks[tensors[name]].astype(np.float32) for name, ranks in self.ranks.items()]
         blocks += [_multi_hot(tensors[name], kept) for name, kept in self.codes.items()]
         return np.concatenate(blocks, axis=1)
+
+
+def dense_design(tensors: Tensors, inputs: Sequence[Input], rows: int) -> DenseDesign:
+    """What boosting reads of tensors that `plain_tensors` gives, of so many rows."""
+    numeric = tensors[NUMERIC].shape[1] if NUMERIC in tensors else 0
+    levels = _taken_for(inputs, *LEVELS)
+    columns = sum(found.width for found in levels)
+    codes = _frequent(tensors, inputs, max(0, DENSE_CELLS // rows - numeric - columns))
+    kept = sum(len(ids) for ids in codes.values())
+    ranks = {found.name: _ranks(tensors[found.name], _levels(found)) for found in levels}
+    return DenseDesign(ranks, codes, [False] * numeric + [True] * columns + [False] * kept)
 
 
 def _multi_hot(ids: NDArray[Any], kept: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -298,13 +311,8 @@ def _fit_boosting(
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
-    numeric = tensors[NUMERIC].shape[1] if NUMERIC in tensors else 0
-    categories = _taken_for(inputs, *LEVELS)
-    columns = sum(found.width for found in categories)
-    room = max(0, DENSE_CELLS // len(y) - numeric - columns)
-    codes = _frequent(tensors, inputs, room)
-    kept = sum(len(ids) for ids in codes.values())
-    design = DenseDesign({found.name: _ranks(tensors[found.name], _levels(found)) for found in categories}, codes)
+    design = dense_design(tensors, inputs, len(y))
+    kept = sum(len(ids) for ids in design.codes.values())
     stopping = min(np.bincount(y)) >= 20  # a tenth of fewer can't say when to stop
     model = HistGradientBoostingClassifier(
         learning_rate=0.1,
@@ -313,7 +321,7 @@ def _fit_boosting(
         max_iter=300,
         early_stopping=bool(stopping),
         n_iter_no_change=10,
-        categorical_features=[numeric <= i < numeric + columns for i in range(numeric + columns + kept)],
+        categorical_features=design.categorical,
         random_state=seed,
     )
     # OpenMP's threads spin while they wait: beside other work, one for each processor took four times as long

@@ -109,6 +109,7 @@ def train_network(
         frame[known_headline].reset_index(drop=True),
         task,
         {name: risk[known_headline, targets.headline] for name, risk in others.items()},
+        parts[TEST].truth.weight[known_headline, targets.headline],
     )
     if targets.kind != "binary":
         risk = apply_calibrations(calibration, parts[TEST].logit)
