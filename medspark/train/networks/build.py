@@ -37,8 +37,8 @@ def build_network(
     """A network with an input for each kind of feature and `members` logits, (n, members).
 
     Categories and codes get learned vectors; a case's codes are summed, the empty ones left out. Of a sequence the
-    attention picks the events that matter, of a grid two convolutions find its shapes. The members share their
-    inputs and nothing else: trained together, each gets the gradients it would get alone.
+    attention picks the events that matter, of a grid two convolutions find its shapes, of a gene dilated ones. The
+    members share their inputs and nothing else: trained together, each gets the gradients it would get alone.
 
     Args:
         statistics: of the features.
