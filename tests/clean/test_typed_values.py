@@ -123,7 +123,7 @@ def judged(spark: SparkSession, columns: dict[str, Any], rows: list[tuple[Any, .
     own = "_source_file string, _source_line bigint, _row_digest bigint, _text string, _repaired boolean, _record_rule string"
     schema = f"{own}, id string, " + ", ".join(f"`{name}` string" for name in columns)
     frame = spark.createDataFrame([("f", n, n, "", False, None, str(n), *row) for n, row in enumerate(rows)], schema)
-    found = judge(frame, list(task.columns), task).orderBy("_source_line").collect()
+    found = judge(frame, list(task.columns), task.raw_table()).orderBy("_source_line").collect()
     results = []
     for row in found:
         broken = dict(rule.split(": ") for rule in row[SET_MISSING].split(BETWEEN) if rule)
@@ -181,4 +181,4 @@ def test_a_column_of_another_kind_is_refused_by_name() -> None:
         with pytest.raises(
             InputError, match=f"column '{name}' is declared .*the source has {dtype.replace('<', '.')[:3]}"
         ):
-            read_column(name, dtype, task)
+            read_column(name, dtype, task.raw_table())
