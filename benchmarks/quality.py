@@ -151,7 +151,7 @@ def light_boosting(x: Any, y: Any, watched: Any, held: Any, levels: list[bool], 
         lightgbm.LGBMClassifier(
             n_estimators=1000, learning_rate=0.03, num_leaves=leaves, subsample=0.8, subsample_freq=1,
             colsample_bytree=0.8, n_jobs=2, random_state=seed, verbose=-1,
-        ).fit(x, y, eval_set=[(watched, held)], callbacks=stop, categorical_feature=[*np.flatnonzero(levels)])
+        ).fit(x, y, eval_set=[(watched, held)], callbacks=stop, categorical_feature=np.flatnonzero(levels).tolist())
         for leaves in LEAVES
     ]  # fmt: skip
 
