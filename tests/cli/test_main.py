@@ -18,7 +18,14 @@ def medspark(*arguments, **environment):
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "MEDSPARK_DATA": "data", "MEDSPARK_SYNTH": "synth", "CINC2012": "stays", "MEDMNIST": "images", **environment},
+        env={
+            **os.environ,
+            "MEDSPARK_DATA": "data",
+            "MEDSPARK_SYNTH": "synth",
+            "CINC2012": "stays",
+            "MEDMNIST": "images",
+            **environment,
+        },
     )
 
 

@@ -15,7 +15,10 @@ DERIVED = {"derived": {"number": {"type": "long", "expression": "cast(diag_1 as 
 BY_TYPE = {"derived": {"number": {"type": "long", "expression": "trim(diag_1)"}}}
 DATED = {"checks": [{"name": "dated", "expect": "to_timestamp(diag_1, 'yyyy MM') > date '2000-01-01'"}]}
 EXCLUDED = {"exclude": [{"name": "old", "when": "cast(diag_1 as int) > 3", "because": "of age"}]}
-OUTCOME = {"outcome": {"name": "back", "when": "cast(diag_1 as int) > 4"}}
+OUTCOME = {
+    "outcome": {"name": "back", "when": "cast(diag_1 as int) > 4"},
+    "features": {"numeric": ["age"]},
+}
 
 
 @pytest.mark.parametrize(
