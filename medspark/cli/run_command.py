@@ -117,7 +117,7 @@ def run_command(
 
     os.umask(0o077)  # records, quarantine, scores, receipts and logs are for their owner only
     receipt = Receipt(command, new_run_id(), arguments)
-    with exit_code_of(terminal()), store_writable(store):
+    with exit_code_of(terminal()), store_writable(store, all_is_writing=True):
         log = log_file(store, receipt.run_id)
         console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)

@@ -30,8 +30,13 @@ _REFUSED: Final = (
 
 
 @contextmanager
-def store_writable(store: str) -> Iterator[None]:
+def store_writable(store: str, all_is_writing: bool = False) -> Iterator[None]:
     """Turn a failure to write in the block into a sentence; what is wrong otherwise passes.
+
+    Args:
+        store: for the sentence.
+        all_is_writing: whether the block does nothing else, so that whatever the file system says is a refusal, as
+            that there is no such file where a folder was to be made.
 
     Raises:
         StoreError: the disk is full, or the store cannot be written.
@@ -43,7 +48,7 @@ def store_writable(store: str) -> Iterator[None]:
     except Exception as error:
         if is_full(error):
             raise disk_full(store) from error
-        if any(sign in _words(error) for sign in _REFUSED):
+        if any(sign in _words(error) for sign in _REFUSED) or (all_is_writing and isinstance(error, OSError)):
             raise StoreError(
                 f"{store} cannot be written: expected a folder that this user may write to, received a refusal of the "
                 "file system. Check its path, its owner and whether it is mounted read-only. Nothing was changed."
