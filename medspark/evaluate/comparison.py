@@ -77,5 +77,6 @@ def _span(value: float, low: float, high: float) -> str:
 
 def compared(baselines: Mapping[str, Any]) -> dict[str, str]:
     """The sentence about each baseline that can be compared, by its name."""
-    found = {name: sentence(name.replace("_", " "), one["difference"]) for name, one in baselines.items()}
+    called = {name: "its teacher" if name == "teacher" else name.replace("_", " ") for name in baselines}
+    found = {name: sentence(called[name], one["difference"]) for name, one in baselines.items()}
     return {name: text for name, text in found.items() if text is not None}

@@ -59,6 +59,9 @@ class Network(Closed):
     """What reads a sequence. attention picks events one by one, and each member has its own. The others read each event
     in the light of those before it; they are dear, so the members share one, and the validation split judges them."""
     images: ImageNetwork = ImageNetwork()
+    student: Literal["small", "medium", "large"] | None = None
+    """A plain network of one member and at most 20,000, 100,000 or 500,000 weights, which learns what the network above
+    it, its teacher, says of patients that it did not learn from. The student is what is served."""
 
     @property
     def cross_fitted(self) -> bool:

@@ -137,26 +137,31 @@ def dataset(
     batch_size: int,
     seed: int | None,
     folds: Folds | None = None,
+    said: Input | None = None,
 ) -> Any:
     """A `tf.data.Dataset` of (inputs, truth), drawn anew each epoch where there is a seed.
 
     The truth is (n, 1, 2 k + 1): each target's label, 0 where it is not known, each one's weight, and the fold, -1
-    where there are none. The axis in the middle is the members', without which Keras would squeeze a logit's.
+    where there are none; behind these the k numbers of `said`, a column of soft labels, where there is one. The axis in
+    the middle is the members', without which Keras would squeeze a logit's.
     """
     import tensorflow as tf
 
     epoch = iter(range(1_000_000))
+    beside = [] if said is None else [said]
+    read = [*inputs, *beside]
 
     def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
         drawn = None if seed is None else [seed, next(epoch)]
-        for tensors, truth, subject in batches(files, inputs, reading, batch_size, drawn):
+        for tensors, truth, subject in batches(files, read, reading, batch_size, drawn):
             fold = np.full(len(subject), -1) if folds is None else fold_of(subject, folds)
-            given = np.concatenate([np.nan_to_num(truth.label), truth.weight, fold[:, None]], axis=1)
+            soft = [tensors.pop(one.name) for one in beside]
+            given = np.concatenate([np.nan_to_num(truth.label), truth.weight, fold[:, None], *soft], axis=1)
             yield tensors, given.astype(np.float32)[:, None]
 
     signature = (
         {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs},
-        tf.TensorSpec((None, 1, 2 * reading.size + 1), tf.float32),
+        tf.TensorSpec((None, 1, (2 + len(beside)) * reading.size + 1), tf.float32),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 

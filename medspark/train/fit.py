@@ -82,10 +82,10 @@ def fit_network(
         pretrained = pretrain(members, excerpts, training.pretrain, training.seed)
     plan = schedule(training, int(truth.weight.any(axis=1).sum()))
     loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
-    members.compile(optimizer=_optimizer(training, plan.steps), loss=loss, jit_compile=False)
+    members.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
     watched = partial(batches, learned if folds else valid, inputs, reading, predicted_at_once(inputs), None)
     watch = partial(watched_loss, found=watched, kind=targets.kind, folds=folds)
-    best = _Best(watch, training.patience, partial(_tell, progress, plan.epochs))
+    best = Best(watch, training.patience, partial(_tell, progress, plan.epochs))
     members.fit(
         dataset(learned, inputs, reading, plan.batch_size, training.seed, folds),
         epochs=plan.epochs,
@@ -100,7 +100,7 @@ def _tell(progress: Progress, epochs: int, row: dict[str, float]) -> None:
     progress(int(row["epoch"]), epochs, row["valid_loss"])
 
 
-class _Best(keras.callbacks.Callback):  # type: ignore[misc]
+class Best(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the weights of the epoch with the least loss on cases not trained on; stops where none gets better."""
 
     def __init__(self, watch: Callable[[Any], float], patience: int, tell: Callable[[dict[str, float]], None]) -> None:
@@ -157,7 +157,7 @@ def _require_both_outcomes(
     return learned, shares_of(targets.kind, targets.names, learned)
 
 
-def _optimizer(training: Training, steps: int) -> Any:
+def optimizer_of(training: Training, steps: int) -> Any:
     rate: Any = training.learning_rate
     if training.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(

@@ -1,7 +1,7 @@
 """What training makes small: the cross-entropy of each member's logits, where and as far as a target is known."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -25,17 +25,60 @@ def loss_of(training: Training, kind: Kind, positive_weight: Floats, folds: Fold
         positive_weight: (k,) of a case with each target.
     """
     size = len(positive_weight)
-    each = _of_classes if kind == "classes" else _of_targets
 
     def loss(truth: Any, logits: Any) -> Any:
-        label = keras.ops.broadcast_to(truth[..., :size], keras.ops.shape(logits))
-        of_member = each(training.loss, label, truth[..., size : 2 * size], logits, positive_weight)
+        of_member = _of_members(training.loss, kind, truth, logits, positive_weight)
         if folds is None:
             return keras.ops.mean(of_member, axis=-1)
-        learned = keras.ops.cast(truth[:, :, -1] != keras.ops.arange(folds.parts, dtype="float32"), of_member.dtype)
-        return keras.ops.sum(of_member * learned, axis=-1) / (folds.parts - 1)
+        return _learned(of_member, truth[:, :, 2 * size], folds.parts) / (folds.parts - 1)
 
     return loss
+
+
+SOFT: Final = 0.7
+"""What a teacher's word weighs in what its students learn; the outcome itself weighs the rest."""
+
+
+def distilled_loss(training: Training, kind: Kind, positive_weight: Floats, folds: Folds) -> Callable[[Any, Any], Any]:
+    """The same of students, of whom the last one leaves out no fold, mixed with the cross-entropy of their logits with
+    what the teacher says (distillation: Hinton et al. 2015, arXiv 1503.02531, at a temperature of 1).
+
+    What is compared with the logits (n, parts + 1, k) is (n, 1, 3 k + 1): what `loss_of` reads, and the teacher's
+    logits. The teacher speaks of every target, whether or not its outcome is known.
+    """
+    size = len(positive_weight)
+    said = _of_said_classes if kind == "classes" else _of_said_targets
+
+    def loss(truth: Any, logits: Any) -> Any:
+        hard = _of_members(training.loss, kind, truth, logits, positive_weight)
+        soft = said(keras.ops.broadcast_to(truth[..., 2 * size + 1 :], keras.ops.shape(logits)), logits)
+        each = (1 - SOFT) * hard + SOFT * soft
+        return _learned(each, truth[:, :, 2 * size], folds.parts + 1) / folds.parts
+
+    return loss
+
+
+def _of_members(name: str, kind: Kind, truth: Any, logits: Any, positive_weight: Floats) -> Any:
+    """(n, members), of the labels and weights that truth begins with."""
+    size = len(positive_weight)
+    each = _of_classes if kind == "classes" else _of_targets
+    label = keras.ops.broadcast_to(truth[..., :size], keras.ops.shape(logits))
+    return each(name, label, truth[..., size : 2 * size], logits, positive_weight)
+
+
+def _learned(of_member: Any, fold: Any, members: int) -> Any:
+    """The sum (n,) over the members but the one that leaves out the case's fold."""
+    learned = keras.ops.cast(fold != keras.ops.arange(members, dtype="float32"), of_member.dtype)
+    return keras.ops.sum(of_member * learned, axis=-1)
+
+
+def _of_said_targets(said: Any, logits: Any) -> Any:
+    found = keras.losses.binary_crossentropy(keras.ops.sigmoid(said)[..., None], logits[..., None], from_logits=True)
+    return keras.ops.mean(found, axis=-1)
+
+
+def _of_said_classes(said: Any, logits: Any) -> Any:
+    return keras.losses.categorical_crossentropy(keras.ops.softmax(said), logits, from_logits=True)
 
 
 def _of_targets(name: str, label: Any, weight: Any, logits: Any, positive_weight: Floats) -> Any:

@@ -25,8 +25,8 @@ class Schedule(NamedTuple):
     """In all epochs."""
 
 
-def schedule(training: Training, cases: int) -> Schedule:
-    """The batch size and the most epochs for so many cases.
+def schedule(training: Training, cases: int, steps: int = STEPS) -> Schedule:
+    """The batch size and the most epochs for so many cases, where the task says none by the steps that are aimed at.
 
     >>> schedule(Training(), 800), schedule(Training(), 80_000)
     (Schedule(batch_size=128, epochs=150, steps=1050), Schedule(batch_size=512, epochs=16, steps=2512))
@@ -35,7 +35,7 @@ def schedule(training: Training, cases: int) -> Schedule:
     """
     batch_size = training.batch_size or next((size for most, size in BATCHES if cases <= most), LARGEST)
     an_epoch = max(1, -(-cases // batch_size))
-    epochs = training.epochs or min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-STEPS // an_epoch)))
+    epochs = training.epochs or min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-steps // an_epoch)))
     return Schedule(batch_size, epochs, epochs * an_epoch)
 
 

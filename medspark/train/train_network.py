@@ -1,5 +1,6 @@
 """The train stage: cases to tensors, a network, its calibration and its measure, and the bundle that holds them."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,13 +26,18 @@ from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibrations
+from medspark.train.distil import distil, write_soft_labels
 from medspark.train.export import keras_logits
 from medspark.train.fit import Fitted, fit_network, held_out_logit
+from medspark.train.networks.student import student_settings
 from medspark.train.pretrain import Excerpts, write_excerpts
 from medspark.train.schedule import predicted_at_once
 from medspark.train.truth import Floats, Reading, Truth
 
 ROWS_PER_FILE = 500_000
+SPLITS = (TRAIN, VALID, TEST)
+TEACHER = "teacher"
+"""Its name beside the baselines."""
 
 Epochs = Callable[[int, int, float], None]
 
@@ -49,9 +55,12 @@ class Trained(NamedTuple):
 
     statistics: Statistics
     fitted: Fitted
+    """The network that is served."""
     calibration: TargetCalibrations
     predictions: pd.DataFrame
     metrics: dict[str, Any]
+    teacher: Fitted | None = None
+    """The network that it was distilled from, where the task asks for a student."""
 
 
 def write_tensors(cases: DataFrame, statistics: Statistics, path: str) -> str:
@@ -86,22 +95,19 @@ def train_network(
     shapes = task.image_shapes() if isinstance(task, TableTask) else {}
     statistics = fit_statistics(cases, task.features, shapes)
     table = write_tensors(cases, statistics, tensors_path)
-    train, valid = split_files(table, TRAIN), split_files(table, VALID)
-    excerpts = _excerpts(histories, task, statistics)
-    fitted = fit_network(train, valid, statistics, task, progress, excerpts)
+    fitted, teacher = _fit(table, statistics, task, progress, _excerpts(histories, task, statistics))
     targets = task.outcome.targets
-    parts = {split: _predict(fitted, table, split, statistics) for split in (TRAIN, VALID, TEST)}
-    watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
-    logit = np.concatenate([part.logit for part in watched])
-    known = Truth(*map(np.concatenate, zip(*(part.truth for part in watched), strict=True)))
-    calibration = fit_calibrations(targets, task.training.calibration, logit, known)
+    parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
+    calibration = _calibrated(fitted, parts, task)
     predictions = pd.concat(
         [_predictions(part, split, calibration) for split, part in parts.items()], ignore_index=True
     )
     if not len(parts[TEST].logit):
         raise InputError("the test split has no case with a known outcome: nothing can be evaluated")
     learned = (TRAIN, VALID) if fitted.folds else (TRAIN,)
-    others = _baselines(table, learned, statistics, task, fitted.reading) if with_baselines else {}
+    others = {} if teacher is None else {TEACHER: risks_of(teacher, table, statistics, task)}
+    if with_baselines:
+        others |= _baselines(table, learned, statistics, task, fitted.reading)
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(_subgroups(cases, task), on=CASE_ID, how="left", validate="one_to_one", sort=False)
     known_headline = frame[LABEL].notna().to_numpy()
@@ -115,7 +121,41 @@ def train_network(
         risk = apply_calibrations(calibration, parts[TEST].logit)
         subject = frame[SUBJECT_ID].to_numpy()
         metrics["outcomes"] = evaluate_targets(task, Known(*parts[TEST].truth), risk, subject, others)
-    return Trained(statistics, fitted, calibration, predictions, metrics)
+    return Trained(statistics, fitted, calibration, predictions, metrics, teacher)
+
+
+def _fit(
+    table: str,
+    statistics: Statistics,
+    task: Task,
+    progress: Epochs,
+    excerpts: dict[str, Excerpts] | None,
+) -> tuple[Fitted, Fitted | None]:
+    """The network that is served, and the teacher it was distilled from, where the task asks for a student."""
+    train, valid, targets = split_files(table, TRAIN), split_files(table, VALID), task.outcome.targets
+    settings = None
+    if task.network.student is not None:  # before the teacher learns: it may be that none is small enough
+        settings = student_settings(statistics, task.network, targets.kind, len(targets.names))
+    fitted = fit_network(train, valid, statistics, task, progress, excerpts)
+    if settings is None:
+        return fitted, None
+    with tempfile.TemporaryDirectory(dir=table.removeprefix("file:"), prefix=".soft-labels-") as folder:
+        files = write_soft_labels(fitted, [*train, *valid], statistics, Path(folder))
+        return distil(fitted, files, statistics, task, settings, progress), fitted
+
+
+def _calibrated(fitted: Fitted, parts: dict[str, "_Predicted"], task: Task) -> TargetCalibrations:
+    """By cases that the network, or the member of it that is asked, was not trained on."""
+    watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
+    logit = np.concatenate([part.logit for part in watched])
+    known = Truth(*map(np.concatenate, zip(*(part.truth for part in watched), strict=True)))
+    return fit_calibrations(task.outcome.targets, task.training.calibration, logit, known)
+
+
+def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:
+    """A network's own calibrated risks (n, k) of the test split."""
+    parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
+    return apply_calibrations(_calibrated(fitted, parts, task), parts[TEST].logit)
 
 
 def _excerpts(histories: Histories | None, task: Task, statistics: Statistics) -> dict[str, Excerpts] | None:

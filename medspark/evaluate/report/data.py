@@ -18,7 +18,8 @@ class ReportData:
         `splits`: {"train" | "valid" | "test": {"cases", "positives"}}.
     features: {"name", "kind", "missing_share", "summary"}, of the training split.
     history: {"epoch", "loss", "valid_loss"}.
-    engine: `litert_max_difference` (largest difference of a logit, or None) and `parameters`.
+    engine: `litert_max_difference` (largest difference of a logit, or None) and `parameters`; of a student also
+        `rows_per_second`, `rows_measured`, and `teacher` with the same of its teacher.
     """
 
     task: Task

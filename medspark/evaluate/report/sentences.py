@@ -88,7 +88,8 @@ def _against_baselines(metrics: Mapping[str, Any]) -> Iterator[str]:
     """Of each simpler model whether it or the network is better on the same patients."""
     for name, text in compared(metrics["baselines"]).items():
         value = number(metrics["baselines"][name]["metrics"]["auroc"]["value"])
-        yield f"A simpler model, {words(name).lower()}, reached an AUROC of {value}: {text}."
+        who = "The teacher, which the network was distilled from," if name == "teacher" else ""
+        yield f"{who or f'A simpler model, {words(name).lower()},'} reached an AUROC of {value}: {text}."
 
 
 def _flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:
@@ -243,7 +244,20 @@ def model(data: ReportData) -> list[Fact]:
     if difference is None:
         because = data.engine.get("why_tensorflow")
         engine = "TensorFlow" + (f", as LiteRT does not serve the network: {because}" if because else "")
-    return [*settings, ("Parameters", count(data.engine.get("parameters"))), ("Scoring engine", engine)]
+    facts: list[Fact] = [("Parameters", count(data.engine.get("parameters"))), ("Scoring engine", engine)]
+    return [*settings, *facts, *_distilled(data.engine)]
+
+
+def _distilled(engine: Mapping[str, Any]) -> Iterator[Fact]:
+    """What a student costs, and what its teacher would."""
+    teacher = engine.get("teacher")
+    if teacher is None:
+        return
+    yield "Measured on", f"{engine['rows_measured']:,} rows, by one thread of LiteRT, when the bundle was made"
+    for name, one in (("Student, which is served", engine), ("Teacher", teacher)):
+        speed = one["rows_per_second"]
+        served = "not served by LiteRT" if speed is None else f"{speed:,.0f} rows a second"
+        yield name, f"{count(one['parameters'])} weights, {served}"
 
 
 def _setting(value: Any) -> str:

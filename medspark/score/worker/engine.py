@@ -92,13 +92,14 @@ def threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
-def litert_engine(network: Path) -> Engine:
-    """An engine over LiteRT. The file is mapped, so workers of one machine share its pages."""
+def litert_engine(network: Path, num_threads: int | None = None) -> Engine:
+    """An engine over LiteRT, of as many threads as a task has unless some are asked for. The file is mapped, so workers
+    of one machine share its pages."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise MedsparkError("the LiteRT engine needs ai-edge-litert: install medspark[score] on the workers") from error
-    interpreter = Interpreter(model_path=str(network), num_threads=threads())
+    interpreter = Interpreter(model_path=str(network), num_threads=num_threads or threads())
     inputs = {_input_name(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
     pixels = sum(math.prod(one["shape"][1:]) for one in interpreter.get_input_details() if one["dtype"] == np.uint8)
     rows = rows_of_a_call(max(_bytes_of(detail) for detail in interpreter.get_tensor_details()))

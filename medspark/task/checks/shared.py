@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from medspark.task.training import LEAST_NAMED, TaskBase
+from medspark.task.training import LEAST_FOLDS, LEAST_NAMED, TaskBase
 
 
 def bands_are_sound(task: TaskBase) -> Iterator[str]:
@@ -43,6 +43,21 @@ def pretraining_has_an_encoder(task: TaskBase) -> Iterator[str]:
         yield "training.pretrain: cross-validation does not pretrain; expected no split.folds"
 
 
+def a_student_has_soft_labels(task: TaskBase) -> Iterator[str]:
+    network = task.network
+    if network.student is None or network.cross_fitted:
+        return
+    why = (
+        f"network.members is {network.members}"
+        if network.members < LEAST_FOLDS
+        else f"the members share the encoder of network.sequence: {network.sequence}"
+    )
+    yield (
+        f"network.student: a student learns what members say of patients that they did not learn from, and {why}. "
+        f"Expected {LEAST_FOLDS} or more members without an encoder that all share"
+    )
+
+
 def names_of_few_are_meant(task: TaskBase) -> Iterator[str]:
     if task.privacy.names_of_few:
         return
@@ -75,6 +90,7 @@ SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
     calibration_fits_outcome,
     a_sequence_network_has_sequences,
     pretraining_has_an_encoder,
+    a_student_has_soft_labels,
     names_of_few_are_meant,
 )
 

@@ -17,6 +17,8 @@ RULES_BROKEN = [
     ("names_of_few_are_meant",      "features.categorical", [{"column": "ward", "at_least": 4}], "features.categorical.0.at_least: expected 5 or more, received 4"),
     ("a_sequence_network_has_sequences", "network",         {"sequence": "gru"}, "network.sequence: gru reads features.sequences, and the task has none"),
     ("pretraining_has_an_encoder",  "training",             {"pretrain": {}}, "training.pretrain: expected network.sequence of gru, lstm or transformer"),
+    ("a_student_has_soft_labels",   "network",              {"student": "small", "members": 2}, "network.student: a student learns what members say of patients that they did not learn from, and network.members is 2."),
+    ("a_student_has_soft_labels",   "network",              {"student": "small", "sequence": "gru"}, "network.student: a student learns what members say of patients that they did not learn from, and the members share the encoder of network.sequence: gru."),
     ("optimizer_reads_settings",    "training",             {"optimizer": "sgd", "weight_decay": 0.1}, "training.weight_decay: only adamw reads it"),
 ]
 # fmt: on

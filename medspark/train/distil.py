@@ -1,0 +1,118 @@
+"""Distillation: a small network learns what a dear one says, and is served in its place.
+
+What is learned from are the teacher's logits of patients by the member that did not learn from them: what a member says
+of its own patients is too sure, and a student would learn that. No test patient is among them.
+
+There is a student for each fold of the teacher's, which leaves that fold out, and one that learns from all and is
+served; all learn side by side, with one schedule. So every patient is judged by a student that did not learn from them,
+when to stop and how to calibrate are of all these judgements, as the teacher's are, and no patient is kept from the
+student that is served. A held-out validation split would cost it those patients, and say it of few. What a student
+cannot leave out is what the teacher's other members say: they learned from the fold too, and it hears of the fold's
+outcomes through them, by the few that change what members say of others.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medspark.encode.inputs import Input
+from medspark.encode.statistics import Statistics
+from medspark.encode.worker.encoder import as_list
+from medspark.encode.worker.tensors import arrays
+from medspark.schemas import SUBJECT_ID
+from medspark.task.tasks import Task
+from medspark.task.training import Network, Training
+from medspark.train.batches import batches, dataset, read_labels
+from medspark.train.fit import Best, Fitted, held_out_logit, optimizer_of, watched_loss
+from medspark.train.losses import distilled_loss, positive_weights, shares_of
+from medspark.train.networks.build import serving_network
+from medspark.train.networks.student import students_network
+from medspark.train.schedule import predicted_at_once, schedule
+from medspark.train.truth import truth_of
+
+SOFT_LOGITS: Final = "soft_logits"
+"""The column of what the teacher says, (n, k)."""
+STEPS: Final = 5_000
+"""Aimed at: twice a network's own, for a small one that hears more of each case."""
+WEIGHT_DECAY: Final = 0.01
+
+Progress = Callable[[int, int, float], None]
+
+
+def distil(
+    teacher: Fitted, files: list[Path], statistics: Statistics, task: Task, settings: Network, progress: Progress
+) -> Fitted:
+    """Fit students on files that `write_soft_labels` wrote; the same seed and files give the same student.
+
+    Args:
+        teacher: the network that was fitted.
+        files: of the training and validation splits, with what the teacher says.
+        statistics: of the features.
+        task: its training says which loss the outcomes themselves have, and the seed.
+        settings: the student's.
+        progress: told after each epoch.
+
+    Returns:
+        The student that learned from all patients, and as its members those of each fold before it.
+    """
+    assert teacher.folds is not None, "the teacher's members left out folds"
+    folds, reading, inputs, kind = teacher.folds, teacher.reading, statistics.inputs(), task.outcome.targets.kind
+    training = _training(task.training)
+    truth = truth_of(read_labels(files, reading), reading)
+    shares = shares_of(kind, task.outcome.targets.names, truth)
+    keras.utils.set_random_seed(training.seed)
+    students, last = students_network(statistics, settings, training.seed, folds.parts + 1, kind, reading.size)
+    plan = schedule(training, int(truth.weight.any(axis=1).sum()), STEPS)
+    loss = distilled_loss(training, kind, positive_weights(training, kind, shares), folds)
+    students.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
+    watched = partial(batches, files, inputs, reading, predicted_at_once(inputs), None)
+    watch = partial(watched_loss, found=watched, kind=kind, folds=folds)
+    best = Best(watch, training.patience, lambda row: progress(int(row["epoch"]), plan.epochs, row["valid_loss"]))
+    said = soft_input(reading.size)
+    lessons = dataset(files, inputs, reading, plan.batch_size, training.seed, folds, said)
+    students.fit(lessons, epochs=plan.epochs, callbacks=[best], verbose=0)
+    students.set_weights(best.weights)
+    return Fitted(serving_network(last), students, folds, best.history, reading, teacher.pretrained)
+
+
+def _training(of_task: Training) -> Training:
+    """A schedule of the student's own, whatever the task says of the teacher's; loss and seed are the task's."""
+    return Training(loss=of_task.loss, class_weight=of_task.class_weight, seed=of_task.seed, weight_decay=WEIGHT_DECAY)
+
+
+def soft_input(targets: int) -> Input:
+    """The column of soft labels, as if it were an input."""
+    return Input(SOFT_LOGITS, targets, "float32")
+
+
+def write_soft_labels(teacher: Fitted, files: list[Path], statistics: Statistics, folder: Path) -> list[Path]:
+    """Copies of tensors' files with the soft labels of each case, below a folder: a row group in memory at a time."""
+    written = []
+    for at, file in enumerate(files):
+        opened = pq.ParquetFile(file, page_checksum_verification=True)
+        out = folder / f"{at:05}.parquet"
+        schema = opened.schema_arrow.append(pa.field(SOFT_LOGITS, as_list(np.empty((0, 1), np.float32)).type))
+        with pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True) as writer:
+            for group in range(opened.num_row_groups):
+                table = opened.read_row_group(group)
+                soft = as_list(_soft_labels(teacher, table, statistics))
+                writer.write_table(table.append_column(schema.field(SOFT_LOGITS), soft))
+        written.append(out)
+    return written
+
+
+def _soft_labels(teacher: Fitted, table: pa.Table, statistics: Statistics) -> Any:
+    """(n, k) of n cases by the member that did not learn from the patient."""
+    if not table.num_rows:
+        return np.empty((0, teacher.reading.size), np.float32)
+    inputs = statistics.inputs()
+    batch = table.combine_chunks().to_batches()[0]
+    logits = teacher.members.predict(arrays(batch, inputs), batch_size=predicted_at_once(inputs), verbose=0)
+    subject = batch.column(SUBJECT_ID).to_numpy(zero_copy_only=False)
+    return held_out_logit(np.asarray(logits), subject, teacher.folds).astype(np.float32)

@@ -1,0 +1,160 @@
+"""A student and its teacher, on made-up tensors."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import roc_auc_score
+from support.sound import TABLE_TASK, changed
+
+from medspark.encode.kinds.table import NumericStatistics
+from medspark.encode.statistics import Statistics
+from medspark.encode.worker.encoder import as_list
+from medspark.score.worker.engine import litert_engine
+from medspark.task.load import check_task
+from medspark.train.batches import Folds, fold_of, load_split, split_files
+from medspark.train.distil import distil, soft_input, write_soft_labels
+from medspark.train.export import export_litert, keras_logits
+from medspark.train.fit import fit_network, held_out_logit
+from medspark.train.networks.student import student_settings
+
+NUMBER = NumericStatistics(
+    column="age", scaling="none", center=0, scale=1, knots=(0,) * 13, impute=0, missing_indicator=False, mean=0, sd=1,
+    missing_share=0,
+)  # fmt: skip
+STATISTICS = Statistics(
+    cases=1, numeric=tuple(NUMBER.model_copy(update={"column": f"x{at}"}) for at in range(4)), categorical=(), codes=()
+)
+
+
+def task_with(**changes):
+    raw = TABLE_TASK
+    for path, value in changes.items():
+        raw = changed(raw, path, value)
+    task, problems = check_task(raw)
+    assert problems == []
+    return task
+
+
+def written(folder, cases=1500, seed=0, targets=None, flip=None):
+    """Tensors of the three splits, two cases a patient, whose outcome follows the first two numbers and their product.
+
+    Args:
+        targets: of n numbers (n, 4) and a generator the labels (n, k) of several targets, NaN where not known.
+        flip: a patient whose outcomes are turned round.
+    """
+    rng = np.random.default_rng(seed)
+    for split, count in (("train", cases), ("valid", cases // 4), ("test", cases)):
+        x = rng.normal(size=(count, 4)).astype(np.float32)
+        patient = [f"{split} {case // 2}" for case in range(count)]
+        odds = x[:, 0] + x[:, 1] + x[:, 0] * x[:, 1] - 1
+        label = (rng.random(count) < 1 / (1 + np.exp(-odds))) ^ (np.array(patient) == flip)
+        frame = pa.table({"case_id": [*range(count)], "subject_id": patient, "boolean_value": label})
+        if targets is not None:
+            rows = [[None if np.isnan(one) else bool(one) for one in row] for row in targets(x, rng)]
+            frame = frame.append_column("boolean_values", pa.array(rows, pa.list_(pa.bool_())))
+            frame = frame.append_column("days_followed", pa.array(rng.uniform(1, 40, count)))
+        place = folder / f"split={split}"
+        place.mkdir(parents=True)
+        pq.write_table(frame.append_column("numeric", as_list(x)), place / "0.parquet", row_group_size=400)
+    return str(folder)
+
+
+def learned_files(table):
+    return [*split_files(table, "train"), *split_files(table, "valid")]
+
+
+def taught(table, task):
+    return fit_network(split_files(table, "train"), split_files(table, "valid"), STATISTICS, task, lambda *_: None)
+
+
+def student_of(table, task, teacher, folder):
+    targets = task.outcome.targets
+    settings = student_settings(STATISTICS, task.network, targets.kind, len(targets.names))
+    folder.mkdir()
+    files = write_soft_labels(teacher, learned_files(table), STATISTICS, folder)
+    return distil(teacher, files, STATISTICS, task, settings, lambda *_: None)
+
+
+NETWORK = {"members": 4, "hidden": [32], "student": "small"}
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distilled")
+    table = written(folder / "tensors")
+    task = task_with(network=NETWORK, training={"epochs": 12, "batch_size": 64})
+    teacher = taught(table, task)
+    return table, task, teacher, student_of(table, task, teacher, folder / "soft")
+
+
+def test_the_student_ranks_the_test_patients_nearly_as_its_teacher_does(distilled):
+    table, _, teacher, student = distilled
+    test = load_split(table, "test", STATISTICS.inputs(), teacher.reading)
+    one, other = (
+        roc_auc_score(test.truth.label[:, 0], keras_logits(found.network, test.tensors)[:, 0])
+        for found in (teacher, student)
+    )
+    assert one > 0.8
+    assert abs(one - other) < 0.01
+    assert student.network.count_params() <= 20_000 < teacher.network.count_params() * 20
+
+
+def test_soft_labels_stand_beside_their_own_case_and_are_of_the_member_that_left_the_patient_out(distilled, tmp_path):
+    table, task, teacher, _ = distilled
+    inputs, said = STATISTICS.inputs(), soft_input(1)
+    files = write_soft_labels(teacher, split_files(table, "train"), STATISTICS, tmp_path)
+    soft, plain = pq.read_table(files[0]), load_split(table, "train", inputs, teacher.reading, ("subject_id",))
+    assert soft.column("case_id").to_pylist() == [*range(1500)]
+    fold = fold_of(soft.column("subject_id").to_numpy(), Folds(4, task.training.seed))
+    logits = teacher.members.predict(plain.tensors, verbose=0)[:, :, 0]
+    found = np.array(soft.column(said.name).to_pylist())[:, 0]
+    assert np.abs(found - logits[np.arange(1500), fold]).max() < 1e-5
+    assert np.abs(found - logits.mean(axis=1)).max() > 0.05
+
+
+def test_a_patients_own_outcome_changes_no_soft_label_of_the_patient(tmp_path):
+    # of one epoch, and plain: where members begin, and when they stop, is by the outcomes of all patients
+    task = task_with(network={**NETWORK, "kind": "plain"}, training={"epochs": 1, "batch_size": 64})
+    every, of_patient = [], []
+    for flip in (None, "train 7"):
+        table = written(tmp_path / f"tensors {flip}", cases=300, flip=flip)
+        teacher = taught(table, task)
+        found = load_split(table, "train", STATISTICS.inputs(), teacher.reading, ("subject_id",))
+        subject = found.keys["subject_id"].to_numpy()
+        logits = np.asarray(teacher.members.predict(found.tensors, verbose=0))
+        every.append(logits[subject == "train 7"])
+        of_patient.append(held_out_logit(logits, subject, teacher.folds)[subject == "train 7"])
+    assert len(of_patient[0]) == 2
+    assert np.array_equal(*of_patient)
+    assert not np.array_equal(*every), "the other members learned from the patient"
+
+
+def test_no_student_but_the_one_that_is_served_learns_from_the_fold_that_judges_it(distilled):
+    table, _, teacher, student = distilled
+    found = load_split(table, "train", STATISTICS.inputs(), teacher.reading, ("subject_id",))
+    logits = np.asarray(student.members.predict(found.tensors, verbose=0))
+    assert logits.shape == (1500, 5, 1), "a student a fold, and the one that is served"
+    assert np.abs(keras_logits(student.network, found.tensors) - logits[:, 4]).max() < 1e-5
+    assert student.folds == teacher.folds
+    own = held_out_logit(logits, found.keys["subject_id"].to_numpy(), student.folds)[:, 0]
+    label = found.truth.label[:, 0]
+    assert roc_auc_score(label, logits[:, 4, 0]) > roc_auc_score(label, own)
+
+
+def test_the_same_teacher_gives_the_same_student(distilled, tmp_path):
+    table, task, teacher, student = distilled
+    again = student_of(table, task, teacher, tmp_path / "soft")
+    assert all(
+        np.array_equal(one, other)
+        for one, other in zip(student.network.get_weights(), again.network.get_weights(), strict=True)
+    )
+
+
+def test_litert_serves_the_student_as_keras_has_it(distilled, tmp_path):
+    table, _, teacher, student = distilled
+    test = load_split(table, "test", STATISTICS.inputs(), teacher.reading)
+    assert export_litert(student.network, tmp_path / "model.tflite", test.tensors).difference < 1e-5
+    empty = {"numeric": np.zeros((3, 4), np.float32)}
+    engine = litert_engine(tmp_path / "model.tflite")
+    assert np.abs(engine(empty) - keras_logits(student.network, empty)).max() < 1e-5
