@@ -95,8 +95,27 @@ def train_network(
     shapes = task.image_shapes() if isinstance(task, TableTask) else {}
     statistics = fit_statistics(cases, task.features, shapes)
     table = write_tensors(cases, statistics, tensors_path)
-    fitted, teacher = _fit(table, statistics, task, progress, _excerpts(histories, task, statistics))
-    targets = task.outcome.targets
+    excerpts = _excerpts(histories, task, statistics)
+    return learn(table, statistics, task, progress, _subgroups(cases, task), with_baselines, excerpts)
+
+
+def learn(
+    table: str,
+    statistics: Statistics,
+    task: Task,
+    progress: Epochs,
+    subgroups: pd.DataFrame,
+    with_baselines: bool = True,
+    excerpts: dict[str, Excerpts] | None = None,
+) -> Trained:
+    """What `train_network` does once there are tensors; no Spark needed.
+
+    Args:
+        table: the tensors' folder on this machine, one folder a split.
+        subgroups: of the test split's cases, by `case_id` the columns of the task's subgroups as text.
+        excerpts: of histories, where encoders are pretrained.
+    """
+    fitted, teacher = _fit(table, statistics, task, progress, excerpts)
     parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
     calibration = _calibrated(fitted, parts, task)
     predictions = pd.concat(
@@ -109,19 +128,25 @@ def train_network(
     if with_baselines:
         others |= _baselines(table, learned, statistics, task, fitted.reading)
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
-    frame = test.merge(_subgroups(cases, task), on=CASE_ID, how="left", validate="one_to_one", sort=False)
-    known_headline = frame[LABEL].notna().to_numpy()
+    frame = test.merge(subgroups, on=CASE_ID, how="left", validate="one_to_one", sort=False)
+    metrics = _measured(frame, task, parts[TEST].truth, apply_calibrations(calibration, parts[TEST].logit), others)
+    return Trained(statistics, fitted, calibration, predictions, metrics, teacher)
+
+
+def _measured(frame: pd.DataFrame, task: Task, truth: Truth, risk: Floats, others: dict[str, Floats]) -> dict[str, Any]:
+    """The metrics of the test split: of the headline, and where there are several targets of each."""
+    targets = task.outcome.targets
+    known = frame[LABEL].notna().to_numpy()
     metrics = evaluate(
-        frame[known_headline].reset_index(drop=True),
+        frame[known].reset_index(drop=True),
         task,
-        {name: risk[known_headline, targets.headline] for name, risk in others.items()},
-        parts[TEST].truth.weight[known_headline, targets.headline],
+        {name: found[known, targets.headline] for name, found in others.items()},
+        truth.weight[known, targets.headline],
     )
     if targets.kind != "binary":
-        risk = apply_calibrations(calibration, parts[TEST].logit)
         subject = frame[SUBJECT_ID].to_numpy()
-        metrics["outcomes"] = evaluate_targets(task, Known(*parts[TEST].truth), risk, subject, others)
-    return Trained(statistics, fitted, calibration, predictions, metrics, teacher)
+        metrics["outcomes"] = evaluate_targets(task, Known(*truth), risk, subject, others)
+    return metrics
 
 
 def _fit(

@@ -1,22 +1,28 @@
 """A student and its teacher, on made-up tensors."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 from support.sound import TABLE_TASK, changed
 
+from medspark.bundles.bundle import load_bundle, save_bundle
 from medspark.encode.kinds.table import NumericStatistics
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import as_list
 from medspark.score.worker.engine import litert_engine
+from medspark.store.facts import Attrition, CasesFacts, SplitCounts, TableCounts
 from medspark.task.load import check_task
+from medspark.train import distil as module
 from medspark.train.batches import Folds, fold_of, load_split, split_files
 from medspark.train.distil import distil, soft_input, write_soft_labels
 from medspark.train.export import export_litert, keras_logits
+from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.fit import fit_network, held_out_logit
 from medspark.train.networks.student import student_settings
+from medspark.train.train_network import learn
 
 NUMBER = NumericStatistics(
     column="age", scaling="none", center=0, scale=1, knots=(0,) * 13, impute=0, missing_indicator=False, mean=0, sd=1,
@@ -40,7 +46,8 @@ def written(folder, cases=1500, seed=0, targets=None, flip=None):
     """Tensors of the three splits, two cases a patient, whose outcome follows the first two numbers and their product.
 
     Args:
-        targets: of n numbers (n, 4) and a generator the labels (n, k) of several targets, NaN where not known.
+        targets: of n numbers (n, 4) and a generator the labels (n, k) of several targets, NaN where not known, and the
+            days (n,) that each was followed.
         flip: a patient whose outcomes are turned round.
     """
     rng = np.random.default_rng(seed)
@@ -51,9 +58,10 @@ def written(folder, cases=1500, seed=0, targets=None, flip=None):
         label = (rng.random(count) < 1 / (1 + np.exp(-odds))) ^ (np.array(patient) == flip)
         frame = pa.table({"case_id": [*range(count)], "subject_id": patient, "boolean_value": label})
         if targets is not None:
-            rows = [[None if np.isnan(one) else bool(one) for one in row] for row in targets(x, rng)]
+            found, days = targets(x, rng)
+            rows = [[None if np.isnan(one) else bool(one) for one in row] for row in found]
             frame = frame.append_column("boolean_values", pa.array(rows, pa.list_(pa.bool_())))
-            frame = frame.append_column("days_followed", pa.array(rng.uniform(1, 40, count)))
+            frame = frame.append_column("days_followed", pa.array(days))
         place = folder / f"split={split}"
         place.mkdir(parents=True)
         pq.write_table(frame.append_column("numeric", as_list(x)), place / "0.parquet", row_group_size=400)
@@ -66,6 +74,11 @@ def learned_files(table):
 
 def taught(table, task):
     return fit_network(split_files(table, "train"), split_files(table, "valid"), STATISTICS, task, lambda *_: None)
+
+
+def learned(table, task):
+    """What a training run makes of tensors."""
+    return learn(table, STATISTICS, task, lambda *_: None, pd.DataFrame({"case_id": [*range(1500)]}), False)
 
 
 def student_of(table, task, teacher, folder):
@@ -158,3 +171,88 @@ def test_litert_serves_the_student_as_keras_has_it(distilled, tmp_path):
     empty = {"numeric": np.zeros((3, 4), np.float32)}
     engine = litert_engine(tmp_path / "model.tflite")
     assert np.abs(engine(empty) - keras_logits(student.network, empty)).max() < 1e-5
+
+
+FACTS = CasesFacts(
+    rules="",
+    fingerprint="",
+    counts=TableCounts(4000, 0, 4000, {}, 0, {}, 0),
+    case_rules="",
+    attrition=[Attrition("made up", "of the test", 0, 3375)],
+    splits={"train": SplitCounts(1500, 750, 500, 0), "test": SplitCounts(1500, 750, 500, 0)},
+)
+
+
+def test_the_bundle_serves_the_student_and_says_what_the_teacher_would_cost(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "STEPS", 300)
+    table = written(tmp_path / "tensors")
+    task = task_with(network=NETWORK, training={"epochs": 2, "batch_size": 64}, report={"bootstrap": 20})
+    trained = learned(table, task)
+    assert {path.name for path in (tmp_path / "tensors").iterdir()} == {"split=train", "split=valid", "split=test"}
+    beside = trained.metrics["baselines"]
+    assert [*beside] == ["teacher"]
+    of_student, of_teacher = (one["metrics"]["auroc"]["value"] for one in (trained.metrics["test"], beside["teacher"]))
+    assert beside["teacher"]["difference"]["auroc"]["value"] == pytest.approx(of_student - of_teacher, abs=1e-9)
+    made = Made(task, table, FACTS, {}, {}, "run", "2026-01-01T00:00:00Z")
+    bundle = load_bundle(save_bundle(tmp_path / "bundles", lambda folder: fill_bundle(folder, trained, made)))
+    engine, metrics = bundle.manifest["engine"], bundle.read_json("metrics.json")
+    assert engine["parameters"] == trained.fitted.network.count_params() <= 20_000
+    assert engine["teacher"]["parameters"] == trained.teacher.network.count_params()
+    assert engine["rows_measured"] == 375, "the validation split"
+    assert engine["rows_per_second"] > 0
+    assert engine["teacher"]["rows_per_second"] > 0
+    assert metrics["engine"] == engine
+    assert len(metrics["teacher_history"]) == 2 < len(metrics["history"])
+    test = load_split(table, "test", STATISTICS.inputs(), trained.fitted.reading)
+    served = litert_engine(bundle.path / "model.tflite")(test.tensors)
+    said = trained.predictions[trained.predictions["split"] == "test"]["logit"].to_numpy()
+    assert np.abs(served[:, 0] - said).max() < 1e-5
+    report = bundle.read_text("report.html")
+    assert f"{trained.teacher.network.count_params():,} weights, " in report
+    assert "The teacher, which the network was distilled from, reached an AUROC of" in report
+
+
+def three(x, rng):
+    """One of three classes, by the first two numbers."""
+    return np.eye(3)[np.argmax(x[:, :3] + rng.normal(size=(len(x), 3)), axis=1)], np.ones(len(x))
+
+
+def two_partly_known(x, rng):
+    found = (x[:, :2] + rng.normal(size=(len(x), 2)) > 0).astype(float)
+    found[rng.random(found.shape) < 0.3] = np.nan
+    return found, np.ones(len(x))
+
+
+def two_horizons(x, rng):
+    """By an event whose rate the first number says, among patients who are followed for 5 to 60 days."""
+    event, end = rng.exponential(20 * np.exp(-x[:, 0])), rng.uniform(5, 60, len(x))
+    days = np.minimum(event, end)[:, None]
+    by = np.array([10, 30])
+    return np.where((event <= end)[:, None] & (days <= by), 1.0, np.where(days >= by, 0.0, np.nan)), days[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "targets"),
+    [
+        ({"classes": {"a": "age > 80", "b": "age > 60", "c": "age <= 60"}}, three),
+        ({"several": {"a": "age > 80", "b": "dose > 2"}}, two_partly_known),
+        ({"event": "back", "days": "age", "horizons_days": [10, 30]}, two_horizons),
+    ],
+    ids=["classes", "several", "horizons"],
+)
+def test_the_student_of_every_kind_of_outcome_is_near_its_teacher_for_each_target(
+    tmp_path, monkeypatch, outcome, targets
+):
+    monkeypatch.setattr(module, "STEPS", 600)
+    table = written(tmp_path / "tensors", targets=targets)
+    raw = {"outcome": {"name": "made up", **outcome}, "network": {**NETWORK, "members": 3}}
+    raw["features"] = {"categorical": ["ward"]}
+    task = task_with(**raw, training={"epochs": 5, "batch_size": 64}, report={"bootstrap": 5})
+    trained = learned(table, task)
+    for one in trained.metrics["outcomes"]["targets"]:
+        of_student, of_teacher = one["metrics"]["auroc"]["value"], one["baselines"]["teacher"]["auroc"]["value"]
+        assert of_student > 0.7
+        assert abs(of_student - of_teacher) < 0.02
+    if targets is two_horizons:
+        test = load_split(table, "test", STATISTICS.inputs(), trained.fitted.reading)
+        assert (np.diff(keras_logits(trained.fitted.network, test.tensors), axis=1) >= 0).all()
