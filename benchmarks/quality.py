@@ -42,7 +42,7 @@ from medspark.task.load import load_task
 from medspark.task.tasks import Task
 from medspark.train.baselines import dense_design, fit_baselines, plain_tensors
 from medspark.train.batches import Loaded, load_split
-from medspark.train.train_network import train_network
+from medspark.train.train_network import risks_of, train_network
 from medspark.train.truth import reading_of
 
 SMALL = [
@@ -206,6 +206,10 @@ def one_split(cases: Any, task: Task, seed: int, folder: Path) -> list[dict[str,
     columns = [*task.outcome.targets.columns] or ["probability"]
     risk = two_columns(kept[columns[0]].to_numpy()) if len(columns) == 1 else kept[columns].to_numpy()
     rows = [{"model": "network", **about, **measured(test.truth.label, risk, classes)}]
+    if trained.teacher is not None:  # its seconds are among the network's, its student's
+        said = risks_of(trained.teacher, tensors, trained.statistics, task)
+        risk = said if classes else two_columns(said[:, 0])
+        rows.append({"model": "teacher", "seed": seed, "seconds": None, **measured(test.truth.label, risk, classes)})
     for name, spent, model in others(parts[TRAIN], parts[VALID], inputs, seed, classes):
         found = measured(test.truth.label, model(test.tensors), classes)
         rows.append({"model": name, "seed": seed, "seconds": spent, **found})
@@ -232,7 +236,8 @@ def told(task: str, rows: pd.DataFrame, cases: int) -> Table:
         beside = "" if model == "network" else f"{difference.mean():+.4f} ± {error:.4f}, {(difference > 0).sum()} won"
         spread = [f"{found[name].mean():.4f} ({found[name].std(ddof=1):.4f})" for name in metrics]
         memory = f"{found.peak_gb.max():.1f}" if "peak_gb" in found and found.peak_gb.notna().any() else ""
-        table.add_row(model, *spread, beside, f"{found.seconds.mean():.0f}", memory)
+        seconds = f"{found.seconds.mean():.0f}" if found.seconds.notna().any() else ""
+        table.add_row(model, *spread, beside, seconds, memory)
     return table
 
 

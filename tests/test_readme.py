@@ -13,6 +13,8 @@ import medspark
 from medspark.cli.demo import demo
 from medspark.cli.main import app
 from medspark.task.load import check_task, load_task
+from medspark.train.losses import SOFT
+from medspark.train.networks.student import MOST_WEIGHTS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -49,6 +51,18 @@ def test_its_networks_of_histories_are_fine(tmp_path, monkeypatch):
     path.write_text(yaml.safe_dump(raw))
     task = load_task(path)
     assert (task.network.sequence, task.training.pretrain.epochs) == ("transformer", 3)
+
+
+def test_its_student_is_as_large_and_learns_what_it_says(monkeypatch):
+    monkeypatch.setenv("HOSPITAL", "x")
+    table, block = yaml.safe_load(blocks()[0].replace("${HOSPITAL}", "x")), block_with("student: small")
+    task, problems = check_task({**table, **yaml.safe_load(block)})
+    assert (problems, task.network.student) == ([], "small")
+    for size, weights in MOST_WEIGHTS.items():
+        assert re.search(rf"{size}\b.*\b{weights:,}", block)
+    said = README.partition(block)[2]
+    assert f"({1 - SOFT:.1f})" in said
+    assert f"({SOFT:.1f})" in said
 
 
 def block_with(text):
