@@ -142,7 +142,7 @@ def dataset(
     """A `tf.data.Dataset` of (inputs, truth), drawn anew each epoch where there is a seed.
 
     The truth is (n, 1, 2 k + 1): each target's label, 0 where it is not known, each one's weight, and the fold, -1
-    where there are none; behind these the k numbers of `said`, a column of soft labels, where there is one. The axis in
+    where there are none; behind these the numbers of `said`, a column of soft labels, where there is one. The axis in
     the middle is the members', without which Keras would squeeze a logit's.
     """
     import tensorflow as tf
@@ -161,7 +161,7 @@ def dataset(
 
     signature = (
         {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs},
-        tf.TensorSpec((None, 1, (2 + len(beside)) * reading.size + 1), tf.float32),
+        tf.TensorSpec((None, 1, 2 * reading.size + 1 + sum(one.width for one in beside)), tf.float32),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 

@@ -41,17 +41,17 @@ SOFT: Final = 0.7
 
 def distilled_loss(training: Training, kind: Kind, positive_weight: Floats, folds: Folds) -> Callable[[Any, Any], Any]:
     """The same of students, of whom the last one leaves out no fold, mixed with the cross-entropy of their logits with
-    what the teacher says (distillation: Hinton et al. 2015, arXiv 1503.02531, at a temperature of 1).
+    what the teacher says to each (distillation: Hinton et al. 2015, arXiv 1503.02531, at a temperature of 1).
 
-    What is compared with the logits (n, parts + 1, k) is (n, 1, 3 k + 1): what `loss_of` reads, and the teacher's
-    logits. The teacher speaks of every target, whether or not its outcome is known.
+    What is compared with the logits (n, parts + 1, k) is (n, 1, 2 k + 1 + (parts + 1) k): what `loss_of` reads, and the
+    teacher's logits for each student. It speaks of every target, whether or not the outcome is known.
     """
     size = len(positive_weight)
     said = _of_said_classes if kind == "classes" else _of_said_targets
 
     def loss(truth: Any, logits: Any) -> Any:
         hard = _of_members(training.loss, kind, truth, logits, positive_weight)
-        soft = said(keras.ops.broadcast_to(truth[..., 2 * size + 1 :], keras.ops.shape(logits)), logits)
+        soft = said(keras.ops.reshape(truth[..., 2 * size + 1 :], (-1, folds.parts + 1, size)), logits)
         each = (1 - SOFT) * hard + SOFT * soft
         return _learned(each, truth[:, :, 2 * size], folds.parts + 1) / folds.parts
 
