@@ -28,7 +28,7 @@ from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task, dump_task
 from medspark.train.batches import load_split
-from medspark.train.export import Arrays, Exported, export_litert, rows_per_second
+from medspark.train.export import Arrays, Exported, export_litert, rows_per_second, to_time
 from medspark.train.fit import Fitted
 from medspark.train.train_network import Trained
 
@@ -93,14 +93,15 @@ def _engine(network: Any, exported: Exported) -> dict[str, Any]:
 
 
 def _costs(teacher: Fitted, student: Path, sample: Arrays) -> dict[str, Any]:
-    """What the student that is served spares: rows a second by one thread of LiteRT on the sample, and the teacher's
-    weights and rows a second, though it is not kept."""
+    """What the student that is served spares: rows a second by one thread of LiteRT, and the teacher's weights and rows
+    a second, though it is not kept."""
+    rows = to_time(sample)
     with tempfile.TemporaryDirectory(prefix="medspark-teacher-") as folder:
         path = Path(folder) / LITERT
         exported = export_litert(teacher.network, path, sample)
-        its_own = {**_engine(teacher.network, exported), "rows_per_second": rows_per_second(path, sample)}
-    rows = len(next(iter(sample.values())))
-    return {"rows_per_second": rows_per_second(student, sample), "rows_measured": rows, "teacher": its_own}
+        its_own = {**_engine(teacher.network, exported), "rows_per_second": rows_per_second(path, rows)}
+    count = len(next(iter(rows.values())))
+    return {"rows_per_second": rows_per_second(student, rows), "rows_measured": count, "teacher": its_own}
 
 
 def _sample(trained: Trained, made: Made) -> Arrays:

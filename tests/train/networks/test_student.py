@@ -11,7 +11,7 @@ from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.score.worker.engine import litert_engine
 from medspark.task.training import ImageNetwork, Network
-from medspark.train.export import export_litert, keras_logits
+from medspark.train.export import export_litert, keras_logits, to_time
 from medspark.train.networks.build import serving_network
 from medspark.train.networks.student import MOST_WEIGHTS, student_settings, students_network
 
@@ -82,6 +82,14 @@ def test_a_small_student_has_at_most_20_000_weights_and_litert_serves_it_alike(k
     found = litert_engine(tmp_path / "model.tflite")(empty)
     assert np.isfinite(found).all()
     assert np.abs(found - keras_logits(network, empty)).max() < 1e-5
+
+
+def test_what_is_timed_is_the_sample_repeated_and_of_large_images_fewer_rows():
+    sample = {"numeric": np.array([[1, 2], [3, 4], [5, 6]], np.float32)}
+    assert to_time(sample)["numeric"].shape == (4096, 2)
+    assert to_time(sample)["numeric"][:4].tolist() == [[1, 2], [3, 4], [5, 6], [1, 2]]
+    large = {"pixels": np.zeros((2, 2**20), np.uint8), "seen": np.ones((2, 1), np.float32)}
+    assert {name: len(array) for name, array in to_time(large).items()} == {"pixels": 255, "seen": 255}
 
 
 def test_the_vectors_of_a_large_vocabulary_get_narrower_before_the_layers_do():
