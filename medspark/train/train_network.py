@@ -1,6 +1,6 @@
 """The train stage: cases to tensors, a network, its calibration and its measure, and the bundle that holds them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,12 +89,11 @@ def train_network(
     train, valid = split_files(table, TRAIN), split_files(table, VALID)
     excerpts = _excerpts(histories, task, statistics)
     fitted = fit_network(train, valid, statistics, task, progress, excerpts)
-    targets = task.outcome.targets
     parts = {split: _predict(fitted, table, split, statistics) for split in (TRAIN, VALID, TEST)}
     watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
     logit = np.concatenate([part.logit for part in watched])
     known = Truth(*map(np.concatenate, zip(*(part.truth for part in watched), strict=True)))
-    calibration = fit_calibrations(targets, task.training.calibration, logit, known)
+    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, logit, known)
     predictions = pd.concat(
         [_predictions(part, split, calibration) for split, part in parts.items()], ignore_index=True
     )
@@ -104,18 +103,35 @@ def train_network(
     others = _baselines(table, learned, statistics, task, fitted.reading) if with_baselines else {}
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(_subgroups(cases, task), on=CASE_ID, how="left", validate="one_to_one", sort=False)
-    known_headline = frame[LABEL].notna().to_numpy()
-    metrics = evaluate(
-        frame[known_headline].reset_index(drop=True),
-        task,
-        {name: risk[known_headline, targets.headline] for name, risk in others.items()},
-        parts[TEST].truth.weight[known_headline, targets.headline],
-    )
-    if targets.kind != "binary":
-        risk = apply_calibrations(calibration, parts[TEST].logit)
-        subject = frame[SUBJECT_ID].to_numpy()
-        metrics["outcomes"] = evaluate_targets(task, Known(*parts[TEST].truth), risk, subject, others)
+    metrics = _measured(frame, parts[TEST], task, calibration, others)
     return Trained(statistics, fitted, calibration, predictions, metrics)
+
+
+def _measured(
+    frame: pd.DataFrame,
+    test: "_Predicted",
+    task: Task,
+    calibration: TargetCalibrations,
+    others: Mapping[str, Floats],
+) -> dict[str, Any]:
+    """The headline's figures, and where there are several targets those of each.
+
+    Args:
+        frame: the test split's rows of `predictions` with their subgroups, in the order of `test`.
+        test: its logits, and what is known of its cases.
+        task: what is asked for.
+        calibration: of the logits.
+        others: by name the baselines' probabilities (n, k).
+    """
+    targets = task.outcome.targets
+    known = frame[LABEL].notna().to_numpy()
+    beside = {name: risk[known, targets.headline] for name, risk in others.items()}
+    weight = test.truth.weight[known, targets.headline]
+    metrics = evaluate(frame[known].reset_index(drop=True), task, beside, weight)
+    if targets.kind != "binary":
+        risk, subject = apply_calibrations(calibration, test.logit), frame[SUBJECT_ID].to_numpy()
+        metrics["outcomes"] = evaluate_targets(task, Known(*test.truth), risk, subject, others)
+    return metrics
 
 
 def _excerpts(histories: Histories | None, task: Task, statistics: Statistics) -> dict[str, Excerpts] | None:
