@@ -76,7 +76,7 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
         duplicates=found.status[DUPLICATE],
         set_missing=found.set_missing,
         repaired=found.repaired,
-        columns=columns,
+        columns=sorted(columns),  # whatever the order in which a source has them
     )
     return FoundRows(counts, found.failed)
 

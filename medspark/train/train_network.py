@@ -1,7 +1,7 @@
 """The train stage: cases to tensors, a network, its calibration and its measure, and the bundle that holds them."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,23 +129,34 @@ def learn(
         others |= _baselines(table, learned, statistics, task, fitted.reading)
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(subgroups, on=CASE_ID, how="left", validate="one_to_one", sort=False)
-    metrics = _measured(frame, task, parts[TEST].truth, apply_calibrations(calibration, parts[TEST].logit), others)
+    metrics = _measured(frame, parts[TEST], task, calibration, others)
     return Trained(statistics, fitted, calibration, predictions, metrics, teacher)
 
 
-def _measured(frame: pd.DataFrame, task: Task, truth: Truth, risk: Floats, others: dict[str, Floats]) -> dict[str, Any]:
-    """The metrics of the test split: of the headline, and where there are several targets of each."""
+def _measured(
+    frame: pd.DataFrame,
+    test: "_Predicted",
+    task: Task,
+    calibration: TargetCalibrations,
+    others: Mapping[str, Floats],
+) -> dict[str, Any]:
+    """The headline's figures, and where there are several targets those of each.
+
+    Args:
+        frame: the test split's rows of `predictions` with their subgroups, in the order of `test`.
+        test: its logits, and what is known of its cases.
+        task: what is asked for.
+        calibration: of the logits.
+        others: by name the baselines' probabilities (n, k).
+    """
     targets = task.outcome.targets
     known = frame[LABEL].notna().to_numpy()
-    metrics = evaluate(
-        frame[known].reset_index(drop=True),
-        task,
-        {name: found[known, targets.headline] for name, found in others.items()},
-        truth.weight[known, targets.headline],
-    )
+    beside = {name: risk[known, targets.headline] for name, risk in others.items()}
+    weight = test.truth.weight[known, targets.headline]
+    metrics = evaluate(frame[known].reset_index(drop=True), task, beside, weight)
     if targets.kind != "binary":
-        subject = frame[SUBJECT_ID].to_numpy()
-        metrics["outcomes"] = evaluate_targets(task, Known(*truth), risk, subject, others)
+        risk, subject = apply_calibrations(calibration, test.logit), frame[SUBJECT_ID].to_numpy()
+        metrics["outcomes"] = evaluate_targets(task, Known(*test.truth), risk, subject, others)
     return metrics
 
 

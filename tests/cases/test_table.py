@@ -66,7 +66,7 @@ def test_an_unknown_outcome_is_a_null_label_and_is_counted(spark):
         task,
     )
     (counts,) = count_cases(cases, task.outcome.targets).values()
-    assert asdict(counts) == {"cases": 3, "subjects": 1, "positives": 1, "unknown": 1}
+    assert asdict(counts) == {"cases": 3, "subjects": 1, "positives": 1, "unknown": 1, "targets": {}}
 
 
 def test_without_the_outcomes_column_every_label_is_null(spark):

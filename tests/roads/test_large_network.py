@@ -30,7 +30,7 @@ def large(spark, tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
     source = write(folder / "stays.csv", stays(600))
     training = {"epochs": 1, "batch_size": 128, "learning_rate": 1e-4}
-    task = stays_at(source, network={"hidden": HIDDEN}, training=training)
+    task = stays_at(source, network={"hidden": HIDDEN, "members": 1}, training=training)
     bundle, _ = walk(spark, folder / "store", task)
     return bundle, source
 

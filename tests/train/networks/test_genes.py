@@ -80,7 +80,7 @@ def test_a_sequence_and_its_reverse_complement_get_one_logit_to_the_bit(tmp_path
     assert export_litert(network, tmp_path / "network.tflite", one).difference is not None
     engine = litert_engine(tmp_path / "network.tflite")
     assert engine(one).tolist() == engine(other).tolist()
-    assert len(set(engine(one).tolist())) > 290, "and others get others"
+    assert len(np.unique(engine(one))) > 290, "and others get others"
 
 
 def test_of_one_strand_alone_the_reverse_complement_is_another_sequence():
@@ -130,7 +130,7 @@ def learned(texts, label, both, epochs=8):
     network = build_network(statistics(both), Network(hidden=[16], members=1), 0.0, 1, given)
     network.compile(keras.optimizers.AdamW(0.005), keras.losses.BinaryCrossentropy(from_logits=True))
     network.fit(given, label.astype(np.float32)[:, None], batch_size=64, epochs=epochs, verbose=0)
-    return network
+    return serving_network(network)
 
 
 @pytest.mark.parametrize("both", [False, True])

@@ -63,7 +63,7 @@ def test_litert_serves_images_as_keras_does_also_where_none_is_there(tmp_path, k
     found = statistics(several, columns, channels, side)
     network = serving_network(drawn_anew(members(found, kind=kind)))
     unseen = tensors(found, 20, seed=7)
-    difference = export_litert(network, tmp_path / "network.tflite", unseen)
+    difference = export_litert(network, tmp_path / "network.tflite", unseen).difference
     assert difference is not None
     assert difference < 1e-5
     network.save(tmp_path / "network.keras")
@@ -170,7 +170,7 @@ def test_a_network_of_one_image_made_elsewhere_is_started_from_and_served(tmp_pa
     other.save(tmp_path / "other.keras")
     found = statistics()
     network = serving_network(members(found, images=ImageNetwork(weights=str(tmp_path / "other.keras"))))
-    assert export_litert(network, tmp_path / "network.tflite", tensors(found, 20)) < 1e-5
+    assert export_litert(network, tmp_path / "network.tflite", tensors(found, 20)).difference < 1e-5
 
 
 @pytest.mark.parametrize(
