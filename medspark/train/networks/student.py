@@ -16,7 +16,9 @@ from medspark.train.networks.parts import LAYERS
 MOST_WEIGHTS: Final = {"small": 20_000, "medium": 100_000, "large": 500_000}
 """By the task's `student`."""
 NARROWER: Final = (1, 2, 4, 8)
-"""What the widths of a student are divided by until its weights are few enough."""
+"""What the widths of a student's layers are divided by until its weights are few enough."""
+THINNER: Final = (1.0, 0.8, 0.65, 0.5, 0.35, 0.2, 0.1)
+"""What the width of its vectors is multiplied by before."""
 LEAST_WIDTH: Final = 4
 FILTERS: Final = {"small": (8, 16, 16), "medium": (16, 32, 32), "large": (32, 64, 64)}
 """Of images."""
@@ -50,14 +52,15 @@ def student_settings(statistics: Statistics, teacher: Network, kind: Kind, targe
 
 def _from_the_widest(teacher: Network) -> Iterator[Network]:
     assert teacher.student is not None, "the task asks for a student"
-    for narrower, thinner in product(NARROWER, NARROWER):
+    vectors = dict.fromkeys(max(1, round(teacher.embedding * thinner)) for thinner in THINNER)
+    for narrower, embedding in product(NARROWER, vectors):
         images = teacher.images.model_copy(
             update={"filters": _divided(FILTERS[teacher.student], narrower), "weights": None}
         )
         yield Network(
             kind="plain",
             hidden=_divided(LAYERS[teacher.student], narrower),
-            embedding=max(1, teacher.embedding // thinner),
+            embedding=embedding,
             dropout=DROPOUT,
             members=1,
             images=images,
