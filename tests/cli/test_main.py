@@ -95,6 +95,7 @@ def test_a_folder_and_a_hostile_task_file_are_one_sentence_each(tmp_path):
         assert found.stderr.count("\n") == 2
 
 
+@pytest.mark.integration
 def test_input_that_breaks_its_contract_ends_with_3_and_a_receipt(tmp_path):
     source = write(tmp_path / "stays.csv", stays(5), header="stay,patient,age,gender,diag_1,diag_2,died,back")
     found = medspark("clean", task_file(tmp_path, source), "--store", tmp_path / "store", "--json")
@@ -107,6 +108,7 @@ def test_input_that_breaks_its_contract_ends_with_3_and_a_receipt(tmp_path):
     assert json.loads(kept.read_text()) == receipt
 
 
+@pytest.mark.integration
 def test_clean_prints_counts_and_nothing_else_and_replays_repaired_rows(tmp_path):
     import pyarrow.parquet as pq
 

@@ -11,6 +11,8 @@ from support.places import ROOT
 from support.roads import stays, write
 from support.tasks import task_file
 
+pytestmark = pytest.mark.integration
+
 DERIVED = {"derived": {"number": {"type": "long", "expression": "cast(diag_1 as int) + 1"}}}
 BY_TYPE = {"derived": {"number": {"type": "long", "expression": "trim(diag_1)"}}}
 DATED = {"checks": [{"name": "dated", "expect": "to_timestamp(diag_1, 'yyyy MM') > date '2000-01-01'"}]}

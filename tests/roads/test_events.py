@@ -190,6 +190,7 @@ def test_a_snapshot_is_scored_at_the_time_that_is_asked_for(spark, road, tmp_pat
     assert times == {dt.datetime(2021, 2, 20, 6)}
 
 
+@pytest.mark.integration
 def test_the_commands_run_on_events(road, tmp_path):
     """One process for each command, as a scheduler starts them."""
     medspark = Path(sys.executable).with_name("medspark")

@@ -90,6 +90,7 @@ except Exception:
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("name", "kept"), [("", False), ("name = medspark-of-ours", True)])
 def test_a_foreign_configuration_gives_way_unless_it_is_named_medspark(name: str, kept: bool, tmp_path: Path) -> None:
     path = tmp_path / "log4j2.properties"

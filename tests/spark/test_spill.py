@@ -37,6 +37,7 @@ def begin(temporary: Path) -> tuple[subprocess.Popen[str], Path, str]:
     return run, Path(folder), says
 
 
+@pytest.mark.integration
 def test_a_runs_folder_is_private_and_goes_at_its_end_and_one_of_a_killed_run_at_the_next(tmp_path: Path) -> None:
     killed, left, _ = begin(tmp_path)
     killed.send_signal(signal.SIGKILL)
