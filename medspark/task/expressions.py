@@ -7,7 +7,7 @@ another table. No Spark here.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
@@ -215,27 +215,32 @@ def problems_of(expression: str, known: Mapping[str, ValueType | None] | Iterabl
         f"{expression!r} depends on when it is run: {part}" for part in texts_of_the_clock(with_types(tree, types))
     ]
     problems += [f"{expression!r}: {problem}" for problem in pattern_problems(tree)]
-    for node in tree.walk():
-        if isinstance(node, _NEVER) or not isinstance(node, _TREE):
-            problems.append(f"{expression!r} is more than an expression over one row: {type(node).__name__}")
-            break
-        if isinstance(node, _CLOCK) or _asks_for_nothing(node):
-            problems.append(f"{expression!r} depends on when or by whom it is run: {node.sql(dialect='spark')}")
-        if _reads_two_digits(node):
-            problems.append(
-                f"{expression!r} reads years of two digits, whose century is not told: declare the column as a date "
-                "with a pivot_year"
-            )
-        if isinstance(node, exp.Literal) and not node.is_string and not _holds(node.name):
-            problems.append(f"{expression[:60]!r} has a number that Spark does not hold: {node.name[:40]}")
-        if isinstance(node, exp.Column) and node.table:
-            problems.append(f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column")
+    problems += _problems_of_parts(tree, expression)
     problems += [
         f"{expression!r} calls {name}(), which is not allowed here.{did_you_mean(name, FUNCTIONS)}"
         for name in _calls(text)
         if name not in FUNCTIONS
     ]
     return problems
+
+
+def _problems_of_parts(tree: exp.Expr, expression: str) -> Iterator[str]:
+    """What is wrong with a part of an expression by itself."""
+    for node in tree.walk():
+        if isinstance(node, _NEVER) or not isinstance(node, _TREE):
+            yield f"{expression!r} is more than an expression over one row: {type(node).__name__}"
+            return
+        if isinstance(node, _CLOCK) or _asks_for_nothing(node):
+            yield f"{expression!r} depends on when or by whom it is run: {node.sql(dialect='spark')}"
+        if _reads_two_digits(node):
+            yield (
+                f"{expression!r} reads years of two digits, whose century is not told: declare the column as a date "
+                "with a pivot_year"
+            )
+        if isinstance(node, exp.Literal) and not node.is_string and not _holds(node.name):
+            yield f"{expression[:60]!r} has a number that Spark does not hold: {node.name[:40]}"
+        if isinstance(node, exp.Column) and node.table:
+            yield f"{expression!r} names a table in {node.sql(dialect='spark')!r}; expected a column"
 
 
 def _asks_for_nothing(node: object) -> bool:
