@@ -33,6 +33,8 @@ from medspark.schemas import (
 from medspark.spark.arrow import map_batches
 from medspark.task.population import Concept
 
+SEQUENCE = "array<struct<code: string, hours_before: double, number: double>>"
+
 READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
 
 _CASE_TIME = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
@@ -83,7 +85,7 @@ def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:
     features = plan.task.features
     kinds = {
         "codes": "array<string>",
-        "sequence": "array<struct<code: string, hours_before: double, number: double>>",
+        "sequence": SEQUENCE,
         "grid": "map<string, array<double>>",
     }
     types: dict[str, str] = {}

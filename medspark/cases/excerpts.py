@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.cases.events import EVENTS_A_TASK, READ
+from medspark.cases.events import EVENTS_A_TASK, READ, SEQUENCE
 from medspark.cases.split import assign_split
 from medspark.cases.worker.excerpts import make_excerpts
 from medspark.schemas import SUBJECT_ID, TRAIN, quoted
@@ -26,5 +26,4 @@ def build_excerpts(records: DataFrame, task: EventTask, column: GroupColumn) -> 
 
     known = records.select(*READ).where(assign_split(F.col(SUBJECT_ID), task.split) == TRAIN)
     parts = max(1, -(-known.count() // EVENTS_A_TASK))
-    kind = "array<struct<code: string, hours_before: double, number: double>>"
-    return map_batches(known.repartition(parts, SUBJECT_ID), make, f"{quoted(column.name)} {kind}")
+    return map_batches(known.repartition(parts, SUBJECT_ID), make, f"{quoted(column.name)} {SEQUENCE}")

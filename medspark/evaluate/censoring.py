@@ -1,4 +1,5 @@
-"""Who was not followed to a horizon: the others stand for them, each with the inverse of its chance to be followed.
+"""What is known of cases, some of which were not followed to a horizon: the others stand for those, each with the
+inverse of its chance to be followed.
 
 Inverse probability of censoring weights (Graf et al. 1999, Stat Med 18:2529; Uno et al. 2007, JASA 102:527).
 """
@@ -12,6 +13,18 @@ from medspark.evaluate.logistic import Floats
 
 MOST_WEIGHT = 20.0
 """Of a case: beyond it a few that were followed far longer than the rest would decide alone."""
+
+
+class Truth(NamedTuple):
+    """Of n cases and k targets."""
+
+    label: Floats
+    """(n, k) of 0 and 1; NaN where it is not known."""
+    weight: Floats
+    """(n, k): 1, and at horizons the inverse of the chance to be followed so far; 0 where the label is not known."""
+
+    def take(self, rows: NDArray[np.generic] | slice) -> "Truth":
+        return Truth(self.label[rows], self.weight[rows])
 
 
 class Followed(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.metrics import interval_of, performance, resampled, resampled_weights
 from medspark.evaluate.ranked import METRICS
@@ -15,15 +16,6 @@ from medspark.task.tasks import Task
 Estimates = dict[str, dict[str, float | None]]
 
 
-class Known(NamedTuple):
-    """What is known of n cases and k targets."""
-
-    label: Floats
-    """(n, k) of 0 and 1; NaN where it is not known."""
-    weight: Floats
-    """(n, k): 1, at horizons the inverse of the chance to be followed so far; 0 where the label is not known."""
-
-
 class _Draws(NamedTuple):
     subject: NDArray[Any]
     resamples: int
@@ -31,7 +23,7 @@ class _Draws(NamedTuple):
 
 
 def evaluate_targets(
-    task: Task, truth: Known, risk: Floats, subject: NDArray[Any], baselines: Mapping[str, Floats]
+    task: Task, truth: Truth, risk: Floats, subject: NDArray[Any], baselines: Mapping[str, Floats]
 ) -> dict[str, Any]:
     """JSON-able metrics of all targets on the same test cases, with 95 % intervals from a bootstrap of patients.
 
@@ -67,7 +59,7 @@ def evaluate_targets(
     return found
 
 
-def _one_target(name: str, at: int, truth: Known, risks: Mapping[str, Floats], draws: _Draws) -> dict[str, Any]:
+def _one_target(name: str, at: int, truth: Truth, risks: Mapping[str, Floats], draws: _Draws) -> dict[str, Any]:
     known = truth.weight[:, at] > 0
     label, weight = truth.label[known, at], truth.weight[known, at]
     metrics = {model: _estimates(label, risk[known, at], weight, known, draws) for model, risk in risks.items()}

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from medspark.errors import InputError
+from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats, logistic_regression, sigmoid, softmax
 from medspark.evaluate.logistic import logit as logit_of
 from medspark.score.worker.calibration import Calibration, Method, TargetCalibrations
 from medspark.task.outcome import Targets
-from medspark.train.truth import Truth
 
 PRIOR_CASES: Final = 100
 """Of 50, 100 and 200 the best of simulated validation splits of 200 to 3,200 cases, calibrated or not."""

@@ -16,8 +16,9 @@ from medspark.encode.apply import encode_cases, in_training_order, tensors_optio
 from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
+from medspark.evaluate.censoring import Truth
 from medspark.evaluate.evaluation import evaluate
-from medspark.evaluate.targets import Known, evaluate_targets
+from medspark.evaluate.targets import evaluate_targets
 from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.task.event_task import EventTask
@@ -32,7 +33,7 @@ from medspark.train.fit import Fitted, fit_network, held_out_logit
 from medspark.train.networks.student import student_settings
 from medspark.train.pretrain import Excerpts, write_excerpts
 from medspark.train.schedule import predicted_at_once
-from medspark.train.truth import Floats, Reading, Truth
+from medspark.train.truth import Floats, Reading
 
 ROWS_PER_FILE = 500_000
 SPLITS = (TRAIN, VALID, TEST)
@@ -156,7 +157,7 @@ def _measured(
     metrics = evaluate(frame[known].reset_index(drop=True), task, beside, weight)
     if targets.kind != "binary":
         risk, subject = apply_calibrations(calibration, test.logit), frame[SUBJECT_ID].to_numpy()
-        metrics["outcomes"] = evaluate_targets(task, Known(*test.truth), risk, subject, others)
+        metrics["outcomes"] = evaluate_targets(task, test.truth, risk, subject, others)
     return metrics
 
 

@@ -6,23 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from medspark.evaluate.censoring import Followed, censoring_weights, chance_followed
+from medspark.evaluate.censoring import Followed, Truth, censoring_weights, chance_followed
 from medspark.schemas import FOLLOWED, LABEL, TARGETS
 from medspark.task.outcome import Kind, OutcomeBase
 
 Floats = npt.NDArray[np.float64]
-
-
-class Truth(NamedTuple):
-    """Of n cases and k targets."""
-
-    label: Floats
-    """(n, k) of 0 and 1; NaN where it is not known."""
-    weight: Floats
-    """(n, k): 1, and at horizons the inverse of the chance to be followed so far; 0 where the label is not known."""
-
-    def take(self, rows: npt.NDArray[np.generic] | slice) -> "Truth":
-        return Truth(self.label[rows], self.weight[rows])
 
 
 class Reading(NamedTuple):

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 from support.tasks import stays_task
 
-from medspark.evaluate.censoring import censoring_weights, chance_followed, followed_for
-from medspark.evaluate.targets import Known, confusion, evaluate_targets
+from medspark.evaluate.censoring import Truth, censoring_weights, chance_followed, followed_for
+from medspark.evaluate.targets import confusion, evaluate_targets
 
 RNG = np.random.default_rng(0)
 CASES = 400
@@ -30,7 +30,7 @@ SEVERAL = {"several": {"a": "back", "b": "not back"}}
 def test_classes_have_scikit_learns_figures():
     label = np.eye(3)[CLASS]
     found = evaluate_targets(
-        task_of(**CLASSES), Known(label, np.ones_like(label)), RISK, SUBJECT, {"chance": RISK[:, ::-1]}
+        task_of(**CLASSES), Truth(label, np.ones_like(label)), RISK, SUBJECT, {"chance": RISK[:, ::-1]}
     )
     assert values(found["together"]["metrics"]) == pytest.approx(
         {
@@ -61,7 +61,7 @@ def test_a_target_is_measured_where_it_is_known_and_counted_there():
     label = np.stack([CLASS == 1, CLASS == 2], axis=1).astype(float)
     known = np.arange(CASES) % 4 > 0
     label[~known, 1] = np.nan
-    truth = Known(label, np.where(np.isnan(label), 0.0, 1.0))
+    truth = Truth(label, np.where(np.isnan(label), 0.0, 1.0))
     first, second = evaluate_targets(task_of(**SEVERAL), truth, RISK[:, 1:], SUBJECT, {})["targets"]
     assert (first["cases"], second["cases"]) == (400, 300)
     assert second["metrics"]["auroc"]["value"] == pytest.approx(roc_auc_score(label[known, 1], RISK[known, 2]))
@@ -69,7 +69,7 @@ def test_a_target_is_measured_where_it_is_known_and_counted_there():
 
 def test_a_target_of_one_outcome_alone_has_no_auroc_and_its_brier_score_all_the_same():
     label = np.stack([np.zeros(CASES), CLASS == 2], axis=1)
-    first, _ = evaluate_targets(task_of(**SEVERAL), Known(label, np.ones_like(label)), RISK[:, 1:], SUBJECT, {})[
+    first, _ = evaluate_targets(task_of(**SEVERAL), Truth(label, np.ones_like(label)), RISK[:, 1:], SUBJECT, {})[
         "targets"
     ]
     assert first["metrics"]["auroc"]["value"] is None
@@ -101,7 +101,7 @@ def test_with_weights_a_horizons_figures_are_those_of_full_follow_up():
         features={"categorical": [{"column": "sex", "at_least": 1}]},
         report={"bootstrap": 3},
     )
-    (one,) = evaluate_targets(task, Known(label, weight), risk[:, None], np.arange(60_000), {})["targets"]
+    (one,) = evaluate_targets(task, Truth(label, weight), risk[:, None], np.arange(60_000), {})["targets"]
     found = values(one["metrics"])
     assert found["brier"] == pytest.approx(((risk - full) ** 2).mean(), abs=0.003)
     assert found["auroc"] == pytest.approx(roc_auc_score(full, risk), abs=0.006)

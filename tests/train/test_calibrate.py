@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from medspark.errors import BundleError, InputError
+from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import logistic_regression, sigmoid, softmax
 from medspark.score.worker.calibration import Calibration, TargetCalibrations, apply_calibration, apply_calibrations
 from medspark.task.outcome import Targets
 from medspark.train.calibrate import fit_calibration, fit_calibrations
-from medspark.train.truth import Truth
 
 METHODS = ["platt", "isotonic", "none"]
 

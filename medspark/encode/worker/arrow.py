@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def number_array(values: npt.NDArray[np.generic], mask: npt.NDArray[np.bool_] | None = None) -> pa.Array:
@@ -33,6 +34,18 @@ def bytes_of(column: pa.Array) -> npt.NDArray[np.uint8]:
         return np.empty(0, np.uint8)
     first, last = np.frombuffer(offsets, np.int32)[[column.offset, column.offset + len(column)]]
     return np.frombuffer(content, np.uint8)[first:last]
+
+
+def rows_of_bytes(column: pa.Array, width: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Binary values as rows (n, width), a view where all have that many bytes, else zeros for the others; and which
+    have, (n,)."""
+    lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False)
+    fits = np.asarray(lengths == width)
+    if fits.all():
+        return bytes_of(column).reshape(len(column), width), fits
+    out = np.zeros((len(column), width), np.uint8)
+    out[fits] = bytes_of(column.filter(pa.array(fits))).reshape(-1, width)
+    return out, fits
 
 
 def byte_array(rows: npt.NDArray[np.uint8]) -> pa.Array:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medspark.encode.kinds.images import ImageStatistics
-from medspark.encode.worker.arrow import bytes_of
+from medspark.encode.worker.arrow import rows_of_bytes
 from medspark.encode.worker.flat import Shares
 
 
@@ -36,11 +36,6 @@ def encode_images(batch: pa.RecordBatch, features: Sequence[ImageStatistics]) ->
 def _pixels(column: pa.Array, size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """The pixels of a column, (n, size), a view where every row has them, and of each row 1, 0 or NaN, (n,)."""
     column = column if pa.types.is_binary(column.type) else column.cast(pa.binary())
-    lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False)
-    seen = np.where(lengths == size, np.float32(1), np.where(lengths < 0, np.float32(0), np.float32(np.nan)))
-    there = seen == 1
-    if there.all():
-        return bytes_of(column).reshape(len(column), size), seen
-    out = np.zeros((len(column), size), np.uint8)
-    out[there] = bytes_of(column.filter(pa.array(there))).reshape(-1, size)
-    return out, seen
+    rows, fits = rows_of_bytes(column, size)
+    absent = column.is_null().to_numpy(zero_copy_only=False)
+    return rows, np.where(fits, np.float32(1), np.where(absent, np.float32(0), np.float32(np.nan)))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medspark.encode.inputs import Input
-from medspark.encode.worker.arrow import bytes_of, numbers_of
+from medspark.encode.worker.arrow import numbers_of, rows_of_bytes
 from medspark.errors import InputError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -67,13 +67,8 @@ def _pixels(column: pa.Array, wanted: Input, reasons: Reasons | None) -> tuple[n
     """A view of binary values of one length, (n, width); zeros for those of another, with a reason."""
     if not pa.types.is_binary(column.type):
         raise InputError(f"tensor {wanted.name!r}: expected binary values, received {column.type}")
-    lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False)
-    sound = lengths == wanted.width
-    if sound.all():
-        return bytes_of(column).reshape(len(column), wanted.width), reasons
-    out = np.zeros((len(column), wanted.width), np.uint8)
-    out[sound] = bytes_of(column.filter(pa.array(sound))).reshape(-1, wanted.width)
-    return out, with_reason(reasons, ~sound, f"{wanted.name} is null or not {wanted.width} bytes")
+    rows, sound = rows_of_bytes(column, wanted.width)
+    return rows, with_reason(reasons, ~sound, f"{wanted.name} is null or not {wanted.width} bytes")
 
 
 def _lists(column: pa.Array, wanted: Input) -> pa.ListArray:

@@ -6,13 +6,13 @@ import pytest
 
 from medspark.encode.kinds.table import NumericStatistics
 from medspark.encode.statistics import Statistics
+from medspark.evaluate.censoring import Truth
 from medspark.score.worker.engine import litert_engine, tensorflow_engine
 from medspark.task.training import Network, Training
 from medspark.train.batches import Folds
 from medspark.train.export import export_litert, keras_logits
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
-from medspark.train.truth import Truth
 
 
 def number(column):
