@@ -37,6 +37,10 @@ LITERT: Final = "model.tflite"
 CALIBRATION: Final = "calibration.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
+EXPLAIN: Final = "explain.tflite"
+EXPLAIN_FACTS: Final = "explain.json"
+"""What explains scores; absent in bundles from before, and the network where LiteRT cannot run it. Neither decides a
+score."""
 
 SCORED_BY: Final = (TASK, SCHEMA, STATISTICS, KERAS, LITERT, CALIBRATION)
 """The files that decide a score. LiteRT's may be absent."""

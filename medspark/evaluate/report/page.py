@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from medspark.evaluate.report import plots, sentences, tables
 from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.drivers import drivers
 
 SECTIONS: Final = (
     ("summary", "Summary"),
@@ -24,6 +25,7 @@ SECTIONS: Final = (
     ("performance", "Performance"),
     ("thresholds", "Thresholds"),
     ("subgroups", "Subgroups"),
+    ("drivers", "What drives the risks"),
     ("model", "Network"),
     ("checklist", "TRIPOD+AI"),
     ("versions", "Versions"),
@@ -48,6 +50,7 @@ def render_report(data: ReportData) -> str:
         plots=_plots(data),
         **_prose(data),
         **_tables(data),
+        **drivers(data),
     )
 
 
