@@ -42,10 +42,10 @@ def test_the_planted_code_is_the_strongest(drivers):
     assert all(row["cases"] >= 11 for row in drivers["codes"])
 
 
-def test_what_fewer_than_eleven_cases_tell_is_not_told(monkeypatch):
+def test_what_fewer_than_eleven_cases_tell_is_not_told():
     assert _tenths(np.arange(21.0), np.arange(21.0)) == []
-    points = _tenths(np.r_[np.zeros(100), np.arange(1.0, 11.0)], np.ones(110))
-    assert [point["value"] for point in points] == [0.0]
+    assert _tenths(np.arange(100.0), np.arange(100.0)) == []  # ten in each tenth
+    assert len(_tenths(np.arange(110.0), np.arange(110.0))) == 10
     ids = np.array([[2, 0]] * 11 + [[3, 0]] * 10, np.int32)
     items = np.ones((21, layout_of(TABLE).items))
     tested = _Tested({"codes_diagnoses": ids}, np.arange(21), np.zeros(21), np.ones(21), np.zeros(21), items)

@@ -5,6 +5,7 @@ rows that leave the hospital. Seeds are fixed, and a case's contributions do not
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,8 @@ from medspark.score.worker.explanations.layout import Layout, layout_of, spans
 from medspark.score.worker.predict import Served, statistics_of
 
 SEED: Final = 0
+CONTEXTS: Final = 8
+"""Drawn coalitions with and without each item: one that changes no logit is not read, and contributes exactly 0."""
 EXACT: Final = 10
 """Items up to which every coalition is tried."""
 PERMUTATIONS: Final = 10
@@ -91,6 +94,16 @@ def by_lime(facts: ExplainFacts, served: Served, engine: Engine) -> Explainer:
     return _by_cases(facts, served, engine, values, adds_up=False)
 
 
+def _changing(game: Game, items: int) -> NDArray[np.bool_]:
+    """Which items change the logit of any of CONTEXTS coalitions, (items,)."""
+    masks = np.random.default_rng(SEED).random((CONTEXTS, items)) < 0.5
+    every = np.tile(masks, (2 * items, 1)).reshape(2, items, CONTEXTS, items)
+    for item in range(items):
+        every[0, item, :, item], every[1, item, :, item] = True, False
+    logit = game(every.reshape(-1, items)).reshape(2, items, CONTEXTS)
+    return np.asarray((logit[0] != logit[1]).any(axis=1))
+
+
 def _by_cases(
     facts: ExplainFacts, served: Served, engine: Engine, values: Callable[[Game, int], Floats], adds_up: bool
 ) -> Explainer:
@@ -108,8 +121,9 @@ def _by_cases(
                 differs[owner[case[name][0] != baseline[name][0]]] = True
             there = np.flatnonzero(differs)
             if len(there):
-                game = game_of(case, baseline, owners, there, layout.items, engine, served)
-                items[row, there] = values(game, len(there))
+                play = partial(game_of, case, baseline, owners, items=layout.items, engine=engine, served=served)
+                there = there[_changing(play(there), len(there))]
+                items[row, there] = values(play(there), len(there)) if len(there) else 0.0
         sums = np.abs(facts.baseline_logit + items.sum(axis=1) - logit) <= facts.tolerance
         return Contributed(items, None, sums if adds_up else None)
 
