@@ -67,7 +67,10 @@ def compare(given: argparse.Namespace) -> None:
     marks = done["marks"]
     lasted = [stop - start for start, stop in zip(marks[0:-1:2], marks[1::2], strict=True)]
     ours = rows / statistics.median(lasted[1:]) / given.cores
-    print(f"medspark: {ours:,.0f} rows/s a core, warm; a worker {done['worker'] / 2**20:.0f} MB; {done['explained']}")
+    cpus = [stop - start for start, stop in zip(done["cpu"][0:-1:2], done["cpu"][1::2], strict=True)]
+    of_cpu = rows / statistics.median(cpus[1:])
+    print(f"medspark: {ours:,.0f} rows/s a core, warm; {of_cpu:,.0f} rows a second of CPU, all processes together")
+    print(f"a worker took at most {done['worker'] / 2**20:.0f} MB; {done['explained']}")
     print("\n| way | rows/s a core | medspark is |\n|---|---|---|")
     print(f"| medspark, scored, explained and written | {ours:,.0f} | 1 × |")
     for name, sample in (
