@@ -121,29 +121,13 @@ def write_bundle(place: Path, network: str) -> None:
     )
     from medspark.encode.statistics import to_json
     from medspark.score.worker.calibration import Calibration, of_one
-    from medspark.task.load import check_task
     from medspark.task.tasks import dump_task
     from medspark.task.training import Network
     from medspark.train.explain import export_explanations
     from medspark.train.export import export_litert
     from medspark.train.networks.build import build_network, serving_network
 
-    fitted = made_statistics("64")
-    columns = {feature.column: {"type": "double", "unit": "mg/dL"} for feature in fitted.numeric}
-    source = {"kind": "table", "path": "unset", "format": "parquet", "case": "id", "subject": "subject"}
-    task, problems = check_task(
-        {
-            "task": "explaining",
-            "title": "Explaining at scale",
-            "source": source,
-            "columns": {"id": {"type": "long"}, "subject": {"type": "long"}, "y": {"type": "boolean"}, **columns},
-            "outcome": {"name": "y", "when": "y"},
-            "features": {"numeric": [feature.column for feature in fitted.numeric]},
-            "risk_bands": {"raised": 0.4, "high": 0.6},
-        }
-    )
-    if task is None:
-        sys.exit(f"the benchmark's task is wrong: {problems}")
+    fitted, task = made_statistics("64"), made_task(made_statistics("64"))
     keras.utils.set_random_seed(0)
     sample = draw(fitted, 0, 2000)
     settings = Network(kind="plain", members=1, hidden=(128, 64)) if network == "plain" else Network()
@@ -165,6 +149,28 @@ def write_bundle(place: Path, network: str) -> None:
         return {"created_at": "benchmark"}
 
     save_bundle(place / "bundles", fill)
+
+
+def made_task(fitted: Any) -> Any:
+    """A task with those numbers."""
+    from medspark.task.load import check_task
+
+    columns = {feature.column: {"type": "double", "unit": "mg/dL"} for feature in fitted.numeric}
+    source = {"kind": "table", "path": "unset", "format": "parquet", "case": "id", "subject": "subject"}
+    task, problems = check_task(
+        {
+            "task": "explaining",
+            "title": "Explaining at scale",
+            "source": source,
+            "columns": {"id": {"type": "long"}, "subject": {"type": "long"}, "y": {"type": "boolean"}, **columns},
+            "outcome": {"name": "y", "when": "y"},
+            "features": {"numeric": [feature.column for feature in fitted.numeric]},
+            "risk_bands": {"raised": 0.4, "high": 0.6},
+        }
+    )
+    if task is None:
+        sys.exit(f"the benchmark's task is wrong: {problems}")
+    return task
 
 
 def one(place: Path, cores: int, times: int) -> None:

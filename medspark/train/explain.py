@@ -48,6 +48,17 @@ class _Explained(NamedTuple):
     because: str | None
 
 
+class _Measured(NamedTuple):
+    """What `ExplainFacts` says of how well contributions add up."""
+
+    baseline_logit: float
+    nodes: int
+    tolerance: float
+    logit_range: float
+    cases: int
+    errors: dict[int, float]
+
+
 class Explains(NamedTuple):
     """What a bundle scores and explains by."""
 
@@ -80,28 +91,18 @@ def export_explanations(
     inputs = statistics.inputs()
     sample = {name: array[: min(MEASURED, 4 * rows_of(inputs))] for name, array in sample.items()}
     baseline = baseline_cases(learned, inputs)
-    slopes = slopes_of(network, inputs, baseline, calibration)
-    explained = _explained(folder / EXPLAIN, slopes, network, inputs, sample)
+    explained = _explained(folder / EXPLAIN, slopes_of(network, inputs, baseline, calibration), network, inputs, sample)
     scoring = litert_engine(folder / LITERT) if (folder / LITERT).exists() else _by_keras(network)
-    logit = explained_logit(calibration, scoring(sample))
-    start = float(explained_logit(calibration, scoring(baseline))[0])
-    span = float(np.ptp(logit)) if len(logit) else 0.0
-    tolerance = max(OFF * span, LEAST_TOLERANCE)
-    errors, nodes = _measured(explained.engine, sample, logit - start, tolerance)
+    measured = _measured(explained.engine, scoring, calibration, sample, baseline)
     facts = ExplainFacts(
         target=_target(calibration),
         baseline={name: tuple(array[0].tolist()) for name, array in baseline.items() if array.any()},
-        baseline_logit=start,
-        nodes=nodes,
-        tolerance=tolerance,
-        logit_range=span,
-        cases=len(logit),
-        errors=errors,
         difference=explained.difference,
         why_tensorflow=explained.because,
         units=_units(task),
         hours=_hours(task),
         names=names or {},
+        **measured._asdict(),
     )
     (folder / EXPLAIN_FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
     return Explains(scoring, by_gradients(along(explained.engine), facts, layout_of(statistics)))
@@ -175,16 +176,20 @@ def _difference(one: Engine, other: Engine, sample: Arrays) -> float:
     return float(np.max(np.abs(one(some) - other(some)), initial=0.0))
 
 
-def _measured(engine: Engine, sample: Arrays, rise: Any, tolerance: float) -> tuple[dict[int, float], int]:
+def _measured(
+    engine: Engine, scoring: Engine, calibration: TargetCalibrations, sample: Arrays, baseline: Arrays
+) -> _Measured:
     """How far the rise from the baseline is missed by each number of nodes, and the fewest that keep the tolerance."""
-    slopes = along(engine)
-    errors: dict[int, float] = {}
+    logit = explained_logit(calibration, scoring(sample))
+    start = float(explained_logit(calibration, scoring(baseline))[0])
+    span = float(np.ptp(logit)) if len(logit) else 0.0
+    tolerance, errors, slopes = max(OFF * span, LEAST_TOLERANCE), {}, along(engine)
     for nodes in NODES:
-        off = np.abs(integrated(slopes, sample, nodes).sum(axis=1) - rise)
+        off = np.abs(integrated(slopes, sample, nodes).sum(axis=1) - (logit - start))
         errors[nodes] = float(np.max(off, initial=0.0))
         if errors[nodes] <= tolerance:
-            return errors, nodes
-    return errors, MOST_NODES
+            break
+    return _Measured(start, nodes, tolerance, span, len(logit), errors)
 
 
 def _by_keras(network: Any) -> Engine:
