@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@command -v java >/dev/null || [ -x "$$JAVA_HOME/bin/java" ] || { echo "medspark needs Java 17 or newer to run Spark, and finds none. Install a JRE, such as Debian's openjdk-17-jre-headless, or set JAVA_HOME."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,dev]"
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,explain,dev]"
 	@touch $(READY)
 
 demo: $(READY)  ## A synthetic hospital of 20,000 patients, cleaned, learned and scored

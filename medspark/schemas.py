@@ -28,6 +28,8 @@ SCORES: Final = "scores"
 
 REJECTED: Final = "rejected"
 
+EXPLANATIONS: Final = "explanations"
+
 # Columns that are there only while a source is read
 BLOCK: Final = "_block"
 
@@ -252,6 +254,47 @@ REJECTED_TYPES: Final[Types] = {
 }
 
 REJECTED_COLUMNS: Final = tuple(REJECTED_TYPES)
+
+# explanations: the items that raise or lower a case's risk most
+RANK: Final = "rank"
+
+FEATURE: Final = "feature"
+
+ITEM: Final = "item"
+
+VALUE: Final = "value"
+
+DIRECTION: Final = "direction"
+
+CONTRIBUTION: Final = "contribution"
+
+RISK_POINTS: Final = "risk_points"
+
+ADDS_UP: Final = "adds_up"
+
+METHOD: Final = "method"
+
+SALIENCY: Final = "saliency"
+
+EXPLANATION_TYPES: Final[Types] = {
+    RUN_ID: "string",
+    BUNDLE_ID: "string",
+    CASE_ID: KEY,
+    SUBJECT_ID: KEY,
+    PREDICTION_TIME: "timestamp",
+    RANK: "int",
+    FEATURE: "string",
+    ITEM: "string",
+    VALUE: "string",
+    DIRECTION: "string",
+    CONTRIBUTION: "double",
+    RISK_POINTS: "double",
+    ADDS_UP: "boolean",
+    METHOD: "string",
+    SALIENCY: "binary",
+}
+
+EXPLANATION_COLUMNS: Final = tuple(EXPLANATION_TYPES)
 
 
 def quoted(name: str) -> str:

@@ -38,6 +38,10 @@ CALIBRATION: Final = "calibration.json"
 UNCERTAINTY: Final = "uncertainty.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
+EXPLAIN: Final = "explain.tflite"
+EXPLAIN_FACTS: Final = "explain.json"
+"""What explains scores; absent in bundles from before, and the network where LiteRT cannot run it. Neither decides a
+score."""
 
 SCORED_BY: Final = (TASK, SCHEMA, STATISTICS, KERAS, LITERT, CALIBRATION, UNCERTAINTY)
 """The files that decide a score, and what stands beside it. LiteRT's may be absent, and the last in older bundles."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, Source, absolute
-from medspark.cli.run_command import run_bundle
+from medspark.cli.run_command import exit_code_of, run_bundle, terminal
 from medspark.errors import TaskError
 
 Who = Literal["auto", "workers", "spark"]
@@ -29,28 +29,47 @@ def score(
     writer: Annotated[
         Who, typer.Option(help="Who writes the scores. auto: the workers themselves where they can, else Spark.")
     ] = "auto",
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="top:K", help="Also say which K items raise or lower each risk most, in `explanations`."),
+    ] = None,
+    explain_above: Annotated[
+        str | None, typer.Option(metavar="BAND", help="Explain the scores of this risk band and those above it alone.")
+    ] = None,
+    explain_share: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Explain this share of the scores alone, the largest risks.")
+    ] = None,
+    explain_by: Annotated[
+        Literal["gradients", "shap", "lime"],
+        typer.Option(help="gradients: integrated ones, at the speed of scoring; shap, lime: by these libraries."),
+    ] = "gradients",
     expect: Expect = None,
     json_: Json = False,
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
+    from medspark.score.ask import read_ask
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage, score_tensors_stage
 
+    with exit_code_of(terminal()):
+        ask = read_ask(explain, explain_above, explain_share, explain_by)
     place = absolute(tensors) if tensors is not None else None
     past = absolute(history) if history is not None else None
     asked: dict[str, Any] = {"source": source, "as_of": as_of, "history": past, "tensors": place, "engine": engine}
     asked |= {"reader": reader, "writer": writer, "expect": expect}
-    light = is_left_to_workers(place, to, reader, writer)
+    if ask is not None:
+        asked["explain"] = ask._asdict()
+    light = is_left_to_workers(place, to, reader, writer) and ask is None
     with run_bundle("score", bundle, to, json_, light=light, **asked) as run:
         if place is not None:
             if source is not None or as_of is not None or past is not None:
                 decided = "--source, --as-of and --history were decided when the tensors were encoded"
                 raise TaskError("--tensors", [decided])
-            score_tensors_stage(run, open_bundle(run, bundle, expect), place, engine, reader, writer)
+            score_tensors_stage(run, open_bundle(run, bundle, expect), place, engine, reader, writer, ask)
         elif reader != "auto":
             raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
         else:
-            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer, past)
+            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer, past, ask)
         run.say(f"scores: {run.receipt.outputs['scores']}")
 
 

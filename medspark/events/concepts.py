@@ -159,18 +159,34 @@ def _read(spark: SparkSession, source: EventSource, mapping: Mapping, name: str,
     Raises:
         InputError: a row of it cannot be read, since a descendant would be missing without a word.
     """
+    found = read_beside(spark, source, mapping, name, columns)
+    unread = found.where(F.col(SET_ASIDE) != "").count()
+    if unread:
+        raise InputError(f"table {name!r}: expected whole numbers as concept ids, received {unread} rows without them")
+    return found.select(*columns)
+
+
+def read_beside(
+    spark: SparkSession,
+    source: EventSource,
+    mapping: Mapping,
+    name: str,
+    columns: _Columns,
+) -> DataFrame:
+    """A table of the source that no event is made of, with the rule that a row breaks in SET_ASIDE.
+
+    Raises:
+        InputError: the source has no such table.
+    """
     spec = MappedTable(subject=next(iter(columns)), columns=dict(columns), events=[{"code": "none"}])
     with open_warehouse(spark, source, mapping) as warehouse:
         if warehouse.database is not None:
             frame = warehouse.database.read(name, None, list(columns))
             types = (F.col(column).try_cast(_type(kind)).alias(column) for column, kind in columns.items())
-            return frame.select(*types).localCheckpoint()  # the snapshot ends with this block
+            typed = frame.select(*types, F.lit("").alias(SET_ASIDE))
+            return typed.localCheckpoint()  # the snapshot ends with this block
         table = raw_table(warehouse, name, spec)
-        judged = judge_rows(read_rows(spark, table, table_files(warehouse, name, spec), None), table)
-    unread = judged.where(F.col(SET_ASIDE) != "").count()
-    if unread:
-        raise InputError(f"table {name!r}: expected whole numbers as concept ids, received {unread} rows without them")
-    return judged.select(*columns)
+        return judge_rows(read_rows(spark, table, table_files(warehouse, name, spec), None), table)
 
 
 def _type(column: NumberColumn | TextColumn) -> str:

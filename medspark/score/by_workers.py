@@ -18,12 +18,11 @@ from medspark.score.ship import located
 from medspark.score.worker.files import names_in
 from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, sums_name, write_empty, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, answer_types, columns_read, statistics_of
-from medspark.score.worker.row_groups import Unit, batch_rows, plan_units, schema_of, score_unit
+from medspark.score.worker.row_groups import Unit, batch_rows, schema_of, score_unit
 from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
 from medspark.store.files import delete, full_path
 from medspark.store.tables import append_version, read_parquet
-from medspark.store.worker.sums import FileSums
 
 UNITS_OF_A_TASK = 8
 """At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""
@@ -87,19 +86,18 @@ def _score_to_pieces(cases: DataFrame, served: Served, sink: Sink) -> list[Piece
 # ---------------------------------------------------------------- row groups that workers read
 
 
-def read_and_write_by_workers(scoring: Scoring, files: dict[str, str], sums: dict[str, FileSums]) -> Written:
+def read_and_write_by_workers(scoring: Scoring, units: list[Unit], file: str) -> Written:
     """Each unit of some row groups is read, scored and written by a worker, which tells only what it counted.
 
     Args:
         scoring: where to.
-        files: the address of each Parquet file of the tensors, with its path below the table.
-        sums: of each of them as it was written, where they are known.
+        units: of the tensors.
+        file: one of theirs, for the types of the keys.
     """
     context, sink = scoring.run.context, _sink_of(scoring)
-    units = plan_units(files, scoring.served, sums)
     before = set(names_in(sink.scores))
     pieces = _run_units(context, units, scoring.served, sink)
-    write_empty(schema_of(next(iter(files))), sink, not units, answer_types(scoring.served))
+    write_empty(schema_of(file), sink, not units, answer_types(scoring.served))
     _keep_only(context, sink, pieces)
     return _sum(pieces, before)
 

@@ -1,7 +1,8 @@
 """Scores and rejected rows that are written: counted, published together, and told."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,6 +14,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import publish_tables
 from medspark.schemas import (
     CASE_ID,
+    EXPLANATIONS,
     FILE,
     LINE,
     REASON,
@@ -23,6 +25,8 @@ from medspark.schemas import (
     SCORES,
     SUBJECT_ID,
 )
+from medspark.score.ask import Ask
+from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.predict import NO_BAND, Served
 from medspark.store.tables import discard
 
@@ -42,6 +46,29 @@ class Scoring:
     """Of `scores` and `rejected`, from `score_id`; it is the `run_id` of their rows."""
     expected: int
     """Scores and rejected rows in all."""
+    ask: Ask | None = None
+    """What is asked of explanations; None where there are none."""
+    explaining: Explaining | None = None
+    """What explains, shipped."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return tables_of(self.ask)
+
+    @property
+    def explains(self) -> tuple[Ask, Explaining]:
+        """Both, where explanations are asked for."""
+        assert self.ask is not None, "explanations are asked for"
+        assert self.explaining is not None, "and there is what explains"
+        return self.ask, self.explaining
+
+    def with_explaining(self, explaining: Explaining) -> "Scoring":
+        return replace(self, explaining=explaining)
+
+
+def tables_of(ask: Ask | None) -> tuple[str, ...]:
+    """The tables that a scoring run publishes together."""
+    return (REJECTED, SCORES) if ask is None else (REJECTED, SCORES, EXPLANATIONS)
 
 
 @dataclass(frozen=True)
@@ -72,8 +99,13 @@ def rejected_rows(found: Eligible, version: str) -> DataFrame:
     return excluded.unionByName(unread).withColumn(RUN_ID, F.lit(version)).select(*REJECTED_COLUMNS)
 
 
-def publish_scores(scoring: Scoring, written: Written) -> None:
-    """Publish `scores` and `rejected`, both written, where they add up.
+def publish_scores(scoring: Scoring, written: Written, explain: Callable[[Scoring], dict[str, Any]]) -> None:
+    """Publish `scores` and `rejected`, both written, where they add up, and their explanations where any are asked for.
+
+    Args:
+        scoring: the run.
+        written: what lies there.
+        explain: writes the explanations and says what the receipt has of them.
 
     Raises:
         AccountingError: there are more or fewer rows than expected; then nothing is published.
@@ -82,12 +114,14 @@ def publish_scores(scoring: Scoring, written: Written) -> None:
     run = scoring.run
     scored, rejected = sum(written.bands.values()), sum(written.reasons.values())
     if scored + rejected != scoring.expected:
-        discard(run.context, run.store, (REJECTED, SCORES), scoring.version)
+        discard(run.context, run.store, scoring.tables, scoring.version)
         raise AccountingError(
             f"{scoring.expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
         )
-    publish_tables(run, (REJECTED, SCORES), scoring.version, scoring.bundle.bundle_id)
+    explained = {"explained": explain(scoring)} if scoring.ask is not None else {}
+    publish_tables(run, scoring.tables, scoring.version, scoring.bundle.bundle_id)
     run.receipt.counts["score"] |= {
+        **explained,
         "scored_before": written.scored_before,
         "loads": written.loads,
         "engine": scoring.served.kind,
@@ -95,7 +129,7 @@ def publish_scores(scoring: Scoring, written: Written) -> None:
         "bands": dict(sorted(written.bands.items())),
         "rejected": written.reasons,
     }
-    run.receipt.outputs |= {name: f"{run.store}/{name}/{scoring.version}" for name in (SCORES, REJECTED)}
+    run.receipt.outputs |= {name: f"{run.store}/{name}/{scoring.version}" for name in scoring.tables}
     _tell(run, written, scoring.served.kind)
     require_enough(scoring.bundle, scored, written.reasons)
 
@@ -123,9 +157,19 @@ def _tell(run: Run, written: Written, engine: str) -> None:
         run.say(f"    of them   {written.scored_before:>12,}  by a run that was stopped")
     for band, rows in sorted(sorted(written.bands.items()), key=lambda item: item[1]):
         run.say(f"    {'no band' if band == NO_BAND else band:<10}{rows:>12,}")
+    _tell_explained(run)
     for reason, rows in sorted(written.reasons.items()):
         if not reason.startswith("quarantined"):
             run.say(f"  rejected    {rows:>12,}  {reason}")
     quarantined = sum(rows for reason, rows in written.reasons.items() if reason.startswith("quarantined"))
     if quarantined:
         run.say(f"  rejected    {quarantined:>12,}  quarantined, by rule in the receipt")
+
+
+def _tell_explained(run: Run) -> None:
+    found = run.receipt.counts["score"].get("explained")
+    if found is None:
+        return
+    run.say(f"  explained   {found['cases']:>12,}  by {found['by']}, the {found['top']} largest contributions of each")
+    if found["do_not_add_up"]:
+        run.say(f"    of them   {found['do_not_add_up']:>12,}  do not add up within the bundle's tolerance")

@@ -4,10 +4,14 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TypeVar
 
 from pyspark import SparkContext, SparkFiles
 
+from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.predict import Served
+
+Shipped = TypeVar("Shipped", Served, Explaining)
 
 
 def is_local(context: SparkContext) -> bool:
@@ -16,7 +20,7 @@ def is_local(context: SparkContext) -> bool:
     return master == "local" or master.startswith("local[")
 
 
-def ship(context: SparkContext, served: Served) -> Served:
+def ship(context: SparkContext, served: Shipped) -> Shipped:
     """Give each executor the network's file, once; workers map it, so those of one machine share its pages."""
     if is_local(context):
         return served
@@ -29,7 +33,7 @@ def ship(context: SparkContext, served: Served) -> Served:
     return served._replace(network=Path(named).name)
 
 
-def located(served: Served) -> Served:
+def located(served: Shipped) -> Shipped:
     """The same with the path that the network's file has on this executor."""
     if Path(served.network).is_absolute():
         return served

@@ -1,10 +1,13 @@
 """Scores of what Spark reads: written by whoever can, and published."""
 
+from functools import partial
+
 from pyspark.sql import DataFrame
 
 from medspark.score.by_spark import write_by_spark
 from medspark.score.by_workers import write_by_workers
 from medspark.score.choose_way import Asked, choose
+from medspark.score.explain import explain_frame
 from medspark.score.publish import Scoring, publish_scores
 from medspark.store.files import full_path, make_folder
 
@@ -29,4 +32,5 @@ def write_scores(scoring: Scoring, cases: DataFrame, rejected: DataFrame | None,
     chosen = choose(run.context, "--writer", writer, [], [full_path(run.context, run.store)])
     run.receipt.counts["score"]["writer"] = chosen._asdict()
     write = write_by_workers if chosen.kind == "workers" else write_by_spark
-    publish_scores(scoring, write(scoring, cases, rejected))
+    explain = partial(explain_frame, cases=cases, by_workers=chosen.kind == "workers")
+    publish_scores(scoring, write(scoring, cases, rejected), explain)

@@ -1,6 +1,12 @@
 """The score stage: a source, or tensors, and a bundle to `scores` and `rejected`."""
 
-from pyspark import SparkContext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from pyspark import SparkContext, StorageLevel
+from pyspark.sql import DataFrame
 
 from medspark.bundles.bundle import Bundle
 from medspark.errors import InputError, TaskError
@@ -8,19 +14,24 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, published_before
 from medspark.schemas import REASON, REJECTED, SCORES, TENSORS
+from medspark.score.ask import Ask, explaining
 from medspark.score.by_spark import count_by
 from medspark.score.by_workers import read_and_write_by_workers
 from medspark.score.choose_way import Asked, Chosen, choose
-from medspark.score.publish import Scoring, publish_scores, rejected_rows, require_enough
+from medspark.score.explain import explain_units
+from medspark.score.publish import Scoring, publish_scores, rejected_rows, require_enough, tables_of
 from medspark.score.serve import score_id, serve, statistics_digest
 from medspark.score.ship import ship
 from medspark.score.sums import parquet_files, require_all, require_as_written
+from medspark.score.worker.explanations.explain import Explaining
+from medspark.score.worker.row_groups import plan_units
 from medspark.score.write import write_scores
 from medspark.stages.eligible import begin, eligible
 from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
 from medspark.store.files import full_path, make_folder
 from medspark.store.tables import read_parquet, table_path
 from medspark.store.worker.sums import FileSums
+from medspark.task.table_task import TableTask
 
 
 @alone
@@ -32,6 +43,7 @@ def score_stage(
     engine: str = "auto",
     writer: Asked = "auto",
     history: str | None = None,
+    ask: Ask | None = None,
 ) -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
@@ -47,31 +59,42 @@ def score_stage(
         writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
         history: a store whose `records` are part of the cases' past, of a task that has `history`; None leaves the one
             that the task names.
+        ask: which scores are explained, in the table `explanations`.
 
     Returns:
-        The version of the two tables, which is the `run_id` of their rows.
+        The version of the tables, which is the `run_id` of their rows.
 
     Raises:
         InputError: the source breaks its contract.
         AccountingError: rows or cases do not add up.
     """
+    asked = None if ask is None else explaining(bundle, ask)  # first of all: a bundle may have no explanations
     with eligible(run, bundle.task, source, as_of, history) as found:
-        version = begin(run, bundle, found, as_of)
-        if published_before(run, (REJECTED, SCORES), version, bundle.bundle_id):
-            _tell_scored_before(run, bundle, version)
+        version = _with_explanations(run, begin(run, bundle, found, as_of), ask)
+        tables = tables_of(ask)
+        if published_before(run, tables, version, bundle.bundle_id):
+            _tell_scored_before(run, bundle, version, tables)
         else:
             with run.receipt.timed("score"), run.progress("score"):
                 _note(run, "reader", Chosen("spark", "the source is raw: Spark cleans it"))
                 served = ship(run.context, serve(bundle, engine))
-                scoring = Scoring(run, bundle, served, version, found.expected())
-                with making(run, (REJECTED, SCORES), version, bundle.bundle_id, resumes=True):
-                    write_scores(scoring, found.cases, rejected_rows(found, version), writer)
+                scoring = _asked(Scoring(run, bundle, served, version, found.expected()), ask, asked)
+                twice = ask is not None and isinstance(bundle.task, TableTask)  # candidates of events are kept anyway
+                making_all = making(run, tables, version, bundle.bundle_id, resumes=True)
+                with making_all, _kept(found.cases, twice) as cases:
+                    write_scores(scoring, cases, rejected_rows(found, version), writer)
     return version
 
 
 @alone
 def score_tensors_stage(
-    run: Run, bundle: Bundle, source: str, engine: str = "auto", reader: Asked = "auto", writer: Asked = "auto"
+    run: Run,
+    bundle: Bundle,
+    source: str,
+    engine: str = "auto",
+    reader: Asked = "auto",
+    writer: Asked = "auto",
+    ask: Ask | None = None,
 ) -> str:
     """The current tensors of a store, which `encode_stage` wrote, to `scores` and `rejected`.
 
@@ -86,9 +109,10 @@ def score_tensors_stage(
         reader: workers: each task reads row groups itself, and writes; spark: Spark reads; auto: workers where they
             can.
         writer: the same of writing.
+        ask: which scores are explained, in the table `explanations`.
 
     Returns:
-        The version of the two tables, which is the `run_id` of their rows.
+        The version of the tables, which is the `run_id` of their rows.
 
     Raises:
         InputError: there are no tensors, or they were encoded by other statistics than the bundle's.
@@ -97,20 +121,22 @@ def score_tensors_stage(
     """
     if (reader, writer) == ("workers", "spark"):
         raise TaskError("--writer", ["workers who read tensors also write their scores; leave --reader out"])
+    asked = None if ask is None else explaining(bundle, ask)
     with run.receipt.timed("score"), run.progress("score"):
         path = full_path(run.context, table_path(run.context, source, TENSORS))
         facts = _require_encoded_for(run.context, path, bundle)
-        version = score_id(bundle.bundle_id, facts.fingerprint, None)
-        run.receipt.bundle_id, run.receipt.version = bundle.bundle_id, version
+        run.receipt.bundle_id = bundle.bundle_id
+        version = _with_explanations(run, score_id(bundle.bundle_id, facts.fingerprint, None), ask)
         run.receipt.inputs["tensors"] = TensorsRead(path, facts.fingerprint)
         run.receipt.counts["score"] = {"rows_in": facts.rows}
-        if published_before(run, (REJECTED, SCORES), version, bundle.bundle_id):
-            _tell_scored_before(run, bundle, version)
+        if published_before(run, tables_of(ask), version, bundle.bundle_id):
+            _tell_scored_before(run, bundle, version, tables_of(ask))
             return version
         served = ship(run.context, serve(bundle, engine))._replace(reads="tensors")
         make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
-        with making(run, (REJECTED, SCORES), version, bundle.bundle_id, resumes=True):
-            _score_tensors(Scoring(run, bundle, served, version, facts.rows), path, facts.files, reader, writer)
+        scoring = _asked(Scoring(run, bundle, served, version, facts.rows), ask, asked)
+        with making(run, scoring.tables, version, bundle.bundle_id, resumes=True):
+            _score_tensors(scoring, path, facts.files, reader, writer)
     for who in ("reader", "writer"):
         found = run.receipt.counts["score"][who]
         run.say(f"  {who}      {found['kind']}: {found['because']}")
@@ -126,7 +152,9 @@ def _score_tensors(scoring: Scoring, path: str, sums: dict[str, FileSums], reade
         _note(run, "writer", chosen)
         files = parquet_files(path)
         require_all(files, sums, path)
-        publish_scores(scoring, read_and_write_by_workers(scoring, files, sums))
+        units, first = plan_units(files, scoring.served, sums), next(iter(files))
+        written = read_and_write_by_workers(scoring, units, first)
+        publish_scores(scoring, written, partial(explain_units, units=units, file=first))
     else:
         require_as_written(run.context, path, sums)
         write_scores(scoring, read_parquet(run.spark, path), None, writer)
@@ -147,9 +175,34 @@ def _note(run: Run, who: str, chosen: Chosen) -> None:
     run.receipt.counts["score"][who] = chosen._asdict()
 
 
-def _tell_scored_before(run: Run, bundle: Bundle, version: str) -> None:
+def _with_explanations(run: Run, version: str, ask: Ask | None) -> str:
+    """The version of the run's tables, noted in the receipt: what is asked of explanations is part of it."""
+    run.receipt.version = version if ask is None else ask.version(version)
+    return run.receipt.version
+
+
+def _asked(scoring: Scoring, ask: Ask | None, asked: Explaining | None) -> Scoring:
+    """The run with what explains it, shipped."""
+    if asked is None:
+        return scoring
+    return replace(scoring, ask=ask, explaining=ship(scoring.run.context, asked))
+
+
+@contextmanager
+def _kept(cases: DataFrame, twice: bool) -> Iterator[DataFrame]:
+    """Cases, kept where they are read twice: once to be scored, once to be explained."""
+    if not twice or cases.is_cached:
+        yield cases
+        return
+    try:
+        yield cases.persist(StorageLevel.MEMORY_AND_DISK)
+    finally:
+        cases.unpersist()
+
+
+def _tell_scored_before(run: Run, bundle: Bundle, version: str, tables: tuple[str, ...]) -> None:
     place = f"{run.store}/{SCORES}/{version}"
     run.say(f"These rows were scored by this bundle before; nothing changed: {place}")
-    run.receipt.outputs[SCORES] = place
+    run.receipt.outputs |= {name: f"{run.store}/{name}/{version}" for name in tables}
     reasons = count_by(run.spark, f"{run.store}/{REJECTED}/{version}", REASON)
     require_enough(bundle, read_parquet(run.spark, place).count(), reasons)

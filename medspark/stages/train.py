@@ -11,6 +11,7 @@ from medspark.encode.remarks import remarks_of
 from medspark.errors import InputError
 from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.format import interval, number
+from medspark.events.names import code_names
 from medspark.runs.console import epoch_progress
 from medspark.runs.lock import alone
 from medspark.runs.receipt import now
@@ -19,6 +20,7 @@ from medspark.runs.tables import making, publish_tables
 from medspark.schemas import CASES, PREDICTIONS, RECORDS, TENSORS
 from medspark.stages.features import require_cases
 from medspark.store.tables import read_table
+from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
@@ -47,7 +49,8 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         with run.receipt.timed("bundle"):
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
-            made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now())
+            names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
+            made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now(), names=names)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
             publish_tables(run, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name

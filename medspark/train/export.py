@@ -45,13 +45,13 @@ class Exported(NamedTuple):
 
 def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
     """Write `path`, for LiteRT, and compare it with Keras; no file is left where LiteRT cannot serve as Keras does."""
-    long = _too_long(network)
+    long = too_long(network)
     if long:
         return Exported(
             None, f"a recurrent layer reads {long} events, of which LiteRT is given {MOST_UNROLLED} at most"
         )
     try:
-        with _unrolled(network):
+        with unrolled(network):
             network.export(str(path), format="litert", verbose=False)
         served = litert_engine(path)(sample)
     except Exception as error:  # whatever a converter or an interpreter raises, TensorFlow serves the network instead
@@ -89,14 +89,14 @@ def _recurrent(network: Any) -> list[Any]:
     return [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.RNN)]
 
 
-def _too_long(network: Any) -> int | None:
+def too_long(network: Any) -> int | None:
     """The events of the longest recurrent layer, where these are too many to unroll."""
     longest = max((int(keras.tree.flatten(layer.input)[0].shape[1]) for layer in _recurrent(network)), default=0)
     return longest if longest > MOST_UNROLLED else None
 
 
 @contextmanager
-def _unrolled(network: Any) -> Iterator[None]:
+def unrolled(network: Any) -> Iterator[None]:
     """Recurrent layers step by step instead of in a loop, which LiteRT's own operators can't carry states through."""
     for layer in _recurrent(network):
         layer.unroll = True

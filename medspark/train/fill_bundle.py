@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ from medspark.task.columns import CategoryColumn, ColumnBase
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task, dump_task
-from medspark.train.batches import load_split
+from medspark.train.batches import load_split, split_files, windows
+from medspark.train.drivers import drivers_of
+from medspark.train.explain import export_explanations
 from medspark.train.export import Arrays, Exported, export_litert, rows_per_second, to_time
 from medspark.train.fit import Fitted
 from medspark.train.train_network import Trained
@@ -52,6 +54,8 @@ class Made:
     created_at: str
     parent: str | None = None
     """The bundle that this one takes the place of."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Of codes, in words, where the source has them."""
 
 
 def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
@@ -66,21 +70,24 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     }
     for name, text in write.items():
         (folder / name).write_text(text, encoding="utf-8")
-    network = trained.served.network
+    network, fitted = trained.served.network, trained.fitted.network
     network.save(folder / KERAS)
     sample = _sample(trained, made)
     exported = export_litert(network, folder / LITERT, sample)
-    engine = _engine(network, exported)
+    engine = _engine(fitted, exported)
+    by = (fitted, trained.statistics, trained.calibration)
+    explains = export_explanations(folder, *by, task, _learned(trained, made), sample, made.names)
     if trained.teacher is not None:
         engine |= _costs(trained.teacher, folder / LITERT, sample)
-    metrics = {**trained.metrics, "engine": engine, "history": trained.fitted.history}
+    drivers = drivers_of(made.tensors, trained, explains, task.report.bootstrap)
+    metrics = {**trained.metrics, "drivers": drivers, "engine": engine, "history": trained.fitted.history}
     if trained.fitted.pretrained:
         metrics["pretraining"] = trained.fitted.pretrained
     if trained.teacher is not None:
         metrics["teacher_history"] = trained.teacher.history
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     decides = decides_scores(folder)
-    write_report(_report(trained, made, decides, engine), folder / REPORT)
+    write_report(_report(trained, made, decides, engine, drivers), folder / REPORT)
     facts = {name: value for name, value in asdict(made.facts).items() if name != "attrition"}
     about = {"versions": made.versions, "seconds": made.seconds, "run_id": made.run_id, "parent": made.parent}
     return {"created_at": made.created_at, "decides_scores": decides, "engine": engine, **facts, **about}
@@ -114,7 +121,13 @@ def _sample(trained: Trained, made: Made) -> Arrays:
     return {name: array[:SAMPLE] for name, array in found.tensors.items()}
 
 
-def _report(trained: Trained, made: Made, decides: str, engine: dict[str, Any]) -> ReportData:
+def _learned(trained: Trained, made: Made) -> Arrays:
+    """Some cases of the training split."""
+    files, inputs = split_files(made.tensors, TRAIN), trained.statistics.inputs()
+    return next(windows(files, inputs, trained.fitted.reading, None))[0]
+
+
+def _report(trained: Trained, made: Made, decides: str, engine: dict[str, Any], drivers: dict[str, Any]) -> ReportData:
     facts = asdict(made.facts)
     first, *criteria = facts["attrition"]
     # What the exclusions of an event task start from
@@ -123,7 +136,7 @@ def _report(trained: Trained, made: Made, decides: str, engine: dict[str, Any]) 
         task=made.task,
         decides_scores=decides,
         created_at=made.created_at,
-        metrics=trained.metrics,
+        metrics={**trained.metrics, "drivers": drivers},
         attrition=criteria,
         counts={**facts["counts"], "splits": facts["splits"], **candidates},
         features=feature_rows(trained.statistics),

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from medspark.evaluate.report import plots, sentences, tables
 from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.drivers import drivers
 from medspark.evaluate.report.reliance import reliance
 
 SECTIONS: Final = (
@@ -26,6 +27,7 @@ SECTIONS: Final = (
     ("thresholds", "Thresholds"),
     ("subgroups", "Subgroups"),
     ("reliance", "Reliance"),
+    ("drivers", "What drives the risks"),
     ("model", "Network"),
     ("checklist", "TRIPOD+AI"),
     ("versions", "Versions"),
@@ -50,6 +52,7 @@ def render_report(data: ReportData) -> str:
         plots=_plots(data),
         **_prose(data),
         **_tables(data),
+        **drivers(data),
     )
 
 

@@ -6,6 +6,7 @@ Every function returns "" where there is nothing to draw.
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any, Final, cast
 
 import matplotlib as mpl
@@ -46,7 +47,7 @@ def roc_plot(curves: Mapping[str, Any]) -> str:
         axes.plot(roc["fpr"], roc["tpr"], color=MODEL)
         _unit_axes(axes, "1 − specificity", "Sensitivity")
 
-    return _svg("roc", "ROC curve: sensitivity against one minus specificity", draw) if roc["fpr"] else ""
+    return svg("roc", "ROC curve: sensitivity against one minus specificity", draw) if roc["fpr"] else ""
 
 
 def precision_recall_plot(curves: Mapping[str, Any], prevalence: float) -> str:
@@ -60,7 +61,7 @@ def precision_recall_plot(curves: Mapping[str, Any], prevalence: float) -> str:
         _unit_axes(axes, "Sensitivity (recall)", "PPV (precision)")
 
     label = "Precision-recall curve: positive predictive value against sensitivity"
-    return _svg("pr", label, draw) if points["recall"] else ""
+    return svg("pr", label, draw) if points["recall"] else ""
 
 
 def calibration_plot(curves: Mapping[str, Any]) -> str:
@@ -77,7 +78,7 @@ def calibration_plot(curves: Mapping[str, Any]) -> str:
         axes.set(xlim=(0, top), ylim=(0, top), xlabel="Predicted risk", ylabel="Observed share")
         _percent(axes)
 
-    return _svg("calibration", "Calibration: observed share against predicted risk", draw) if bins else ""
+    return svg("calibration", "Calibration: observed share against predicted risk", draw) if bins else ""
 
 
 def risk_plot(curves: Mapping[str, Any], bands: Mapping[str, float]) -> str:
@@ -107,7 +108,7 @@ def risk_plot(curves: Mapping[str, Any], bands: Mapping[str, float]) -> str:
         axes.legend(loc="upper right")
 
     return (
-        _svg("risks", "Distribution of predicted risks with and without the outcome", draw)
+        svg("risks", "Distribution of predicted risks with and without the outcome", draw)
         if any(map(any, shares))
         else ""
     )
@@ -131,7 +132,7 @@ def history_plot(history: Sequence[Mapping[str, float]]) -> str:
         axes.set(xlabel="Epoch", ylabel="Loss")
         axes.legend()
 
-    return _svg("history", "Training and validation loss by epoch", draw) if history else ""
+    return svg("history", "Training and validation loss by epoch", draw) if history else ""
 
 
 def _shares(counts: Sequence[int | None]) -> list[float]:
@@ -149,7 +150,7 @@ def _percent(axes: Axes) -> None:
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def _svg(name: str, label: str, draw: Callable[[Axes], None]) -> str:
+def svg(name: str, label: str, draw: Callable[[Axes], None]) -> str:
     """One figure as an <svg> element, the same bytes for the same numbers."""
     with mpl.rc_context(cast(Any, {**STYLE, "svg.hashsalt": name})):
         figure = Figure(figsize=SIZE, layout="constrained")
@@ -168,7 +169,7 @@ def _for_page(svg: str, name: str, label: str) -> str:
     svg = re.sub(r" font-family: [^;]*;", "", svg)  # the page's own font
     svg = re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-        rf'<svg viewBox="\1" role="img" aria-label="{label}">',
+        lambda found: f'<svg viewBox="{found.group(1)}" role="img" aria-label="{escape(label)}">',
         svg,
         count=1,
     )

@@ -45,7 +45,7 @@ def engine_for(kind: EngineKind, network: Path, digest: str) -> Engine:
     global _loads  # noqa: PLW0603 (a count of this process)
     key = f"{kind} {digest}"
     if key not in _cache:
-        with _mapped(network, digest) if kind == "litert" else _copied(network, digest) as sound:
+        with _mapped(network, digest) if kind == "litert" else copied(network, digest) as sound:
             _cache[key] = litert_engine(sound) if kind == "litert" else tensorflow_engine(sound)
         _loads += 1
         gc.freeze()  # Spark collects garbage after every task, and would look through all that stays each time
@@ -64,7 +64,7 @@ def _mapped(network: Path, digest: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _copied(network: Path, digest: str) -> Iterator[Path]:
+def copied(network: Path, digest: str) -> Iterator[Path]:
     """A file of the bytes that were compared, nobody else's, for Keras asks for a name of its own kind."""
     content = network.read_bytes()
     _require_digest(network, hashlib.sha256(content).hexdigest(), digest)
@@ -102,10 +102,14 @@ def litert_engine(network: Path, num_threads: int | None = None) -> Engine:
     interpreter = Interpreter(model_path=str(network), num_threads=num_threads or threads())
     inputs = {_input_name(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
     pixels = sum(math.prod(one["shape"][1:]) for one in interpreter.get_input_details() if one["dtype"] == np.uint8)
-    rows = rows_of_a_call(max(_bytes_of(detail) for detail in interpreter.get_tensor_details()))
-    rows = min(rows, rows_at_once(ROWS, int(pixels)))
-    for detail in interpreter.get_input_details():
-        interpreter.resize_tensor_input(detail["index"], [rows, *detail["shape"][1:]])
+    fixed = next(iter(interpreter.get_input_details()))["shape_signature"][0]
+    if fixed > 0:  # a network that was made for so many rows, as one that explains
+        rows = int(fixed)
+    else:
+        rows = rows_of_a_call(max(_bytes_of(detail) for detail in interpreter.get_tensor_details()))
+        rows = min(rows, rows_at_once(ROWS, int(pixels)))
+        for detail in interpreter.get_input_details():
+            interpreter.resize_tensor_input(detail["index"], [rows, *detail["shape"][1:]])
     interpreter.allocate_tensors()
     output = interpreter.get_output_details()[0]["index"]
 

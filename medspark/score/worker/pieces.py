@@ -19,12 +19,17 @@ from medspark.encode.worker.arrow import number_array, text_array
 from medspark.schemas import (
     BUNDLE_ID,
     CONFORMAL_BAND,
+    DIRECTION,
+    FEATURE,
     FILE,
     INTERVAL_HIGH,
     INTERVAL_LOW,
+    ITEM,
     LINE,
+    METHOD,
     MISSING_SHARE,
     PREDICTION_TIME,
+    RANK,
     REASON,
     REJECTED_COLUMNS,
     RISK_BAND,
@@ -45,6 +50,7 @@ _COUNTS = b"medspark.counts"
 _REPEATED = (
     *(RUN_ID, BUNDLE_ID, RISK_BAND, FILE, REASON),
     *(STRANGENESS, INTERVAL_LOW, INTERVAL_HIGH, CONFORMAL_BAND, MISSING_SHARE),
+    *(RANK, FEATURE, ITEM, DIRECTION, METHOD),
 )
 """What many rows have in common: each is written once, and a number a row."""
 
@@ -75,10 +81,10 @@ class Piece(NamedTuple):
 
 def finished_piece(sink: Sink, name: str) -> Piece | None:
     """What a piece says that was finished before; None where there is none as it was written, or Spark wrote it."""
-    note, scores = _content(f"{sink.scores}/{sums_name(name)}"), _content(f"{sink.scores}/{name}")
+    note, scores = content_of(f"{sink.scores}/{sums_name(name)}"), content_of(f"{sink.scores}/{name}")
     if note is None or scores is None:
         return None
-    if bytes(note) != _sums_of(scores, _content(f"{sink.rejected}/{name}")):
+    if bytes(note) != _sums_of(scores, content_of(f"{sink.rejected}/{name}")):
         return None
     counts = json.loads(pq.read_metadata(pa.BufferReader(scores)).metadata[_COUNTS])
     return Piece(name, counts["bands"], counts["reasons"], loads=0)
@@ -93,7 +99,7 @@ def _sums_of(scores: pa.Buffer, rejected: pa.Buffer | None) -> bytes:
     return json.dumps([zlib.crc32(scores), None if rejected is None else zlib.crc32(rejected)]).encode()
 
 
-def _content(address: str) -> pa.Buffer | None:
+def content_of(address: str) -> pa.Buffer | None:
     system, path = open_place(address)
     if system.get_file_info(path).type != fs.FileType.File:
         return None
@@ -125,14 +131,14 @@ def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | 
                 reasons.update(unscored[-1][REASON].to_pylist())
             yield rows
 
-    encoded = _encoded(scored(), lambda: {_COUNTS: json.dumps({"bands": bands, "reasons": reasons}).encode()})
-    if encoded is None:
+    written = encoded(scored(), lambda: {_COUNTS: json.dumps({"bands": bands, "reasons": reasons}).encode()})
+    if written is None:
         return None
-    rejected = _encoded(unscored)
+    rejected = encoded(unscored)
     if rejected is not None:
         put(rejected, f"{sink.rejected}/{name}")
-    put(pa.py_buffer(_sums_of(encoded, rejected)), f"{sink.scores}/{sums_name(name)}")
-    put(encoded, f"{sink.scores}/{name}")  # last: it says "finished"
+    put(pa.py_buffer(_sums_of(written, rejected)), f"{sink.scores}/{sums_name(name)}")
+    put(written, f"{sink.scores}/{name}")  # last: it says "finished"
     return Piece(name, dict(bands), dict(reasons), loads() - before)
 
 
@@ -142,8 +148,8 @@ def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:
     rows = scored.num_rows
     columns = {
         **{name: scored[name] for name in (*KEYS, *ANSWERS)},
-        RUN_ID: _all_alike(sink.run_id, rows),
-        BUNDLE_ID: _all_alike(sink.bundle_id, rows),
+        RUN_ID: all_alike(sink.run_id, rows),
+        BUNDLE_ID: all_alike(sink.bundle_id, rows),
         PREDICTION_TIME: scored[PREDICTION_TIME].cast(_TIMESTAMP),
         SCORED_AT: number_array(np.full(rows, sink.scored_at, np.int64)).cast(_TIMESTAMP),
     }
@@ -157,8 +163,8 @@ def _rejected_rows(answers: pa.Table, sink: Sink, file: str | None) -> pa.Table:
     rows = unscored.num_rows
     columns = {
         **{name: unscored[name] for name in (*KEYS, *ANSWERS)},
-        RUN_ID: _all_alike(sink.run_id, rows),
-        FILE: _all_alike(file, rows),
+        RUN_ID: all_alike(sink.run_id, rows),
+        FILE: all_alike(file, rows),
         LINE: pa.nulls(rows, pa.int64()),
     }
     return pa.table({name: columns[name] for name in REJECTED_COLUMNS})
@@ -170,12 +176,12 @@ def _where(answers: pa.Table, has_reason: Callable[[Any], Any]) -> pa.Table:
     return answers if pc.all(chosen).as_py() else answers.filter(chosen)
 
 
-def _all_alike(text: str | None, rows: int) -> pa.DictionaryArray:
+def all_alike(text: str | None, rows: int) -> pa.DictionaryArray:
     place = number_array(np.zeros(rows, np.int8)) if text is not None else pa.nulls(rows, pa.int8())
     return pa.DictionaryArray.from_arrays(place, text_array([text or ""]))
 
 
-def _encoded(tables: Iterable[pa.Table], facts: Callable[[], dict[bytes, bytes]] = dict) -> pa.Buffer | None:
+def encoded(tables: Iterable[pa.Table], facts: Callable[[], dict[bytes, bytes]] = dict) -> pa.Buffer | None:
     """Parquet of some tables of one schema, with facts that are known at the end; None where there are none."""
     buffer, writer = pa.BufferOutputStream(), None
     for table in tables:
@@ -212,6 +218,6 @@ def write_empty(keys: pa.Schema, sink: Sink, scores: bool, answers: Mapping[str,
     """
     types = {**answers, RISK_BAND: pa.dictionary(pa.int8(), pa.string())}
     none = pa.schema([*(keys.field(key) for key in KEYS), *types.items()]).empty_table()
-    put(_encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
+    put(encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
     if scores:
-        put(_encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")
+        put(encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")

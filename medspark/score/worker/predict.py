@@ -18,7 +18,7 @@ from medspark.encode.statistics import Statistics, from_json
 from medspark.encode.worker.arrow import number_array, text_array
 from medspark.encode.worker.encoder import encode, short_batches
 from medspark.encode.worker.missing import missing_share
-from medspark.encode.worker.tensors import Reasons, shaped, with_reason, without_unsound
+from medspark.encode.worker.tensors import Arrays, Reasons, shaped, with_reason, without_unsound
 from medspark.errors import BundleError
 from medspark.schemas import (
     CASE_ID,
@@ -139,9 +139,8 @@ def load_engine(served: Served) -> Engine:
     return engine_for(served.kind, Path(served.network), served.digest)
 
 
-def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Floats, Reasons | None]:
-    """The logits of each of a batch's n rows with what the network gives behind them, (n, k + more), and why a row has
-    none; no Spark needed.
+def tensors_of(batch: pa.RecordBatch, served: Served) -> tuple[Arrays, Reasons | None]:
+    """The tensors of each of a batch's rows, zeros where a row is unsound, and why it is.
 
     Raises:
         InputError: a column of the tensors is absent or of another type.
@@ -151,7 +150,17 @@ def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Fl
         tensors, reasons = shaped(batch, statistics.inputs())
     else:
         tensors, reasons = encode(batch, statistics), None
-    tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)
+    return without_unsound(tensors, statistics.sizes(), reasons)
+
+
+def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Floats, Reasons | None]:
+    """The logits of each of a batch's n rows with what the network gives behind them, (n, k + more), and why a row has
+    none; no Spark needed.
+
+    Raises:
+        InputError: a column of the tensors is absent or of another type.
+    """
+    tensors, reasons = tensors_of(batch, served)
     logit = engine(tensors)
     finite = np.isfinite(logit[:, : len(served.calibration.targets.names)])
     if not finite.all():

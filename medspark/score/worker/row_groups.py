@@ -94,13 +94,13 @@ def score_unit(unit: Unit, served: Served, sink: Sink) -> Piece:
     piece = finished_piece(sink, unit.piece)
     if piece is None:
         # All together: keys read from Parquet keep nothing else in memory
-        answers = answer_batches(_batches(unit, served), served, held_bytes=math.inf)
+        answers = answer_batches(batches_of_unit(unit, served), served, held_bytes=math.inf)
         piece = write_piece(unit.piece, answers, sink, unit.place)
     assert piece is not None, "a unit has rows"
     return piece
 
 
-def _batches(unit: Unit, served: Served) -> Iterator[pa.RecordBatch]:
+def batches_of_unit(unit: Unit, served: Served) -> Iterator[pa.RecordBatch]:
     system, path = open_place(unit.file)
     columns = [*KEYS, *columns_read(served)]
     rows = batch_rows(statistics_of(served))

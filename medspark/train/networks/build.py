@@ -87,7 +87,7 @@ def _head(hidden: Any, network: Network, l2: float, seed: int, targets: int) -> 
     for at, width in enumerate(hidden_layers(network)):
         hidden = keras.layers.Dense(
             width,
-            activation="gelu",
+            activation="silu",
             kernel_initializer=init(seed=seed + 100 * at),
             kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
         )(hidden)

@@ -20,7 +20,7 @@ from medspark.encode.kinds.events import (
     TOKENS_PREFIX,
 )
 from medspark.task.training import Network
-from medspark.train.networks.parts import Tensors, of_members, smooth
+from medspark.train.networks.parts import Tensors, marked, of_members, smooth
 
 PREFIX: Final = "encoder_"
 """Before the name of an encoder that members share: a network in the network."""
@@ -60,7 +60,7 @@ def event_vectors(tensors: Tensors, tokens: Input, width: int, seed: int, member
         init = keras.initializers.RandomNormal(stddev=0.05, seed=seed + at)
         vectors = keras.layers.Embedding(size, members * width, embeddings_initializer=init)(each)
         found = found + keras.layers.Reshape((tokens.width, members, width))(vectors)
-    return found
+    return marked(found, tokens.name, seed)
 
 
 def encoder(tokens: Input, network: Network, seed: int) -> Any:

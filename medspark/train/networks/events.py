@@ -16,6 +16,7 @@ from medspark.train.networks.parts import (
     Tensors,
     each_own,
     hidden_layers,
+    marked,
     of_members,
     pooled,
     presence,
@@ -38,7 +39,7 @@ def sequence(tensors: Tensors, tokens: Input, network: Network, seed: int, membe
     else:
         encode = encoder(tokens, network, seed)
         states = keras.ops.expand_dims(encode({name: tensors[name] for name in inputs_of(tokens)}), 2)
-    found = pooled(states, keras.ops.expand_dims(present, -1), seed + 8)
+    found = pooled(states, keras.ops.expand_dims(present, -1), tokens.name, seed + 8)
     return found if network.sequence == "attention" else keras.layers.Flatten()(found)
 
 
@@ -53,7 +54,7 @@ def grid(tensors: Tensors, found: Input, network: Network, seed: int, members: i
     steps, width = found.width // (2 * codes), hidden_layers(network)[-1] // 2 or 1
     since = keras.layers.Reshape((steps, codes))(tensors[SINCE_PREFIX + found.name.removeprefix(GRID_PREFIX)])
     carried, observed = keras.ops.split(keras.layers.Reshape((steps, 2 * codes))(tensors[found.name]), 2, axis=-1)
-    read = keras.layers.Concatenate()([carried, carried * observed, observed, since])
+    read = marked(keras.layers.Concatenate()([carried, carried * observed, observed, since]), found.name, seed)
     hidden = smooth(of_members(read, members, width, seed))
     for at in range(MOST_CONVOLUTIONS):
         apart = KERNEL**at
@@ -61,7 +62,7 @@ def grid(tensors: Tensors, found: Input, network: Network, seed: int, members: i
             break
         hidden = hidden + smooth(each_own(_before(hidden, apart), width, seed + 1 + at))
     started = keras.ops.max(1.0 - since, axis=-1, keepdims=True) > 0.0
-    return pooled(hidden, keras.ops.cast(keras.ops.expand_dims(started, -1), "float32"), seed + 8)
+    return pooled(hidden, keras.ops.cast(keras.ops.expand_dims(started, -1), "float32"), found.name, seed + 8)
 
 
 def _before(hidden: Any, apart: int) -> Any:

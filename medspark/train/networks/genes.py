@@ -9,7 +9,7 @@ import numpy as np
 from medspark.encode.inputs import Input
 from medspark.encode.kinds.genes import GENE_PREFIX, LETTERS, REVERSE_PREFIX, bases_of
 from medspark.task.training import Network
-from medspark.train.networks.parts import Tensors, hidden_layers, presence
+from medspark.train.networks.parts import Tensors, hidden_layers, marked, presence
 
 KERNEL: Final = 7
 """Letters that a filter sees at once."""
@@ -32,25 +32,25 @@ def gene(tensors: Tensors, found: Input, network: Network, seed: int) -> Any:
     its reverse complement get the same vector to the bit.
     """
     read = _reader(network, found.width, seed)
-    strands = [read(ids) for ids in strands_of(tensors, found)]
+    strands = [read(name, ids) for name, ids in strands_of(tensors, found).items()]
     if len(strands) == 1:
         return strands[0]
     return keras.ops.concatenate([strands[0] + strands[1], keras.ops.maximum(*strands)], axis=-1)
 
 
-def strands_of(tensors: Tensors, found: Input) -> list[Any]:
-    """The ids of the strand, and of the other one where both are read, each (n, length)."""
+def strands_of(tensors: Tensors, found: Input) -> dict[str, Any]:
+    """The ids of the strand, and of the other one where both are read, each (n, length), by the input's name."""
     reverse = REVERSE_PREFIX + found.name.removeprefix(GENE_PREFIX)
-    return [tensors[name] for name in (found.name, reverse) if name in tensors]
+    return {name: tensors[name] for name in (found.name, reverse) if name in tensors}
 
 
-def bases(ids: Any) -> Any:
-    """The probabilities of A, C, G and T at each place, (n, length, 4)."""
-    return keras.ops.take(BASES, ids, axis=0)
+def bases(ids: Any, one: str, of: int | str) -> Any:
+    """The probabilities of A, C, G and T at each place of the input `one`, (n, length, 4)."""
+    return marked(keras.ops.take(BASES, ids, axis=0), one, of)
 
 
-def _reader(network: Network, length: int, seed: int) -> Callable[[Any], Any]:
-    """A function from ids (n, length) to a vector a case; called again it has the same weights.
+def _reader(network: Network, length: int, seed: int) -> Callable[[str, Any], Any]:
+    """A function from an input's name and its ids (n, length) to a vector a case; called again it has the same weights.
 
     What the convolutions find is pooled in three ways: weighed by its place, for windows that lie alike around
     something, and the largest and the mean wherever it stands.
@@ -67,17 +67,19 @@ def _reader(network: Network, length: int, seed: int) -> Callable[[Any], Any]:
     places = keras.layers.Dense(PLACES, use_bias=False, kernel_initializer=_glorot(seed))
     pooled = keras.layers.Dropout(POOLED_DROPOUT if network.dropout else 0.0, seed=seed)
 
-    def read(ids: Any) -> Any:
+    def read(one: str, ids: Any) -> Any:
         present = presence(ids)
-        hidden = convolutions[0](bases(ids))
+        there = marked(present, one, seed, "present")
+        hidden = convolutions[0](bases(ids, one, seed))
         for drop, convolution in zip(drops[1:], convolutions[1:], strict=True):
-            hidden = hidden + convolution(drop(keras.ops.silu(hidden) * present))
-        hidden = keras.ops.silu(hidden) * present
+            hidden = hidden + convolution(drop(keras.ops.silu(hidden) * there))
+        hidden = keras.ops.silu(hidden) * there
         placed = keras.ops.reshape(places(keras.ops.transpose(hidden, (0, 2, 1))), (-1, PLACES * width))
         share = keras.ops.mean(present, axis=1)
         largest = keras.ops.max(hidden + (1.0 - present) * NEVER, axis=1) * keras.ops.max(present, axis=1)
         mean = keras.ops.mean(hidden, axis=1) / keras.ops.maximum(share, 1.0 / length)
-        return keras.ops.concatenate([pooled(keras.ops.concatenate([placed, largest, mean], axis=-1)), share], axis=-1)
+        found = pooled(keras.ops.concatenate([placed, largest, mean], axis=-1))
+        return keras.ops.concatenate([found, keras.ops.mean(there, axis=1)], axis=-1)
 
     return read
 

@@ -16,10 +16,10 @@ def rising(found: Any, kind: Kind) -> Any:
     """Logits (n, members, k) of horizons, the first as it is found and each later one above the one before it."""
     if kind != "horizons" or found.shape[-1] == 1:
         return found
-    steps = keras.ops.softplus(found[..., 1:])
-    logits = [found[..., :1]]
-    for at in range(steps.shape[-1]):
-        logits.append(logits[-1] + steps[..., at : at + 1])
+    first, *steps = keras.ops.split(found, found.shape[-1], axis=-1)  # LiteRT has no gradient of a slice
+    logits = [first]
+    for step in steps:
+        logits.append(logits[-1] + keras.ops.softplus(step))
     return keras.ops.concatenate(logits, axis=-1)
 
 

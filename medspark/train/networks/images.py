@@ -8,7 +8,7 @@ import keras
 from medspark.encode.inputs import PIXELS_PREFIX, SEEN_PREFIX, Input
 from medspark.errors import InputError
 from medspark.task.training import Network
-from medspark.train.networks.parts import Tensors
+from medspark.train.networks.parts import Tensors, marked
 
 FILTERS: Final = {"small": (16, 32, 64), "medium": (32, 64, 128), "large": (64, 128, 256)}
 """Of each stage by the task's `size`, unless it has `filters`."""
@@ -28,16 +28,18 @@ def image(tensors: Tensors, found: Input, network: Network, seed: int) -> Any:
     assert found.shape is not None, f"{found.name} has pixels"
     count, height, width, channels = found.shape
     name = found.name.removeprefix(PIXELS_PREFIX)
-    seen = tensors[SEEN_PREFIX + name]
+    beside = SEEN_PREFIX + name
+    split = keras.ops.split(tensors[beside], count, axis=1) if count > 1 else [tensors[beside]]
+    seen = [marked(one, beside, seed, at=at) for at, one in enumerate(split)]
     pixels = keras.layers.Reshape((count, height, width, channels))(keras.ops.cast(tensors[found.name], "float32"))
     encoder = _encoder(name, (height, width, channels), network, seed)
     vectors = []
     for at in range(count):
-        one = _varied(pixels[:, at] * (4 / 255) - 2.0, network, seed + at)
-        vectors.append(encoder(one) * seen[:, at : at + 1])
+        one = marked(pixels[:, at] * (4 / 255) - 2.0, found.name, seed, at=at)
+        vectors.append(encoder(_varied(one, network, seed + at)) * seen[at])
     total = keras.layers.Add()(vectors) if count > 1 else vectors[0]
-    there = keras.ops.maximum(keras.ops.sum(seen, axis=1, keepdims=True), 1.0)
-    return keras.layers.Concatenate()([total / there, seen])
+    there = keras.ops.maximum(keras.layers.Add()(seen) if count > 1 else seen[0], 1.0)
+    return keras.layers.Concatenate()([total / there, *seen])
 
 
 def _varied(pixels: Any, network: Network, seed: int) -> Any:

@@ -19,7 +19,7 @@ from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
 from medspark.train.networks.genes import bases, gene, strands_of
 from medspark.train.networks.images import image
-from medspark.train.networks.parts import Part, Tensors, hidden_layers, presence
+from medspark.train.networks.parts import Part, Tensors, hidden_layers, marked, presence
 
 RAMPS: Final = 12
 """Of each number at most, between quantiles of the training cases."""
@@ -98,7 +98,7 @@ def members_network(
     hidden, straight = [], []
     for one in inputs:
         if one.part == "numbers":
-            numbers = _with_ramps(tensors[one.name], ramps_of(sample[one.name]))
+            numbers = _with_ramps(tensors[one.name], one.name, ramps_of(sample[one.name]))
             hidden.append(_shared(numbers, network.members, width, draw))
             straight.append(keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")(numbers))
         elif one.part in ("categories", "codes"):
@@ -130,12 +130,14 @@ class _Draws:
         return keras.initializers.RandomNormal(stddev=math.sqrt(2 / (into + out)), seed=self.seed)
 
 
-def _with_ramps(numbers: Any, ramps: Ramps) -> Any:
+def _with_ramps(numbers: Any, name: str, ramps: Ramps) -> Any:
+    """Numbers and beside them their ramps, each marked: a path that is straight on the ramps has no kinks."""
+    straight = marked(numbers, name, "numbers")
     if not len(ramps.column):
-        return numbers
+        return straight
     each = keras.ops.take(numbers, ramps.column, axis=1)
     risen = keras.ops.clip((each - ramps.start) / ramps.length, 0.0, 1.0)
-    return keras.layers.Concatenate()([numbers, risen])
+    return keras.layers.Concatenate()([straight, marked(risen, name, "ramps", "ramps")])
 
 
 def _shared(numbers: Any, members: int, width: int, draw: _Draws) -> Any:
@@ -167,7 +169,9 @@ def _vectors(ids: Any, found: Input, network: Network) -> Any:
     wide = network.embedding * (4 if found.part == "codes" else 1)
     vectors = keras.layers.Embedding(size_of(found), network.members * wide, embeddings_initializer="zeros")(ids)
     if found.part == "codes":
-        return keras.layers.Reshape((network.members, wide))(keras.ops.sum(vectors * presence(ids), axis=1))
+        vectors = marked(vectors * presence(ids), found.name, "vectors")
+        return keras.layers.Reshape((network.members, wide))(keras.ops.sum(vectors, axis=1))
+    vectors = marked(vectors, found.name, "vectors")
     each = keras.layers.Permute((2, 1, 3))(keras.layers.Reshape((found.width, network.members, wide))(vectors))
     return keras.layers.Reshape((network.members, found.width * wide))(each)
 
@@ -175,13 +179,14 @@ def _vectors(ids: Any, found: Input, network: Network) -> Any:
 def _straight(ids: Any, found: Input, outputs: int) -> Any:
     """What each id adds to each member's logits, (n, outputs)."""
     added = keras.layers.Embedding(size_of(found), outputs, embeddings_initializer="zeros")(ids)
-    return keras.ops.sum(added * presence(ids) if found.part == "codes" else added, axis=1)
+    added = added * presence(ids) if found.part == "codes" else added
+    return keras.ops.sum(marked(added, found.name, "straight"), axis=1)
 
 
-def _straight_places(strands: list[Any], outputs: int) -> Any:
+def _straight_places(strands: dict[str, Any], outputs: int) -> Any:
     """What each letter at its place adds to each member's logits, (n, outputs), of both strands where both are read."""
     added = keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")
-    found = [added(keras.layers.Flatten()(bases(ids))) for ids in strands]
+    found = [added(keras.layers.Flatten()(bases(ids, name, "straight"))) for name, ids in strands.items()]
     return found[0] if len(found) == 1 else found[0] + found[1]
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from medspark.encode.inputs import Input, size_of
+from medspark.encode.marks import Mark, Role, mark_name
 from medspark.task.training import Network
 
 Tensors = dict[str, Any]
@@ -28,6 +29,11 @@ def embedding_table(found: Input, width: int, seed: int) -> Any:
     """A vector of `width` numbers for each id of an input."""
     init = keras.initializers.RandomNormal(stddev=0.05, seed=seed)
     return keras.layers.Embedding(size_of(found), width, embeddings_initializer=init)
+
+
+def marked(found: Any, one: str, of: int | str, role: Role = "embedded", at: int = 0) -> Any:
+    """The same numbers, with a mark by which explanations find what has become of the input `one`."""
+    return keras.layers.Identity(name=mark_name(Mark(role, one, at), of))(found)
 
 
 def presence(ids: Any) -> Any:
@@ -61,7 +67,7 @@ def each_own(hidden: Any, width: int, seed: int) -> Any:
     )
 
 
-def pooled(states: Any, present: Any, seed: int) -> Any:
+def pooled(states: Any, present: Any, one: str, seed: int) -> Any:
     """What attention over the steps picks, and the newest step: (n, steps, members, k) to (n, members, 2k).
 
     Each of the k numbers has its own attention.
@@ -70,12 +76,14 @@ def pooled(states: Any, present: Any, seed: int) -> Any:
         states: of the steps, the newest last.
         present: (n, steps, 1, 1), 1 where there is a step and 0 where there is none: what the state says there is
             nothing to anyone, and a case without any step is all zeros.
+        one: the input that the steps are of.
         seed: of the weights.
     """
     steps, _, wide = map(int, states.shape[1:])
     scores = each_own(states, wide, seed) + (1.0 - present) * NEVER
-    share = keras.ops.softmax(scores, axis=1) * present
+    there = marked(present, one, seed, "present")
+    share = keras.ops.softmax(scores, axis=1) * there
     newest = (np.arange(steps) == steps - 1).astype(np.float32).reshape(1, steps, 1, 1)
     picked = keras.ops.sum(share * states, axis=1)
-    last = keras.ops.sum(states * (present * newest), axis=1)
+    last = keras.ops.sum(states * (there * newest), axis=1)
     return keras.layers.Concatenate()([picked, last])

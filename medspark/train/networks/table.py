@@ -6,19 +6,20 @@ import keras
 
 from medspark.encode.inputs import Input
 from medspark.task.training import Network
-from medspark.train.networks.parts import Tensors, embedding_table, presence
+from medspark.train.networks.parts import Tensors, embedding_table, marked, presence
 
 
 def numbers(tensors: Tensors, found: Input, network: Network, seed: int) -> Any:
     """As they are: they were scaled when they were encoded."""
-    return tensors[found.name]
+    return marked(tensors[found.name], found.name, seed)
 
 
 def categories(tensors: Tensors, found: Input, network: Network, seed: int) -> Any:
-    return keras.layers.Flatten()(embedding_table(found, network.embedding, seed)(tensors[found.name]))
+    vectors = embedding_table(found, network.embedding, seed)(tensors[found.name])
+    return keras.layers.Flatten()(marked(vectors, found.name, seed))
 
 
 def codes(tensors: Tensors, found: Input, network: Network, seed: int) -> Any:
     """A bag of codes says more than one category does, so its vectors are wider."""
     vectors = embedding_table(found, 4 * network.embedding, seed)(tensors[found.name])
-    return keras.ops.sum(vectors * presence(tensors[found.name]), axis=1)
+    return keras.ops.sum(marked(vectors * presence(tensors[found.name]), found.name, seed), axis=1)
