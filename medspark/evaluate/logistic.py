@@ -49,14 +49,15 @@ def logistic_regression(
     4:384-414).
     """
     count, width = len(positive), design.shape[1]
-    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), width * width)
+    # Few weightings may be of millions of rows, whose products are then not held together
+    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1) if count > width else None
     beta = np.tile(np.zeros(width) if start is None else start, (count, 1))
     active = np.arange(count)
     for _ in range(MAX_STEPS):
         p = sigmoid(beta[active] @ design.T + offset)
         expected = total[active] * p
         gradient = (positive[active] - expected) @ design
-        curvature = ((expected * (1 - p)) @ squares).reshape(-1, width, width)
+        curvature = _curvature(design, squares, expected * (1 - p))
         solvable = np.linalg.cond(curvature) < 1e12
         beta[active[~solvable]] = np.nan
         active, gradient, curvature = active[solvable], gradient[solvable], curvature[solvable]
@@ -68,3 +69,12 @@ def logistic_regression(
             return beta
     beta[active] = np.nan
     return beta
+
+
+def _curvature(design: Floats, squares: Floats | None, weight: Floats) -> Floats:
+    """(b, k, k): under each weighting (b, g) the weighted sum of the outer products (g, k * k) of the design's rows."""
+    width = design.shape[1]
+    if squares is None:
+        each = [(design * row[:, None]).T @ design for row in weight]
+        return np.array(each, dtype=np.float64).reshape(-1, width, width)
+    return np.asarray((weight @ squares).reshape(-1, width, width))
