@@ -19,6 +19,13 @@ NAMES: Final = {
     "log_loss": "Log loss",
     "calibration_slope": "Calibration slope",
     "calibration_intercept": "Calibration intercept",
+    "scaled_brier": "Scaled Brier score",
+    "observed_expected": "Observed over expected",
+    "e_average": "Calibration error, mean (ICI)",
+    "e50": "Calibration error, median (E50)",
+    "e90": "Calibration error, 90th percentile (E90)",
+    "e_max": "Calibration error, largest (E-max)",
+    "sharpness": "Spread of the risks (SD)",
 }
 Cell = str | Markup
 
@@ -83,6 +90,14 @@ def with_interval(metric: dict[str, float | None] | None) -> Cell:
     if metric is None or metric["value"] is None:
         return NONE
     return Markup("{}<small>{}</small>").format(number(metric["value"]), interval(metric))
+
+
+def shares_with_interval(metric: dict[str, float | None] | None) -> Cell:
+    """A share over its interval, small, both in percent."""
+    if metric is None or metric["value"] is None:
+        return NONE
+    ends = f"{percent(metric['low'])} to {percent(metric['high'])}" if metric["low"] is not None else NONE
+    return Markup("{}<small>{}</small>").format(percent(metric["value"]), ends)
 
 
 def words(name: str) -> str:

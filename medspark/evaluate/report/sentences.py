@@ -6,6 +6,8 @@ from typing import Any
 
 from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.evaluated import caution
+from medspark.evaluate.report.fairness import worse
 from medspark.evaluate.report.format import NONE, count, interval, number, percent, words
 from medspark.task.event_task import EventTask
 from medspark.task.outcome import EventOutcome, Outcome, Targets
@@ -20,13 +22,14 @@ def summary(data: ReportData) -> list[str]:
     test = data.metrics["test"]
     return [
         *_what(data, test),
-        *_ranking(test["metrics"]),
-        *_calibration(test["metrics"]),
+        *_use(data.task),
+        *flagging(test["thresholds"]),
+        *calibrated(test["metrics"]),
+        *ranked(test["metrics"]),
         *_against_baselines(data.metrics),
-        *_flagging(test["thresholds"]),
         *_subgroup_range(data.metrics["subgroups"]),
-        "All of this was measured on patients of the same source, held out from training. Another hospital, "
-        "another period or a changed practice needs its own evaluation first.",
+        *worse(data.metrics),
+        caution(data),
     ]
 
 
@@ -37,14 +40,27 @@ def _what(data: ReportData, test: Mapping[str, Any]) -> Iterator[str]:
     of_headline = "" if targets.kind == "binary" else f" The figures below are of {targets.names[targets.headline]}."
     yield (
         f"For each case the model estimates the risk of: {data.task.outcome.name}{_asked(targets)}.{of_headline} It "
-        f"{training}tested on "
-        f"{count(test['cases'])} cases of {count(test['subjects'])} patients it had never seen."
+        f"{training}tested on {count(test['cases'])} cases of {count(test['subjects'])} patients"
+        f"{'.' if data.evaluated is not None else ' it had never seen.'}"
     )
     if test["prevalence"] is not None:
         yield (
             f"{percent(test['prevalence'])} of the test cases had the outcome; the model's mean risk was "
             f"{percent(test['mean_probability'])}."
         )
+
+
+def _use(task: Task) -> Iterator[str]:
+    """What it is for, and what not, where the task file says so."""
+    if task.intended_use:
+        yield f"It is meant for: {_ended(task.intended_use)}"
+    if task.not_for:
+        yield f"It is not for: {_ended(task.not_for)}"
+
+
+def _ended(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _asked(targets: Targets) -> str:
@@ -54,7 +70,8 @@ def _asked(targets: Targets) -> str:
     return f" ({how} {', '.join(targets.names)})"
 
 
-def _ranking(metrics: Mapping[str, Any]) -> Iterator[str]:
+def ranked(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """How well the model tells cases with the outcome from those without."""
     auroc = metrics["auroc"]
     if auroc["value"] is None:
         yield "The test cases have one outcome only, so how well the model ranks them can't be said."
@@ -66,7 +83,8 @@ def _ranking(metrics: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _calibration(metrics: Mapping[str, Any]) -> Iterator[str]:
+def calibrated(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the risks come true as often as they say."""
     slope, level = metrics["calibration_slope"], metrics["calibration_intercept"]
     if slope["low"] is None or level["low"] is None:
         return
@@ -92,7 +110,8 @@ def _against_baselines(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"{who or f'A simpler model, {words(name).lower()},'} reached an AUROC of {value}: {text}."
 
 
-def _flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:
+def flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:
+    """What flagging from the start of the highest band does."""
     shown = [row for row in thresholds[1:] if row["ppv"] is not None and row["sensitivity"] is not None]
     if not shown:
         return
@@ -119,11 +138,17 @@ def _subgroup_range(subgroups: list[dict[str, Any]]) -> Iterator[str]:
 def keys(data: ReportData) -> list[tuple[str, str, str]]:
     """The few numbers at the top: name, value and a word on its spread."""
     test = data.metrics["test"]
-    shown = [(words(name), test["metrics"][name]) for name in ("auroc", "auprc", "brier", "calibration_slope")]
+    hints = {
+        "auroc": "ranking: 0.5 is chance, 1 perfect",
+        "auprc": f"alerts that are right, over all alerts: chance is {number(test['prevalence'])}",
+        "brier": "error of the risks: 0 is perfect",
+        "calibration_slope": "whether risks are too extreme: 1 is ideal",
+    }
+    shown = [(words(name), test["metrics"][name], hint) for name, hint in hints.items()]
     return [
         ("Test cases", count(test["cases"]), f"{count(test['subjects'])} patients"),
         ("With the outcome", percent(test["prevalence"]), f"{count(test['positives'])} cases"),
-        *((name, number(metric["value"]), interval(metric)) for name, metric in shown),
+        *((name, number(metric["value"]), f"{interval(metric)}; {hint}") for name, metric, hint in shown),
     ]
 
 
