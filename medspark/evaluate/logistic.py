@@ -30,6 +30,27 @@ def logit(probability: Floats) -> Floats:
 MAX_STEPS: Final = 60
 
 
+BLOCKS: Final = 5_000
+
+
+def coarse_start(design: Floats, offset: Floats, positive: Floats, total: Floats) -> Floats | None:
+    """Coefficients (k,) of BLOCKS means of neighbouring rows, to begin from; None of rows that are few, or have none.
+
+    Args:
+        design: (g, k) and offset: (g,), of rows in an order in which neighbours are alike.
+        positive, total: (g,) under one weighting.
+    """
+    if len(design) < 2 * BLOCKS:
+        return None
+    edges = np.linspace(0, len(design), BLOCKS + 1).astype(np.intp)[:-1]
+    rows = np.diff(np.append(edges, len(design)))
+    mean_design = np.add.reduceat(design, edges, axis=0) / rows[:, None]
+    mean_offset = np.add.reduceat(offset, edges) / rows
+    ones, every = (np.add.reduceat(part, edges)[None] for part in (positive, total))
+    found = logistic_regression(mean_design, mean_offset, ones, every)[0]
+    return found if np.isfinite(found).all() else None
+
+
 def logistic_regression(
     design: Floats, offset: Floats, positive: Floats, total: Floats, start: Floats | None = None
 ) -> Floats:

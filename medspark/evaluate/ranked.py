@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medspark.evaluate.logistic import Floats, logistic_regression, logit
+from medspark.evaluate.logistic import Floats, coarse_start, logistic_regression, logit
 from medspark.evaluate.smooth import ERRORS, Smooth, calibration_errors, smoothed
 
 METRICS: Final = (
@@ -105,6 +105,8 @@ def slope(log_odds: Floats, positive: Floats, negative: Floats, start: Floats | 
     if np.ptp(log_odds) > 0:
         design = np.column_stack([np.ones_like(log_odds), log_odds])
         total = positive + negative
+        if start is None and len(positive) == 1:
+            start = coarse_start(design, np.zeros_like(log_odds), positive[0], total[0])
         beta[both] = logistic_regression(design, np.zeros_like(log_odds), positive[both], total[both], start)
     return beta
 

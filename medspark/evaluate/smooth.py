@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from medspark.evaluate.logistic import Floats, logistic_regression, sigmoid
+from medspark.evaluate.logistic import Floats, coarse_start, logistic_regression, sigmoid
 
 ERRORS: Final = ("e_average", "e50", "e90", "e_max")
 
@@ -50,7 +50,9 @@ def smooth_design(log_odds: Floats, positive: Floats, negative: Floats) -> Smoot
     columns = [log_odds, *_cubic_terms(log_odds, knots)]
     scaled = [(x - x[there].mean()) / (x[there].std() or 1.0) for x in columns]
     design = np.column_stack([np.ones_like(log_odds), *scaled])
-    fit = logistic_regression(design, np.zeros_like(log_odds), positive[None], total[None])[0]
+    none = np.zeros_like(log_odds)
+    start = coarse_start(design, none, positive, total)
+    fit = logistic_regression(design, none, positive[None], total[None], start)[0]
     return Smooth(design, fit) if np.isfinite(fit).all() else None
 
 

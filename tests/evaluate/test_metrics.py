@@ -250,3 +250,12 @@ def test_a_band_without_cases_has_shares_of_none():
 
 def test_no_bands_give_no_rows():
     assert at_thresholds(np.array([0, 1]), np.array([0.1, 0.2]), {}) == []
+
+
+@pytest.mark.parametrize(("n", "bars"), [(20_000, 40), (900, 20), (60, 5)])
+def test_the_histogram_of_few_cases_has_few_bars_so_that_most_cases_are_in_one_that_shows(n, bars):
+    y, p = cases(n)
+    drawn = curves(y, p)["histogram"]
+    assert len(drawn["edges"]) == bars + 1
+    shown = sum(count or 0 for count in drawn["positive"])
+    assert n < 100 or shown >= 0.8 * y.sum()

@@ -1,7 +1,7 @@
 """How the model was chosen, counted, and what came before it."""
 
 from medspark.evaluate.report.data import ReportData
-from medspark.evaluate.report.format import Cell, Table, number, table, words
+from medspark.evaluate.report.format import Cell, Table, moment, number, table, words
 
 
 def settings_tried(data: ReportData) -> str:
@@ -58,7 +58,7 @@ def gates(data: ReportData) -> list[str]:
 def history(data: ReportData) -> str:
     """What came before this model, in one sentence."""
     if data.evaluated is not None:
-        return f"The bundle {data.evaluated.bundle_id} was made {data.evaluated.made_at} and was not changed here."
+        return f"The bundle {data.evaluated.bundle_id} of {moment(data.evaluated.made_at)} was not changed here."
     if data.parent is None:
         return "First of its line: it takes no other bundle's place."
     return f"It takes the place of the bundle {data.parent}."

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from medspark.evaluate.report.data import ReportData
-from medspark.evaluate.report.format import Cell, Table, count, percent, table, with_interval, words
+from medspark.evaluate.report.format import Cell, Table, count, moment, percent, table, with_interval, words
 
 BESIDE: Final = ("auroc", "auprc", "brier", "calibration_slope", "calibration_intercept")
 
@@ -12,11 +12,11 @@ BESIDE: Final = ("auroc", "auprc", "brier", "calibration_slope", "calibration_in
 def about(data: ReportData) -> str:
     """The line under the title: what this page is of, and when it was made."""
     if data.evaluated is None:
-        return f"Model card of the task {data.task.task}, made {data.created_at}."
+        return f"Model card of the task {data.task.task}, made {moment(data.created_at)}."
     found = data.evaluated
     return (
-        f"Evaluation on other data of the bundle {found.bundle_id} (task {data.task.task}, made {found.made_at}), "
-        f"done {data.created_at} on {found.source}."
+        f"Evaluation on other data of the bundle {found.bundle_id} (task {data.task.task}, "
+        f"made {moment(found.made_at)}), done {moment(data.created_at)} on {found.source}."
     )
 
 

@@ -21,10 +21,10 @@ NAMES: Final = {
     "calibration_intercept": "Calibration intercept",
     "scaled_brier": "Scaled Brier score",
     "observed_expected": "Observed over expected",
-    "e_average": "Calibration error, mean (ICI)",
-    "e50": "Calibration error, median (E50)",
-    "e90": "Calibration error, 90th percentile (E90)",
-    "e_max": "Calibration error, largest (E-max)",
+    "e_average": "Calibration error: mean (ICI)",
+    "e50": "Calibration error: median",
+    "e90": "Calibration error: E90",
+    "e_max": "Calibration error: largest",
     "sharpness": "Spread of the risks (SD)",
 }
 Cell = str | Markup
@@ -98,6 +98,12 @@ def shares_with_interval(metric: dict[str, float | None] | None) -> Cell:
         return NONE
     ends = f"{percent(metric['low'])} to {percent(metric['high'])}" if metric["low"] is not None else NONE
     return Markup("{}<small>{}</small>").format(percent(metric["value"]), ends)
+
+
+def moment(text: str) -> str:
+    """A receipt's time as a reader's: "2026-11-26T20:18:51+00:00" as "2026-11-26 20:18 UTC"; other text as it is."""
+    day, _, clock = text.partition("T")
+    return f"{day} {clock[:5]} UTC" if clock.endswith("+00:00") else text
 
 
 def words(name: str) -> str:

@@ -72,6 +72,7 @@ def _prose(data: ReportData) -> dict[str, Any]:
         "performance_note": sentences.performance_note(data) + evaluated.left_out(data),
         "about": evaluated.about(data),
         "headings": evaluated.headings(data),
+        "comparisons": sentences.comparisons(data),
         "worth": decisions.worth(data),
         "unequal": fairness.named(data.metrics) if data.metrics["subgroups"] else [],
         "history": choices.history(data),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from medspark.evaluate.comparison import compared
+from medspark.evaluate.comparison import compared, verdict
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.evaluated import caution
 from medspark.evaluate.report.fairness import worse
@@ -52,10 +52,10 @@ def _what(data: ReportData, test: Mapping[str, Any]) -> Iterator[str]:
 
 def _use(task: Task) -> Iterator[str]:
     """What it is for, and what not, where the task file says so."""
-    if task.intended_use:
-        yield f"It is meant for: {_ended(task.intended_use)}"
-    if task.not_for:
-        yield f"It is not for: {_ended(task.not_for)}"
+    uses = {"Meant for": task.intended_use, "Not for": task.not_for}
+    told = [f"{name}: {_ended(text)}" for name, text in uses.items() if text]
+    if told:
+        yield " ".join(told)
 
 
 def _ended(text: str) -> str:
@@ -95,19 +95,31 @@ def calibrated(metrics: Mapping[str, Any]) -> Iterator[str]:
         "too cautious (high ones too low, low ones too high)": slope["low"] > 1,
     }
     found = [fault for fault, present in faults.items() if present]
-    verdict = f"are {' and '.join(found)}" if found else "came true about as often as they said"
+    how = f"are {' and '.join(found)}" if found else "came true about as often as they said"
     yield (
-        f"The risks {verdict} (calibration slope {number(slope['value'], 2)}, ideal 1; intercept "
+        f"The risks {how} (calibration slope {number(slope['value'], 2)}, ideal 1; intercept "
         f"{number(level['value'], 2)}, ideal 0)."
     )
 
 
 def _against_baselines(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Of each simpler model whether it or the network is better on the same patients."""
-    for name, text in compared(metrics["baselines"]).items():
-        value = number(metrics["baselines"][name]["metrics"]["auroc"]["value"])
+    """Of each simpler model whether it or the network is better on the same patients; those that cannot be told apart
+    from the network in one sentence."""
+    baselines, alike = metrics["baselines"], []
+    for name, text in compared(baselines).items():
+        value = number(baselines[name]["metrics"]["auroc"]["value"])
+        if verdict(baselines[name]["difference"]) == "unclear":
+            alike.append(f"{'its teacher' if name == 'teacher' else words(name).lower()} (AUROC {value})")
+            continue
         who = "The teacher, which the network was distilled from," if name == "teacher" else ""
         yield f"{who or f'A simpler model, {words(name).lower()},'} reached an AUROC of {value}: {text}."
+    if alike:
+        yield f"Whether it ranks these patients better than {' or '.join(alike)} cannot be told."
+
+
+def comparisons(data: ReportData) -> list[str]:
+    """Each comparison with another model on the same patients, with its interval."""
+    return [f"{text[:1].upper()}{text[1:]}." for text in compared(data.metrics["baselines"]).values()]
 
 
 def flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:
@@ -140,7 +152,7 @@ def keys(data: ReportData) -> list[tuple[str, str, str]]:
     test = data.metrics["test"]
     hints = {
         "auroc": "ranking: 0.5 is chance, 1 perfect",
-        "auprc": f"alerts that are right, over all alerts: chance is {number(test['prevalence'])}",
+        "auprc": f"precision over all recalls: {number(test['prevalence'])} is chance",
         "brier": "error of the risks: 0 is perfect",
         "calibration_slope": "whether risks are too extreme: 1 is ideal",
     }

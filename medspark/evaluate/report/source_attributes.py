@@ -18,6 +18,7 @@ from medspark.evaluate.report.facts import (
     source,
     who_they_are,
 )
+from medspark.evaluate.report.format import moment
 
 ASKED_FOR: Final = {
     "race": ("race",),
@@ -57,7 +58,7 @@ def variables_used(data: ReportData) -> str:
 def _elsewhere(data: ReportData) -> str:
     if data.evaluated is None:
         return NOT_YET
-    return f"Evaluated on {source(data)}, {data.created_at}."
+    return f"Evaluated on {source(data)} Done {moment(data.created_at)}."
 
 
 def _party(data: ReportData) -> str:

@@ -99,7 +99,7 @@ def _splits(data: ReportData, shown: Shown) -> list[dict[str, str]]:
             "cases": shown[split.get("cases")],
             "positives": f"{shown[split.get('positives')]} with the outcome",
         }
-        for name, split in _split_counts(data).items()
+        for name, split in sorted(_split_counts(data).items(), key=lambda pair: [*SPLITS, pair[0]].index(pair[0]))
     ]
 
 
@@ -162,7 +162,11 @@ def characteristics(data: ReportData) -> Table | None:
         else [f"{row['name']}: {row['level']}", count(row["cases"]), percent(row["share"])]
         for row in data.characteristics
     ]
-    return table("Characteristics of the training cases", "Characteristic|Cases|Share", rows, "1 2") if rows else None
+    return (
+        table("Characteristics of the training cases", "Characteristic|Cases, or mean|Share, or SD", rows, "1 2")
+        if rows
+        else None
+    )
 
 
 def missing(share: float | None, cases: int | None) -> str:
