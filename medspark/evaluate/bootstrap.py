@@ -17,7 +17,7 @@ from medspark.evaluate.logistic import Floats, logit, sigmoid
 CHUNK_CELLS: Final = 4_000_000
 """Numbers held of the resamples that are measured at once."""
 
-EXACT_CASES: Final = 5_000
+EXACT_CASES: Final = 500
 """Above this many cases the intervals, never the values, round risks to a STEP of a logit."""
 
 STEPS: Final = 200

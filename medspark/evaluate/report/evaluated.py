@@ -67,5 +67,6 @@ def left_out(data: ReportData) -> str:
     """Of the cases here those that count in no figure; empty on the page of a training run."""
     if data.evaluated is None:
         return ""
-    found = data.evaluated
-    return f" {count(found.unknown)} cases of unknown outcome and {count(found.unscored)} without a score are left out."
+    lost = {"of unknown outcome": data.evaluated.unknown, "without a score": data.evaluated.unscored}
+    told = " and ".join(f"{count(cases)} {which}" for which, cases in lost.items() if cases)
+    return f" Left out are cases: {told}." if told else ""

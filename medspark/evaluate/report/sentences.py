@@ -300,6 +300,10 @@ def _distilled(engine: Mapping[str, Any]) -> Iterator[Fact]:
 def _setting(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_setting, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_setting(one)}" for key, one in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 

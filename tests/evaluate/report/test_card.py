@@ -187,7 +187,7 @@ def test_an_evaluation_says_of_which_bundle_on_which_data_when(report_data):
         "2026-01-02 03:04 UTC on ward-b.csv."
     ) in page
     assert "held out from training" not in page
-    assert "40 cases of unknown outcome and &lt;11 without a score are left out" in page
+    assert "Left out are cases: 40 of unknown outcome and &lt;11 without a score." in page
     assert "43.2" in page
     card = model_card(data)
     assert (card["kind"], card["bundle"]) == ("evaluation", "0123456789abcdef")
