@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check integration bench clean
+.PHONY: help setup demo test check integration screenshots bench clean
 
 help:  ## Show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,11 +35,15 @@ check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+screenshots: $(READY)  ## Pictures of the demo's report: desktop and phone, light and dark, and its PDF
+	$(BIN)/python tests/support/screenshots.py --out build/screenshots
+
 bench: $(READY)  ## Benchmarks: medspark beside its alternatives, as ratios
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python benchmarks/clean.py
 	$(BIN)/python benchmarks/events.py --millions 1 10
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/evaluating.py
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) build

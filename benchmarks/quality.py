@@ -31,6 +31,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from medspark.cases.split import assign_split
+from medspark.evaluate.truth import reading_of
 from medspark.runs.receipt import Receipt, new_run_id
 from medspark.runs.run import Run
 from medspark.schemas import CASES, LABEL, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID
@@ -43,7 +44,6 @@ from medspark.task.tasks import Task
 from medspark.train.baselines import dense_design, fit_baselines, plain_tensors
 from medspark.train.batches import Loaded, load_split
 from medspark.train.train_network import risks_of, train_network
-from medspark.train.truth import reading_of
 
 SMALL = [
     "LeukSurv",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from medspark.score.in_memory import score_frame, score_table
     from medspark.stages.clean import clean_stage
     from medspark.stages.encode import encode_stage
+    from medspark.stages.evaluate import evaluate_stage
     from medspark.stages.features import features_stage
     from medspark.stages.open_run import open_run
     from medspark.stages.score import score_stage, score_tensors_stage
@@ -29,6 +30,7 @@ _ROOMS = {
     "load_bundle": "medspark.bundles.bundle",
     "score_stage": "medspark.stages.score",
     "encode_stage": "medspark.stages.encode",
+    "evaluate_stage": "medspark.stages.evaluate",
     "score_tensors_stage": "medspark.stages.score",
     "score_table": "medspark.score.in_memory",
     "score_frame": "medspark.score.in_memory",
@@ -37,6 +39,7 @@ _ROOMS = {
 __all__ = [
     "clean_stage",
     "encode_stage",
+    "evaluate_stage",
     "features_stage",
     "load_bundle",
     "load_task",

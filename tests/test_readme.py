@@ -70,6 +70,13 @@ def block_with(text):
     return found
 
 
+def test_its_model_card_is_a_section_of_its_table():
+    table = yaml.safe_load(blocks()[0].replace("${HOSPITAL}", "x"))
+    task, problems = check_task({**table, **yaml.safe_load(block_with("card:"))})
+    assert problems == []
+    assert task.card.role == "informs"
+
+
 def test_its_images_are_a_column_and_a_feature_of_its_table(tmp_path, monkeypatch):
     for name in ("HOSPITAL", "IMAGES"):
         monkeypatch.setenv(name, "x")

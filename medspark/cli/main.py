@@ -9,6 +9,7 @@ import typer
 
 from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
+from medspark.cli.evaluate import evaluate
 from medspark.cli.model import report, run, train
 from medspark.cli.serve import encode, score
 from medspark.cli.task import check, schema
@@ -32,6 +33,7 @@ for command in (
     run,
     score,
     encode,
+    evaluate,
     report,
     pack,
     share_classes,

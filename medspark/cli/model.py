@@ -61,6 +61,7 @@ def report(
     """Verify a bundle and say where its report is and what it found."""
     from medspark.bundles.bundle import METRICS, REPORT, load_bundle
     from medspark.evaluate.report.format import plainly
+    from medspark.evaluate.report.model_card import CARD_JSON
 
     with exit_code_of(terminal()):
         found = load_bundle(bundle, expect)
@@ -68,3 +69,5 @@ def report(
         for name, metric in found.read_json(METRICS)["test"]["metrics"].items():
             print(f"  {name:<22} {plainly(metric)}")
         print(f"report: {found.path / REPORT}")
+        if CARD_JSON in found.manifest["files"]:
+            print(f"card: {found.path / CARD_JSON}")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from medspark.evaluate.bootstrap import interval_of
 from medspark.evaluate.logistic import Floats
-from medspark.evaluate.metrics import interval_of
 
 COMPARED: Final = {"auroc": 1, "brier": -1, "log_loss": -1}
 """What models are compared by; 1 where more is better."""

@@ -12,7 +12,11 @@ from medspark.privacy.small_cells import SMALL
 
 POINTS: Final = 200
 
-RISK_BINS: Final = 40
+RISK_BINS: Final = (40, 20, 10, 5)
+"""Bars of the histogram: the first of these numbers of which MOST_HIDDEN holds, else the last."""
+
+MOST_HIDDEN: Final = 0.2
+"""Of the cases with the outcome, and of those without, in bars that are too small to be shown."""
 
 
 def curves(label: NDArray[Any], probability: NDArray[Any], weight: NDArray[Any] | None = None) -> dict[str, Any]:
@@ -107,7 +111,10 @@ def wilson(positives: float, n: int) -> tuple[float, float]:
 
 def _histogram(y: NDArray[np.bool_], p: Floats) -> dict[str, list[Any]]:
     top = float(np.ceil(p.max(initial=0.05) * 20) / 20)
-    edges = np.linspace(0.0, top, RISK_BINS + 1)
-    counts = {name: np.histogram(p[chosen], edges)[0] for name, chosen in (("negative", ~y), ("positive", y))}
+    for bins in RISK_BINS:
+        edges = np.linspace(0.0, top, bins + 1)
+        counts = {name: np.histogram(p[chosen], edges)[0] for name, chosen in (("negative", ~y), ("positive", y))}
+        if all(n[n < SMALL].sum() <= MOST_HIDDEN * n.sum() for n in counts.values()):
+            break
     hidden = {name: [None if 0 < n < SMALL else int(n) for n in values] for name, values in counts.items()}
     return {"edges": _rounded(edges), **hidden}

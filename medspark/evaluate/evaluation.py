@@ -1,41 +1,64 @@
-"""The held-out test set as metrics.json: performance with intervals, baselines, thresholds and subgroups.
+"""How good risks are, as metrics.json: performance with intervals, baselines, decisions, thresholds and subgroups.
+
+The only evaluation there is: training measures its held-out patients by it, `medspark evaluate` other data, and
+whoever has the outcomes of scores that were given does so too.
 
 What is written here leaves the hospital with the bundle, so counts of 1 to 10 patients are hidden here and
 not in the report, and so is every number they could be worked out from.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from medspark.errors import InputError, did_you_mean
+from medspark.evaluate.bootstrap import Resamples, Sample, over_resamples, sample_of
+from medspark.evaluate.censoring import Truth
 from medspark.evaluate.comparison import paired_differences
 from medspark.evaluate.curves import curves
-from medspark.evaluate.metrics import at_thresholds, interval_of, performance, resampled
-from medspark.privacy.small_cells import publishable_counts, publishable_thresholds
+from medspark.evaluate.decisions import alerts, decision_curve, decision_figures
+from medspark.evaluate.logistic import Floats
+from medspark.evaluate.metrics import at_thresholds, checked, measure_of
+from medspark.evaluate.subgroups import Cases, Drawing, estimates, subgroup_rows, unequal
+from medspark.evaluate.targets import evaluate_targets
+from medspark.privacy.small_cells import publishable_thresholds
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
 from medspark.task.tasks import Task
-from medspark.task.training import LEAST_NAMED
 
-MISSING: Final = "missing"
+SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles of the risks."""
 
-RARE: Final = "rarer levels"
 
-FEW_CASES: Final = 50
+def evaluate_cases(
+    frame: pd.DataFrame, task: Task, truth: Truth, risk: Floats, others: Mapping[str, Floats]
+) -> dict[str, Any]:
+    """The headline's figures, by `evaluate`, and where there are several targets those of each.
 
-FEW_OUTCOMES: Final = 5
-
-Estimates = dict[str, dict[str, float | None]]
-"""By metric its value, low and high."""
+    Args:
+        frame: one row per case: `case_id`, `subject_id`, `boolean_value` (null where the headline is not known),
+            `probability` and the columns of the task's subgroups.
+        task: what was asked for.
+        truth: what is known of the cases, labels and weights (n, k).
+        risk: the network's probabilities (n, k).
+        others: by name the probabilities (n, k) of other models.
+    """
+    targets = task.outcome.targets
+    known = frame[LABEL].notna().to_numpy()
+    beside = {name: other[known, targets.headline] for name, other in others.items()}
+    weight = truth.weight[known, targets.headline]
+    metrics = evaluate(frame[known].reset_index(drop=True), task, beside, weight)
+    if targets.kind != "binary":
+        metrics["outcomes"] = evaluate_targets(task, truth, risk, frame[SUBJECT_ID].to_numpy(), others)
+    return metrics
 
 
 def evaluate(
     frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]], weight: NDArray[Any] | None = None
 ) -> dict[str, Any]:
-    """JSON-able metrics of the test split.
+    """JSON-able metrics of some cases, such as the test split.
 
     Args:
         frame: one row per case with `case_id`, `subject_id`, `boolean_value` (no nulls), `probability`, and
@@ -44,37 +67,36 @@ def evaluate(
         weight: (n,) of each case in every figure but the counts; 1 where there is none.
 
     Returns:
-        `test`: counts, `metrics` as name → value, low, high (95 %, resampling patients), `curves` and
-        `thresholds`;
-        `baselines`: by name, `metrics`, and `difference`, the network's less theirs on the same patients;
+        `test`: counts, `metrics` as name → value, low, high (95 %, resampling patients) and a `reason` where one is
+        None, `risks` (their quantiles), `curves`, `thresholds`, `alerts` and `decision_curve`;
+        `baselines`: by name, `metrics`, `decision_curve`, and `difference`, the network's less theirs on the same
+        patients;
         `subgroups`: one dict per column and level, `metrics` None with a `reason` where the level is too small;
+        `fairness`: which levels are served otherwise than the rest, beyond chance;
         `intervals`: how they were made.
 
     Raises:
         InputError: a column is absent, the label has nulls, or a baseline has another length.
     """
     _check(frame, task, baselines)
-    label, risk = frame[LABEL].to_numpy(dtype=np.int8), frame[PROBABILITY].to_numpy(dtype=np.float64)
-    cases = _Cases(label, risk, pd.factorize(frame[SUBJECT_ID])[0], np.ones(len(frame)) if weight is None else weight)
-    subgroups = [row for column in task.report.subgroups for row in _subgroup_rows(frame[column], column, cases, task)]
-    own = cases.resampled(task)
-    metrics = _with_intervals(performance(label, risk, cases.weight), own)
+    label, risk = checked(frame[LABEL].to_numpy(dtype=np.int8), frame[PROBABILITY].to_numpy(dtype=np.float64))
+    own_weight = np.ones(len(frame)) if weight is None else np.asarray(weight, np.float64)
+    cases = Cases(label, risk, pd.factorize(frame[SUBJECT_ID])[0], own_weight)
+    drawing = Drawing(task.report.bootstrap, task.training.seed)
+    subgroups = [
+        row
+        for column in task.report.subgroups
+        for row in subgroup_rows(frame[column], column, cases, drawing, task.privacy.names_of_few)
+    ]
+    model = _measured(cases, drawing)
     return {
-        "test": {
-            "cases": len(frame),
-            "subjects": int(frame[SUBJECT_ID].nunique()),
-            "positives": int(label.sum()),
-            "prevalence": float(np.average(label, weights=cases.weight)) if len(label) else None,
-            "mean_probability": float(np.average(risk, weights=cases.weight)) if len(risk) else None,
-            "metrics": metrics,
-            "curves": curves(label, risk, cases.weight),
-            "thresholds": publishable_thresholds(at_thresholds(label, risk, task.risk_bands, cases.weight)),
-        },
+        "test": {**_counts(frame, cases), **_of_model(cases, model, task)},
         "baselines": {
-            name: _beside(cases._replace(risk=np.asarray(values)), task, own, metrics)
+            name: _beside(cases._replace(risk=checked(label, np.asarray(values))[1]), drawing, model)
             for name, values in baselines.items()
         },
         "subgroups": subgroups,
+        "fairness": unequal(subgroups),
         "intervals": {
             "level": 0.95,
             "resamples": task.report.bootstrap,
@@ -84,19 +106,53 @@ def evaluate(
     }
 
 
-class _Cases(NamedTuple):
-    """What n cases are measured by, (n,) each."""
+class _Measured(NamedTuple):
+    metrics: dict[str, dict[str, Any]]
+    spread: dict[str, Floats]
+    """Of each resample the METRICS and the `decision_figures`."""
+    exact: Sample
 
-    label: NDArray[Any]
-    risk: NDArray[Any]
-    subject: NDArray[Any]
-    weight: NDArray[Any]
 
-    def part(self, rows: NDArray[Any]) -> "_Cases":
-        return _Cases(*(values[rows] for values in self))
+def _measured(cases: Cases, drawing: Drawing) -> _Measured:
+    sample = sample_of(cases.label, cases.risk, cases.subject, cases.weight)
+    exact = sample_of(cases.label, cases.risk, cases.subject, cases.weight, exact=True)
+    if not len(cases.label):
+        raise InputError("evaluation: expected cases with a known outcome, received none")
+    measure = measure_of(sample)
 
-    def resampled(self, task: Task) -> dict[str, NDArray[Any]]:
-        return resampled(self.label, self.risk, self.subject, task.report.bootstrap, task.training.seed, self.weight)
+    def figures(drawn: Resamples) -> dict[str, Floats]:
+        return {**measure(drawn.positive[:, 0], drawn.negative[:, 0]), **decision_figures(sample.risk, drawn)}
+
+    spread = over_resamples(sample, drawing.resamples, drawing.seed, figures)
+    return _Measured(estimates(cases, spread), spread, exact)
+
+
+def _counts(frame: pd.DataFrame, cases: Cases) -> dict[str, Any]:
+    return {
+        "cases": len(frame),
+        "subjects": int(frame[SUBJECT_ID].nunique()),
+        "positives": int(cases.label.sum()),
+        "prevalence": float(np.average(cases.label, weights=cases.weight)),
+        "mean_probability": float(np.average(cases.risk, weights=cases.weight)),
+        "risks": {f"{level:g}": float(np.quantile(cases.risk, level)) for level in SPREAD},
+    }
+
+
+def _of_model(cases: Cases, model: _Measured, task: Task) -> dict[str, Any]:
+    return {
+        "metrics": model.metrics,
+        "curves": curves(cases.label, cases.risk, cases.weight),
+        "thresholds": publishable_thresholds(_bands(cases, task)),
+        "alerts": alerts(model.exact, model.spread),
+        "decision_curve": decision_curve(model.exact, model.spread),
+    }
+
+
+def _bands(cases: Cases, task: Task) -> list[dict[str, Any]]:
+    """Of each band also how many alerts flagging from its start gives: a patient may have several cases."""
+    patients = len(np.unique(cases.subject))
+    rows = at_thresholds(cases.label, cases.risk, task.risk_bands, cases.weight)
+    return [{**row, "alerts_per_100_patients": 100 * row["flagged"] / patients} for row in rows]
 
 
 def _check(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]]) -> None:
@@ -113,67 +169,12 @@ def _check(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]
             raise InputError(f"evaluation: expected {len(frame)} risks of {name!r}, received {len(values)}")
 
 
-def _estimates(cases: _Cases, task: Task) -> Estimates:
-    return _with_intervals(performance(cases.label, cases.risk, cases.weight), cases.resampled(task))
-
-
-def _with_intervals(values: dict[str, float | None], found: dict[str, NDArray[Any]]) -> Estimates:
-    spans = {name: interval_of(found[name]) or (None, None) for name in values}
-    return {name: {"value": value, "low": spans[name][0], "high": spans[name][1]} for name, value in values.items()}
-
-
-def _beside(cases: _Cases, task: Task, own: dict[str, NDArray[Any]], metrics: Estimates) -> dict[str, Any]:
+def _beside(cases: Cases, drawing: Drawing, network: _Measured) -> dict[str, Any]:
     """A baseline's metrics, and how far the network is from it on the same patients."""
-    values = performance(cases.label, cases.risk, cases.weight)
-    found = cases.resampled(task)
-    network = {name: one["value"] for name, one in metrics.items()}
+    other = _measured(cases, drawing)
+    its_own, networks = ({name: one["value"] for name, one in one.metrics.items()} for one in (other, network))
     return {
-        "metrics": _with_intervals(values, found),
-        "difference": paired_differences(network, values, own, found),
+        "metrics": other.metrics,
+        "difference": paired_differences(networks, its_own, network.spread, other.spread),
+        "decision_curve": decision_curve(other.exact)["value"],
     }
-
-
-def _subgroup_rows(values: "pd.Series[Any]", column: str, every: _Cases, task: Task) -> list[dict[str, Any]]:
-    levels = values.astype(object).where(values.notna(), MISSING).astype(str).to_numpy()
-    if not task.privacy.names_of_few:
-        levels = _few_together(levels)
-    names = sorted(set(levels), key=lambda level: (level == MISSING, level))
-    rows = []
-    for level in names:
-        inside = levels == level
-        cases, positives = int(inside.sum()), int(every.label[inside].sum())
-        reason = _too_small(cases, positives)
-        estimates = None if reason else _estimates(every.part(inside), task)
-        rows.append(
-            {
-                "column": column,
-                "level": level,
-                "cases": cases,
-                "positives": positives,
-                "negatives": cases - positives,
-                "metrics": estimates,
-                "reason": reason,
-            }
-        )
-    counts = publishable_counts([row[key] for key in ("cases", "positives", "negatives") for row in rows])
-    for index, row in enumerate(rows):
-        row["cases"], row["positives"] = counts[index], counts[len(rows) + index]
-        del row["negatives"]
-    return rows
-
-
-def _few_together(levels: NDArray[Any]) -> NDArray[Any]:
-    """Levels of fewer than LEAST_NAMED cases as one: a rare name may say who it was."""
-    names, place, counts = np.unique(levels, return_inverse=True, return_counts=True)
-    names = np.where((counts < LEAST_NAMED) & (names != MISSING), RARE, names)
-    return np.asarray(names[place])
-
-
-def _too_small(cases: int, positives: int) -> str | None:
-    if cases < FEW_CASES:
-        return f"fewer than {FEW_CASES} cases"
-    if positives < FEW_OUTCOMES:
-        return f"fewer than {FEW_OUTCOMES} cases with the outcome"
-    if cases - positives < FEW_OUTCOMES:
-        return f"fewer than {FEW_OUTCOMES} cases without the outcome"
-    return None

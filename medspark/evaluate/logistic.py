@@ -30,6 +30,27 @@ def logit(probability: Floats) -> Floats:
 MAX_STEPS: Final = 60
 
 
+BLOCKS: Final = 5_000
+
+
+def coarse_start(design: Floats, offset: Floats, positive: Floats, total: Floats) -> Floats | None:
+    """Coefficients (k,) of BLOCKS means of neighbouring rows, to begin from; None of rows that are few, or have none.
+
+    Args:
+        design: (g, k) and offset: (g,), of rows in an order in which neighbours are alike.
+        positive, total: (g,) under one weighting.
+    """
+    if len(design) < 2 * BLOCKS:
+        return None
+    edges = np.linspace(0, len(design), BLOCKS + 1).astype(np.intp)[:-1]
+    rows = np.diff(np.append(edges, len(design)))
+    mean_design = np.add.reduceat(design, edges, axis=0) / rows[:, None]
+    mean_offset = np.add.reduceat(offset, edges) / rows
+    ones, every = (np.add.reduceat(part, edges)[None] for part in (positive, total))
+    found = logistic_regression(mean_design, mean_offset, ones, every)[0]
+    return found if np.isfinite(found).all() else None
+
+
 def logistic_regression(
     design: Floats, offset: Floats, positive: Floats, total: Floats, start: Floats | None = None
 ) -> Floats:
@@ -49,14 +70,15 @@ def logistic_regression(
     4:384-414).
     """
     count, width = len(positive), design.shape[1]
-    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), width * width)
+    # Few weightings may be of millions of rows, whose products are then not held together
+    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1) if count > width else None
     beta = np.tile(np.zeros(width) if start is None else start, (count, 1))
     active = np.arange(count)
     for _ in range(MAX_STEPS):
         p = sigmoid(beta[active] @ design.T + offset)
         expected = total[active] * p
         gradient = (positive[active] - expected) @ design
-        curvature = ((expected * (1 - p)) @ squares).reshape(-1, width, width)
+        curvature = _curvature(design, squares, expected * (1 - p))
         solvable = np.linalg.cond(curvature) < 1e12
         beta[active[~solvable]] = np.nan
         active, gradient, curvature = active[solvable], gradient[solvable], curvature[solvable]
@@ -68,3 +90,12 @@ def logistic_regression(
             return beta
     beta[active] = np.nan
     return beta
+
+
+def _curvature(design: Floats, squares: Floats | None, weight: Floats) -> Floats:
+    """(b, k, k): under each weighting (b, g) the weighted sum of the outer products (g, k * k) of the design's rows."""
+    width = design.shape[1]
+    if squares is None:
+        each = [(design * row[:, None]).T @ design for row in weight]
+        return np.array(each, dtype=np.float64).reshape(-1, width, width)
+    return np.asarray((weight @ squares).reshape(-1, width, width))

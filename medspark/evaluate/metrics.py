@@ -4,33 +4,33 @@ Everywhere `label` is (n,) of 0 and 1 and `probability` is (n,) within 0 and 1; 
 InputError. Training, the report and monitoring share these functions.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medspark.errors import InputError
-from medspark.evaluate.logistic import Floats, logit, sigmoid
+from medspark.evaluate.bootstrap import Sample, interval_of, over_resamples, sample_of, whole
+from medspark.evaluate.logistic import Floats, logit
 from medspark.evaluate.ranked import METRICS, group_outcomes, grouped_metrics, slope, tie_groups
-
-CHUNK_CELLS: Final = 4_000_000
-
-EXACT_CASES: Final = 50_000
-"""Above this many cases the intervals (never the values) round risks to a thousandth of a logit."""
+from medspark.evaluate.smooth import ERRORS, LEAST_OUTCOMES, smooth_design
 
 
 def performance(
     label: NDArray[Any], probability: NDArray[Any], weight: NDArray[Any] | None = None
 ) -> dict[str, float | None]:
-    """The six METRICS; None where one does not exist, as the AUROC of cases with one outcome.
+    """The METRICS; None where one does not exist, as the AUROC of cases with one outcome: `why_absent` says why.
 
     auroc: ties count half; auprc: average precision, without interpolation; brier and log_loss: means,
-    log_loss with risks moved a hair inside 0 and 1, all as scikit-learn has them. Calibration as in Van
-    Calster et al. 2019 (BMC Medicine 17:230): slope is the coefficient of logit(risk) in an unpenalised
-    logistic regression of the outcome (ideal 1; below 1, risks too extreme); intercept is
-    calibration-in-the-large, the intercept of that regression with the slope fixed at 1 (ideal 0; below 0,
-    risks too high on average).
+    log_loss with risks moved a hair inside 0 and 1, all as scikit-learn has them; scaled_brier: 1 less the
+    Brier score over that of the outcome's share as everybody's risk (Steyerberg et al. 2010, Epidemiology
+    21:128). Calibration as in Van Calster et al. 2019 (BMC Medicine 17:230): slope is the coefficient of
+    logit(risk) in an unpenalised logistic regression of the outcome (ideal 1; below 1, risks too extreme);
+    intercept is calibration-in-the-large, the intercept of that regression with the slope fixed at 1 (ideal
+    0; below 0, risks too high on average); observed_expected, the outcome's share over the mean risk (ideal
+    1); e_average, e50, e90 and e_max of a smooth curve, see `medspark.evaluate.smooth` (ideal 0). sharpness:
+    the standard deviation of the risks.
 
     >>> performance(np.array([0, 1]), np.array([0.2, 0.9]))["auroc"]
     1.0
@@ -43,8 +43,26 @@ def performance(
         return dict.fromkeys(METRICS)
     order, starts = tie_groups(p)
     positive, negative = group_outcomes(weights[order][None], y[order], starts)
-    values = grouped_metrics(p[order][starts], positive, negative)
-    return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in values.items()}
+    risk = p[order][starts]
+    values = grouped_metrics(risk, positive, negative, smooth=smooth_design(logit(risk), positive[0], negative[0]))
+    return {name: float(values[name][0]) if np.isfinite(values[name][0]) else None for name in METRICS}
+
+
+def why_absent(name: str, label: NDArray[Any], weight: NDArray[Any] | None = None) -> str:
+    """Why a metric of these cases could not be computed.
+
+    >>> why_absent("auroc", np.array([0, 0, 1]), np.array([1, 1, 0]))
+    'no case has the outcome'
+    """
+    y = np.asarray(label).astype(bool)
+    y = y if weight is None else y[np.asarray(weight) > 0]
+    if not len(y):
+        return "there is no case"
+    if y.all() or not y.any():
+        return f"no case {'has' if not y.any() else 'is without'} the outcome"
+    if name in ERRORS and min(y.sum(), (~y).sum()) < LEAST_OUTCOMES:
+        return f"fewer than {LEAST_OUTCOMES} cases of the rarer outcome: a smooth curve would be one of chance"
+    return "the risks are all the same, or tell the outcomes apart without an exception"
 
 
 def intervals(
@@ -73,43 +91,22 @@ def resampled(
     the `weight` of each of their cases is multiplied.
     """
     y, p = checked(label, probability)
-    if len(subject) != len(y):
-        raise InputError(f"metrics: expected a subject for each of {len(y)} cases, received {len(subject)}")
+    sample = sample_of(y, p, subject, weight)
     if not len(y):
         return {name: np.full(resamples, np.nan) for name in METRICS}
-    if len(p) > EXACT_CASES:
-        p = sigmoid(np.round(logit(p), 3))
-    order, starts = tie_groups(p)
-    y, p = y[order], p[order][starts]
-    subjects = np.unique(np.asarray(subject), return_inverse=True)[1][order]
-    own = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)[order]
-    fit = slope(logit(p), *group_outcomes(own[None], y, starts))[0]
+    measure = measure_of(sample)
+    return over_resamples(sample, resamples, seed, lambda drawn: measure(drawn.positive[:, 0], drawn.negative[:, 0]))
+
+
+def measure_of(sample: Sample) -> Callable[[Floats, Floats], dict[str, Floats]]:
+    """METRICS of weightings (b, g) with and without the outcome, of cases much like a sample's."""
+    every = whole(sample)
+    positive, negative = every.positive.sum(axis=1), every.negative.sum(axis=1)
+    log_odds = logit(sample.risk)
+    fit = slope(log_odds, positive, negative)[0]
     start = fit if np.isfinite(fit).all() else None
-    parts = [
-        grouped_metrics(p, *group_outcomes(weights * own, y, starts), start=start)
-        for weights in resampled_weights(subjects, resamples, seed)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
-
-
-def resampled_weights(subjects: NDArray[np.intp], resamples: int, seed: int) -> Iterator[Floats]:
-    """Weights (b, n) of the cases, in pieces that fit in memory."""
-    count = int(subjects.max()) + 1
-    rng = np.random.default_rng(seed)
-    chunk = max(1, CHUNK_CELLS // len(subjects))
-    for done in range(0, resamples, chunk):
-        size = min(chunk, resamples - done)
-        draws = (np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(size))
-        yield np.stack([drawn[subjects] for drawn in draws]).astype(np.float64)
-
-
-def interval_of(values: Floats) -> tuple[float, float] | None:
-    """The middle 95 % of a metric's resamples (b,); None where more than one in ten has no value."""
-    defined = values[np.isfinite(values)]
-    if len(defined) < 0.9 * len(values):
-        return None
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return float(low), float(high)
+    smooth = smooth_design(log_odds, positive[0], negative[0])
+    return lambda with_it, without: grouped_metrics(sample.risk, with_it, without, start, smooth)
 
 
 def checked(label: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np.bool_], Floats]:
@@ -131,9 +128,10 @@ def at_thresholds(
 
     One dict per band, from the lowest, beginning with the band `low` below all of them: `band`, `from`,
     `to`, `n`, `positives` and `observed` (their share) within the band; `flagged`, `flagged_share`,
-    `sensitivity`, `specificity`, `ppv`, `npv` and the counts `tp`, `fp`, `fn`, `tn` of flagging at its
-    start. A share of nobody is None, and no band at all gives no dict. Counts are exact: `evaluate` hides
-    the small ones. Shares go by the cases' weights, 1 where there are none.
+    `sensitivity`, `specificity`, `ppv`, `npv`, `net_benefit` (see `medspark.evaluate.decisions`) and the
+    counts `tp`, `fp`, `fn`, `tn` of flagging at its start. A share of nobody is None, and no band at all
+    gives no dict. Counts are exact: `evaluate` hides the small ones. Shares go by the cases' weights, 1
+    where there are none.
     """
     y, p = checked(label, probability)
     w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
@@ -161,6 +159,7 @@ def _band(y: NDArray[np.bool_], p: Floats, w: Floats, name: str, start: float, e
         "specificity": _share(w, ~flagged & ~y, ~y),
         "ppv": _share(w, flagged & y, flagged),
         "npv": _share(w, ~flagged & ~y, ~flagged),
+        "net_benefit": float((w[flagged & y].sum() - w[flagged & ~y].sum() * start / (1 - start)) / w.sum()),
         "tp": tp,
         "fp": fp,
         "fn": fn,

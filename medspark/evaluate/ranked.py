@@ -8,9 +8,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medspark.evaluate.logistic import Floats, logistic_regression, logit
+from medspark.evaluate.logistic import Floats, coarse_start, logistic_regression, logit
+from medspark.evaluate.smooth import ERRORS, Smooth, calibration_errors, smoothed
 
-METRICS: Final = ("auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept")
+METRICS: Final = (
+    "auroc",
+    "auprc",
+    "brier",
+    "scaled_brier",
+    "log_loss",
+    "calibration_slope",
+    "calibration_intercept",
+    "observed_expected",
+    *ERRORS,
+    "sharpness",
+)
 
 
 def tie_groups(probability: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -27,11 +39,19 @@ def group_outcomes(weights: Floats, label: NDArray[np.bool_], starts: NDArray[np
 
 
 def grouped_metrics(
-    probability: Floats, positive: Floats, negative: Floats, start: Floats | None = None
+    probability: Floats,
+    positive: Floats,
+    negative: Floats,
+    start: Floats | None = None,
+    smooth: Smooth | None = None,
 ) -> dict[str, Floats]:
     """METRICS (b,) of groups with falling risks (g,); NaN where one does not exist.
 
-    `start`, the coefficients (2,) of a similar weighting's slope, saves Newton a few steps.
+    Args:
+        probability: (g,).
+        positive, negative: (b, g) the weight of the cases with and without the outcome.
+        start: the coefficients (2,) of a similar weighting's slope, which save Newton a few steps.
+        smooth: what the calibration curve is fitted on; without it there is none.
     """
     total = positive + negative
     cases, ones, zeros = total.sum(axis=1), positive.sum(axis=1), negative.sum(axis=1)
@@ -48,9 +68,34 @@ def grouped_metrics(
             "brier": (positive @ (1 - probability) ** 2 + negative @ probability**2) / cases,
             "log_loss": (positive @ loss_one + negative @ loss_zero) / cases,
         }
+        values |= _of_means(probability, total, ones / cases, values["brier"])
     values["calibration_slope"] = slope(log_odds, positive, negative, start)[:, 1]
     values["calibration_intercept"] = _intercept(log_odds, positive, negative)
-    return values
+    return values | _errors(probability, positive, negative, smooth)
+
+
+def _of_means(probability: Floats, total: Floats, prevalence: Floats, brier: Floats) -> dict[str, Floats]:
+    """What the outcome's share, the mean risk and the risks' spread come to."""
+    cases = total.sum(axis=1)
+    mean = total @ probability / cases
+    variance = (total * (probability - mean[:, None]) ** 2).sum(axis=1) / cases
+    return {
+        "scaled_brier": np.where(
+            (prevalence > 0) & (prevalence < 1), 1 - brier / (prevalence * (1 - prevalence)), np.nan
+        ),
+        "observed_expected": np.where(mean > 0, prevalence / mean, np.nan),
+        "sharpness": np.sqrt(variance),
+    }
+
+
+def _errors(probability: Floats, positive: Floats, negative: Floats, smooth: Smooth | None) -> dict[str, Floats]:
+    found = {name: np.full(len(positive), np.nan) for name in ERRORS}
+    both = _both_outcomes(positive, negative)
+    if smooth is not None and both.any():
+        observed = smoothed(smooth, positive[both], negative[both])
+        for name, values in calibration_errors(probability, observed, (positive + negative)[both]).items():
+            found[name][both] = values
+    return found
 
 
 def slope(log_odds: Floats, positive: Floats, negative: Floats, start: Floats | None = None) -> Floats:
@@ -60,6 +105,8 @@ def slope(log_odds: Floats, positive: Floats, negative: Floats, start: Floats | 
     if np.ptp(log_odds) > 0:
         design = np.column_stack([np.ones_like(log_odds), log_odds])
         total = positive + negative
+        if start is None and len(positive) == 1:
+            start = coarse_start(design, np.zeros_like(log_odds), positive[0], total[0])
         beta[both] = logistic_regression(design, np.zeros_like(log_odds), positive[both], total[both], start)
     return beta
 

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from medspark.evaluate.bootstrap import interval_of, resampled_means
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats
-from medspark.evaluate.metrics import interval_of, performance, resampled, resampled_weights
+from medspark.evaluate.metrics import performance, resampled
 from medspark.evaluate.ranked import METRICS
 from medspark.privacy.small_cells import publishable_counts
 from medspark.task.tasks import Task
@@ -84,12 +85,7 @@ def _of_classes(label: Floats, risk: Floats, draws: _Draws) -> Estimates:
     the classes (macro) and over all pairs of a case and a class (micro); as scikit-learn has them."""
     right = risk.argmax(axis=1) == label.argmax(axis=1)
     loss = -np.log(np.maximum((risk * label).sum(axis=1), np.finfo(np.float64).eps))
-    cases = np.unique(draws.subject, return_inverse=True)[1]
-    parts = [
-        np.stack([weights @ right, weights @ loss]) / weights.sum(axis=1)
-        for weights in resampled_weights(cases, draws.resamples, draws.seed)
-    ]
-    accuracy, losses = np.concatenate(parts, axis=1)
+    accuracy, losses = resampled_means(np.column_stack([right, loss]), draws.subject, draws.resamples, draws.seed).T
     ranked = [
         resampled(one, p, draws.subject, draws.resamples, draws.seed) for one, p in zip(label.T, risk.T, strict=True)
     ]

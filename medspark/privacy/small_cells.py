@@ -8,6 +8,8 @@ SMALL: Final = 11
 
 HIDDEN: Final = f"<{SMALL}"
 
+HIDDEN_REASON: Final = f"a count below {SMALL} is not shown"
+
 _CELLS: Final = ("tp", "fp", "fn", "tn", "positives")
 
 
@@ -17,17 +19,17 @@ def publishable_counts(counts: Sequence[int]) -> list[int | str]:
     Those of 1 to 10 become "<11", and then all the others are rounded to tens ("~120"), or a total would
     give the hidden one away.
     """
-    small = any(map(_is_small, counts))
+    small = any(map(is_small, counts))
 
     def shown(count: int) -> int | str:
-        if _is_small(count):
+        if is_small(count):
             return HIDDEN
         return f"~{(count + 5) // 10 * 10}" if small and count else count
 
     return [shown(count) for count in counts]
 
 
-def _is_small(count: int) -> bool:
+def is_small(count: int) -> bool:
     return 0 < count < SMALL
 
 
@@ -42,7 +44,7 @@ def publishable_thresholds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row, gone, above in zip(rows, hidden, [*hidden[1:], False], strict=False):
         keep = {"band", "from", "to"} if gone else set(row)
         keep -= {"n", "observed"} if above else set()
-        reason = f"a count below {SMALL} is not shown" if gone or above else None
+        reason = HIDDEN_REASON if gone or above else None
         published.append(
             {key: row[key] if key in keep else None for key in row if key not in _CELLS} | {"reason": reason}
         )
@@ -59,4 +61,4 @@ def _gives_away(row: Mapping[str, Any]) -> bool:
         row["positives"],
         row["n"] - row["positives"],
     )
-    return any(map(_is_small, counts))
+    return any(map(is_small, counts))

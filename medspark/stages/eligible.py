@@ -36,7 +36,7 @@ from medspark.task.scoring import exclusions_not_applied
 from medspark.task.table_task import TableTask, has_history
 from medspark.task.tasks import Task
 
-AnyTask = TypeVar("AnyTask", TableTask, EventTask)
+AnyTask = TypeVar("AnyTask", TableTask, EventTask, TableTask | EventTask)
 
 
 def eligible(
@@ -107,7 +107,7 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
 def _of_table(
     run: Run, task: TableTask, source: str | None, as_of: str | None, history: str | None
 ) -> Iterator[Eligible]:
-    task = _moved(task, source)
+    task = moved(task, source)
     if as_of is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
     with ExitStack() as stack:
@@ -133,7 +133,7 @@ def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None)
         raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
     if task.population.snapshot is not None and as_of is None:
         raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
-    task = _moved(task, source)
+    task = moved(task, source)
     plan = Plan(task, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
     with ExitStack() as stack:
         found = _cleaned(run, task, stack)
@@ -154,8 +154,8 @@ def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None)
         )
 
 
-def _moved(task: AnyTask, source: str | None) -> AnyTask:
-    """The task with another place of its source."""
+def moved(task: AnyTask, source: str | None) -> AnyTask:
+    """The task with another place of its source; None leaves it."""
     if source is None:
         return task
     return task.model_copy(update={"source": task.source.model_copy(update={"path": source})})

@@ -62,8 +62,7 @@ def features_stage(run: Run, task: Task) -> None:
     with run.receipt.timed("features"), run.progress("features"), held:
         facts = require_records(run, task)
         records = read_table(run.spark, run.store, RECORDS)
-        events = facts.counts.records
-        built = _of_events(records, task, events) if isinstance(task, EventTask) else _of_table(records, task)
+        built = built_cases(records, task, facts.counts.records)
         with making(run, (CASES, ATTRITION), run.version):
             _publish(run, built, facts, task)
 
@@ -91,9 +90,21 @@ def require_cases(run: Run, task: Task) -> CasesFacts:
     return facts
 
 
-def _of_table(records: DataFrame, task: TableTask) -> Built:
+def built_cases(records: DataFrame, task: Task, count: int, earlier: DataFrame | None = None) -> Built:
+    """Records to cases with their outcomes.
+
+    Args:
+        records: of the task's source.
+        task: frozen.
+        count: how many records there are.
+        earlier: of a table, records that are no more than part of the others' past.
+    """
+    return _of_events(records, task, count) if isinstance(task, EventTask) else _of_table(records, task, earlier)
+
+
+def _of_table(records: DataFrame, task: TableTask, earlier: DataFrame | None) -> Built:
     marked = mark_excluded(records, task)
-    return Built(build_cases(marked, task), partial(count_attrition, marked, task))
+    return Built(build_cases(marked, task, earlier=earlier), partial(count_attrition, marked, task))
 
 
 def _of_events(records: DataFrame, task: EventTask, events: int) -> Built:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medspark.bundles.bundle import save_bundle
+from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
 from medspark.encode.remarks import remarks_of
 from medspark.errors import InputError
@@ -50,7 +51,9 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
             names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
-            made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now(), names=names)
+            made = Made(
+                task, tensors, facts, versions, seconds, run.version, created_at=now(), names=names, period=_period(run)
+            )
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
             publish_tables(run, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
@@ -78,6 +81,10 @@ def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
                 found = cross_validate(cases, task, scratch, run.say, progress)
             trained.metrics["cross_validation"] = found
     return trained
+
+
+def _period(run: Run) -> tuple[str, str] | None:
+    return months_of(read_table(run.spark, run.store, CASES))
 
 
 def _tell(run: Run, metrics: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from medspark.task.base import Closed, Name, Range, unsaid
+from medspark.task.card import Card
 
 LEAST_FOLDS = 3
 """Members from which on each leaves out a fold."""
@@ -110,6 +111,8 @@ class Gates(Closed):
     calibration_slope: Range | None = None
     calibration_intercept: Range | None = None
     """Calibration in the large, in logits: 0 is ideal, below 0 the risks are too high on average."""
+    no_worse_subgroup: bool = Field(default=False, exclude_if=unsaid)
+    """Refuse a model that ranks a level of `report.subgroups` worse than all other cases, beyond chance."""
 
 
 class Report(Closed):
@@ -149,6 +152,8 @@ class TaskBase(Closed):
     title: str
     intended_use: str | None = None
     not_for: str | None = None
+    card: Card | None = Field(default=None, exclude_if=unsaid)
+    """What only a person can say for the model card."""
     split: Split = Split()
     network: Network = Network()
     training: Training = Training()

@@ -13,8 +13,8 @@ from pandas.util import hash_array
 from medspark.encode.inputs import Input, pixels_of
 from medspark.encode.worker.tensors import Arrays, arrays
 from medspark.evaluate.censoring import Truth
+from medspark.evaluate.truth import Reading, truth_of
 from medspark.schemas import SPLIT, SUBJECT_ID
-from medspark.train.truth import Reading, truth_of
 
 Batch = tuple[Arrays, Truth, npt.NDArray[Any]]
 """Tensors, what is known of the outcome, and subjects (n,)."""

@@ -25,6 +25,7 @@ from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import as_list
 from medspark.encode.worker.tensors import arrays
+from medspark.evaluate.truth import truth_of
 from medspark.schemas import SUBJECT_ID
 from medspark.task.tasks import Task
 from medspark.task.training import Network, Training
@@ -34,7 +35,6 @@ from medspark.train.losses import distilled_loss, positive_weights, shares_of
 from medspark.train.networks.build import serving_network
 from medspark.train.networks.student import students_network
 from medspark.train.schedule import predicted_at_once, schedule
-from medspark.train.truth import truth_of
 
 SOFT_LOGITS: Final = "soft_logits"
 """The column of what the teacher says to each student, (n, students * k)."""

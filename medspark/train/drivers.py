@@ -13,8 +13,8 @@ from medspark.encode.inputs import NUMERIC
 from medspark.encode.kinds.base import FIRST_ID
 from medspark.encode.kinds.table import NumericStatistics
 from medspark.encode.statistics import Statistics
+from medspark.evaluate.bootstrap import interval_of, resampled_means
 from medspark.evaluate.logistic import Floats
-from medspark.evaluate.metrics import interval_of, resampled_weights
 from medspark.privacy.small_cells import SMALL
 from medspark.schemas import CASE_ID, SUBJECT_ID, TEST
 from medspark.score.worker.explanations.about import indicators_of
@@ -70,8 +70,7 @@ def drivers_of(table: str, trained: Trained, explains: Explains, resamples: int)
     each = np.add.reduceat(tested.items, [block.first for block in layout.blocks], axis=1)
     size = np.abs(each)
     order = np.argsort(-size.mean(axis=0), kind="stable")[:SHOWN]
-    weights = resampled_weights(tested.subject, resamples, 0)
-    draws = np.concatenate([drawn @ size / drawn.sum(axis=1, keepdims=True) for drawn in weights])
+    draws = resampled_means(size, tested.subject, resamples, 0)
     features = []
     for rank, at in enumerate(order.tolist()):
         block = layout.blocks[at]

@@ -20,7 +20,8 @@ from medspark.bundles.bundle import (
 )
 from medspark.encode.statistics import to_json
 from medspark.evaluate.report.data import ReportData
-from medspark.evaluate.report.features import feature_rows
+from medspark.evaluate.report.features import characteristics, feature_rows
+from medspark.evaluate.report.model_card import card_files
 from medspark.evaluate.report.page import write_report
 from medspark.schemas import TRAIN, VALID
 from medspark.store.facts import CasesFacts, EventCounts
@@ -56,6 +57,8 @@ class Made:
     """The bundle that this one takes the place of."""
     names: dict[str, str] = field(default_factory=dict)
     """Of codes, in words, where the source has them."""
+    period: tuple[str, str] | None = None
+    """The first and the last month of the cases' prediction times."""
 
 
 def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
@@ -87,7 +90,10 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
         metrics["teacher_history"] = trained.teacher.history
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     decides = decides_scores(folder)
-    write_report(_report(trained, made, decides, engine, drivers), folder / REPORT)
+    report = _report(trained, made, decides, engine, drivers)
+    write_report(report, folder / REPORT)
+    for name, text in card_files(report).items():
+        (folder / name).write_text(text, encoding="utf-8")
     facts = {name: value for name, value in asdict(made.facts).items() if name != "attrition"}
     about = {"versions": made.versions, "seconds": made.seconds, "run_id": made.run_id, "parent": made.parent}
     return {"created_at": made.created_at, "decides_scores": decides, "engine": engine, **facts, **about}
@@ -144,6 +150,9 @@ def _report(trained: Trained, made: Made, decides: str, engine: dict[str, Any], 
         versions=made.versions,
         engine=engine,
         seconds=made.seconds,
+        parent=made.parent,
+        period=made.period,
+        characteristics=characteristics(trained.statistics),
     )
 
 

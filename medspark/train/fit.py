@@ -18,6 +18,7 @@ import tensorflow as tf
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth
+from medspark.evaluate.truth import Floats, Reading, reading_of, truth_of
 from medspark.task.outcome import Kind, Targets
 from medspark.task.tasks import Task
 from medspark.task.training import Training
@@ -26,7 +27,6 @@ from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_we
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.pretrain import Excerpts, History, pretrain
 from medspark.train.schedule import predicted_at_once, schedule
-from medspark.train.truth import Floats, Reading, reading_of, truth_of
 
 Progress = Callable[[int, int, float], None]
 """Called after each epoch with its number from 1, the most there may be, and its loss on cases not trained on."""

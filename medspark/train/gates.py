@@ -22,8 +22,18 @@ def require_gates(metrics: dict[str, Any], task: Task) -> None:
         allowed, value = getattr(task.gates, name), found[name]["value"]
         if allowed is not None and not _within(value, allowed.low, allowed.high):
             refused.append(f"{name.replace('_', ' ')} {value}, expected {allowed.low} to {allowed.high}")
+    if task.gates.no_worse_subgroup:
+        refused += [_worse(one) for one in metrics["fairness"]["found"] if one["worse"]]
     if refused:
         raise GateError("the network was not kept: " + "; ".join(refused))
+
+
+def _worse(one: dict[str, Any]) -> str:
+    gap = one["difference"]
+    return (
+        f"{one['column']} {one['level']} is ranked worse than all other cases, by an AUROC of {-gap['value']:.4f}; "
+        "expected no subgroup that is"
+    )
 
 
 def _within(value: float | None, low: float | None, high: float | None) -> bool:

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth
+from medspark.evaluate.truth import Floats
 from medspark.task.outcome import Kind
 from medspark.task.training import Training
 from medspark.train.batches import Folds
-from medspark.train.truth import Floats
 
 
 def loss_of(training: Training, kind: Kind, positive_weight: Floats, folds: Folds | None) -> Callable[[Any, Any], Any]:

@@ -17,8 +17,8 @@ from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth
-from medspark.evaluate.evaluation import evaluate
-from medspark.evaluate.targets import evaluate_targets
+from medspark.evaluate.evaluation import evaluate_cases
+from medspark.evaluate.truth import Floats, Reading
 from medspark.schemas import (
     CASE_ID,
     LABEL,
@@ -45,7 +45,6 @@ from medspark.train.fit import Fitted, fit_network, held_out_logit
 from medspark.train.networks.student import student_settings
 from medspark.train.pretrain import Excerpts, write_excerpts
 from medspark.train.schedule import predicted_at_once
-from medspark.train.truth import Floats, Reading
 from medspark.train.uncertainty import LearnedFrom, Served, held_out_reliance, stand_beside
 
 ROWS_PER_FILE = 500_000
@@ -146,40 +145,13 @@ def learn(
         others |= _baselines(table, learned, statistics, task, fitted.reading)
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(subgroups, on=CASE_ID, how="left", validate="one_to_one", sort=False)
-    metrics = _measured(frame, parts[TEST], task, calibration, others)
+    metrics = evaluate_cases(frame, task, parts[TEST].truth, apply_calibrations(calibration, parts[TEST].logit), others)
     logit, known = _watched(fitted, parts)
     risk = apply_calibrations(calibration, logit)
     split = LearnedFrom(table, statistics, fitted, teacher is not None)
     served, uncertainty = stand_beside(split, risk, known, task)
     metrics["reliance"] = held_out_reliance(split, served, uncertainty, frame, task)
     return Trained(statistics, fitted, calibration, predictions, metrics, served, uncertainty, teacher)
-
-
-def _measured(
-    frame: pd.DataFrame,
-    test: "_Predicted",
-    task: Task,
-    calibration: TargetCalibrations,
-    others: Mapping[str, Floats],
-) -> dict[str, Any]:
-    """The headline's figures, and where there are several targets those of each.
-
-    Args:
-        frame: the test split's rows of `predictions` with their subgroups, in the order of `test`.
-        test: its logits, and what is known of its cases.
-        task: what is asked for.
-        calibration: of the logits.
-        others: by name the baselines' probabilities (n, k).
-    """
-    targets = task.outcome.targets
-    known = frame[LABEL].notna().to_numpy()
-    beside = {name: risk[known, targets.headline] for name, risk in others.items()}
-    weight = test.truth.weight[known, targets.headline]
-    metrics = evaluate(frame[known].reset_index(drop=True), task, beside, weight)
-    if targets.kind != "binary":
-        risk, subject = apply_calibrations(calibration, test.logit), frame[SUBJECT_ID].to_numpy()
-        metrics["outcomes"] = evaluate_targets(task, test.truth, risk, subject, others)
-    return metrics
 
 
 def _fit(

@@ -26,3 +26,4 @@ def test_of_a_test_split_without_the_outcome_report_says_what_is_not_known(road,
     assert found.exit_code == 0
     assert "  auroc                  not known\n" in found.stdout
     assert "  brier                  0.2500 (interval not known)\n" in found.stdout
+    assert found.stdout.rstrip().endswith("/card.json")

@@ -69,7 +69,9 @@ def test_a_subgroup_needs_five_of_each_outcome(task, positives, reason):
 @pytest.mark.parametrize("n", [1, 60])
 def test_one_outcome_does_not_end_the_run(task, test_set, label, n):
     found = evaluate(test_set.head(n).assign(boolean_value=label), task, {})
-    assert found["test"]["metrics"]["auroc"] == {"value": None, "low": None, "high": None}
+    auroc = found["test"]["metrics"]["auroc"]
+    assert (auroc["value"], auroc["low"], auroc["high"]) == (None, None, None)
+    assert auroc["reason"] == ("no case is without the outcome" if label else "no case has the outcome")
 
 
 def test_what_is_missing_is_named(task, test_set):
@@ -120,3 +122,37 @@ def test_levels_of_fewer_than_five_cases_are_one_without_their_names(task):
 
     assert levels(names_of_few=False) == ["A", "rarer levels", "missing"]
     assert levels(names_of_few=True) == ["A", "Yak", "Zebra", "missing"]
+
+
+def test_every_figure_that_is_absent_says_why(task, test_set):
+    found = evaluate(test_set.head(12), task, {})["test"]
+    for name, one in found["metrics"].items():
+        assert ("reason" in one) == (None in (one["value"], one["low"], one["high"])), name
+    assert {row["reason"] for row in found["alerts"]} == {"a count below 11 is not shown"}
+    assert [row["reason"] for row in found["thresholds"]] == ["a count below 11 is not shown"] * 3
+
+
+def test_the_model_and_its_baselines_are_worth_something_at_the_same_thresholds(task, test_set):
+    found = evaluate(test_set, task, {"coin": np.full(3000, 0.25)})
+    curve, coin = found["test"]["decision_curve"], found["baselines"]["coin"]["decision_curve"]
+    at = curve["threshold"].index(0.2)
+    assert curve["value"][at] > coin[at] == curve["all"][at]
+    assert [row["band"] for row in found["test"]["thresholds"]] == ["low", "raised", "high"]
+    raised = found["test"]["thresholds"][1]
+    assert raised["net_benefit"] == pytest.approx(curve["value"][at], abs=1e-6)
+    patients = test_set["subject_id"].nunique()
+    assert raised["alerts_per_100_patients"] == pytest.approx(100 * raised["flagged"] / patients)
+
+
+def test_no_case_is_refused(task, test_set):
+    with pytest.raises(InputError, match="expected cases with a known outcome, received none"):
+        evaluate(test_set.head(0), task, {})
+
+
+def test_a_subgroup_that_the_model_fails_shows_in_metrics_json(task, test_set):
+    ward = np.where(np.arange(3000) % 2, "surgery", "medicine")
+    blind = test_set["probability"].to_numpy().copy()
+    blind[ward == "surgery"] = np.random.default_rng(0).permutation(blind[ward == "surgery"])
+    found = json.loads(json.dumps(evaluate(test_set.assign(ward=ward, probability=blind), task, {}), allow_nan=False))
+    worse = [one for one in found["fairness"]["found"] if one["worse"]]
+    assert [(one["column"], one["level"], one["metric"]) for one in worse] == [("ward", "surgery", "auroc")]

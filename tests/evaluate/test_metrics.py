@@ -9,11 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from medspark.errors import InputError
-from medspark.evaluate import metrics
+from medspark.evaluate import bootstrap
 from medspark.evaluate.curves import curves, wilson
 from medspark.evaluate.logistic import logit, sigmoid
 from medspark.evaluate.metrics import at_thresholds, intervals, performance
 from medspark.evaluate.ranked import METRICS
+from medspark.evaluate.smooth import ERRORS
 
 
 def cases(n: int = 2000, seed: int = 0, slope: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,6 +38,17 @@ def test_weighted_metrics_are_those_of_scikit_learn_ties_included(rows):
     assert found["auprc"] == pytest.approx(average_precision_score(y, p, sample_weight=w))
     assert found["brier"] == pytest.approx(brier_score_loss(y, p, sample_weight=w, pos_label=True))
     assert found["log_loss"] == pytest.approx(log_loss(y, p, sample_weight=w, labels=[False, True]), abs=1e-12)
+
+
+@given(weighted_cases)
+def test_what_is_made_of_means_is_the_means(rows):
+    y, p, w = (np.array(column) for column in zip(*rows, strict=True))
+    found = performance(y, p, w)
+    prevalence, mean = np.average(y, weights=w), np.average(p, weights=w)
+    assert found["observed_expected"] == (pytest.approx(prevalence / mean) if mean else None)
+    assert found["sharpness"] == pytest.approx(np.average((p - mean) ** 2, weights=w) ** 0.5, abs=1e-12)
+    null = brier_score_loss(y, np.full(len(y), prevalence), sample_weight=w, pos_label=True)
+    assert found["scaled_brier"] == pytest.approx(1 - found["brier"] / null)
 
 
 @given(weighted_cases)
@@ -67,7 +79,9 @@ def test_the_calibration_intercept_is_the_shift_that_makes_the_mean_risk_right(s
 def test_one_outcome_has_no_ranking_and_no_calibration_but_an_error(label, n):
     found = performance(np.full(n, label), np.full(n, 0.3))
     assert found["brier"] == pytest.approx((label - 0.3) ** 2)
-    assert {name for name, value in found.items() if value is None} == set(METRICS) - {"brier", "log_loss"}
+    there = {"brier", "log_loss", "observed_expected", "sharpness"}
+    assert {name for name, value in found.items() if value is None} == set(METRICS) - there
+    assert found["observed_expected"] == pytest.approx(label / 0.3)
 
 
 def test_no_case_has_no_metric():
@@ -118,14 +132,17 @@ def test_intervals_hold_the_value_and_repeat_with_the_seed():
     subject = np.arange(len(y)) // 2
     first, again, other = (intervals(y, p, subject, 100, seed) for seed in (1, 1, 2))
     assert first == again != other
-    for name, value in performance(y, p).items():
-        assert first[name][0] < value < first[name][1]
+    values = performance(y, p)
+    for name in sorted(set(METRICS) - set(ERRORS)):
+        assert first[name][0] < values[name] < first[name][1], name
+    for name in ERRORS:  # a resample has the noise of another, so that its distances are larger
+        assert 0 < first[name][0] < first[name][1], name
 
 
 def test_intervals_come_in_pieces_without_changing(monkeypatch):
     y, p = cases(500)
     whole = intervals(y, p, np.arange(500), 30, 0)
-    monkeypatch.setattr(metrics, "CHUNK_CELLS", 3500)
+    monkeypatch.setattr(bootstrap, "CHUNK_CELLS", 3500)
     pieces = intervals(y, p, np.arange(500), 30, 0)
     assert all(whole[name] == pytest.approx(pieces[name], rel=1e-6) for name in METRICS)
 
@@ -159,7 +176,7 @@ def test_an_interval_is_none_where_too_few_resamples_have_a_value():
 def test_rounding_of_large_sets_does_not_show(monkeypatch):
     y, p = cases(3000)
     exact = intervals(y, p, np.arange(3000), 50, 0)
-    monkeypatch.setattr(metrics, "EXACT_CASES", 100)
+    monkeypatch.setattr(bootstrap, "EXACT_CASES", 100)
     rounded = intervals(y, p, np.arange(3000), 50, 0)
     assert all(rounded[name] == pytest.approx(exact[name], abs=2e-3) for name in METRICS)
 
@@ -233,3 +250,12 @@ def test_a_band_without_cases_has_shares_of_none():
 
 def test_no_bands_give_no_rows():
     assert at_thresholds(np.array([0, 1]), np.array([0.1, 0.2]), {}) == []
+
+
+@pytest.mark.parametrize(("n", "bars"), [(20_000, 40), (900, 20), (60, 5)])
+def test_the_histogram_of_few_cases_has_few_bars_so_that_most_cases_are_in_one_that_shows(n, bars):
+    y, p = cases(n)
+    drawn = curves(y, p)["histogram"]
+    assert len(drawn["edges"]) == bars + 1
+    shown = sum(count or 0 for count in drawn["positive"])
+    assert n < 100 or shown >= 0.8 * y.sum()

@@ -1,5 +1,8 @@
 """The whole road where there is more than yes or no, on made-up patients whose true risks are known."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +11,7 @@ from support.tasks import stays_task
 
 from medspark.bundles.bundle import load_bundle
 from medspark.score.in_memory import score_frame
+from medspark.stages.evaluate import evaluate_stage
 from medspark.stages.score import score_stage
 from medspark.store.tables import read_table
 
@@ -150,3 +154,18 @@ def test_horizons_are_calibrated_though_a_third_was_not_followed_to_the_last(wal
     for one in bundle.read_json("metrics.json")["outcomes"]["targets"]:
         assert abs(one["metrics"]["calibration_intercept"]["value"]) < 0.3
         assert one["metrics"]["auroc"]["value"] > 0.6
+
+
+@pytest.mark.parametrize("kind", [*OUTCOMES])
+def test_an_evaluation_measures_every_target_as_training_did(spark, walks, kind):
+    bundle, store, source = walks(kind)
+    run = new_run(spark, f"{store}-evaluated")
+    metrics = json.loads((Path(evaluate_stage(run, bundle, str(source))) / "metrics.json").read_text())
+    then = bundle.read_json("metrics.json")["outcomes"]
+    now = metrics["outcomes"]
+    assert [one["name"] for one in now["targets"]] == [one["name"] for one in then["targets"]]
+    for one, before in zip(now["targets"], then["targets"], strict=True):
+        assert one["cases"] > 3 * before["cases"]  # of all splits, not of the test split alone
+        found, known = one["metrics"]["auroc"], before["metrics"]["auroc"]
+        assert abs(found["value"] - known["value"]) < 0.06
+        assert abs(one["metrics"]["calibration_intercept"]["value"]) < 0.2

@@ -246,5 +246,7 @@ def test_the_bundle_has_every_part_and_no_pickle(road):
         "calibration.json",
         "metrics.json",
         "report.html",
+        "card.json",
+        "card.xml",
         "manifest.json",
     }

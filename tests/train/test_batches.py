@@ -5,10 +5,10 @@ import pytest
 
 from medspark.encode.inputs import share_of_numbers
 from medspark.encode.worker.encoder import as_list
+from medspark.evaluate.truth import Reading, reading_of, truth_of
 from medspark.task.outcome import Outcome
 from medspark.train import batches as module
 from medspark.train.batches import Folds, batches, dataset, fold_of, load_split, split_files
-from medspark.train.truth import Reading, reading_of, truth_of
 
 YES_OR_NO = Reading("binary", ("boolean_value",), 1)
 

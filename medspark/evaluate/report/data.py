@@ -8,6 +8,24 @@ from medspark.task.tasks import Task
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """Which bundle was measured on other data than it was made from, and what it said of itself."""
+
+    bundle_id: str
+    made_at: str
+    source: str
+    """Where the other data lie."""
+    same_source: bool
+    """Whether they are the very data that the bundle was made from."""
+    unscored: int
+    """Cases that had no score, with their reasons in the receipt."""
+    unknown: int
+    """Cases whose outcome is not known: they count in no figure."""
+    then: Mapping[str, Any]
+    """The bundle's own `test` of metrics.json."""
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything the report shows; no patient's value is among it.
 
@@ -34,3 +52,11 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    parent: str | None = None
+    """The bundle that this one takes the place of."""
+    period: tuple[str, str] | None = None
+    """The first and the last month of the prediction times, as 2019-03; None where the source has no time."""
+    characteristics: Sequence[Mapping[str, Any]] = ()
+    """Of the training split: `name`, `level`, `cases` and `share`, or `name`, `mean` and `sd`."""
+    evaluated: Evaluated | None = None
+    """Where it is no report of a training run, but of a bundle on other data."""

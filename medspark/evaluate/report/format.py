@@ -19,6 +19,13 @@ NAMES: Final = {
     "log_loss": "Log loss",
     "calibration_slope": "Calibration slope",
     "calibration_intercept": "Calibration intercept",
+    "scaled_brier": "Scaled Brier score",
+    "observed_expected": "Observed over expected",
+    "e_average": "Calibration error: mean (ICI)",
+    "e50": "Calibration error: median",
+    "e90": "Calibration error: E90",
+    "e_max": "Calibration error: largest",
+    "sharpness": "Spread of the risks (SD)",
 }
 Cell = str | Markup
 
@@ -83,6 +90,20 @@ def with_interval(metric: dict[str, float | None] | None) -> Cell:
     if metric is None or metric["value"] is None:
         return NONE
     return Markup("{}<small>{}</small>").format(number(metric["value"]), interval(metric))
+
+
+def shares_with_interval(metric: dict[str, float | None] | None) -> Cell:
+    """A share over its interval, small, both in percent."""
+    if metric is None or metric["value"] is None:
+        return NONE
+    ends = f"{percent(metric['low'])} to {percent(metric['high'])}" if metric["low"] is not None else NONE
+    return Markup("{}<small>{}</small>").format(percent(metric["value"]), ends)
+
+
+def moment(text: str) -> str:
+    """A receipt's time as a reader's: "2026-11-26T20:18:51+00:00" as "2026-11-26 20:18 UTC"; other text as it is."""
+    day, _, clock = text.partition("T")
+    return f"{day} {clock[:5]} UTC" if clock.endswith("+00:00") else text
 
 
 def words(name: str) -> str:

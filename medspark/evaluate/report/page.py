@@ -11,10 +11,13 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from medspark.evaluate.report import plots, sentences, tables
+from medspark.evaluate.report import choices, decisions, evaluated, fairness, plots, sentences, tables
+from medspark.evaluate.report.card import list_table
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.drivers import drivers
 from medspark.evaluate.report.reliance import reliance
+from medspark.evaluate.report.source_attributes import attributes_coverage, source_attributes
+from medspark.evaluate.report.tripod import tripod, tripod_coverage
 
 SECTIONS: Final = (
     ("summary", "Summary"),
@@ -24,12 +27,14 @@ SECTIONS: Final = (
     ("quality", "Data quality"),
     ("predictors", "Predictors"),
     ("performance", "Performance"),
-    ("thresholds", "Thresholds"),
-    ("subgroups", "Subgroups"),
+    ("thresholds", "Decisions"),
+    ("subgroups", "Fairness"),
     ("reliance", "Reliance"),
     ("drivers", "What drives the risks"),
     ("model", "Network"),
+    ("choices", "Choices"),
     ("checklist", "TRIPOD+AI"),
+    ("attributes", "Source attributes"),
     ("versions", "Versions"),
 )
 
@@ -69,7 +74,13 @@ def _prose(data: ReportData) -> dict[str, Any]:
         "prediction": sentences.prediction(data.task),
         "model": sentences.model(data),
         "balance": tables.balance(data),
-        "performance_note": sentences.performance_note(data),
+        "performance_note": sentences.performance_note(data) + evaluated.left_out(data),
+        "about": evaluated.about(data),
+        "headings": evaluated.headings(data),
+        "comparisons": sentences.comparisons(data),
+        "worth": decisions.worth(data),
+        "unequal": fairness.named(data.metrics) if data.metrics["subgroups"] else [],
+        "history": choices.history(data),
     }
 
 
@@ -84,9 +95,25 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "thresholds": tables.thresholds(data),
         "subgroups": tables.subgroups(data),
         "reliance": reliance(data),
-        "checklist": tables.checklist(),
+        "beside_then": evaluated.beside_then(data),
+        "characteristics": tables.characteristics(data),
+        "alerts": decisions.alerts(data),
+        "differences": fairness.differences(data),
+        "choices": choices.choices(data),
+        **_lists(data),
         "versions": tables.versions(data),
         "seconds": tables.seconds(data),
+    }
+
+
+def _lists(data: ReportData) -> dict[str, Any]:
+    """The two lists that a model card answers, and how much of each is."""
+    items, attributes = tripod(data), source_attributes(data)
+    return {
+        "checklist": list_table("TRIPOD+AI, item by item", items),
+        "checklist_filled": tripod_coverage(items),
+        "attributes": list_table("Source attributes, one by one", attributes),
+        "attributes_filled": attributes_coverage(attributes),
     }
 
 
@@ -98,6 +125,12 @@ def _plots(data: ReportData) -> dict[str, Markup]:
         "precision_recall": plots.precision_recall_plot(curves, test["prevalence"] or 0.0),
         "calibration": plots.calibration_plot(curves),
         "risks": plots.risk_plot(curves, data.task.risk_bands),
+        "decision": _decision(test),
         "history": plots.history_plot(data.history),
     }
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 (text inside is escaped by matplotlib)
+
+
+def _decision(test: Any) -> str:
+    curve = test.get("decision_curve")
+    return plots.decision_plot(curve, decisions.shown_until(curve)) if curve else ""

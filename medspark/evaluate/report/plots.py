@@ -114,6 +114,27 @@ def risk_plot(curves: Mapping[str, Any], bands: Mapping[str, float]) -> str:
     )
 
 
+def decision_plot(curve: Mapping[str, Any], until: float) -> str:
+    """Net benefit by threshold: the model with its interval, treating everybody, treating nobody."""
+    at = curve["threshold"]
+
+    def numbers(name: str) -> list[float]:
+        return [float("nan") if value is None else value for value in curve[name]]
+
+    def draw(axes: Axes) -> None:
+        axes.axhline(0, color=MUTED, linewidth=1)
+        axes.plot(at, numbers("all"), color=OTHER, linewidth=1.4, linestyle=(0, (5, 2)), label="treat all")
+        axes.fill_between(at, numbers("low"), numbers("high"), color=MODEL, alpha=0.18, linewidth=0)
+        axes.plot(at, numbers("value"), color=MODEL, label="by the model")
+        top = max([0.01, *(value for value in curve["all"][:1] + curve["value"] if value is not None)])
+        axes.set(xlim=(0, until), ylim=(-0.15 * top, 1.08 * top), xlabel="Threshold risk", ylabel="Net benefit")
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.legend(loc="upper right")
+
+    label = "Decision curve: net benefit by threshold risk, beside treating everybody and nobody"
+    return svg("decision", label, draw) if any(value is not None for value in curve["value"]) else ""
+
+
 def history_plot(history: Sequence[Mapping[str, float]]) -> str:
     """Training and validation loss by epoch."""
 

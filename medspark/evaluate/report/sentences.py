@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from medspark.evaluate.comparison import compared
+from medspark.evaluate.comparison import compared, verdict
 from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.evaluated import caution
+from medspark.evaluate.report.fairness import worse
 from medspark.evaluate.report.format import NONE, count, interval, number, percent, words
 from medspark.task.event_task import EventTask
 from medspark.task.outcome import EventOutcome, Outcome, Targets
@@ -20,13 +22,14 @@ def summary(data: ReportData) -> list[str]:
     test = data.metrics["test"]
     return [
         *_what(data, test),
-        *_ranking(test["metrics"]),
-        *_calibration(test["metrics"]),
+        *_use(data.task),
+        *flagging(test["thresholds"]),
+        *calibrated(test["metrics"]),
+        *ranked(test["metrics"]),
         *_against_baselines(data.metrics),
-        *_flagging(test["thresholds"]),
         *_subgroup_range(data.metrics["subgroups"]),
-        "All of this was measured on patients of the same source, held out from training. Another hospital, "
-        "another period or a changed practice needs its own evaluation first.",
+        *worse(data.metrics),
+        caution(data),
     ]
 
 
@@ -37,14 +40,27 @@ def _what(data: ReportData, test: Mapping[str, Any]) -> Iterator[str]:
     of_headline = "" if targets.kind == "binary" else f" The figures below are of {targets.names[targets.headline]}."
     yield (
         f"For each case the model estimates the risk of: {data.task.outcome.name}{_asked(targets)}.{of_headline} It "
-        f"{training}tested on "
-        f"{count(test['cases'])} cases of {count(test['subjects'])} patients it had never seen."
+        f"{training}tested on {count(test['cases'])} cases of {count(test['subjects'])} patients"
+        f"{'.' if data.evaluated is not None else ' it had never seen.'}"
     )
     if test["prevalence"] is not None:
         yield (
             f"{percent(test['prevalence'])} of the test cases had the outcome; the model's mean risk was "
             f"{percent(test['mean_probability'])}."
         )
+
+
+def _use(task: Task) -> Iterator[str]:
+    """What it is for, and what not, where the task file says so."""
+    uses = {"Meant for": task.intended_use, "Not for": task.not_for}
+    told = [f"{name}: {_ended(text)}" for name, text in uses.items() if text]
+    if told:
+        yield " ".join(told)
+
+
+def _ended(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _asked(targets: Targets) -> str:
@@ -54,7 +70,8 @@ def _asked(targets: Targets) -> str:
     return f" ({how} {', '.join(targets.names)})"
 
 
-def _ranking(metrics: Mapping[str, Any]) -> Iterator[str]:
+def ranked(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """How well the model tells cases with the outcome from those without."""
     auroc = metrics["auroc"]
     if auroc["value"] is None:
         yield "The test cases have one outcome only, so how well the model ranks them can't be said."
@@ -66,7 +83,8 @@ def _ranking(metrics: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _calibration(metrics: Mapping[str, Any]) -> Iterator[str]:
+def calibrated(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the risks come true as often as they say."""
     slope, level = metrics["calibration_slope"], metrics["calibration_intercept"]
     if slope["low"] is None or level["low"] is None:
         return
@@ -77,22 +95,35 @@ def _calibration(metrics: Mapping[str, Any]) -> Iterator[str]:
         "too cautious (high ones too low, low ones too high)": slope["low"] > 1,
     }
     found = [fault for fault, present in faults.items() if present]
-    verdict = f"are {' and '.join(found)}" if found else "came true about as often as they said"
+    how = f"are {' and '.join(found)}" if found else "came true about as often as they said"
     yield (
-        f"The risks {verdict} (calibration slope {number(slope['value'], 2)}, ideal 1; intercept "
+        f"The risks {how} (calibration slope {number(slope['value'], 2)}, ideal 1; intercept "
         f"{number(level['value'], 2)}, ideal 0)."
     )
 
 
 def _against_baselines(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Of each simpler model whether it or the network is better on the same patients."""
-    for name, text in compared(metrics["baselines"]).items():
-        value = number(metrics["baselines"][name]["metrics"]["auroc"]["value"])
+    """Of each simpler model whether it or the network is better on the same patients; those that cannot be told apart
+    from the network in one sentence."""
+    baselines, alike = metrics["baselines"], []
+    for name, text in compared(baselines).items():
+        value = number(baselines[name]["metrics"]["auroc"]["value"])
+        if verdict(baselines[name]["difference"]) == "unclear":
+            alike.append(f"{'its teacher' if name == 'teacher' else words(name).lower()} (AUROC {value})")
+            continue
         who = "The teacher, which the network was distilled from," if name == "teacher" else ""
         yield f"{who or f'A simpler model, {words(name).lower()},'} reached an AUROC of {value}: {text}."
+    if alike:
+        yield f"Whether it ranks these patients better than {' or '.join(alike)} cannot be told."
 
 
-def _flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:
+def comparisons(data: ReportData) -> list[str]:
+    """Each comparison with another model on the same patients, with its interval."""
+    return [f"{text[:1].upper()}{text[1:]}." for text in compared(data.metrics["baselines"]).values()]
+
+
+def flagging(thresholds: list[dict[str, Any]]) -> Iterator[str]:
+    """What flagging from the start of the highest band does."""
     shown = [row for row in thresholds[1:] if row["ppv"] is not None and row["sensitivity"] is not None]
     if not shown:
         return
@@ -119,11 +150,17 @@ def _subgroup_range(subgroups: list[dict[str, Any]]) -> Iterator[str]:
 def keys(data: ReportData) -> list[tuple[str, str, str]]:
     """The few numbers at the top: name, value and a word on its spread."""
     test = data.metrics["test"]
-    shown = [(words(name), test["metrics"][name]) for name in ("auroc", "auprc", "brier", "calibration_slope")]
+    hints = {
+        "auroc": "ranking: 0.5 is chance, 1 perfect",
+        "auprc": f"precision over all recalls: {number(test['prevalence'])} is chance",
+        "brier": "error of the risks: 0 is perfect",
+        "calibration_slope": "whether risks are too extreme: 1 is ideal",
+    }
+    shown = [(words(name), test["metrics"][name], hint) for name, hint in hints.items()]
     return [
         ("Test cases", count(test["cases"]), f"{count(test['subjects'])} patients"),
         ("With the outcome", percent(test["prevalence"]), f"{count(test['positives'])} cases"),
-        *((name, number(metric["value"]), interval(metric)) for name, metric in shown),
+        *((name, number(metric["value"]), f"{interval(metric)}; {hint}") for name, metric, hint in shown),
     ]
 
 
@@ -263,6 +300,10 @@ def _distilled(engine: Mapping[str, Any]) -> Iterator[Fact]:
 def _setting(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_setting, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_setting(one)}" for key, one in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from medspark.evaluate.ranked import METRICS
 from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.evaluated import headings
 from medspark.evaluate.report.format import (
     NONE,
     Cell,
@@ -27,6 +28,13 @@ READING: Final = {
     "log_loss": "lower is better",
     "calibration_slope": "ideal 1",
     "calibration_intercept": "ideal 0",
+    "scaled_brier": "higher is better",
+    "observed_expected": "ideal 1",
+    "e_average": "ideal 0",
+    "e50": "ideal 0",
+    "e90": "ideal 0",
+    "e_max": "ideal 0",
+    "sharpness": "wider tells more apart",
 }
 
 
@@ -35,11 +43,11 @@ READING: Final = {
 
 def participants(data: ReportData) -> dict[str, Any]:
     """The flow drawing, its splits and the attrition table, all from counts that give no small cell away."""
-    shown = _shown_counts(data)
+    shown = shown_counts(data)
     return {"flow": _flow(data, shown), "splits": _splits(data, shown), "attrition": _attrition(data, shown)}
 
 
-def _shown_counts(data: ReportData) -> Shown:
+def shown_counts(data: ReportData) -> Shown:
     """Every count of the flow → how it is written: small ones hidden, and then the others rounded to tens."""
     counts = data.counts
     names = ("rows_in", "records", "duplicates", "candidates", "with_events", "non_events")
@@ -74,7 +82,8 @@ def _flow(data: ReportData, shown: Shown) -> list[dict[str, Any]]:
         out = f"− {shown[row['removed']]} {row['criterion']}: {row['because']}"
         steps.append({"title": title, "count": shown[amount], "out": [out]})
         title, amount = "Remaining", row["remaining"]
-    return [*steps, {"title": "Cases", "count": shown[amount], "out": ["divided by patient"]}]
+    divided = ["divided by patient"] if _split_counts(data) else []
+    return [*steps, {"title": "Cases", "count": shown[amount], "out": divided}]
 
 
 def _starting(data: ReportData) -> tuple[str, int | None]:
@@ -90,7 +99,7 @@ def _splits(data: ReportData, shown: Shown) -> list[dict[str, str]]:
             "cases": shown[split.get("cases")],
             "positives": f"{shown[split.get('positives')]} with the outcome",
         }
-        for name, split in _split_counts(data).items()
+        for name, split in sorted(_split_counts(data).items(), key=lambda pair: [*SPLITS, pair[0]].index(pair[0]))
     ]
 
 
@@ -108,7 +117,7 @@ def _attrition(data: ReportData, shown: Shown) -> Table:
 
 def balance(data: ReportData) -> str:
     """Rows in against rows kept and set aside, in two sentences."""
-    shown, counts = _shown_counts(data), data.counts
+    shown, counts = shown_counts(data), data.counts
     kept = f"{shown[counts.get('records')]} kept as records"
     if "with_events" in counts:
         kept = (
@@ -125,7 +134,7 @@ def balance(data: ReportData) -> str:
 
 def quality(data: ReportData) -> list[Table]:
     """Rows set aside and values emptied, by rule; only the tables that have rows."""
-    shown = _shown_counts(data)
+    shown = shown_counts(data)
     aside = [[rule, shown[rows]] for rule, rows in _quarantined(data).items()]
     emptied = [[rule, count(values)] for rule, values in data.counts.get("set_missing", {}).items()]
     tables = (
@@ -139,13 +148,29 @@ def features(data: ReportData) -> Table:
     """Every predictor with its share of missing values in the training split."""
     cases = _split_counts(data).get("train", {}).get("cases")
     rows: list[list[Cell]] = [
-        [row["name"], row["kind"], _missing(row["missing_share"], cases), row["summary"] or NONE]
+        [row["name"], row["kind"], missing(row["missing_share"], cases), row["summary"] or NONE]
         for row in data.features
     ]
     return table("Predictors", "Name|Kind|Missing|Summary", rows, "2")
 
 
-def _missing(share: float | None, cases: int | None) -> str:
+def characteristics(data: ReportData) -> Table | None:
+    """Who the training cases are; None where nothing of one value or level is among the predictors."""
+    rows: list[list[Cell]] = [
+        [row["name"], f"mean {row['mean']:.4g}", f"SD {row['sd']:.4g}"]
+        if "mean" in row
+        else [f"{row['name']}: {row['level']}", count(row["cases"]), percent(row["share"])]
+        for row in data.characteristics
+    ]
+    return (
+        table("Characteristics of the training cases", "Characteristic|Cases, or mean|Share, or SD", rows, "1 2")
+        if rows
+        else None
+    )
+
+
+def missing(share: float | None, cases: int | None) -> str:
+    """A share of the training cases that is missing; of 1 to 10 of them no more than that it is so few."""
     if share is not None and cases and 0 < round(share * cases) < SMALL:
         return f"<{percent(SMALL / cases, 2)}"
     return percent(share)
@@ -162,7 +187,7 @@ def performance(data: ReportData) -> Table:
         [words(name), READING[name], *(with_interval(column.get(name)) for column in columns)] for name in METRICS
     ]
     head = "|".join(["Metric", "Reading", "This model", *map(words, baselines)])
-    return table("Test split", head, rows, " ".join(str(2 + place) for place in range(len(columns))))
+    return table(headings(data)["table"], head, rows, " ".join(str(2 + place) for place in range(len(columns))))
 
 
 def outcomes(data: ReportData) -> list[Table]:
@@ -222,12 +247,14 @@ def thresholds(data: ReportData) -> Table:
             count(row["n"]),
             percent(row["observed"]),
             count(row["flagged"]),
+            number(row.get("alerts_per_100_patients"), 1),
             *(percent(row[share]) for share in shares),
+            number(row.get("net_benefit")),
         ]
         for row in data.metrics["test"]["thresholds"]
     ]
-    head = "Band|Risk|Cases|Observed|Flagged|Share|Sensitivity|Specificity|PPV|NPV"
-    return table("Risk bands of the test split", head, rows, "2 3 4 5 6 7 8 9")
+    head = "Band|Risk|Cases|Observed|Flagged|Alerts for 100 patients|Share|Sensitivity|Specificity|PPV|NPV|Net benefit"
+    return table("Risk bands", head, rows, "2 3 4 5 6 7 8 9 10 11")
 
 
 def subgroups(data: ReportData) -> list[Table]:
@@ -266,35 +293,3 @@ def seconds(data: ReportData) -> Table:
     """Wall-clock seconds per stage."""
     rows = [[words(stage), f"{spent:,.1f}"] for stage, spent in data.seconds.items()]
     return table("Run times", "Stage|Seconds", rows, "1")
-
-
-CHECKLIST: Final = """
-1, 2|Title, abstract|Title and summary above
-3, 4|Background, existing models, objectives|To be added by the team
-5|Source and dates of the data|Prediction (source); the team adds dates and setting
-6|Participants and eligibility|Prediction (population, exclusions)
-7|Data preparation|Data quality; the task file has every rule
-8|Outcome: definition, horizon|Prediction (outcome); the team adds how it was assessed
-9|Predictors|Predictors
-10|Sample size|Participants; the team adds its reasoning
-11|Missing data|Predictors, Data quality
-12|Analysis: partition, model, calibration, measures|Prediction (split), Network, Performance
-13|Class imbalance|Network (class weight); risks are calibrated afterwards
-14|Fairness|Subgroups
-15|Model output: probability and thresholds|Thresholds
-16|Differences of training and evaluation data|None: one source, divided by patient
-17|Ethical approval|To be added by the team
-18|Funding, conflicts, protocol, data and code|To be added by the team; Versions names the software
-19|Patient and public involvement|To be added by the team
-20|Flow and characteristics of participants|Participants, Predictors
-21, 22|Model development and specification|Network; the bundle holds the whole model
-23|Performance with intervals, subgroups|Performance, Subgroups
-24|Model updating|To be added by the team, where the model replaces another
-25–27|Interpretation, limitations, usability|Summary and intended use; the team adds the rest
-"""
-
-
-def checklist() -> Table:
-    """TRIPOD+AI's items and where this page answers them."""
-    rows: list[list[Cell]] = [list(line.split("|")) for line in CHECKLIST.strip().splitlines()]
-    return table("Items", "Item|About|Where", rows)

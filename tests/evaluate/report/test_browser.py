@@ -1,31 +1,20 @@
 import base64
 import re
-import shutil
 
 import pytest
+from support.browser import absent, open_browser, size, violations
 
 from medspark.evaluate.report.page import SECTIONS, write_report
 
 pytestmark = pytest.mark.integration
 
-OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in OPTIONS:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    if (why := absent()) is not None:
+        pytest.skip(why)
+    pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    opened = open_browser()
     yield opened
     opened.quit()
 
@@ -36,12 +25,6 @@ def page(browser, report_data, tmp_path_factory):
     write_report(report_data, path)
     browser.get(path.as_uri())
     return browser
-
-
-def size(page, width: int, **media: str) -> None:
-    device = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media.get("media", "")})
 
 
 def test_the_page_asks_for_nothing_and_the_console_is_silent(page):
@@ -101,3 +84,27 @@ def test_it_prints_on_several_pages_and_nothing_is_cut_off(page):
     pdf = base64.b64decode(printed["data"])
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_against_level_a_or_aa(page, width, scheme):
+    size(page, width, scheme=scheme)
+    assert violations(page) == []
+
+
+def test_axe_finds_what_is_wrong_with_a_page(page, browser, tmp_path):
+    bad = tmp_path / "bad.html"
+    bad.write_text('<!doctype html><html><head><title>x</title></head><body><img src="data:,"></body></html>')
+    address = browser.current_url
+    browser.get(bad.as_uri())
+    found = {one["rule"] for one in violations(browser)}
+    browser.get(address)
+    assert found == {"html-has-lang", "image-alt"}
+
+
+def test_no_text_is_cut_off_on_a_phone_and_every_plot_is_drawn(page):
+    size(page, 390)
+    plots = page.find_elements("css selector", "figure svg")
+    assert len(plots) == 6
+    assert all(plot.size["width"] > 250 and plot.size["height"] > 150 for plot in plots)

@@ -66,7 +66,7 @@ def test_ids_are_unique_and_headings_in_order(html):
 def test_every_plot_has_a_name_and_every_header_a_scope(html):
     page = Page(html)
     plots = [values for tag, values in page.attributes if tag == "svg"]
-    assert len(plots) == 5
+    assert len(plots) == 6
     assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
     assert all("scope" in values for tag, values in page.attributes if tag == "th")
 

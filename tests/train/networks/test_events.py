@@ -9,13 +9,13 @@ from medspark.encode.kinds.table import CategoricalStatistics
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import as_list
 from medspark.evaluate.report.features import feature_rows
+from medspark.evaluate.truth import Reading
 from medspark.score.worker.engine import litert_engine
 from medspark.task.training import Network
 from medspark.train.baselines import fit_baselines, grid_summary, plain_tensors
 from medspark.train.batches import dataset
 from medspark.train.export import export_litert, keras_logits
 from medspark.train.networks.build import build_network, serving_network
-from medspark.train.truth import Reading
 
 CODES = ("a", "b", "c")
 SHARED = {"codes": CODES, "counts": (9, 8, 7), "rare": 6, "missing_share": 0.25}

@@ -108,7 +108,8 @@ def _asked(logits: Any, calibration: TargetCalibrations) -> Any:
 
     headline, count = calibration.targets.headline, len(calibration.targets.names)
     chosen = np.eye(count, dtype=np.float32)[headline]
-    logits = logits[:, :count]  # behind them stands what a bundle says beside its scores
+    if logits.shape[1] > count:  # behind them stands what a bundle says beside its scores; LiteRT cuts no gradient
+        logits = logits[:, :count]
     if calibration.targets.kind != "classes":
         return tf.reduce_sum(logits * chosen, axis=1)
     slope, intercept = (vector.astype(np.float32) for vector in vectors_of(calibration))

@@ -1,0 +1,64 @@
+"""How the model was chosen, counted, and what came before it."""
+
+from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.format import Cell, Table, moment, number, table, words
+
+
+def settings_tried(data: ReportData) -> str:
+    """How many settings competed, in one sentence."""
+    return "One setting was trained, the task file’s; none was searched for. The test split was looked at once, last."
+
+
+def choices(data: ReportData) -> Table:
+    """Everything that was chosen among others, with how many there were to choose from."""
+    network, training = data.task.network, data.task.training
+    folds = f"each without one of {network.members} folds of the patients" if network.cross_fitted else "of other seeds"
+    rows: list[list[Cell]] = [
+        ["Settings of the network", "1", "the task file’s; none was searched for"],
+        [
+            "Networks in the model",
+            str(network.members),
+            f"members, {folds}; their mean logit is served",
+        ],
+        [
+            "Epochs",
+            f"{len(data.history):,}",
+            "looked at to stop in time, on patients that a member did not learn from",
+        ],
+        ["Ways to calibrate", "1", f"{training.calibration}, on the same patients"],
+        ["Looks at the test split", "1", "after everything else was decided"],
+    ]
+    if network.student is not None:
+        rows.insert(2, ["Students", "1", f"{network.student}, learned from the members and served in their place"])
+    found = data.metrics.get("cross_validation")
+    if found:
+        rows.append(["Cross-validation", str(found["folds"]), "folds, each trained anew; it chose nothing"])
+    compared = {name: one["metrics"]["auroc"]["value"] for name, one in data.metrics["baselines"].items()}
+    told = ", ".join(f"{words(name).lower()} (AUROC {number(auroc)})" for name, auroc in compared.items())
+    rows.append(["Other models", str(len(compared)), f"beside it on the same patients: {told}" if told else "none"])
+    rows.append(["Gates", str(len(gates(data))), "; ".join(gates(data)) or "none asked for"])
+    return table("What was chosen, and from how many", "Choice|Number|Which", rows, "1")
+
+
+def gates(data: ReportData) -> list[str]:
+    """What the task asks a model to reach, which this one did."""
+    found = []
+    if data.task.gates.auroc_at_least is not None:
+        found.append(f"AUROC at least {data.task.gates.auroc_at_least:g}")
+    if data.task.gates.no_worse_subgroup:
+        found.append("no subgroup ranked worse than the rest")
+    for name in ("calibration_slope", "calibration_intercept"):
+        allowed = getattr(data.task.gates, name)
+        if allowed is not None:
+            ends = ("any" if end is None else f"{end:g}" for end in (allowed.low, allowed.high))
+            found.append(f"{words(name).lower()} {' to '.join(ends)}")
+    return found
+
+
+def history(data: ReportData) -> str:
+    """What came before this model, in one sentence."""
+    if data.evaluated is not None:
+        return f"The bundle {data.evaluated.bundle_id} of {moment(data.evaluated.made_at)} was not changed here."
+    if data.parent is None:
+        return "First of its line: it takes no other bundle's place."
+    return f"It takes the place of the bundle {data.parent}."
