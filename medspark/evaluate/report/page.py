@@ -14,6 +14,7 @@ from markupsafe import Markup
 from medspark.evaluate.report import choices, decisions, evaluated, fairness, plots, sentences, tables
 from medspark.evaluate.report.card import list_table
 from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.reliance import reliance
 from medspark.evaluate.report.source_attributes import attributes_coverage, source_attributes
 from medspark.evaluate.report.tripod import tripod, tripod_coverage
 
@@ -27,6 +28,7 @@ SECTIONS: Final = (
     ("performance", "Performance"),
     ("thresholds", "Decisions"),
     ("subgroups", "Fairness"),
+    ("reliance", "Reliance"),
     ("model", "Network"),
     ("choices", "Choices"),
     ("checklist", "TRIPOD+AI"),
@@ -95,6 +97,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "differences": fairness.differences(data),
         "choices": choices.choices(data),
         **_lists(data),
+        "reliance": reliance(data),
         "versions": tables.versions(data),
         "seconds": tables.seconds(data),
     }
