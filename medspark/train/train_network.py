@@ -19,18 +19,7 @@ from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.evaluation import evaluate_cases
 from medspark.evaluate.truth import Floats, Reading
-from medspark.schemas import (
-    CASE_ID,
-    LABEL,
-    LOGIT,
-    PROBABILITY,
-    SPLIT,
-    SUBJECT_ID,
-    TEST,
-    TRAIN,
-    VALID,
-    quoted,
-)
+from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.score.worker.uncertainty import Uncertainty
 from medspark.task.event_task import EventTask
