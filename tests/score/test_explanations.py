@@ -101,6 +101,22 @@ def test_only_the_largest_share_is_explained_where_that_is_asked(spark, road, en
     assert {case for case, _ in explanations_of(spark, run)} == {case for case, risk in scores.items() if risk >= least}
 
 
+@pytest.mark.parametrize("method", ["shap", "lime"])
+def test_shap_and_lime_explain_the_rows_asked_for_in_workers_and_agree_on_what_was_planted(
+    spark, road, encoded, raw, method
+):
+    pytest.importorskip(method)
+    ask = Ask(3, share=0.02, method=method)
+    _, run = score_tensors(spark, road, encoded[0], f"explained-by-{method}", ask=ask)
+    found = explanations_of(spark, run)
+    first = {case: row for (case, rank), row in found.items() if rank == 1}
+    assert len(first) >= 0.02 * len(raw[0])
+    assert {row["method"] for row in found.values()} == {method}
+    same = [row["feature"] == raw[2][case, 1]["feature"] for case, row in first.items()]
+    assert sum(same) > 0.8 * len(same)
+    assert {row["adds_up"] for row in found.values()} == {True if method == "shap" else None}
+
+
 def test_nothing_is_published_where_the_explanations_fail(spark, road, encoded, monkeypatch):
     def fails(*_, **__):
         raise BundleError("made to fail")
