@@ -28,6 +28,8 @@ SCORES: Final = "scores"
 
 REJECTED: Final = "rejected"
 
+FINDINGS: Final = "findings"
+
 # Columns that are there only while a source is read
 BLOCK: Final = "_block"
 
@@ -220,6 +222,24 @@ REJECTED_TYPES: Final[Types] = {
 }
 
 REJECTED_COLUMNS: Final = tuple(REJECTED_TYPES)
+
+EXCLUDED_BY: Final = "excluded: "
+"""Begins the reason of a case that a criterion takes out."""
+
+# findings: what monitoring found of a scoring run, none where all is well
+FINDING_TYPES: Final[Types] = {
+    RUN_ID: "string",
+    BUNDLE_ID: "string",
+    "subject": "string",
+    "subgroup": "string",
+    "measure": "string",
+    "value": "double",
+    "expected": "double",
+    "threshold": "double",
+    "p": "double",
+    "verdict": "string",
+    "sentence": "string",
+}
 
 
 def quoted(name: str) -> str:

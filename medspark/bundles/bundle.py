@@ -40,6 +40,8 @@ REPORT: Final = "report.html"
 
 SCORED_BY: Final = (TASK, SCHEMA, STATISTICS, KERAS, LITERT, CALIBRATION)
 """The files that decide a score. LiteRT's may be absent."""
+MONITOR: Final = "monitor.json"
+"""What later nights are compared with; bundles from before it came have none."""
 REQUIRED: Final = (TASK, SCHEMA, STATISTICS, KERAS, CALIBRATION, METRICS, REPORT)
 
 

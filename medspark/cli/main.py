@@ -10,7 +10,7 @@ import typer
 from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.model import report, run, train
-from medspark.cli.serve import encode, score
+from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
 from medspark.cli.tools import pack, share_classes
 
@@ -31,6 +31,7 @@ for command in (
     train,
     run,
     score,
+    monitor,
     encode,
     report,
     pack,

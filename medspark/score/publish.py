@@ -1,7 +1,7 @@
 """Scores and rejected rows that are written: counted, published together, and told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,6 +13,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import publish_tables
 from medspark.schemas import (
     CASE_ID,
+    EXCLUDED_BY,
     FILE,
     LINE,
     REASON,
@@ -25,9 +26,6 @@ from medspark.schemas import (
 )
 from medspark.score.worker.predict import NO_BAND, Served
 from medspark.store.tables import discard
-
-EXCLUDED_BY: Final = "excluded: "
-"""Begins the reason of a case that a criterion takes out."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,10 @@ class Scoring:
     """Of `scores` and `rejected`, from `score_id`; it is the `run_id` of their rows."""
     expected: int
     """Scores and rejected rows in all."""
+    before: Callable[["Written"], None] | None = None
+    """Called with what is written, before it is published: what it raises keeps it from being published."""
+    after: Callable[["Written"], None] | None = None
+    """Called once it is published."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Written:
     """Scores that a run which was stopped had left."""
     loads: int
     """Networks that workers loaded."""
+    watched: tuple[str, ...] = ()
+    """What each task counted of its cases."""
 
 
 def rejected_rows(found: Eligible, version: str) -> DataFrame:
@@ -86,7 +90,11 @@ def publish_scores(scoring: Scoring, written: Written) -> None:
         raise AccountingError(
             f"{scoring.expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
         )
+    if scoring.before is not None:
+        scoring.before(written)
     publish_tables(run, (REJECTED, SCORES), scoring.version, scoring.bundle.bundle_id)
+    if scoring.after is not None:
+        scoring.after(written)
     run.receipt.counts["score"] |= {
         "scored_before": written.scored_before,
         "loads": written.loads,

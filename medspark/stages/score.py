@@ -17,6 +17,7 @@ from medspark.score.ship import ship
 from medspark.score.sums import parquet_files, require_all, require_as_written
 from medspark.score.write import write_scores
 from medspark.stages.eligible import begin, eligible
+from medspark.stages.watch import Gate, with_watch
 from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
 from medspark.store.files import full_path, make_folder
 from medspark.store.tables import read_parquet, table_path
@@ -32,6 +33,7 @@ def score_stage(
     engine: str = "auto",
     writer: Asked = "auto",
     history: str | None = None,
+    gate: Gate | None = None,
 ) -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
@@ -47,6 +49,7 @@ def score_stage(
         writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
         history: a store whose `records` are part of the cases' past, of a task that has `history`; None leaves the one
             that the task names.
+        gate: the verdict that the night must have to be published.
 
     Returns:
         The version of the two tables, which is the `run_id` of their rows.
@@ -54,6 +57,7 @@ def score_stage(
     Raises:
         InputError: the source breaks its contract.
         AccountingError: rows or cases do not add up.
+        GateError: the night's verdict is worse than the gate lets through; nothing is published.
     """
     with eligible(run, bundle.task, source, as_of, history) as found:
         version = begin(run, bundle, found, as_of)
@@ -63,7 +67,7 @@ def score_stage(
             with run.receipt.timed("score"), run.progress("score"):
                 _note(run, "reader", Chosen("spark", "the source is raw: Spark cleans it"))
                 served = ship(run.context, serve(bundle, engine))
-                scoring = Scoring(run, bundle, served, version, found.expected())
+                scoring = with_watch(Scoring(run, bundle, served, version, found.expected()), gate)
                 with making(run, (REJECTED, SCORES), version, bundle.bundle_id, resumes=True):
                     write_scores(scoring, found.cases, rejected_rows(found, version), writer)
     return version
@@ -71,7 +75,13 @@ def score_stage(
 
 @alone
 def score_tensors_stage(
-    run: Run, bundle: Bundle, source: str, engine: str = "auto", reader: Asked = "auto", writer: Asked = "auto"
+    run: Run,
+    bundle: Bundle,
+    source: str,
+    engine: str = "auto",
+    reader: Asked = "auto",
+    writer: Asked = "auto",
+    gate: Gate | None = None,
 ) -> str:
     """The current tensors of a store, which `encode_stage` wrote, to `scores` and `rejected`.
 
@@ -86,6 +96,7 @@ def score_tensors_stage(
         reader: workers: each task reads row groups itself, and writes; spark: Spark reads; auto: workers where they
             can.
         writer: the same of writing.
+        gate: the verdict that the night must have to be published.
 
     Returns:
         The version of the two tables, which is the `run_id` of their rows.
@@ -94,6 +105,7 @@ def score_tensors_stage(
         InputError: there are no tensors, or they were encoded by other statistics than the bundle's.
         TaskError: workers are asked for where they cannot.
         AccountingError: rows do not add up.
+        GateError: the night's verdict is worse than the gate lets through; nothing is published.
     """
     if (reader, writer) == ("workers", "spark"):
         raise TaskError("--writer", ["workers who read tensors also write their scores; leave --reader out"])
@@ -110,7 +122,8 @@ def score_tensors_stage(
         served = ship(run.context, serve(bundle, engine))._replace(reads="tensors")
         make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
         with making(run, (REJECTED, SCORES), version, bundle.bundle_id, resumes=True):
-            _score_tensors(Scoring(run, bundle, served, version, facts.rows), path, facts.files, reader, writer)
+            scoring = with_watch(Scoring(run, bundle, served, version, facts.rows), gate)
+            _score_tensors(scoring, path, facts.files, reader, writer)
     for who in ("reader", "writer"):
         found = run.receipt.counts["score"][who]
         run.say(f"  {who}      {found['kind']}: {found['because']}")

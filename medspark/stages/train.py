@@ -5,8 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from pyspark.sql import functions as F
+
 from medspark.bundles.bundle import save_bundle
 from medspark.cases.split import faults_of_splits
+from medspark.cases.table import other_subgroups
 from medspark.encode.remarks import remarks_of
 from medspark.errors import InputError
 from medspark.evaluate.comparison import compared
@@ -16,9 +20,10 @@ from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
 from medspark.runs.tables import making, publish_tables
-from medspark.schemas import CASES, PREDICTIONS, RECORDS, TENSORS
+from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
 from medspark.store.tables import read_table
+from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
@@ -47,7 +52,8 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         with run.receipt.timed("bundle"):
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
-            made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now())
+            groups = _other_groups(run, task)
+            made = Made(task, tensors, facts, versions, seconds, run.version, created_at=now(), groups=groups)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
             publish_tables(run, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
@@ -75,6 +81,17 @@ def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
                 found = cross_validate(cases, task, scratch, run.say, progress)
             trained.metrics["cross_validation"] = found
     return trained
+
+
+def _other_groups(run: Run, task: Task) -> pd.DataFrame | None:
+    """The subgroups that no feature reads, as text: what nights are counted by is else in the tensors."""
+    names = other_subgroups(task) if isinstance(task, TableTask) else []
+    if not names:
+        return None
+    levels = (F.col(quoted(name)).cast("string").alias(name) for name in names)
+    cases = read_table(run.spark, run.store, CASES).where(F.col(SPLIT) != VALID)
+    found: pd.DataFrame = cases.select(CASE_ID, *levels).toPandas()
+    return found
 
 
 def _tell(run: Run, metrics: dict[str, Any]) -> None:

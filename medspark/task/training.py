@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medspark.task.base import Closed, Name, Range
+from medspark.task.base import Closed, Name, Range, unsaid
+from medspark.task.monitoring import Monitoring
 
 LEAST_FOLDS = 3
 """Members from which on each leaves out a fold."""
@@ -153,3 +154,4 @@ class TaskBase(Closed):
     scoring: Scoring = Scoring()
     report: Report = Report()
     privacy: Privacy = Privacy()
+    monitoring: Monitoring | None = Field(default=None, exclude_if=unsaid)

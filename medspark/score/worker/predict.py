@@ -19,6 +19,7 @@ from medspark.encode.worker.arrow import number_array, text_array
 from medspark.encode.worker.encoder import encode, short_batches
 from medspark.encode.worker.tensors import Reasons, shaped, with_reason, without_unsound
 from medspark.errors import BundleError
+from medspark.monitor.worker.observe import columns_watched, observe
 from medspark.schemas import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.score.worker.engine import Engine, EngineKind, engine_for
@@ -48,12 +49,16 @@ class Served(NamedTuple):
     reads: Literal["cases", "tensors"] = "cases"
     seal: str = ""
     """A digest of what decides an answer, by `sealed`."""
+    watch: str = ""
+    """JSON of what is counted of the scored cases; empty where nothing is."""
 
 
 def columns_read(served: Served) -> list[str]:
     """The columns that scoring reads beside the keys."""
     statistics = statistics_of(served)
-    names = statistics.widths() if served.reads == "tensors" else statistics.columns()
+    if served.reads == "tensors":
+        return [*statistics.widths()]
+    names = dict.fromkeys([*statistics.columns(), *columns_watched(served.watch)])
     return [name for name in names if name not in KEYS]
 
 
@@ -112,7 +117,15 @@ def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Fl
     finite = np.isfinite(logit)
     if not finite.all():
         reasons = with_reason(reasons, np.asarray(~finite.all(axis=1)), "the network's answer is not finite")
+    if served.watch:
+        scored = None if reasons is None else np.array([text is None for text in reasons])
+        observe(served.watch, batch, tensors, lambda rows: _risks(logit[rows], served), scored)
     return logit, reasons
+
+
+def _risks(logit: Floats, served: Served) -> Floats:
+    """The headline's probabilities, (n,), of logits (n, k)."""
+    return np.asarray(apply_calibrations(served.calibration, logit)[:, served.calibration.targets.headline])
 
 
 def answers_of(keys: pa.Table, logit: Floats, reasons: Reasons | None, served: Served) -> pa.Table:
