@@ -1,7 +1,7 @@
 """A night's counts beside training's: what is compared, how far apart it is, and how likely that is by chance."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 
 SCORES: Final = "the scores"
 Measure = Literal["psi", "missing", "unseen", "outside", "codes"]
+IMPUTED: Final = "missing or imputed"
+"""The cell of a number that no column says is missing: others may have the value that stands for it."""
 SCORE_PARTS: Final = 20
 """Cells of about the same size that scores are compared in."""
 FEW: Final = SMALL - 1
@@ -112,7 +114,8 @@ def _cells(gauge: Gauge, night: Ints, training: Ints, row: int) -> Iterator[_Ask
     places = _places(gauge, run, size) if gauge.is_number else None
     names = tuple(_run_name(gauge, run, at) for at in range(size))
     yield _Asked(Comparison(seen, known), gauge.name, row, "psi", places, names)
-    yield _share(gauge.name, row, "missing", int(night[MISSING]), int(training[MISSING]), (n, m))
+    absent = _share(gauge.name, row, "missing", int(night[MISSING]), int(training[MISSING]), (n, m))
+    yield replace(absent, names=(cell_name(gauge, MISSING),))
     if row:
         return
     if gauge.reads == "level":
@@ -173,7 +176,8 @@ def _compared(asked: _Asked, p: float, row: tuple[str, str]) -> Compared:
         detail = _said(asked.names[most], one.night[most] / n, one.reference[most] / m)
         return Compared(*about, float(abs(change[most])), 0.0, p, detail=detail)
     if asked.measure != "psi":
-        return Compared(*about, float(one.night[1] / n), float(one.reference[1] / m), p)
+        detail = asked.names[0] if asked.names else ""
+        return Compared(*about, float(one.night[1] / n), float(one.reference[1] / m), p, detail=detail)
     night, training = shares(one.night), shares(one.reference)
     change = night - training
     most = int(np.abs(change).argmax())
@@ -202,7 +206,7 @@ def _said(name: str, night: float, training: float) -> str:
 def cell_name(gauge: Gauge, cell: int) -> str:
     """A level, a code, or what is none, in words."""
     if cell == MISSING:
-        return "missing" if gauge.reads != "codes" else "none"
+        return "none" if gauge.reads == "codes" else IMPUTED if gauge.missing_as is not None else "missing"
     return "unseen or rare" if cell == UNSEEN else gauge.levels[cell - FIRST_ID]
 
 

@@ -19,6 +19,8 @@ COMPARED: Final = 30
 """Runs before that a night is compared with."""
 LEAST_BEFORE: Final = 5
 """Of them, so that what is usual is known."""
+LEAST_CHANGES: Final = 3
+"""Nights from one to the next, so that a table is known to grow."""
 DRAWS: Final = 100_000
 
 
@@ -89,6 +91,7 @@ def beside_before(night: Night, before: Sequence[Night], newest: int | None, set
     for table in dict.fromkeys(name for one in usual for name in one.tables):
         counts = [one.tables[table] for one in usual if table in one.tables]
         yield from _volume(f"table {table}", night.tables.get(table, 0), counts)
+        yield from _growth(f"table {table}", night.tables.get(table, 0), counts)
     if len(usual) >= LEAST_BEFORE:
         shares = np.array([one.rejected_share for one in usual])
         p = _p(_angle(night.rejected_share), _angle(shares))
@@ -114,6 +117,19 @@ def _volume(subject: str, rows: int, before: Sequence[int]) -> Iterator[Beside]:
         p = _p(np.log1p(rows), np.log1p(np.asarray(before, np.float64)))
         size = 1 - min(rows / middle, middle / rows)
         yield Beside(subject, "volume", rows, middle, size, p, told)
+
+
+def _growth(subject: str, rows: int, before: Sequence[int]) -> Iterator[Beside]:
+    """Where a table that grew every night has not grown: in a warehouse that keeps all, a feed stops like that."""
+    changes = np.abs(np.diff(before))
+    if len(changes) < LEAST_CHANGES or not changes.all() or not rows:
+        return
+    if rows != before[-1]:
+        return
+    grown = float(np.median(changes))
+    told = f"{subject} has {rows:,} rows as in the run before, and changed by {grown:,.0f} a run: the feed stopped"
+    # Where so many come in a run, none comes by chance this often (Poisson)
+    yield Beside(subject, "freshness", 0.0, grown, 2.0, float(np.exp(-grown)), told)
 
 
 def _angle(share: float | Floats) -> Floats:

@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from medspark.monitor.compare import SCORES, Compared
+from medspark.monitor.compare import IMPUTED, SCORES, Compared
 from medspark.monitor.gauges import Gauge
 from medspark.monitor.night import Beside
 from medspark.monitor.plan import DECADES, STEPS_A_DECADE, Plan
@@ -130,7 +130,8 @@ def sentence(one: Compared) -> str:
     """What was found, for a person."""
     where = f" where {one.column} is {one.level}" if one.column else ""
     if one.measure == "missing":
-        return f"{one.subject}{where}: {_shares(one)} have no value"
+        stands = ", or the one that stands for it" if one.detail == IMPUTED else ""
+        return f"{one.subject}{where}: {_shares(one)} have no value{stands}"
     if one.measure == "unseen":
         return f"{one.subject}{where}: {_shares(one)} have a level or code that training did not have, or hardly"
     if one.measure == "outside":

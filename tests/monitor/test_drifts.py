@@ -58,6 +58,7 @@ def test_a_lab_without_an_indicator_that_vanished_is_taken_for_its_median_and_st
     """Training lacked no temperature, so nothing in the tensors says that one is missing but its median."""
     found = found_in(bundle, night(bundle, temperature=lambda c: np.full(len(c["age"]), np.nan)))
     assert (found[0].subject, found[0].measure, found[0].verdict) == ("temperature", "missing", "stop")
+    assert found[0].sentence.endswith("have no value, or the one that stands for it")
 
 
 def test_a_level_that_training_did_not_have_is_named(bundle):

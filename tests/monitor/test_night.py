@@ -35,6 +35,30 @@ def test_a_feed_that_stopped_is_named_the_same_night_even_the_second_one():
     assert one[0].sentence == "0 rows of table labs (before: 5,000): the feed stopped"
 
 
+def growing(*rows):
+    return [night(at, tables={"labs": count}) for at, count in enumerate(rows)]
+
+
+def test_a_table_of_all_rows_ever_that_does_not_grow_as_it_did_is_a_feed_that_stopped():
+    """A warehouse that keeps everything has as many rows as the night before once a feed stops."""
+    (one,) = found(night(20, 1010, tables={"labs": 5400}), growing(5000, 5120, 5260, 5400))
+    assert (one.subject, one.measure, one.verdict) == ("table labs", "freshness", "stop")
+    assert one.sentence.startswith("table labs has 5,400 rows as in the run before")
+
+
+@pytest.mark.parametrize(
+    ("tonight", "before"),
+    [
+        (5530, (5000, 5120, 5260, 5400)),  # it grew
+        (5400, (5400, 5400, 5400, 5400)),  # it never does
+        (5003, (5000, 5001, 5002, 5003)),  # a row a night: some night has none
+        (5400, (5260, 5400)),  # too few nights to know
+    ],
+)
+def test_a_table_that_grows_or_never_did_is_none(tonight, before):
+    assert found(night(20, 1010, tables={"labs": tonight}), growing(*before)) == []
+
+
 def test_a_night_of_no_row_stops():
     nothing = Night(version="v", run_id="r9", bundle_id="b", at="2026-11-26T06:00:00+00:00", rows_in=0, scored=0)
     assert verdict_of(found(nothing, usual())) == "stop"
