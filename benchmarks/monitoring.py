@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=15)
     given = parser.parse_args()
     os.environ.setdefault("MEDSPARK_MASTER", "local[2,4]")
+    here = str(Path(__file__).parent)  # where Spark's workers find what makes the tensors
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     place = Path(tempfile.mkdtemp(prefix="medspark-monitoring-"))
     rows = int(given.millions * 1e6)
     try:

@@ -13,6 +13,8 @@ from medspark.privacy.small_cells import SMALL
 FEW_CASES: Final = 50
 FEW_OUTCOMES: Final = 5
 RESAMPLES: Final = 300
+LEAST_WORSE: Final = 0.05
+"""By how much the AUROC of a part of the cases has to be lower than that of all to be told."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,6 +30,15 @@ class Period:
     """By metric value, low and high (95 %, resampling patients); none where there are too few."""
     reason: str | None = None
     """Why there are none."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The cases of one level of a subgroup whose outcome is known."""
+
+    column: str
+    level: str
+    period: Period
 
 
 def by_period(
@@ -62,6 +73,33 @@ def _period(
     return Period(name, cases, positives, figures)
 
 
+def by_group(
+    column: str,
+    level: npt.NDArray[Any],
+    label: npt.NDArray[Any],
+    probability: Floats,
+    subject: npt.NDArray[Any],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Part]:
+    """The same of each level of a subgroup, of all nights together."""
+    periods = by_period(level, label, probability, subject, resamples, seed)
+    return [Part(column, period.name, period) for period in periods]
+
+
+def worse(whole: Period, parts: Sequence[Part]) -> list[Part]:
+    """The parts in which the AUROC is lower by LEAST_WORSE at least, and by more than chance: intervals apart."""
+    value, low = (whole.figures.get("auroc", {}).get(name) for name in ("value", "low"))
+    if value is None or low is None:
+        return []
+    found = []
+    for part in parts:
+        own, high = (part.period.figures.get("auroc", {}).get(name) for name in ("value", "high"))
+        if own is not None and high is not None and high < low and value - own >= LEAST_WORSE:
+            found.append(part)
+    return found
+
+
 def too_small(cases: int, positives: int) -> str | None:
     """Why nothing is said of so few cases."""
     if cases < FEW_CASES:
@@ -69,15 +107,3 @@ def too_small(cases: int, positives: int) -> str | None:
     if min(positives, cases - positives) < max(FEW_OUTCOMES, SMALL):
         return f"fewer than {max(FEW_OUTCOMES, SMALL)} cases with, or without, the outcome"
     return None
-
-
-def promised(periods: Sequence[Period], estimates: dict[str, dict[str, dict[str, float | None]]]) -> dict[str, bool]:
-    """Whether each period's AUROC and Brier score came out within what was estimated, by `PERIOD METRIC`."""
-    found = {}
-    for period in periods:
-        for metric in ("auroc", "brier"):
-            estimate = estimates.get(period.name, {}).get(metric, {})
-            value, low, high = period.figures.get(metric, {}).get("value"), estimate.get("low"), estimate.get("high")
-            if value is not None and low is not None and high is not None:
-                found[f"{period.name} {metric}"] = low <= value <= high
-    return found

@@ -14,7 +14,7 @@ from medspark.evaluate.report.format import NONE, Cell, Table, number, percent, 
 from medspark.monitor.compare import Compared
 from medspark.monitor.estimate import CENTERS, Estimates
 from medspark.monitor.night import Night
-from medspark.monitor.outcomes import Period
+from medspark.monitor.outcomes import Part, Period
 from medspark.monitor.plan import SCORE_CELLS, Plan
 from medspark.monitor.verdict import Finding, Verdict
 from medspark.monitor.worker.read import Ints
@@ -50,6 +50,8 @@ class Shown:
     estimates: Estimates = field(default_factory=dict)
     periods: Sequence[Period] = ()
     """What came true, where outcomes were given."""
+    parts: Sequence[Part] = ()
+    """The same of each level of the subgroups."""
     estimated: dict[str, Estimates] = field(default_factory=dict)
     """Of each night with a known outcome, by its name, what had been estimated."""
 
@@ -77,6 +79,7 @@ def render_site(shown: Shown) -> str:
         drift=_drift(shown.compared),
         estimates=_estimates(shown.estimates),
         outcomes=_outcomes(shown.periods, shown.estimated),
+        parts=_parts(shown.parts),
         nights=_nights(shown.nights[-SHOWN:], shown.plans),
         bundles=_bundles(shown),
     )
@@ -139,6 +142,17 @@ def _outcomes(periods: Sequence[Period], estimated: dict[str, Estimates]) -> Tab
         rows.append((one.name, shown[0], guess, *shown[1:]))
     head = "Run|AUROC|Estimated before|Brier score|Calibration slope|Calibration intercept"
     return table("What came true, with 95 % intervals", head, rows, "1 2 3 4 5") if rows else None
+
+
+def _parts(parts: Sequence[Part]) -> Table | None:
+    rows: list[tuple[Cell, ...]] = []
+    for one in parts:
+        name, figures = f"{one.column}: {one.level}", one.period.figures
+        names = ("auroc", "brier", "calibration_slope", "calibration_intercept")
+        shown = [_spanned(figures[figure]) for figure in names] if figures else [one.period.reason or NONE, *[NONE] * 3]
+        rows.append((name, *shown))
+    head = "Subgroup|AUROC|Brier score|Calibration slope|Calibration intercept"
+    return table("What came true by subgroup, all runs together", head, rows, "1 2 3 4") if rows else None
 
 
 def _spanned(figure: dict[str, float | None]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from medspark.monitor.compare import IMPUTED, SCORES, Compared
 from medspark.monitor.gauges import Gauge
 from medspark.monitor.night import Beside
+from medspark.monitor.outcomes import LEAST_WORSE, Part, Period, worse
 from medspark.monitor.plan import DECADES, STEPS_A_DECADE, Plan
 from medspark.monitor.two_sample import Told
 from medspark.monitor.units import Suspicion, suspected
@@ -98,6 +99,20 @@ def findings_joint(joint: Joint | None, settings: Monitoring) -> list[Finding]:
     auroc = joint.told.auroc
     told = f"tonight's cases are told from those of {joint.nights} nights before with an AUROC of {auroc:.2f}{by}"
     return [Finding("all features", "", "", "joint", auroc, 0.5, limit, joint.told.p, verdict, told)]
+
+
+def findings_of_outcomes(whole: Period, parts: Sequence[Part]) -> list[Finding]:
+    """Where the model is worse for a part of the cases; where it is no better than chance there, the night stops."""
+    found = []
+    for part in worse(whole, parts):
+        own, all_ = part.period.figures["auroc"], whole.figures["auroc"]
+        value, low, expected = (float(number or 0.0) for number in (own["value"], own["low"], all_["value"]))
+        blind = low <= 0.5
+        told = f"AUROC {value:.2f} where {part.column} is {part.level}, of all cases {expected:.2f}"
+        told += ": no better than chance there" if blind else ""
+        where = ("outcomes", part.column, part.level, "auroc", value, expected)
+        found.append(Finding(*where, expected - LEAST_WORSE, None, "stop" if blind else "warn", told))
+    return found
 
 
 def _held_against(size: float, measure: str, settings: Monitoring) -> tuple[Verdict, float]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.errors import GateError, InputError
@@ -12,9 +13,9 @@ from medspark.evaluate.report.format import plainly
 from medspark.monitor.compare import Compared
 from medspark.monitor.estimate import Estimates, estimate
 from medspark.monitor.night import Night
-from medspark.monitor.outcomes import Period, by_period
+from medspark.monitor.outcomes import Part, Period, by_group, by_period
 from medspark.monitor.page import Shown, render_site, scores_in
-from medspark.monitor.verdict import Finding, Verdict, verdict_of
+from medspark.monitor.verdict import ORDER, Finding, Verdict, findings_of_outcomes, verdict_of
 from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run
@@ -30,6 +31,7 @@ from medspark.schemas import (
     SCORES,
     SUBJECT_ID,
     ddl,
+    quoted,
 )
 from medspark.stages.nights import (
     MONITORING,
@@ -65,6 +67,22 @@ class Judged:
     """Everything that was compared with training."""
 
 
+class CameTrue(NamedTuple):
+    """What became of scored cases."""
+
+    periods: list[Period]
+    """Night by night."""
+    whole: Period | None
+    """Of all nights together."""
+    parts: list[Part]
+    """Of each level of the subgroups, of all nights together."""
+
+
+NOTHING: Final = CameTrue([], None, [])
+GROUP: Final = "group "
+"""Before a subgroup's name, which may be another column's."""
+
+
 @alone
 def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
     """The newest night of the run's store to `findings` and the store's page.
@@ -85,12 +103,12 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
             "medspark wrote scores into. Score once more."
         )
     with run.receipt.timed("monitor"), run.progress("monitor"):
-        found = judge(run, published[-1], published)
-        periods = came_true(run, published, outcomes) if outcomes is not None else []
+        known = came_true(run, published, outcomes) if outcomes is not None else NOTHING
+        found = judge(run, published[-1], published, known)
         write_findings(run, found)
-        _write_page(run, found, nights, periods)
+        _write_page(run, found, nights, known)
     tell(run, found)
-    tell_outcomes(run, periods)
+    tell_outcomes(run, known.periods)
     if found.verdict == "stop":
         reasons = [one.sentence for one in found.findings if one.verdict == "stop"]
         told = "\n".join(f"  - {reason}" for reason in reasons[:TOLD])
@@ -98,12 +116,15 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
     return found
 
 
-def judge(run: Run, night: Night, nights: list[Night]) -> Judged:
+def judge(run: Run, night: Night, nights: list[Night], known: CameTrue = NOTHING) -> Judged:
     """A night with its verdict, which is noted, and its estimates."""
     watched = watched_in(run.context, run.store, night.bundle_id)
     before = nights_before(nights, night)
     joint = joint_of(run, watched, night, before, sample_in(run, night))
     findings, compared = judged(watched, night, before, joint)
+    if known.whole is not None:
+        findings = [*findings_of_outcomes(known.whole, known.parts), *findings]
+        findings.sort(key=lambda one: -ORDER.index(one.verdict))
     verdict = verdict_of(findings)
     reasons = tuple(f"{one.verdict}: {one.sentence}" for one in findings)
     night = night.model_copy(update={"verdict": verdict, "reasons": reasons})
@@ -122,8 +143,8 @@ def estimates_of(watched: Watched, night: Night) -> Estimates:
 # ---------------------------------------------------------------- what came true
 
 
-def came_true(run: Run, nights: Sequence[Night], outcomes: str) -> list[Period]:
-    """What became of the cases of each night whose scores the store still has.
+def came_true(run: Run, nights: Sequence[Night], outcomes: str) -> CameTrue:
+    """What became of the cases of each night whose scores the store still has, and by subgroup of all of them.
 
     Raises:
         InputError: none of the scored cases has an outcome there.
@@ -131,7 +152,9 @@ def came_true(run: Run, nights: Sequence[Night], outcomes: str) -> list[Period]:
     ledger = read_ledger(run.context, run.store)
     there = [night for night in nights if ledger[SCORES].is_published(night.version)]
     places = [f"{run.store}/{SCORES}/{version}" for version in dict.fromkeys(night.version for night in there)]
-    known = read_table(run.spark, outcomes, CASES).where(F.col(LABEL).isNotNull()).select(CASE_ID, LABEL)
+    cases = read_table(run.spark, outcomes, CASES).where(F.col(LABEL).isNotNull())
+    groups = _groups_in(run, nights[-1], cases)
+    known = cases.select(CASE_ID, LABEL, *(F.col(quoted(name)).cast("string").alias(GROUP + name) for name in groups))
     scores = read_parquet(run.spark, *places).select(RUN_ID, CASE_ID, SUBJECT_ID, PROBABILITY)
     found = scores.join(known, CASE_ID).toPandas()
     if not len(found):
@@ -140,12 +163,20 @@ def came_true(run: Run, nights: Sequence[Night], outcomes: str) -> list[Period]:
             "by `medspark clean` and `medspark features` with the bundle's task."
         )
     names = {night.version: name_of(night) for night in there}
-    return by_period(
-        found[RUN_ID].map(names).to_numpy(),
-        found[LABEL].to_numpy(dtype=np.int8),
-        found[PROBABILITY].to_numpy(dtype=np.float64),
-        found[SUBJECT_ID].to_numpy(),
-    )
+    label, risk = found[LABEL].to_numpy(dtype=np.int8), found[PROBABILITY].to_numpy(dtype=np.float64)
+    subject = found[SUBJECT_ID].to_numpy()
+    periods = by_period(found[RUN_ID].map(names).to_numpy(), label, risk, subject)
+    (whole,) = by_period(np.full(len(label), "all runs"), label, risk, subject)
+    levels = {name: found[GROUP + name].fillna("missing").to_numpy(dtype=object) for name in groups}
+    parts = [part for name, level in levels.items() for part in by_group(name, level, label, risk, subject)]
+    return CameTrue(periods, whole, parts)
+
+
+def _groups_in(run: Run, night: Night, cases: DataFrame) -> list[str]:
+    """The subgroups of a night that some cases have as columns."""
+    reference = watched_in(run.context, run.store, night.bundle_id).reference
+    groups = reference.plan.groups if reference is not None else ()
+    return [group.column for group in groups if group.column in cases.columns]
 
 
 def name_of(night: Night) -> str:
@@ -156,7 +187,7 @@ def name_of(night: Night) -> str:
 # ---------------------------------------------------------------- written and told
 
 
-def _write_page(run: Run, found: Judged, nights: Sequence[Night], periods: Sequence[Period]) -> None:
+def _write_page(run: Run, found: Judged, nights: Sequence[Night], known: CameTrue) -> None:
     nights = [found.night if night.run_id == found.night.run_id else night for night in nights]
     every = {one: watched_in(run.context, run.store, one) for one in {night.bundle_id for night in nights}}
     names = {name_of(night): night for night in nights if night.published}
@@ -172,8 +203,11 @@ def _write_page(run: Run, found: Judged, nights: Sequence[Night], periods: Seque
             findings=found.findings,
             compared=found.compared,
             estimates=found.estimates,
-            periods=periods,
-            estimated={one.name: estimates_of(every[names[one.name].bundle_id], names[one.name]) for one in periods},
+            periods=known.periods,
+            parts=known.parts,
+            estimated={
+                one.name: estimates_of(every[names[one.name].bundle_id], names[one.name]) for one in known.periods
+            },
         )
     )
     place = f"{run.store}/{SITE}"

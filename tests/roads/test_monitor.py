@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from contextlib import suppress
 
 import pytest
+from support.relapse import PATIENTS, hospital, write_meds
 from support.roads import new_run, score, scores_of, stays, write
 from support.tasks import stays_at
 from support.tensors import WAYS, score_tensors
@@ -240,3 +242,25 @@ def test_outcomes_of_other_cases_are_refused(spark, road, normal, tmp_path):
     features_stage(later, clean_stage(later, stays_at(write(tmp_path / "others.csv", others))))
     with pytest.raises(InputError, match="received none of its `case_id`s"):
         monitor_stage(new_run(spark, run.store), later.store)
+
+
+# ---------------------------------------------------------------- events
+
+
+def test_results_of_a_warehouse_that_come_in_another_unit_stop_the_night_by_name(spark, relapse_road, tmp_path):
+    rows = [
+        (subject, time, code, number * 10 if code == "LAB/crp" and number is not None else number, *rest)
+        for subject, time, code, number, *rest in hospital(PATIENTS, seed=3)
+    ]
+    bundle, verdicts = load_bundle(relapse_road["bundle"]), {}
+    for name, source in {"as ever": hospital(PATIENTS, seed=3), "ten times": rows}.items():
+        run = new_run(spark, tmp_path / name.replace(" ", "-"))
+        folder = write_meds(tmp_path / f"meds-{name.replace(' ', '-')}", source)
+        with suppress(GateError):
+            score_stage(run, bundle, str(folder), gate=Gate("ok"))
+        verdicts[name] = (run.receipt.verdict, run.receipt.verdict_reasons)
+    assert verdicts["as ever"][0] == "ok", verdicts["as ever"]
+    assert verdicts["ten times"][0] == "stop"
+    named = [reason for reason in verdicts["ten times"][1] if "10 times what they should be" in reason]
+    assert any("last of LAB/crp" in reason for reason in named)
+    assert any(reason.startswith("stop: curve: LAB/crp") for reason in named)
