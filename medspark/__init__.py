@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from medspark.stages.clean import clean_stage
     from medspark.stages.encode import encode_stage
     from medspark.stages.features import features_stage
+    from medspark.stages.monitor import monitor_stage
     from medspark.stages.open_run import open_run
     from medspark.stages.score import score_stage, score_tensors_stage
     from medspark.stages.train import train_stage
@@ -30,6 +31,7 @@ _ROOMS = {
     "score_stage": "medspark.stages.score",
     "encode_stage": "medspark.stages.encode",
     "score_tensors_stage": "medspark.stages.score",
+    "monitor_stage": "medspark.stages.monitor",
     "score_table": "medspark.score.in_memory",
     "score_frame": "medspark.score.in_memory",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "features_stage",
     "load_bundle",
     "load_task",
+    "monitor_stage",
     "open_run",
     "score_frame",
     "score_stage",

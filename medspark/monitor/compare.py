@@ -15,7 +15,7 @@ from medspark.monitor.distances import (
     wasserstein_distance,
 )
 from medspark.monitor.gauges import MISSING, UNSEEN, Gauge
-from medspark.monitor.null import DRAWS, Comparison, p_values
+from medspark.monitor.null import DRAWS, Comparison, p_values, thinned
 from medspark.monitor.plan import LOGIT_END, LOGIT_STEP, SCORE_CELLS, Plan
 from medspark.monitor.reference import Reference
 from medspark.monitor.worker.read import in_its_unit
@@ -75,12 +75,30 @@ class _Asked:
     names: tuple[str, ...] = ()
 
 
-def compare(reference: Reference, night: Tally, draws: int = DRAWS, seed: int = 0) -> list[Compared]:
-    """All comparisons of a night with training, by subject; those without a case on either side are left out."""
+def compare(
+    reference: Reference, night: Tally, draws: int = DRAWS, seed: int = 0, cases_a_patient: float = 1.0
+) -> list[Compared]:
+    """All comparisons of a night with training, by subject; those without a case on either side are left out.
+
+    Args:
+        reference: training's.
+        night: what was counted of it.
+        draws: nights that are drawn for what chance does.
+        seed: of the draws.
+        cases_a_patient: how many cases the patient of a case has, on average.
+    """
     asked = list(_asked(reference.plan, reference.tally(), night))
-    p = p_values([one.comparison for one in asked], draws, seed)
+    sizes = max(1.0, cases_a_patient), max(1.0, reference.cases_a_patient)
+    p = p_values([_of_patients(one.comparison, *sizes) for one in asked], draws, seed)
     found = zip(asked, p, strict=True)
     return [_compared(one, float(p), reference.plan.rows[one.row]) for one, p in found if min(one.comparison.sizes)]
+
+
+def _of_patients(one: Comparison, night: float, reference: float) -> Comparison:
+    n, m = one.cases
+    return Comparison(
+        thinned(one.night, night), thinned(one.reference, reference), one.kind, (round(n / night), round(m / reference))
+    )
 
 
 def _asked(plan: Plan, training: Tally, night: Tally) -> Iterator[_Asked]:
@@ -146,7 +164,9 @@ def _runs(gauge: Gauge, training: Ints) -> Ints:
 
 def _places(gauge: Gauge, run: Ints, size: int) -> npt.NDArray[np.float64]:
     """Where each run's numbers lie, in their scaled unit: the middle of its edges."""
-    edges = np.asarray(gauge.edges or (0.0,))
+    edges = np.asarray(gauge.edges)
+    if not len(edges):
+        return np.zeros(size)
     middles = np.concatenate([[edges[0]], edges[:1], (edges[1:] + edges[:-1]) / 2, edges[-1:]])
     return np.array([middles[run == at].mean() for at in range(size)])
 

@@ -41,6 +41,8 @@ class Night(Frozen):
     bands: dict[str, int] = Field(default_factory=dict)
     tables: dict[str, int] = Field(default_factory=dict)
     """Of a warehouse the rows of each table."""
+    cases_a_patient: float = 1.0
+    """How many cases the patient of a scored case has, on average; known once the night is judged."""
     step: int = 1
     """Each so-many-th case is counted in the tally."""
     tally: str | None = None

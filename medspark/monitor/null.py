@@ -38,6 +38,15 @@ class Comparison(NamedTuple):
         return self.cases if self.kind == "codes" else (int(self.night.sum()), int(self.reference.sum()))
 
 
+def thinned(counts: Ints, cases_a_patient: float) -> Ints:
+    """Counts as if each patient had one case: cases of a patient may all be alike, and tell no more than one.
+
+    >>> thinned(np.array([40, 5, 0]), 2.0).tolist()
+    [20, 2, 0]
+    """
+    return np.asarray(np.rint(counts / cases_a_patient), np.int64)
+
+
 def surprise(night: npt.NDArray[np.generic], reference: npt.NDArray[np.generic], of: Comparison) -> Floats:
     """How surprising counts (..., k) are, (...), roughly as standard normal deviates.
 

@@ -41,6 +41,8 @@ class Reference(Frozen):
     """A row for all cases and one for each level of the groups: features of the training split, scores of the held-out
     patients of the test split."""
     units: tuple[Sparse, ...]
+    cases_a_patient: float = 1.0
+    """How many cases the patient of a training case has, on average."""
     recalibration: Annotated[tuple[float, ...], Field(min_length=3, max_length=3)] | None = None
     """How sure the calibration is: the variances of intercept and slope of the outcome's regression on the logit of the
     risk, and their covariance, in the test split. None where it cannot be had."""
@@ -128,7 +130,13 @@ def _between(found: Floats, low: float, high: float) -> int:
     return int(np.searchsorted(found, high) - np.searchsorted(found, low))
 
 
-def fit_reference(plan: Plan, train: Tally, test: Tally, recalibration: tuple[float, ...] | None = None) -> Reference:
+def fit_reference(
+    plan: Plan,
+    train: Tally,
+    test: Tally,
+    recalibration: tuple[float, ...] | None = None,
+    cases_a_patient: float = 1.0,
+) -> Reference:
     """What may leave the hospital of two tallies: features of the training split, scores of the test split."""
     counts = train.counts.copy()
     scores = slice(plan.starts[-1], plan.starts[-1] + SCORE_CELLS)
@@ -141,7 +149,13 @@ def fit_reference(plan: Plan, train: Tally, test: Tally, recalibration: tuple[fl
             part[:] = _publishable(part, gauge, int(row[-1]))
         row[scores] = neighbours_together(row[scores])
     units = [_sparse(neighbours_together(row)) for row in train.units]
-    return Reference(plan=plan, counts=tuple(map(_sparse, counts)), units=tuple(units), recalibration=recalibration)
+    return Reference(
+        plan=plan,
+        counts=tuple(map(_sparse, counts)),
+        units=tuple(units),
+        cases_a_patient=cases_a_patient,
+        recalibration=recalibration,
+    )
 
 
 def _sparse(row: Ints) -> Sparse:

@@ -43,6 +43,7 @@ from medspark.stages.nights import (
     sample_in,
     tally_in,
     watched_in,
+    with_patients,
     write_night,
 )
 from medspark.stages.watch import TOLD
@@ -119,7 +120,7 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
 def judge(run: Run, night: Night, nights: list[Night], known: CameTrue = NOTHING) -> Judged:
     """A night with its verdict, which is noted, and its estimates."""
     watched = watched_in(run.context, run.store, night.bundle_id)
-    before = nights_before(nights, night)
+    night, before = with_patients(run, night), nights_before(nights, night)
     joint = joint_of(run, watched, night, before, sample_in(run, night))
     findings, compared = judged(watched, night, before, joint)
     if known.whole is not None:
@@ -224,9 +225,9 @@ def write_findings(run: Run, found: Judged) -> None:
             one.subject,
             f"{one.column}={one.level}" if one.column else None,
             one.measure,
-            one.value,
-            one.expected,
-            one.threshold,
+            float(one.value),
+            float(one.expected),
+            float(one.threshold),
             one.p,
             one.verdict,
             one.sentence,

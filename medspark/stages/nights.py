@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from pyspark import SparkContext
+from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import MONITOR, Bundle
 from medspark.encode.kinds.base import Frozen
@@ -21,7 +22,9 @@ from medspark.monitor.two_sample import told_apart
 from medspark.monitor.verdict import ORDER, Finding, Joint, findings_beside, findings_joint, findings_of
 from medspark.monitor.worker.tally import Tally, empty, unpacked
 from medspark.runs.run import Run
+from medspark.schemas import SCORES, SUBJECT_ID
 from medspark.store.files import delete, exists, list_paths, read_text, write_text
+from medspark.store.tables import read_parquet
 from medspark.task.monitoring import Monitoring
 
 MONITORING: Final = "monitoring"
@@ -125,6 +128,14 @@ def watched_in(context: SparkContext, store: str, bundle_id: str) -> Watched:
 # ---------------------------------------------------------------- judged
 
 
+def with_patients(run: Run, night: Night) -> Night:
+    """A night that knows how many cases a patient has, from its scores, whether they are published or not."""
+    scores = read_parquet(run.spark, f"{run.store}/{SCORES}/{night.version}").groupBy(SUBJECT_ID).count()
+    mean = F.sum(F.col("count") * F.col("count")) / F.sum("count")
+    found = scores.agg(mean.alias("mean")).collect()[0]["mean"]
+    return night.model_copy(update={"cases_a_patient": float(found or 1.0)})
+
+
 class Judgement(NamedTuple):
     """What was found of a night, the gravest first, and all that was compared with training."""
 
@@ -140,7 +151,7 @@ def judged(watched: Watched, night: Night, before: Sequence[Night], joint: Joint
     if watched.reference is not None and night.tally is not None:
         tally = tally_in(watched.reference, night)
         newest = tally.newest
-        compared = compare(watched.reference, tally)
+        compared = compare(watched.reference, tally, cases_a_patient=night.cases_a_patient)
         findings += uncounted(night, tally)
         plan, training = watched.reference.plan, watched.reference.tally()
         findings += findings_of(plan, compared, training, tally, watched.settings)

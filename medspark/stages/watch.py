@@ -20,6 +20,7 @@ from medspark.stages.nights import (
     nights_before,
     nights_of,
     watched_of,
+    with_patients,
     write_night,
     write_sample,
 )
@@ -101,7 +102,7 @@ def _require(scoring: Scoring, watched: Watched, plan: Plan | None, gate: Gate |
     if gate is None:
         return
     run, tally = scoring.run, tally_of_written(scoring, plan, written)
-    night = night_of(scoring, plan, tally, written)
+    night = with_patients(run, night_of(scoring, plan, tally, written))
     before = nights_before(nights_of(run.context, run.store), night)
     joint = joint_of(run, watched, night, before, tally.kept) if tally is not None else None
     findings = judged(watched, night, before, joint).findings

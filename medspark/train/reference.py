@@ -14,7 +14,7 @@ from medspark.encode.worker.tensors import Arrays, arrays
 from medspark.monitor.plan import Plan
 from medspark.monitor.reference import MOST_CASES, Reference, fit_reference, plan_of, recalibration_of
 from medspark.monitor.worker.tally import Tally, empty, tally_of, together
-from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SPLIT, TEST, TRAIN
+from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN
 from medspark.task.tasks import Task
 from medspark.train.batches import split_files
 
@@ -46,7 +46,16 @@ def reference_of(
     test = predictions[predictions[SPLIT] == TEST]
     known = test[test[LABEL].notna()]
     sure = recalibration_of(known[LABEL].to_numpy(dtype=bool), known[PROBABILITY].to_numpy(dtype=np.float64))
-    return fit_reference(plan, train, _scored(table, plan, statistics, test, groups), sure)
+    scored = _scored(table, plan, statistics, test, groups)
+    return fit_reference(plan, train, scored, sure, _cases_a_patient(table))
+
+
+def _cases_a_patient(table: str) -> float:
+    """How many cases the patient of a training case has, on average."""
+    files = split_files(table, TRAIN)
+    subjects = pa.concat_tables([pq.read_table(file, columns=[SUBJECT_ID], partitioning=None) for file in files])
+    counts = subjects[SUBJECT_ID].value_counts().field("counts").to_numpy(zero_copy_only=False).astype(np.float64)
+    return float((counts**2).sum() / counts.sum())
 
 
 def _scored(table: str, plan: Plan, statistics: Statistics, test: pd.DataFrame, groups: pd.DataFrame) -> Tally:

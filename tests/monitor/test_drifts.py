@@ -122,6 +122,22 @@ def test_of_200_nights_without_drift_no_more_are_false_alarms_than_the_task_says
     assert alarms <= 20
 
 
+def test_a_patient_whose_three_cases_are_alike_counts_as_one(bundle):
+    """Each case comes three times: as many alarms as are allowed, where three times as many cases would be alarming."""
+    statistics, reference = bundle
+    settings = Monitoring(false_alarms=0.05, warn=dict.fromkeys(("psi", "scores", "codes"), 1e-9))
+    alarms = {1.0: 0, 3.0: 0}
+    for at in range(100):
+        seen = tally(
+            reference.plan, statistics, {name: np.repeat(each, 3) for name, each in cases(200, 3000 + at).items()}
+        )
+        for size in alarms:
+            compared = compare(reference, seen, 199, cases_a_patient=size)
+            alarms[size] += bool(findings_of(reference.plan, compared, reference.tally(), seen, settings))
+    assert alarms[3.0] <= 13  # 5 % are 5; above 13 is one such count in a thousand
+    assert alarms[1.0] > 50
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_night_of_no_case_or_of_one_has_no_drift(bundle, n):
     assert found_in(bundle, night(bundle, n)) == []
@@ -132,6 +148,16 @@ def test_a_night_without_a_subgroup_is_compared_as_a_whole():
     found = found_in(alone, night(alone, creatinine=lambda c: c["creatinine"] * 88.42))
     assert found[0].measure == "units"
     assert {one.column for one in found} == {""}
+
+
+def test_a_number_that_training_hardly_had_has_two_cells_missing_and_there():
+    few = np.full(3000, np.nan)
+    few[:30] = 1.0
+    rare = trained(3000, columns={"creatinine": few})
+    gauge = next(gauge for gauge in rare[1].plan.gauges if gauge.name == "creatinine")
+    assert (gauge.edges, gauge.cells) == ((), 2)
+    found = found_in(rare, night(rare, creatinine=lambda c: np.where(some(c, 0.5), 1.0, np.nan)))
+    assert [(one.measure, one.subject) for one in found if not one.column] == [("psi", "creatinine")]
 
 
 def test_the_reference_is_the_same_once_it_was_written_and_read(bundle):

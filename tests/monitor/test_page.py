@@ -1,6 +1,8 @@
 """The store's page, as it is written and as a browser shows it."""
 
+import base64
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +133,30 @@ def test_words_have_enough_contrast_in_the_light_and_in_the_dark(browser, scheme
     )
     least = browser.execute_script(CONTRAST)
     assert least[0] >= 4.5, least
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_no_violation_of_level_a_or_aa(browser, width):
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    device = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    browser.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = browser.execute_async_script(
+        "const done = arguments[0];"
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then(r => done(r.violations))"
+    )
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+@pytest.mark.integration
+def test_it_prints_on_a_page_and_its_lines_are_drawn(browser):
+    drawn = browser.execute_script(
+        "return [...document.querySelectorAll('svg polyline')].map(e => e.getTotalLength() > 100)"
+    )
+    assert drawn == [True, True, True]
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    assert base64.b64decode(printed["data"]).startswith(b"%PDF")
 
 
 CONTRAST = """

@@ -99,9 +99,9 @@ def tally(plan, statistics, columns):
     return tally_of(plan, encode(batch_of(columns), statistics), risk_of(columns), {})
 
 
-def trained(n=8000, seed=1, test=2000, subgroups=("sex", "site")):
-    """The statistics of made-up cases, and the reference that the bundle would have."""
-    train, held_out = cases(n, seed), cases(test, seed + 1)
+def trained(n=8000, seed=1, test=2000, subgroups=("sex", "site"), columns=None):
+    """The statistics of made-up cases, and the reference that the bundle would have; some columns may be others."""
+    train, held_out = cases(n, seed, **(columns or {})), cases(test, seed + 1)
     statistics = statistics_of(train)
     plan = plan_of(statistics, encode(batch_of(train), statistics), subgroups)
     return statistics, fit_reference(plan, tally(plan, statistics, train), tally(plan, statistics, held_out))
