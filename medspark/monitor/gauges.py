@@ -5,21 +5,24 @@ is scored and a kind of feature is watched wherever it comes from. A number is t
 category by its levels, a bag by how many cases have each code.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Final, Literal
 
 from medspark.encode.inputs import CATEGORIES, NUMERIC
 from medspark.encode.kinds.base import FIRST_ID, Frozen
-from medspark.encode.kinds.events import GRID_PREFIX, TIMES_PREFIX, TOKENS_PREFIX, ValuesStatistics
+from medspark.encode.kinds.events import GRID_PREFIX, PRESENCE, TIMES_PREFIX, TOKENS_PREFIX, ValuesStatistics
 from medspark.encode.kinds.genes import GENE_PREFIX
-from medspark.encode.kinds.table import NumericStatistics
 from medspark.encode.statistics import Statistics
+from medspark.encode.worker.flat import CLIP
 from medspark.task.features import Scaling
 
 MISSING: Final = 0
 """The first cell of every gauge: no value, no level, no code."""
 UNSEEN: Final = 1
 """The second cell of levels and codes: training had none like it, or too few."""
+VALUES: Final = ("last", "first", "mean", "min", "max")
+"""Numbers of a code that are in its own unit."""
 MOST_NUMBERS: Final = 500
 MOST_CODES: Final = 500
 """Watched of one feature, the commonest first: a bag may have ten thousand codes."""
@@ -88,7 +91,9 @@ def _numbers(statistics: Statistics) -> Iterator[Gauge]:
     marked = [feature.column for feature in statistics.numeric if feature.missing_indicator]
     for at, feature in enumerate(varying):
         indicator = len(varying) + marked.index(feature.column) if feature.column in marked else None
-        missing = None if indicator is not None else _encoded(feature, feature.impute)
+        missing = None
+        if indicator is None:
+            missing = _encoded(feature.scaling, feature.impute, feature.center, feature.scale)
         yield Gauge(
             name=feature.column,
             reads="number",
@@ -106,32 +111,36 @@ def _numbers(statistics: Statistics) -> Iterator[Gauge]:
         at += group.width
 
 
-def _encoded(feature: NumericStatistics, value: float) -> float | None:
+def _encoded(scaling: Scaling, value: float, center: float, scale: float) -> float | None:
     """A number as the encoder scales it; None of a place among quantiles, which ties with others."""
-    if feature.scaling == "quantile":
+    if scaling == "quantile":
         return None
-    deviation = (value - feature.center) / feature.scale
-    return deviation / float((1 + (deviation / 3) ** 2) ** 0.5) if feature.scaling == "smooth" else deviation
+    deviation = (value - center) / scale
+    return deviation / math.hypot(1.0, deviation / CLIP) if scaling == "smooth" else deviation
 
 
 def _values(group: ValuesStatistics, first: int) -> Iterator[Gauge]:
-    """Of each code each number; whether it is there is the last of a code's, or the number says it itself."""
-    each = len(group.numbers)
-    constant = set(group.constant)
-    takes = len(group.takes)
+    """Of each code each number; a column says whether it is there, unless every training case had it."""
+    each, takes, constant = len(group.numbers), len(group.takes), set(group.constant)
+    says = next((word for word in (PRESENCE, "present") if word in group.numbers), None)
     for code, name in enumerate(group.codes[: max(1, MOST_NUMBERS // max(1, takes))]):
+        start = first + code * each
+        present = start + group.numbers.index(says) if says is not None and (name, says) not in constant else None
         for take, what in enumerate(group.takes):
             if (name, what) in constant:
                 continue
+            center, scale = group.center[code][take], group.scale[code][take]
+            missing = _encoded(group.scaling, group.impute[code][take], center, scale) if present is None else None
             yield Gauge(
                 name=f"{group.column}: {what} of {name}",
                 reads="number",
                 input=NUMERIC,
-                at=first + code * each + take,
-                present_at=first + code * each + takes if group.marks_presence else None,
-                center=group.center[code][take],
-                scale=group.scale[code][take],
-                scaling=group.scaling if what in ("last", "first", "mean", "min", "max") else "quantile",
+                at=start + take,
+                present_at=present,
+                missing_as=missing if what in VALUES else None,
+                center=center,
+                scale=scale,
+                scaling=group.scaling if what in VALUES else "quantile",
             )
 
 

@@ -262,5 +262,5 @@ def test_results_of_a_warehouse_that_come_in_another_unit_stop_the_night_by_name
     assert verdicts["as ever"][0] == "ok", verdicts["as ever"]
     assert verdicts["ten times"][0] == "stop"
     named = [reason for reason in verdicts["ten times"][1] if "10 times what they should be" in reason]
-    assert any("last of LAB/crp" in reason for reason in named)
-    assert any(reason.startswith("stop: curve: LAB/crp") for reason in named)
+    for result in ("labs_30d: last of LAB/crp", "labs_30d: mean of LAB/crp", "curve: LAB/crp"):
+        assert any(reason.startswith(f"stop: {result}: ") for reason in named), verdicts["ten times"][1]

@@ -126,6 +126,26 @@ def shared(column):
     return {"column": column, "codes": ("crp", "sodium"), "counts": (90, 60), "rare": 0, "missing_share": 0.0}
 
 
+def test_a_result_that_every_training_case_had_is_read_though_nothing_says_that_it_is_there():
+    values = ValuesStatistics(
+        **shared("labs"),
+        takes=("last", "count"),
+        scaling="smooth",
+        center=((10.0, 0.0), (140.0, 0.0)),
+        scale=((4.0, 1.0), (3.0, 1.0)),
+        impute=((10.0, 0.0), (140.0, 0.0)),
+        constant=(("crp", "presence"), ("crp", "count")),
+    )
+    statistics = Statistics(cases=100, numeric=(), categorical=(), codes=(), values=(values,))
+    numbers = pa.map_(pa.string(), pa.struct([("last", pa.float64()), ("count", pa.float64())]))
+    labs = pa.array([[("crp", {"last": 30.0, "count": 1.0})], []], numbers)
+    tensors = encode(pa.RecordBatch.from_pydict({"labs": labs}), statistics)
+    found = {gauge.name: gauge for gauge in gauges_of(statistics)}
+    assert set(found) == {"labs: last of crp", "labs: last of sodium", "labs: count of sodium"}
+    crp = found["labs: last of crp"]
+    assert in_its_unit(numbers_of(crp, tensors), crp).tolist() == pytest.approx([30.0, np.nan], rel=1e-5, nan_ok=True)
+
+
 def test_values_sequences_and_grids_of_events_are_read_as_they_are():
     values = ValuesStatistics(
         **shared("labs"),
