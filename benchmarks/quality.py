@@ -173,6 +173,14 @@ def measured(label: np.ndarray, risk: np.ndarray, classes: bool) -> dict[str, fl
     return {name: float(value) for name, value in found.items()}
 
 
+def relied_on(found: dict[str, Any]) -> dict[str, float]:
+    """Of the test patients the share flagged as unusual, and of those with and without the outcome the share whose
+    conformal band leaves open what came true; NaN of too few."""
+    everyone = found["coverage"]["groups"][0]
+    covered = {name: (everyone[f"{name}_outcome"] or {}).get("covered", np.nan) for name in ("with", "without")}
+    return {"unusual": found["unusual"]["share"], **{f"covered_{name}": share for name, share in covered.items()}}
+
+
 def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
@@ -205,7 +213,8 @@ def one_split(cases: Any, task: Task, seed: int, folder: Path) -> list[dict[str,
     )
     columns = [*task.outcome.targets.columns] or ["probability"]
     risk = two_columns(kept[columns[0]].to_numpy()) if len(columns) == 1 else kept[columns].to_numpy()
-    rows = [{"model": "network", **about, **measured(test.truth.label, risk, classes)}]
+    beside = relied_on(trained.metrics["reliance"])
+    rows = [{"model": "network", **about, **measured(test.truth.label, risk, classes), **beside}]
     if trained.teacher is not None:  # its seconds are among the network's, its student's
         said = risks_of(trained.teacher, tensors, trained.statistics, task)
         risk = said if classes else two_columns(said[:, 0])
@@ -241,6 +250,13 @@ def told(task: str, rows: pd.DataFrame, cases: int) -> Table:
     return table
 
 
+def told_reliance(rows: pd.DataFrame) -> str:
+    network = rows[rows.model == "network"]
+    shares = ("covered_with", "covered_without", "unusual")
+    each = [f"{name} {network[name].mean():.4f} ({network[name].std(ddof=1):.4f})" for name in shares]
+    return "  beside the network's scores: " + ", ".join(each)
+
+
 def told_together(every: dict[str, pd.DataFrame]) -> Table:
     """The mean rank of each model over the tables, and how the network stands to logistic regression at worst."""
     means = pd.DataFrame({name: rows.groupby("model").auroc.mean() for name, rows in every.items()})
@@ -274,6 +290,7 @@ def main() -> None:
             ]
             every[Path(name).stem] = pd.DataFrame(rows)
             console.print(told(Path(name).stem, every[Path(name).stem], count))
+            console.print(told_reliance(every[Path(name).stem]))
             if asked.out is not None:
                 asked.out.write_text(
                     json.dumps({key: found.to_dict("records") for key, found in every.items()}, indent=1)

@@ -1,6 +1,7 @@
 """Every error medspark raises on purpose, and the exit code it ends a command with.
 
     MedsparkError              1
+    ├── SparkError             1   Spark failed, and nobody's mistake is known: its log has where
     ├── TaskError              2   the task file or the arguments are wrong
     ├── InputError             3   the input breaks its contract
     │   └── AccountingError    3   rows in do not equal rows out and rows set aside
@@ -24,6 +25,10 @@ class MedsparkError(Exception):
     """An expected failure with a message for people."""
 
     exit_code = 1
+
+
+class SparkError(MedsparkError):
+    """Spark failed, and nobody's mistake is known."""
 
 
 class TaskError(MedsparkError):

@@ -149,12 +149,16 @@ INDEX_TIME: Final = "index_time"
 
 AGE: Final = "age"
 
+NEWEST_EVENT: Final = "newest_event"
+"""When the last event happened that was known at the prediction time, of those that the task reads."""
+
 CANDIDATE_TYPES: Final[Types] = {
     SUBJECT_ID: KEY,
     INDEX_TIME: "timestamp",
     PREDICTION_TIME: "timestamp",
     EXCLUDED: "string",
     LABEL: "boolean",
+    NEWEST_EVENT: "timestamp",
     AGE: "double",
 }
 
@@ -209,8 +213,36 @@ SCORE_TYPES: Final[Types] = {
     SCORED_AT: "timestamp",
 }
 
+# Beside the scores of a bundle that says how far they can be relied on
+UNUSUAL: Final = "unusual"
+
+STRANGENESS: Final = "strangeness"
+
+DISAGREEMENT: Final = "disagreement"
+
+INTERVAL_LOW: Final = "interval_low"
+
+INTERVAL_HIGH: Final = "interval_high"
+
+CONFORMAL_BAND: Final = "conformal_band"
+
+MISSING_SHARE: Final = "missing_share"
+"""Of tensors as well, where it comes from."""
+
+BESIDE_TYPES: Final[Types] = {
+    UNUSUAL: "boolean",
+    STRANGENESS: "double",
+    DISAGREEMENT: "double",
+    INTERVAL_LOW: "double",
+    INTERVAL_HIGH: "double",
+    CONFORMAL_BAND: "string",
+    MISSING_SHARE: "double",
+    NEWEST_EVENT: "timestamp",
+}
+
 SCORE_COLUMNS: Final = tuple(SCORE_TYPES)
-"""Where there are several targets, the probability of each follows (double), `probability_` and its name."""
+"""Where there are several targets, the probability of each follows (double), `probability_` and its name; then what
+stands beside the scores."""
 
 REJECTED_TYPES: Final[Types] = {
     RUN_ID: "string",

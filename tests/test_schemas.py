@@ -14,7 +14,18 @@ from medspark.cases.events import build_candidates, candidate_types
 from medspark.cases.worker.candidates import Plan
 from medspark.encode.statistics import from_json
 from medspark.events.read import read_events
-from medspark.schemas import AGE, CASE_ID, EXCLUDED, INDEX_TIME, KEY, PLACE_TYPES, ROW_DIGEST, SUBJECT_ID, with_keys
+from medspark.schemas import (
+    AGE,
+    CASE_ID,
+    EXCLUDED,
+    INDEX_TIME,
+    KEY,
+    NEWEST_EVENT,
+    PLACE_TYPES,
+    ROW_DIGEST,
+    SUBJECT_ID,
+    with_keys,
+)
 from medspark.stages.encode import encode_stage
 from medspark.store.tables import read_table
 
@@ -68,17 +79,18 @@ def test_tensors_are_their_keys_and_an_array_for_each_input(spark, road):
     numbers = {"float32": "array<float>", "int32": "array<int>"}
     statistics = from_json((road["bundle"] / "statistics.json").read_text())
     inputs = {found.name: numbers[found.dtype] for found in statistics.inputs()}
-    assert dict(trained) == keys | inputs  # a folder for each split, so that Spark reads the split last
+    missing = {schemas.MISSING_SHARE: "double"}
+    assert dict(trained) == keys | missing | inputs  # a folder for each split, so that Spark reads the split last
     run = new_run(spark, road["folder"] / "schemas-encoded")
     encode_stage(run, load_bundle(road["bundle"]), str(road["source"]))
-    assert found(spark, run.store, "tensors") == list((keys | inputs).items())
+    assert found(spark, run.store, "tensors") == list((keys | missing | inputs).items())
     assert found(spark, run.store, "rejected") == said(schemas.REJECTED_TYPES)
 
 
 @pytest.mark.parametrize("writer", ["spark", "workers"])
 def test_scores_and_rejected_have_their_columns_whoever_writes_them(spark, road, writer):
     _, run = score(spark, road, f"schemas-{writer}", writer=writer)
-    assert found(spark, run.store, "scores") == said(schemas.SCORE_TYPES)
+    assert found(spark, run.store, "scores") == [*said(schemas.SCORE_TYPES), *said(schemas.BESIDE_TYPES)]
     assert found(spark, run.store, "rejected") == said(schemas.REJECTED_TYPES)
 
 
@@ -118,8 +130,9 @@ def test_records_and_candidates_of_events_have_their_columns(events_of, patient,
     candidates = build_candidates(records, Plan(task), events=2)
     assert list(candidate_types(Plan(task), records).items()) == [*said(schemas.CANDIDATE_TYPES, keys), bag]
     own = said(schemas.CASE_TYPES, keys)
-    index, age, excluded = ((name, schemas.CANDIDATE_TYPES[name]) for name in (INDEX_TIME, AGE, EXCLUDED))
-    assert candidates.dtypes == [*own, index, age, bag, excluded]
+    of_candidates = ((name, schemas.CANDIDATE_TYPES[name]) for name in (INDEX_TIME, NEWEST_EVENT, AGE, EXCLUDED))
+    index, newest, age, excluded = of_candidates
+    assert candidates.dtypes == [*own, index, newest, age, bag, excluded]
 
 
 def test_every_key_is_typed_by_the_source():

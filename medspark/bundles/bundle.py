@@ -35,11 +35,12 @@ STATISTICS: Final = "statistics.json"
 KERAS: Final = "model.keras"
 LITERT: Final = "model.tflite"
 CALIBRATION: Final = "calibration.json"
+UNCERTAINTY: Final = "uncertainty.json"
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
 
-SCORED_BY: Final = (TASK, SCHEMA, STATISTICS, KERAS, LITERT, CALIBRATION)
-"""The files that decide a score. LiteRT's may be absent."""
+SCORED_BY: Final = (TASK, SCHEMA, STATISTICS, KERAS, LITERT, CALIBRATION, UNCERTAINTY)
+"""The files that decide a score, and what stands beside it. LiteRT's may be absent, and the last in older bundles."""
 MONITOR: Final = "monitor.json"
 """What later nights are compared with; bundles from before it came have none."""
 REQUIRED: Final = (TASK, SCHEMA, STATISTICS, KERAS, CALIBRATION, METRICS, REPORT)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from medspark.cli.options import absolute
-from medspark.errors import MedsparkError, Stopped, StoreError
+from medspark.errors import MedsparkError, SparkError, Stopped, StoreError
 
 if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
     from medspark.runs.run import Run
@@ -32,7 +32,7 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
     try:
         yield
     except MedsparkError as error:
-        if error.exit_code == MedsparkError.exit_code:  # nobody's mistake: the log has where
+        if isinstance(error, SparkError):  # the stack without the error's own text
             print(*traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
         console.print(str(error), markup=False, style="red")
         raise typer.Exit(error.exit_code) from None

@@ -14,8 +14,6 @@ from medspark.schemas import (
     CASE_ID,
     FILE,
     LINE,
-    LOGIT,
-    PROBABILITY,
     REASON,
     REJECTED,
     REJECTED_COLUMNS,
@@ -32,11 +30,20 @@ from medspark.schemas import (
 from medspark.score.publish import Scoring, Written
 from medspark.score.ship import located
 from medspark.score.worker.engine import loads
-from medspark.score.worker.predict import KEYS, NO_BAND, Served, columns_read, predict_batches
+from medspark.score.worker.predict import (
+    KEYS,
+    NO_BAND,
+    Served,
+    answer_types,
+    columns_read,
+    more_types,
+    predict_batches,
+)
 from medspark.spark.arrow import map_batches
 from medspark.store.tables import append_version, finished_rows, read_parquet, write_version
 
 UNSCORED = "unscored"
+_SQL = {pa.float64(): "double", pa.string(): "string", pa.bool_(): "boolean", pa.timestamp("us", tz="UTC"): "timestamp"}
 
 
 class _Texts(AccumulatorParam[list[str]]):
@@ -64,9 +71,8 @@ def predict_cases(
         watched: gets what each task counted of its cases.
     """
     types = dict(cases.dtypes)
-    answers = (f"{LOGIT} double", f"{PROBABILITY} double", f"{RISK_BAND} string", f"{REASON} string")
-    each = (f"{quoted(name)} double" for name in served.calibration.targets.columns)
-    schema = ", ".join([*(f"{key} {types[key]}" for key in KEYS), *answers, *each])
+    answers = {name: _SQL[kind] for name, kind in answer_types(served).items()}
+    schema = ddl({**{key: types[key] for key in KEYS}, **answers})
     shared = cases.sparkSession.sparkContext.broadcast(served)
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -106,7 +112,7 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
         SCORED_AT: F.lit(now()).cast("timestamp"),
     }
     scores = watched.where(F.col(REASON).isNull()).withColumns(stamps)
-    scores = scores.select(*SCORE_COLUMNS, *map(quoted, scoring.served.calibration.targets.columns))
+    scores = scores.select(*SCORE_COLUMNS, *map(quoted, more_types(scoring.served)))
     written = append_version(scores, store, SCORES, version)
     tallies = tuple(counted.value)  # here: what follows may predict some of them once more
     if rejected is None:

@@ -17,7 +17,7 @@ from medspark.score.publish import Scoring, Written
 from medspark.score.ship import located
 from medspark.score.worker.files import names_in
 from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, sums_name, write_empty, write_piece
-from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, statistics_of
+from medspark.score.worker.predict import KEYS, Served, answer_batches, answer_types, columns_read, statistics_of
 from medspark.score.worker.row_groups import Unit, batch_rows, plan_units, schema_of, score_unit
 from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
@@ -55,7 +55,7 @@ def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | N
             cases = cases.join(done, CASE_ID, "left_anti")
     pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
     schema = cases.select(*KEYS).limit(0).toArrow().schema
-    write_empty(schema, sink, not pieces, scoring.served.calibration.targets.columns)
+    write_empty(schema, sink, not pieces, answer_types(scoring.served))
     _keep_only(scoring.run.context, sink, pieces)
     before = {piece.name for piece in finished}
     if rejected is None:
@@ -99,7 +99,7 @@ def read_and_write_by_workers(scoring: Scoring, files: dict[str, str], sums: dic
     units = plan_units(files, scoring.served, sums)
     before = set(names_in(sink.scores))
     pieces = _run_units(context, units, scoring.served, sink)
-    write_empty(schema_of(next(iter(files))), sink, not units, scoring.served.calibration.targets.columns)
+    write_empty(schema_of(next(iter(files))), sink, not units, answer_types(scoring.served))
     _keep_only(context, sink, pieces)
     return _sum(pieces, before)
 

@@ -7,7 +7,7 @@ from medspark.bundles.bundle import Bundle
 from medspark.errors import InputError, did_you_mean
 from medspark.schemas import CASE_ID, PREDICTION_TIME, SUBJECT_ID
 from medspark.score.serve import serve
-from medspark.score.worker.predict import KEYS, Served, columns_read, predict_batches
+from medspark.score.worker.predict import KEYS, Served, answer_types, columns_read, predict_batches
 
 
 def score_table(bundle: Bundle, cases: pa.Table, engine: str = "auto") -> pa.Table:
@@ -23,7 +23,8 @@ def score_table(bundle: Bundle, cases: pa.Table, engine: str = "auto") -> pa.Tab
 
     Returns:
         `case_id`, `subject_id`, `prediction_time`, `logit`, `probability`, `risk_band`, `reason`, and where there are
-        several targets `probability_` and the name of each.
+        several targets `probability_` and the name of each; then the columns of BESIDE_TYPES, but of a bundle from
+        before these.
 
     Raises:
         InputError: a column that the bundle reads is absent.
@@ -54,7 +55,5 @@ def score_frame(bundle: Bundle, cases: pd.DataFrame, engine: str = "auto") -> pd
 
 def _none(rows: pa.Table, served: Served) -> pa.Table:
     """The answers to no rows."""
-    answers = {"logit": pa.float64(), "probability": pa.float64(), "risk_band": pa.string(), "reason": pa.string()}
     keys = [rows.schema.field(name) for name in KEYS]
-    each = dict.fromkeys(served.calibration.targets.columns, pa.float64())
-    return pa.schema([*keys, *answers.items(), *each.items()]).empty_table()
+    return pa.schema([*keys, *answer_types(served).items()]).empty_table()

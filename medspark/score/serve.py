@@ -2,7 +2,7 @@
 
 import hashlib
 
-from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, Bundle
+from medspark.bundles.bundle import CALIBRATION, KERAS, LITERT, STATISTICS, UNCERTAINTY, Bundle
 from medspark.errors import TaskError
 from medspark.score.worker.calibration import TargetCalibrations
 from medspark.score.worker.predict import Served, sealed
@@ -47,5 +47,6 @@ def serve(bundle: Bundle, engine: str = "auto") -> Served:
         statistics=bundle.read_text(STATISTICS),
         calibration=TargetCalibrations.from_dict(bundle.read_json(CALIBRATION)),
         bands=bundle.task.risk_bands,
+        uncertainty=bundle.read_text(UNCERTAINTY) if UNCERTAINTY in bundle.manifest["files"] else "",
     )
     return sealed(served)

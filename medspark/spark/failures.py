@@ -8,7 +8,7 @@ from typing import Final
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 
-from medspark.errors import InputError, MedsparkError
+from medspark.errors import InputError, SparkError
 
 SPARK_ERRORS: Final = (PySparkException, Py4JError)
 """Spark raises the one or the other for the same failure."""
@@ -92,7 +92,7 @@ def told_in_words() -> Iterator[None]:
 
     Raises:
         InputError: an expression failed on some row.
-        MedsparkError: anything else that Spark raises.
+        SparkError: anything else that Spark raises.
     """
     try:
         with expressions_hold():
@@ -101,7 +101,7 @@ def told_in_words() -> Iterator[None]:
         name = name_of(error)
         cause = _java_class(error)
         words = f"Spark failed ({name}{f', {cause}' if cause else ''}). The log says where, without the rows."
-        raise MedsparkError(words).with_traceback(error.__traceback__) from None
+        raise SparkError(words).with_traceback(error.__traceback__) from None
 
 
 def _java_class(error: BaseException) -> str | None:

@@ -129,13 +129,18 @@ class Privacy(Closed):
 
 
 class Scoring(Closed):
-    """When a night's scores are no success, though they are there."""
+    """When a night's scores are no success, though they are there; and what stands beside each."""
 
     absent: Literal["stop", "warn"] = "stop"
     """A table or column of events that training read and tonight's source lacks: nobody then has what it says."""
     rejected_at_most: float = Field(default=1.0, gt=0, le=1)
     """Share of the rows, excluded ones apart, that may have no score; beyond it, or where none has one, scoring
     publishes what there is and ends with exit code 6."""
+    unusual_share: float | None = Field(default=None, gt=0, lt=1, exclude_if=unsaid)
+    """Share of patients like those of training that may be flagged as unusual; 0.01 where the task says none."""
+    coverage: float | None = Field(default=None, gt=0, lt=1, exclude_if=unsaid)
+    """Share of the patients with the outcome, and of those without, whose conformal band leaves open what came true;
+    0.9 where the task says none."""
 
 
 class TaskBase(Closed):

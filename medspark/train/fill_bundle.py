@@ -18,6 +18,7 @@ from medspark.bundles.bundle import (
     SCHEMA,
     STATISTICS,
     TASK,
+    UNCERTAINTY,
     decides_scores,
 )
 from medspark.encode.statistics import to_json
@@ -67,10 +68,11 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
         SCHEMA: json.dumps(input_schema(task), indent=1, ensure_ascii=False),
         STATISTICS: to_json(trained.statistics),
         CALIBRATION: json.dumps(trained.calibration.to_dict(), indent=1),
+        UNCERTAINTY: trained.uncertainty.model_dump_json(indent=1),
     }
     for name, text in write.items():
         (folder / name).write_text(text, encoding="utf-8")
-    network = trained.fitted.network
+    network = trained.served.network
     network.save(folder / KERAS)
     sample = _sample(trained, made)
     exported = export_litert(network, folder / LITERT, sample)

@@ -19,8 +19,20 @@ from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.evaluation import evaluate
 from medspark.evaluate.targets import evaluate_targets
-from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
+from medspark.schemas import (
+    CASE_ID,
+    LABEL,
+    LOGIT,
+    PROBABILITY,
+    SPLIT,
+    SUBJECT_ID,
+    TEST,
+    TRAIN,
+    VALID,
+    quoted,
+)
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
+from medspark.score.worker.uncertainty import Uncertainty
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -34,6 +46,7 @@ from medspark.train.networks.student import student_settings
 from medspark.train.pretrain import Excerpts, write_excerpts
 from medspark.train.schedule import predicted_at_once
 from medspark.train.truth import Floats, Reading
+from medspark.train.uncertainty import LearnedFrom, Served, held_out_reliance, stand_beside
 
 ROWS_PER_FILE = 500_000
 SPLITS = (TRAIN, VALID, TEST)
@@ -60,6 +73,9 @@ class Trained(NamedTuple):
     calibration: TargetCalibrations
     predictions: pd.DataFrame
     metrics: dict[str, Any]
+    served: Served
+    """The fitted network as the bundle keeps it."""
+    uncertainty: Uncertainty
     teacher: Fitted | None = None
     """The network that it was distilled from, where the task asks for a student."""
 
@@ -131,7 +147,12 @@ def learn(
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(subgroups, on=CASE_ID, how="left", validate="one_to_one", sort=False)
     metrics = _measured(frame, parts[TEST], task, calibration, others)
-    return Trained(statistics, fitted, calibration, predictions, metrics, teacher)
+    logit, known = _watched(fitted, parts)
+    risk = apply_calibrations(calibration, logit)
+    split = LearnedFrom(table, statistics, fitted, teacher is not None)
+    served, uncertainty = stand_beside(split, risk, known, task)
+    metrics["reliance"] = held_out_reliance(split, served, uncertainty, frame, task)
+    return Trained(statistics, fitted, calibration, predictions, metrics, served, uncertainty, teacher)
 
 
 def _measured(
@@ -183,10 +204,15 @@ def _fit(
 
 def _calibrated(fitted: Fitted, parts: dict[str, "_Predicted"], task: Task) -> TargetCalibrations:
     """By cases that the network, or the member of it that is asked, was not trained on."""
+    logit, known = _watched(fitted, parts)
+    return fit_calibrations(task.outcome.targets, task.training.calibration, logit, known)
+
+
+def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> tuple[Floats, Truth]:
+    """Logits, and what is known, of the cases that the network, or the member that is asked, was not trained on."""
     watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
     logit = np.concatenate([part.logit for part in watched])
-    known = Truth(*map(np.concatenate, zip(*(part.truth for part in watched), strict=True)))
-    return fit_calibrations(task.outcome.targets, task.training.calibration, logit, known)
+    return logit, Truth(*map(np.concatenate, zip(*(part.truth for part in watched), strict=True)))
 
 
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:

@@ -68,6 +68,6 @@ def test_a_network_of_50_million_weights_is_scored_by_executors_as_by_one_thread
     assert alone["counts"]["score"]["engine"] == receipt["counts"]["score"]["engine"] == "litert"
     assert scores_of(spark, tmp_path / "executors") == scores_of(spark, tmp_path / "alone")  # bit for bit
     assert receipt["counts"]["score"]["loads"] <= 2  # once in each worker
-    of_one_call = ROWS * sum(HIDDEN) * 4  # what the layers pass on, as 32-bit floats
+    of_one_call = 2 * ROWS * sum(HIDDEN) * 4  # the layers' sums and what they pass on, as 32-bit floats
     # twice the network: the file's pages, which workers share, and LiteRT's own copy
     assert 0 < memory < WITHOUT_NETWORK + 2 * size + of_one_call

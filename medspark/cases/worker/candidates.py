@@ -9,7 +9,17 @@ from medspark.cases.criteria import criteria
 from medspark.cases.worker.history import History, last_known, read_history
 from medspark.cases.worker.population import Candidates, candidates
 from medspark.cases.worker.windows import Cases, group_columns
-from medspark.schemas import AGE, EXCLUDED, FOLLOWED, INDEX_TIME, LABEL, PREDICTION_TIME, SUBJECT_ID, TARGETS
+from medspark.schemas import (
+    AGE,
+    EXCLUDED,
+    FOLLOWED,
+    INDEX_TIME,
+    LABEL,
+    NEWEST_EVENT,
+    PREDICTION_TIME,
+    SUBJECT_ID,
+    TARGETS,
+)
 from medspark.task.event_task import EventTask
 
 
@@ -46,6 +56,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
         PREDICTION_TIME: pa.array(found.time).cast(_TIMESTAMP),
         EXCLUDED: pa.array(names, pa.string()).take(pa.array(found.excluded_by, mask=eligible)),
         **_labels(found, task),
+        NEWEST_EVENT: _newest(history, found, included),
         AGE: pa.array(found.age, mask=np.isnan(found.age)),
     }
     for name in task.features.demographics:
@@ -68,6 +79,13 @@ def _labels(found: Candidates, task: EventTask) -> dict[str, pa.Array]:
         FOLLOWED: pa.array(found.followed, mask=np.isnan(found.followed)),
     }
     return {name: arrays[name] for name in targets.labels}
+
+
+def _newest(history: History, found: Candidates, included: bool) -> pa.Array:
+    """When the last event happened that was known by each prediction time; null where none was."""
+    place = last_known(history, found.subject, found.time, included)
+    times = history.time[place] if len(history) else np.zeros(len(place), np.int64)
+    return pa.array(times, mask=place < 0).cast(_TIMESTAMP)
 
 
 def _demographic(history: History, found: Candidates, first_part: str, included: bool) -> pa.Array:

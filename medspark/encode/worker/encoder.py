@@ -17,13 +17,15 @@ from medspark.encode.kinds.genes import GeneStatistics
 from medspark.encode.kinds.images import ImageStatistics
 from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
 from medspark.encode.statistics import Statistics
-from medspark.encode.worker.arrow import byte_array
+from medspark.encode.worker.arrow import byte_array, number_array
 from medspark.encode.worker.events import encode_bags, encode_grids, encode_sequences, encode_values
 from medspark.encode.worker.flat import Shares
 from medspark.encode.worker.genes import encode_genes
 from medspark.encode.worker.images import encode_images
+from medspark.encode.worker.missing import missing_share
 from medspark.encode.worker.table import encode_categories, encode_codes, encode_numeric
 from medspark.encode.worker.tensors import Arrays
+from medspark.schemas import MISSING_SHARE
 
 ENCODERS: Final[dict[type[FeatureStatistics], Callable[[pa.RecordBatch, Sequence[Any]], Shares]]] = {
     NumericStatistics: encode_numeric,
@@ -62,11 +64,14 @@ def _beside(shares: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 def encode_batches(
     batches: Iterator[pa.RecordBatch], statistics: Statistics, keys: tuple[str, ...]
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of cases to batches of tensors: the `keys` as they are, then one column for each input."""
+    """Batches of cases to batches of tensors: the `keys` as they are, where there are any also the share of each case
+    that is missing, then one column for each input."""
     for batch in short_batches(batches, statistics):
         arrays = {name: as_column(array) for name, array in encode(batch, statistics).items()}
-        columns = [batch.column(key) for key in keys]
-        yield pa.RecordBatch.from_arrays([*columns, *arrays.values()], names=[*keys, *arrays])
+        columns = {key: batch.column(key) for key in keys}
+        if keys:
+            columns[MISSING_SHARE] = number_array(missing_share(batch, statistics.columns()))
+        yield pa.RecordBatch.from_pydict(columns | arrays)
 
 
 def short_batches(batches: Iterable[pa.RecordBatch], statistics: Statistics) -> Iterator[pa.RecordBatch]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from medspark.evaluate.report import plots, sentences, tables
 from medspark.evaluate.report.data import ReportData
+from medspark.evaluate.report.reliance import reliance
 
 SECTIONS: Final = (
     ("summary", "Summary"),
@@ -24,6 +25,7 @@ SECTIONS: Final = (
     ("performance", "Performance"),
     ("thresholds", "Thresholds"),
     ("subgroups", "Subgroups"),
+    ("reliance", "Reliance"),
     ("model", "Network"),
     ("checklist", "TRIPOD+AI"),
     ("versions", "Versions"),
@@ -78,6 +80,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "cross_validation": tables.cross_validation(data),
         "thresholds": tables.thresholds(data),
         "subgroups": tables.subgroups(data),
+        "reliance": reliance(data),
         "checklist": tables.checklist(),
         "versions": tables.versions(data),
         "seconds": tables.seconds(data),

@@ -6,7 +6,7 @@ A piece appears whole or not at all: it is written aside, then renamed. Its foot
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +19,12 @@ from medspark.encode.worker.arrow import number_array, text_array
 from medspark.monitor.worker.observe import take
 from medspark.schemas import (
     BUNDLE_ID,
+    CONFORMAL_BAND,
     FILE,
+    INTERVAL_HIGH,
+    INTERVAL_LOW,
     LINE,
+    MISSING_SHARE,
     PREDICTION_TIME,
     REASON,
     REJECTED_COLUMNS,
@@ -28,6 +32,7 @@ from medspark.schemas import (
     RUN_ID,
     SCORE_COLUMNS,
     SCORED_AT,
+    STRANGENESS,
 )
 from medspark.score.worker.engine import loads
 from medspark.score.worker.files import put
@@ -38,8 +43,11 @@ NO_ROWS = "part-none.parquet"
 """The file without rows."""
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _COUNTS = b"medspark.counts"
-_REPEATED = (RUN_ID, BUNDLE_ID, RISK_BAND, FILE, REASON)
-"""Texts that many rows have in common: each is written once, and a number a row."""
+_REPEATED = (
+    *(RUN_ID, BUNDLE_ID, RISK_BAND, FILE, REASON),
+    *(STRANGENESS, INTERVAL_LOW, INTERVAL_HIGH, CONFORMAL_BAND, MISSING_SHARE),
+)
+"""What many rows have in common: each is written once, and a number a row."""
 
 
 class Sink(NamedTuple):
@@ -205,19 +213,17 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-def write_empty(keys: pa.Schema, sink: Sink, scores: bool, probabilities: Sequence[str] = ()) -> None:
+def write_empty(keys: pa.Schema, sink: Sink, scores: bool, answers: Mapping[str, pa.DataType]) -> None:
     """Files without rows, so that readers find the columns of `rejected`, and of `scores` where nothing was scored.
 
     Args:
         keys: has the types of KEYS.
         sink: where to.
         scores: whether nothing was scored.
-        probabilities: columns of `scores`, one for each target where there are several.
+        answers: of `answer_types`.
     """
-    band = pa.dictionary(pa.int8(), pa.string())
-    answers = zip(ANSWERS, (pa.float64(), pa.float64(), band, pa.string()), strict=True)
-    each = [(name, pa.float64()) for name in probabilities]
-    none = pa.schema([*(keys.field(key) for key in KEYS), *answers, *each]).empty_table()
+    types = {**answers, RISK_BAND: pa.dictionary(pa.int8(), pa.string())}
+    none = pa.schema([*(keys.field(key) for key in KEYS), *types.items()]).empty_table()
     put(_encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
     if scores:
         put(_encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")

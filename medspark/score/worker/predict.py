@@ -17,12 +17,24 @@ import pyarrow as pa
 from medspark.encode.statistics import Statistics, from_json
 from medspark.encode.worker.arrow import number_array, text_array
 from medspark.encode.worker.encoder import encode, short_batches
+from medspark.encode.worker.missing import missing_share
 from medspark.encode.worker.tensors import Reasons, shaped, with_reason, without_unsound
 from medspark.errors import BundleError
 from medspark.monitor.worker.observe import columns_watched, observe
-from medspark.schemas import CASE_ID, LOGIT, PREDICTION_TIME, PROBABILITY, REASON, RISK_BAND, SUBJECT_ID
+from medspark.schemas import (
+    CASE_ID,
+    LOGIT,
+    MISSING_SHARE,
+    NEWEST_EVENT,
+    PREDICTION_TIME,
+    PROBABILITY,
+    REASON,
+    RISK_BAND,
+    SUBJECT_ID,
+)
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.score.worker.engine import Engine, EngineKind, engine_for
+from medspark.score.worker.uncertainty import Uncertainty, as_columns, beside_scores, columns_beside, uncertainty_of
 
 KEYS = (CASE_ID, SUBJECT_ID, PREDICTION_TIME)
 ANSWERS = (LOGIT, PROBABILITY, RISK_BAND, REASON)
@@ -49,6 +61,8 @@ class Served(NamedTuple):
     reads: Literal["cases", "tensors"] = "cases"
     seal: str = ""
     """A digest of what decides an answer, by `sealed`."""
+    uncertainty: str = ""
+    """JSON of what stands beside the scores; empty of a bundle from before."""
     watch: str = ""
     """JSON of what is counted of the scored cases; empty where nothing is."""
 
@@ -56,10 +70,11 @@ class Served(NamedTuple):
 def columns_read(served: Served) -> list[str]:
     """The columns that scoring reads beside the keys."""
     statistics = statistics_of(served)
-    if served.reads == "tensors":
-        return [*statistics.widths()]
-    names = dict.fromkeys([*statistics.columns(), *columns_watched(served.watch)])
-    return [name for name in names if name not in KEYS]
+    newest = [NEWEST_EVENT] if _says_newest(served) else []
+    if served.reads == "cases":
+        names = dict.fromkeys([*statistics.columns(), *columns_watched(served.watch)])
+        return [*(name for name in names if name not in KEYS), *newest]
+    return [*statistics.widths(), *([MISSING_SHARE] if served.uncertainty else []), *newest]
 
 
 @lru_cache(maxsize=2)
@@ -72,6 +87,28 @@ def statistics_of(served: Served) -> Statistics:
     return _parsed(served.statistics)
 
 
+@lru_cache(maxsize=2)
+def _parsed_uncertainty(text: str) -> Uncertainty:
+    return uncertainty_of(text)
+
+
+def _says_newest(served: Served) -> bool:
+    return bool(served.uncertainty) and _parsed_uncertainty(served.uncertainty).newest_event
+
+
+def answer_types(served: Served) -> dict[str, pa.DataType]:
+    """The columns of `answers_of` behind the keys, the names of bands written out."""
+    number = pa.float64()
+    types = dict(zip(ANSWERS, (number, number, pa.string(), pa.string()), strict=True))
+    return types | dict(more_types(served))
+
+
+def more_types(served: Served) -> dict[str, pa.DataType]:
+    """The columns of scores that not every bundle has."""
+    each = dict.fromkeys(served.calibration.targets.columns, pa.float64())
+    return each | (columns_beside() if served.uncertainty else {})
+
+
 def sealed(served: Served) -> Served:
     """The same with its seal: a worker compares what reached it."""
     return served._replace(seal=_seal(served))
@@ -79,14 +116,19 @@ def sealed(served: Served) -> Served:
 
 def _seal(served: Served) -> str:
     bands = tuple(sorted(served.bands.items()))
-    return _digest(served.kind, served.digest, served.statistics, served.calibration, bands)
+    return _digest(served.kind, served.digest, served.statistics, served.calibration, bands, served.uncertainty)
 
 
 @lru_cache(maxsize=2)
 def _digest(
-    kind: str, digest: str, statistics: str, calibration: TargetCalibrations, bands: tuple[tuple[str, float], ...]
+    kind: str,
+    digest: str,
+    statistics: str,
+    calibration: TargetCalibrations,
+    bands: tuple[tuple[str, float], ...],
+    uncertainty: str,
 ) -> str:
-    text = json.dumps([kind, digest, statistics, calibration.to_dict(), bands])
+    text = json.dumps([kind, digest, statistics, calibration.to_dict(), bands, uncertainty])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -97,12 +139,13 @@ def load_engine(served: Served) -> Engine:
         BundleError: the network's file, or what came with it, is not the bundle's.
     """
     if served.seal != _seal(served):
-        raise BundleError("statistics, calibration or bands reached this worker altered. Run the command again.")
+        raise BundleError("what the bundle says reached this worker altered. Run the command again.")
     return engine_for(served.kind, Path(served.network), served.digest)
 
 
 def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Floats, Reasons | None]:
-    """The logits of each of a batch's n rows, (n, k), and why a row has none; no Spark needed.
+    """The logits of each of a batch's n rows with what the network gives behind them, (n, k + more), and why a row has
+    none; no Spark needed.
 
     Raises:
         InputError: a column of the tensors is absent or of another type.
@@ -114,7 +157,7 @@ def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Fl
         tensors, reasons = encode(batch, statistics), None
     tensors, reasons = without_unsound(tensors, statistics.sizes(), reasons)
     logit = engine(tensors)
-    finite = np.isfinite(logit)
+    finite = np.isfinite(logit[:, : len(served.calibration.targets.names)])
     if not finite.all():
         reasons = with_reason(reasons, np.asarray(~finite.all(axis=1)), "the network's answer is not finite")
     if served.watch:
@@ -124,34 +167,52 @@ def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Fl
 
 
 def _risks(logit: Floats, served: Served) -> Floats:
-    """The headline's probabilities, (n,), of logits (n, k)."""
-    return np.asarray(apply_calibrations(served.calibration, logit)[:, served.calibration.targets.headline])
+    """The headline's probabilities, (n,), of logits (n, k and more)."""
+    targets = served.calibration.targets
+    every = apply_calibrations(served.calibration, logit[:, : len(targets.names)])
+    return np.asarray(every[:, targets.headline])
 
 
-def answers_of(keys: pa.Table, logit: Floats, reasons: Reasons | None, served: Served) -> pa.Table:
+def answers_of(
+    keys: pa.Table,
+    found: Floats,
+    reasons: Reasons | None,
+    served: Served,
+    missing: Floats | None = None,
+    newest: pa.Array | None = None,
+) -> pa.Table:
     """The keys of n rows, each with its answers, or with the reason why it has none.
 
     Args:
-        logit: (n, k) of k targets.
+        found: (n, k + more), the logits of k targets, then what the network gives behind them.
+        missing: (n,) the share of each row that is missing, where something stands beside the scores.
+        newest: (n,) when each row's last event happened, where the bundle says so.
 
     Returns:
         KEYS as they came, LOGIT and PROBABILITY (double) of the headline, RISK_BAND (a dictionary of strings), all
         three null where there is no score, REASON (string), null where there is one, and where there are several
-        targets the probability of each (double), null as the others are.
+        targets the probability of each (double), null as the others are; then what `columns_beside` names.
     """
     unscored: npt.NDArray[np.bool_] | None = None
-    reason = pa.nulls(len(logit), pa.string())
+    reason = pa.nulls(len(found), pa.string())
     if reasons is not None:
         unscored = np.array([text is not None for text in reasons])
         reason = pa.array([None if text is None else UNSCORABLE + text for text in reasons], pa.string())
-        logit = np.where(unscored[:, None], np.nan, logit)
+        found = np.where(unscored[:, None], np.nan, found)
     targets = served.calibration.targets
+    logit, more = found[:, : len(targets.names)], found[:, len(targets.names) :]
     every = apply_calibrations(served.calibration, logit)
     probability = every[:, targets.headline]
     numbers = [number_array(values, unscored) for values in (logit[:, targets.headline], probability)]
     answers = [*numbers, band_of(probability, served.bands, unscored), reason]
     each = [number_array(every[:, at], unscored) for at in range(len(targets.columns))]
-    return pa.table([*keys.columns, *answers, *each], names=[*KEYS, *ANSWERS, *targets.columns])
+    beside: dict[str, pa.Array] = {}
+    if served.uncertainty:
+        assert missing is not None, "a bundle that says something beside its scores says how much is missing"
+        stands = beside_scores(_parsed_uncertainty(served.uncertainty), more, probability)
+        beside = as_columns(stands, missing, newest, unscored)
+    names = [*KEYS, *ANSWERS, *targets.columns, *beside]
+    return pa.table([*keys.columns, *answers, *each, *beside.values()], names=names)
 
 
 def band_of(
@@ -181,7 +242,8 @@ def answer_batches(
     size = 0
     for batch in short_batches(batches, statistics_of(served)):
         if batch.num_rows:
-            held.append(_Held(batch.select(KEYS), *logits_of(batch, served, engine)))
+            beside = _missing(batch, served), batch.column(NEWEST_EVENT) if _says_newest(served) else None
+            held.append(_Held(batch.select(KEYS), *logits_of(batch, served, engine), *beside))
             size += batch.nbytes
         if size >= held_bytes:
             yield _together(held, served)
@@ -192,22 +254,41 @@ def answer_batches(
 
 class _Held(NamedTuple):
     keys: pa.RecordBatch
-    logit: Floats
+    found: Floats
     reasons: Reasons | None
+    missing: Floats | None
+    newest: pa.Array | None
+
+
+def _missing(batch: pa.RecordBatch, served: Served) -> Floats | None:
+    """The share of each row that is missing, (n,), where something stands beside the scores."""
+    if not served.uncertainty:
+        return None
+    if served.reads == "cases":
+        return missing_share(batch, statistics_of(served).columns())
+    return np.asarray(batch.column(MISSING_SHARE).to_numpy(zero_copy_only=False))
 
 
 def _together(held: list[_Held], served: Served) -> pa.Table:
     reasons = None
     if any(part.reasons is not None for part in held):
-        none = (np.full(len(part.logit), None, object) if part.reasons is None else part.reasons for part in held)
+        none = (np.full(len(part.found), None, object) if part.reasons is None else part.reasons for part in held)
         reasons = np.concatenate([*none])
     keys = pa.Table.from_batches([part.keys for part in held])
-    return answers_of(keys, np.concatenate([part.logit for part in held]), reasons, served)
+    missing = [part.missing for part in held if part.missing is not None]
+    found = np.concatenate([part.found for part in held])
+    newest = [part.newest for part in held if part.newest is not None]
+    share, last = np.concatenate(missing) if missing else None, pa.concat_arrays(newest) if newest else None
+    return answers_of(keys, found, reasons, served, share, last)
 
 
 def predict_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
-    """The same as batches with the names of the bands written out, as Spark takes them."""
+    """The same as batches with the names of bands written out, as Spark takes them."""
     for found in answer_batches(batches, served):
-        place = found.schema.get_field_index(RISK_BAND)
-        names = found.column(place).combine_chunks().dictionary_decode()
-        yield from found.set_column(place, RISK_BAND, names).combine_chunks().to_batches()
+        whole = found.combine_chunks()
+        columns = [_written_out(column.chunk(0)) for column in whole.columns if column.num_chunks]
+        yield pa.RecordBatch.from_arrays(columns, names=whole.column_names)
+
+
+def _written_out(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from support import events
-from support.events import UNOBSERVED_MAPPING, asthma_task, events_table, fates, made_candidates
+from support.events import UNOBSERVED_MAPPING, asthma_task, events_table, fates, in_days, made_candidates
 from support.oracle.compare import assert_same
 from support.oracle.events import read_rows
 
@@ -54,3 +54,16 @@ def test_a_demographic_is_the_last_known_by_then_else_the_static_one(rows, sex):
     task = asthma_task(mapping=UNOBSERVED_MAPPING, features={"demographics": ["sex"]})
     (row,) = made_candidates([(1, 10, "INDEX"), *rows], task)
     assert row["sex"] == sex
+
+
+@pytest.mark.parametrize(("boundary", "newest"), [("included", [5, 9]), ("excluded", [4, 7])])
+def test_a_case_says_when_the_last_event_happened_that_was_known_by_then(boundary, newest):
+    """The one of day 8 is known from day 10 on, so that the cases of days 5 and 9 know nothing of it."""
+    rows = [(1, 4, "DX/asthma"), (1, 5, "INDEX"), (1, 7, "DX/asthma"), (1, 8, "DX/asthma", None, 10), (1, 9, "INDEX")]
+    found = made_candidates(rows, asthma_task(time={"at_prediction_time": boundary}))
+    assert [in_days(row["newest_event"]) for row in found] == newest
+
+
+def test_a_candidate_of_whom_nothing_was_known_has_no_newest_event():
+    (row,) = made_candidates([(1, 3, "INDEX", None, 400)], asthma_task())
+    assert row["newest_event"] is None

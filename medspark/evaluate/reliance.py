@@ -1,0 +1,108 @@
+"""Whether what stands beside the scores holds for held-out patients: all, by subgroup, and by how much is missing.
+
+A coverage of 90 % of everyone can be one of 78 % somewhere, so each group is looked at apart.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medspark.evaluate.beside import BANDS, Beside
+from medspark.evaluate.curves import wilson
+from medspark.evaluate.logistic import Floats
+from medspark.privacy.small_cells import SMALL, publishable_counts
+
+FEW: Final = 50
+"""Cases of one outcome below which a share is not given."""
+EVERYONE: Final = "all"
+MISSING: Final = "share missing"
+"""Names of groups beside those of the task."""
+
+
+class Stated(NamedTuple):
+    """What a bundle promises of what stands beside its scores."""
+
+    unusual_share: float
+    coverage: float | None
+    """None where it gives no conformal bands."""
+    absent: Mapping[str, str]
+    """What stays empty, and why."""
+
+
+def reliance(stated: Stated, stands: Beside, label: Floats, missing: Floats, subgroups: pd.DataFrame) -> dict[str, Any]:
+    """What becomes of n held-out cases.
+
+    Args:
+        stated: the bundle's promises.
+        stands: what stands beside their scores.
+        label: (n,) of 0 and 1, NaN where it is not known.
+        missing: (n,) the share of each case that is missing.
+        subgroups: (n, columns) as text.
+
+    Returns:
+        `unusual`: the share flagged, and what it is to be at most; `absent`; `coverage`: what is stated, and `groups`,
+        a row for each with the cases, the share whose outcome the band left open of those with and without the outcome,
+        each with its 95 % Wilson interval, and the share that is `uncertain`; `interval`: the means of its ends with
+        the outcome's share, and the median width. The last two are there where the bundle has them.
+    """
+    known = np.isfinite(label)
+    unusual = {"share": _mean(stands.unusual), "at_most": stated.unusual_share, "cases": len(label)}
+    found: dict[str, Any] = {"unusual": unusual, "absent": dict(stated.absent)}
+    if stated.coverage is not None and stands.band is not None:
+        groups = [(name, level, inside & known) for name, level, inside in _groups(missing, subgroups)]
+        rows = [_row(name, level, stands.band, label, inside) for name, level, inside in groups]
+        counts = publishable_counts([int(inside.sum()) for _, _, inside in groups])
+        shown = [{**row, "cases": count} for row, count in zip(rows, counts, strict=True)]
+        found["coverage"] = {"stated": stated.coverage, "groups": shown}
+    if stands.low is not None and stands.high is not None:
+        found["interval"] = _interval(stands.low[known], stands.high[known], label[known])
+    return found
+
+
+def _groups(missing: Floats, subgroups: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Everyone, then cases by thirds of what is missing, then those of each level that enough cases have."""
+    yield EVERYONE, EVERYONE, np.ones(len(missing), bool)
+    ends = np.unique(np.quantile(missing, [1 / 3, 2 / 3, 1], method="inverted_cdf")) if len(missing) else np.empty(0)
+    place = np.searchsorted(ends, missing)
+    for at, end in enumerate(ends):
+        if len(ends) > 1:
+            yield MISSING, f"up to {end:.0%}" if at == 0 else f"{ends[at - 1]:.0%} to {end:.0%}", place == at
+    for column in subgroups.columns:
+        values = subgroups[column].astype(object).where(subgroups[column].notna(), "missing").astype(str).to_numpy()
+        for level in sorted(set(values)):
+            if (values == level).sum() >= FEW:
+                yield str(column), level, values == level
+
+
+def _row(name: str, level: str, band: NDArray[Any], label: Floats, inside: NDArray[np.bool_]) -> dict[str, Any]:
+    """One group's coverage; a share of few is not given, and neither is what is left of it."""
+    of_each = {"with_outcome": (1, "unlikely"), "without_outcome": (0, "likely")}
+    row: dict[str, Any] = {"group": name, "level": level}
+    every = int(inside.sum())
+    for key, (outcome, ruled_out) in of_each.items():
+        cases = band[inside & (label == outcome)]
+        open_ = int((cases != BANDS.index(ruled_out)).sum())
+        few = len(cases) < FEW or 0 < len(cases) - open_ < SMALL or 0 < open_ < SMALL
+        low, high = (None, None) if few else wilson(open_, len(cases))
+        row[key] = None if few else {"covered": open_ / len(cases), "low": low, "high": high}
+    uncertain = int((band[inside] == BANDS.index("uncertain")).sum())
+    row["uncertain"] = None if every < FEW or 0 < uncertain < SMALL else uncertain / every
+    return row
+
+
+def _interval(low: Floats, high: Floats, label: Floats) -> Mapping[str, float | None]:
+    """The ends' means beside the outcome's share: one of the two ends is calibrated, so that it lies between them, but
+    for chance."""
+    width = high - low
+    return {"low": _mean(low), "high": _mean(high), "observed": _mean(label), "median_width": _median(width)}
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _median(values: NDArray[Any]) -> float | None:
+    return float(np.median(values)) if len(values) else None

@@ -1,0 +1,237 @@
+"""What a bundle says beside its scores, learned from patients that the network, or the member that is asked, was not
+trained on; and how far that holds for the test split."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from medspark.encode.inputs import Input
+from medspark.encode.statistics import Statistics
+from medspark.evaluate.censoring import Truth
+from medspark.evaluate.logistic import Floats
+from medspark.evaluate.reliance import Stated, reliance
+from medspark.schemas import LABEL, MISSING_SHARE, PROBABILITY, TEST, TRAIN, VALID
+from medspark.score.worker.uncertainty import DISAGREES, Conformal, Tail, Uncertainty, VennAbers, beside_scores
+from medspark.task.event_task import EventTask
+from medspark.task.tasks import Task
+from medspark.task.training import Scoring
+from medspark.train.batches import load_split, split_files, windows
+from medspark.train.export import MOST_DIFFERENCE
+from medspark.train.fit import Fitted
+from medspark.train.schedule import predicted_at_once
+from medspark.train.strangeness import strangeness
+
+COVERAGE: Final = 0.9
+UNUSUAL_SHARE: Final = 0.01
+"""Where the task says none."""
+LEAST_OF_EACH: Final = 11
+"""Patients with and without the outcome in each group of an interval: fewer could be told from its ends."""
+MOST_GROUPS: Final = 100
+TAIL_POINTS: Final = 100
+
+
+class Served(NamedTuple):
+    """The network that a bundle keeps."""
+
+    network: Any
+    """The logits of k targets, then what `beside` names, (n, k + more)."""
+    beside: tuple[str, ...]
+
+
+class LearnedFrom(NamedTuple):
+    """A fitted network and what it was fitted on."""
+
+    table: str
+    """The tensors' folder, one folder a split."""
+    statistics: Statistics
+    fitted: Fitted
+    is_student: bool
+
+
+def stand_beside(learned: LearnedFrom, risk: Floats, known: Truth, task: Task) -> tuple[Served, Uncertainty]:
+    """The network as the bundle keeps it, and what it says beside its scores: distances from the training split, by the
+    validation split's.
+
+    Args:
+        learned: the network.
+        risk: (n, k) of cases that it, or the member that is asked, was not trained on.
+        known: of the same.
+        task: its coverage and share of unusual cases.
+    """
+    inputs, at, reading = learned.statistics.inputs(), task.outcome.targets.headline, learned.fitted.reading
+    rng = np.random.default_rng(task.training.seed)
+    sample, _, _ = next(windows(split_files(learned.table, TRAIN), inputs, reading, rng))
+    served = with_beside(learned, sample, at)
+    valid = load_split(learned.table, VALID, inputs, reading)
+    assert valid is not None, "there are validation cases"
+    distances = beside_of(served, valid.tensors, inputs)
+    label, weight = known.label[:, at], known.weight[:, at]
+    found = fit_uncertainty(served.beside, distances, risk[:, at], label, weight, task.scoring)
+    return served, found.model_copy(update={"newest_event": isinstance(task, EventTask)})
+
+
+def held_out_reliance(
+    learned: LearnedFrom, served: Served, uncertainty: Uncertainty, frame: pd.DataFrame, task: Task
+) -> dict[str, Any]:
+    """How far what stands beside the scores holds for the test split.
+
+    Args:
+        learned: the network.
+        served: the same as the bundle keeps it.
+        uncertainty: what stands beside its scores.
+        frame: the test split's rows of `predictions`, with their subgroups.
+        task: its subgroups are looked at apart.
+    """
+    inputs = learned.statistics.inputs()
+    test = load_split(learned.table, TEST, inputs, learned.fitted.reading, (MISSING_SHARE,))
+    assert test is not None, "there are test cases"
+    risk = frame[PROBABILITY].to_numpy(np.float64)
+    stands = beside_scores(uncertainty, beside_of(served, test.tensors, inputs), risk)
+    label = frame[LABEL].to_numpy(np.float64, na_value=np.nan)
+    coverage = None if uncertainty.conformal is None else uncertainty.conformal.coverage
+    stated = Stated(uncertainty.unusual_share, coverage, uncertainty.absent)
+    missing = test.keys[MISSING_SHARE].to_numpy()
+    return reliance(stated, stands, label, missing, frame[[*task.report.subgroups]])
+
+
+def with_beside(learned: LearnedFrom, sample: Mapping[str, npt.NDArray[Any]], headline: int) -> Served:
+    """The fitted network with its members' disagreement on the headline and the distances from a sample of training
+    cases behind the logits, which stay what they are. A student is one, whatever learned beside it."""
+    fitted, statistics = learned.fitted, learned.statistics
+    tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in statistics.inputs()}
+    far = strangeness(tensors, statistics, sample)
+    names, more = far.names, far.outputs
+    if not learned.is_student and fitted.members.output.shape[1] > 1:
+        members = fitted.members(tensors)
+        logit = keras.ops.mean(members, axis=1)
+        off = members[:, :, headline] - keras.ops.expand_dims(logit[:, headline], -1)
+        spread = keras.ops.sqrt(keras.ops.mean(keras.ops.square(off), axis=1, keepdims=True))
+        names, more = (DISAGREES, *names), [spread, *more]
+    else:
+        logit = fitted.network(tensors)
+    return Served(keras.Model(tensors, keras.layers.Concatenate()([logit, *more]), name="with_beside"), names)
+
+
+def beside_of(served: Served, tensors: Mapping[str, npt.NDArray[Any]], inputs: list[Input]) -> Floats:
+    """What the network gives behind its logits for n cases, (n, outputs)."""
+    found = served.network.predict(tensors, batch_size=predicted_at_once(inputs), verbose=0)
+    return np.asarray(found[:, found.shape[1] - len(served.beside) :], np.float64)
+
+
+def fit_uncertainty(
+    beside: tuple[str, ...],
+    distances: Floats,
+    probability: Floats,
+    label: Floats,
+    weight: Floats,
+    asked: Scoring,
+) -> Uncertainty:
+    """What stands beside the scores.
+
+    Args:
+        beside: what the network gives behind its logits.
+        distances: (m, outputs) that of the validation split's cases.
+        probability: (n,) of the headline, of cases not learned from.
+        label: (n,) of 0 and 1, NaN where it is not known.
+        weight: (n,) of each case, 0 where its label is not known.
+        asked: the task's coverage and share of unusual cases.
+    """
+    known = (weight > 0) & np.isfinite(label)
+    p, y, w = probability[known], label[known].astype(bool), weight[known]
+    interval, conformal = venn_abers(p, y, w), conformal_ends(p, y, w, asked.coverage or COVERAGE)
+    few = f"it takes {LEAST_OF_EACH} cases of each outcome that the network did not learn from"
+    absent = {} if DISAGREES in beside else {"disagreement": "the network has one member"}
+    if interval is None:
+        absent["interval"] = few
+    tails = {name: tail_of(distances[:, at]) for at, name in enumerate(beside) if name != DISAGREES}
+    return Uncertainty(
+        beside=beside,
+        unusual_share=asked.unusual_share or UNUSUAL_SHARE,
+        tails=tails,
+        interval=interval,
+        conformal=conformal,
+        absent=absent,
+    )
+
+
+def tail_of(distances: Floats) -> Tail:
+    """How many of n cases are as far away, at TAIL_POINTS distances, close beside each other among the farthest.
+
+    A case must be farther by what LiteRT may differ, for many may lie at the very same distance.
+
+    >>> tail_of(np.array([1.0, 3.0, 2.0])).as_far
+    (3, 2, 1, 0)
+    """
+    ordered = np.sort(np.nan_to_num(distances, posinf=float(np.finfo(np.float32).max))) + MOST_DIFFERENCE
+    count = len(ordered)
+    if not count:
+        return Tail(cases=0, distances=(0.0,), as_far=(0,))
+    as_far = np.unique(np.geomspace(1, count, TAIL_POINTS).round().astype(int))[::-1]
+    beyond = float(np.nextafter(ordered[-1], np.inf))
+    return Tail(
+        cases=count,
+        distances=(*(float(ordered[count - far]) for far in as_far), beyond),
+        as_far=(*(int(far) for far in as_far), 0),
+    )
+
+
+def venn_abers(p: Floats, y: npt.NDArray[np.bool_], w: Floats) -> VennAbers | None:
+    """Inductive Venn-Abers predictors (Vovk & Petej 2014) over groups of cases with neighbouring probabilities; None
+    where there are not LEAST_OF_EACH cases of each outcome.
+
+    Each end is the isotonic regression of the outcome with one case more in the group, without the outcome and with it.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    edges = _edges(p, y)
+    if edges is None:
+        return None
+    group = np.searchsorted(edges, p, side="right")
+    total = np.bincount(group, w, minlength=len(edges) + 1)
+    positive = np.bincount(group, w * y, minlength=len(edges) + 1)
+    low: list[float] = []
+    high: list[float] = []
+    for at in range(len(total)):
+        one = (np.arange(len(total)) == at).astype(float)
+        for more, found in ((0.0, low), (one, high)):
+            fitted = isotonic_regression((positive + more) / (total + one), sample_weight=total + one)
+            found.append(float(fitted[at]))
+    return VennAbers(edges=tuple(map(float, edges)), low=tuple(low), high=tuple(high))
+
+
+def _edges(p: Floats, y: npt.NDArray[np.bool_]) -> Floats | None:
+    """Between groups of neighbours with LEAST_OF_EACH cases of each outcome and not more than MOST_GROUPS in all."""
+    values, place = np.unique(p, return_inverse=True)
+    so_far = np.cumsum([np.bincount(place, y), np.bincount(place, ~y)], axis=1)  # with and without, up to each value
+    whole = so_far[:, -1]
+    if whole.min() < LEAST_OF_EACH:
+        return None
+    least, edges, before = len(p) / MOST_GROUPS, [], np.zeros(2)
+    for at, until in enumerate(so_far.T[:-1]):
+        held, rest = until - before, whole - until
+        if held.min() >= LEAST_OF_EACH and held.sum() >= least and rest.min() >= LEAST_OF_EACH:
+            edges.append((values[at] + values[at + 1]) / 2)
+            before = until
+    return np.array(edges)
+
+
+def conformal_ends(p: Floats, y: npt.NDArray[np.bool_], w: Floats, coverage: float) -> Conformal:
+    """From which probability on an outcome, and up to which none, is left open, so that of the cases with the outcome,
+    and of those without, the stated share has what came true left open: in a new case as well, by exchangeability."""
+    return Conformal(
+        coverage=coverage,
+        likely_from=max(0.0, _least_open(p[y], w[y], coverage)),
+        unlikely_to=min(1.0, -_least_open(-p[~y], w[~y], coverage)),
+    )
+
+
+def _least_open(values: Floats, weight: Floats, coverage: float) -> float:
+    """The largest of the values that at most a share 1 - coverage of them, and one more case, lies below."""
+    order = np.argsort(values)
+    below = np.cumsum(weight[order])
+    place = np.searchsorted(below, (1 - coverage) * (weight.sum() + 1) + 1e-9, side="right") - 1
+    return float(values[order[place]]) if place >= 0 else -np.inf
