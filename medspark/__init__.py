@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from medspark.stages.encode import encode_stage
     from medspark.stages.evaluate import evaluate_stage
     from medspark.stages.features import features_stage
+    from medspark.stages.monitor import monitor_stage
     from medspark.stages.open_run import open_run
     from medspark.stages.score import score_stage, score_tensors_stage
     from medspark.stages.train import train_stage
@@ -32,6 +33,7 @@ _ROOMS = {
     "encode_stage": "medspark.stages.encode",
     "evaluate_stage": "medspark.stages.evaluate",
     "score_tensors_stage": "medspark.stages.score",
+    "monitor_stage": "medspark.stages.monitor",
     "score_table": "medspark.score.in_memory",
     "score_frame": "medspark.score.in_memory",
 }
@@ -43,6 +45,7 @@ __all__ = [
     "features_stage",
     "load_bundle",
     "load_task",
+    "monitor_stage",
     "open_run",
     "score_frame",
     "score_stage",

@@ -30,6 +30,8 @@ REJECTED: Final = "rejected"
 
 EXPLANATIONS: Final = "explanations"
 
+FINDINGS: Final = "findings"
+
 # Columns that are there only while a source is read
 BLOCK: Final = "_block"
 
@@ -255,6 +257,9 @@ REJECTED_TYPES: Final[Types] = {
 
 REJECTED_COLUMNS: Final = tuple(REJECTED_TYPES)
 
+EXCLUDED_BY: Final = "excluded: "
+"""Begins the reason of a case that a criterion takes out."""
+
 # explanations: the items that raise or lower a case's risk most
 RANK: Final = "rank"
 
@@ -295,6 +300,21 @@ EXPLANATION_TYPES: Final[Types] = {
 }
 
 EXPLANATION_COLUMNS: Final = tuple(EXPLANATION_TYPES)
+
+# findings: what monitoring found of a scoring run, none where all is well
+FINDING_TYPES: Final[Types] = {
+    RUN_ID: "string",
+    BUNDLE_ID: "string",
+    "subject": "string",
+    "subgroup": "string",
+    "measure": "string",
+    "value": "double",
+    "expected": "double",
+    "threshold": "double",
+    "p": "double",
+    "verdict": "string",
+    "sentence": "string",
+}
 
 
 def quoted(name: str) -> str:

@@ -16,9 +16,8 @@ from medspark.errors import InputError
 
 
 def test_the_exported_names_are_these_and_each_is_a_function_with_a_docstring():
-    stages = {
-        f"{name}_stage" for name in ("clean", "features", "train", "score", "encode", "evaluate", "score_tensors")
-    }
+    names = ("clean", "features", "train", "score", "encode", "evaluate", "score_tensors", "monitor")
+    stages = {f"{name}_stage" for name in names}
     assert set(medspark.__all__) == {*stages, "load_task", "load_bundle", "open_run", "score_table", "score_frame"}
     assert sorted(medspark._ROOMS) == medspark.__all__
     for name in medspark.__all__:

@@ -13,6 +13,7 @@ import medspark
 from medspark.cli.demo import demo
 from medspark.cli.main import app
 from medspark.task.load import check_task, load_task
+from medspark.task.monitoring import Monitoring
 from medspark.train.losses import SOFT
 from medspark.train.networks.student import MOST_WEIGHTS
 
@@ -51,6 +52,14 @@ def test_its_networks_of_histories_are_fine(tmp_path, monkeypatch):
     path.write_text(yaml.safe_dump(raw))
     task = load_task(path)
     assert (task.network.sequence, task.training.pretrain.epochs) == ("transformer", 3)
+
+
+def test_its_monitoring_says_the_defaults():
+    (block,) = (yaml.safe_load(found) for found in blocks() if found.startswith("monitoring:"))
+    table = yaml.safe_load(blocks()[0].replace("${HOSPITAL}", "x"))
+    task, problems = check_task({**table, **block})
+    assert problems == []
+    assert task.monitoring == Monitoring()
 
 
 def test_its_student_is_as_large_and_learns_what_it_says(monkeypatch):

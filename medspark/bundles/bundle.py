@@ -45,6 +45,8 @@ score."""
 
 SCORED_BY: Final = (TASK, SCHEMA, STATISTICS, KERAS, LITERT, CALIBRATION, UNCERTAINTY)
 """The files that decide a score, and what stands beside it. LiteRT's may be absent, and the last in older bundles."""
+MONITOR: Final = "monitor.json"
+"""What later nights are compared with; bundles from before it came have none."""
 REQUIRED: Final = (TASK, SCHEMA, STATISTICS, KERAS, CALIBRATION, METRICS, REPORT)
 
 

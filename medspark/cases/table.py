@@ -42,7 +42,7 @@ def build_cases(
 ) -> DataFrame:
     """The eligible records as cases: keys, split, label (null where the outcome is unknown), raw features, the past.
 
-    When scoring every label is null, and the features come without the columns of subgroups.
+    When scoring every label is null, and so is a column of subgroups that the source lacks.
 
     Args:
         marked: records with the criterion that excludes each; what is excluded is past for those that come after it.
@@ -62,16 +62,27 @@ def build_cases(
         assign_split(subject, task.split).alias(SPLIT),
         assign_fold(subject, task.split).alias(FOLD),
         *_labels(marked, task, scoring),
-        *(F.col(quoted(name)) for name in (task.features.columns() if scoring else case_features(task))),
+        *(F.col(quoted(name)) for name in task.features.columns()),
+        *(_if_there(marked, name) if scoring else F.col(quoted(name)) for name in other_subgroups(task)),
         *(F.col(quoted(name)) for name in past),
         SOURCE_FILE,
         SOURCE_LINE,
     )
 
 
+def _if_there(records: DataFrame, name: str) -> Column:
+    """A column of subgroups; scoring asks no source for it."""
+    return F.col(quoted(name)) if name in records.columns else F.lit(None).cast("string").alias(name)
+
+
 def case_features(task: TableTask) -> list[str]:
     """The columns that cases carry: what features and subgroups read, once each."""
-    return list(dict.fromkeys([*task.features.columns(), *task.report.subgroups]))
+    return [*task.features.columns(), *other_subgroups(task)]
+
+
+def other_subgroups(task: TableTask) -> list[str]:
+    """The columns of subgroups that no feature reads."""
+    return [name for name in dict.fromkeys(task.report.subgroups) if name not in task.features.columns()]
 
 
 def _labels(records: DataFrame, task: TableTask, scoring: bool) -> list[Column]:

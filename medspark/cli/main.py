@@ -11,7 +11,7 @@ from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.evaluate import evaluate
 from medspark.cli.model import report, run, train
-from medspark.cli.serve import encode, score
+from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
 from medspark.cli.tools import pack, share_classes
 
@@ -32,6 +32,7 @@ for command in (
     train,
     run,
     score,
+    monitor,
     encode,
     evaluate,
     report,

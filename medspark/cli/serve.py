@@ -5,10 +5,21 @@ from typing import Annotated, Any, Literal
 import typer
 
 from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, Source, absolute
-from medspark.cli.run_command import exit_code_of, run_bundle, terminal
+from medspark.cli.run_command import exit_code_of, run_bundle, run_command, terminal
 from medspark.errors import TaskError
 
 Who = Literal["auto", "workers", "spark"]
+StoreFolder = Annotated[str, typer.Argument(metavar="STORE", help="A store that `medspark score` wrote scores into.")]
+Outcomes = Annotated[
+    str | None, typer.Option(metavar="STORE", help="A store whose cases, made of later data, say what came true.")
+]
+RequireVerdict = Annotated[
+    Literal["ok", "warn"] | None,
+    typer.Option(help="Publish the scores only where the night is no worse than this; else exit code 4."),
+]
+Override = Annotated[
+    str | None, typer.Option(metavar="REASON", help="Publish them whatever the verdict; the receipt keeps the reason.")
+]
 
 
 def score(
@@ -43,6 +54,8 @@ def score(
         Literal["gradients", "shap", "lime"],
         typer.Option(help="gradients: integrated ones, at the speed of scoring; shap, lime: by these libraries."),
     ] = "gradients",
+    require_verdict: RequireVerdict = None,
+    override: Override = None,
     expect: Expect = None,
     json_: Json = False,
 ) -> None:
@@ -50,6 +63,7 @@ def score(
     from medspark.score.ask import read_ask
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage, score_tensors_stage
+    from medspark.stages.watch import Gate
 
     with exit_code_of(terminal()):
         ask = read_ask(explain, explain_above, explain_share, explain_by)
@@ -59,17 +73,23 @@ def score(
     asked |= {"reader": reader, "writer": writer, "expect": expect}
     if ask is not None:
         asked["explain"] = ask._asdict()
+    asked |= {"require_verdict": require_verdict, "override": override}
+    gate = Gate(require_verdict, override) if require_verdict is not None else None
     light = is_left_to_workers(place, to, reader, writer) and ask is None
     with run_bundle("score", bundle, to, json_, light=light, **asked) as run:
+        if override is not None and gate is None:
+            raise TaskError("--override", ["there is nothing to override: say --require-verdict ok or warn too"])
+        if override is not None and not override.strip():
+            raise TaskError("--override", ["expected the reason, which the receipt keeps, received none"])
         if place is not None:
             if source is not None or as_of is not None or past is not None:
                 decided = "--source, --as-of and --history were decided when the tensors were encoded"
                 raise TaskError("--tensors", [decided])
-            score_tensors_stage(run, open_bundle(run, bundle, expect), place, engine, reader, writer, ask)
+            score_tensors_stage(run, open_bundle(run, bundle, expect), place, engine, reader, writer, ask, gate)
         elif reader != "auto":
             raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
         else:
-            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer, past, ask)
+            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer, past, ask, gate)
         run.say(f"scores: {run.receipt.outputs['scores']}")
 
 
@@ -79,6 +99,15 @@ def is_left_to_workers(tensors: str | None, store: str, reader: Who, writer: Who
 
     here = tensors is not None and not is_elsewhere(tensors) and not is_elsewhere(store)
     return here and "spark" not in (reader, writer)
+
+
+def monitor(store: StoreFolder, outcomes: Outcomes = None, json_: Json = False) -> None:
+    """Compare the newest scoring run of a store with training and with the runs before: ok, warn, or stop (exit 4)."""
+    from medspark.stages.monitor import monitor_stage
+
+    known = absolute(outcomes) if outcomes is not None else None
+    with run_command("monitor", store, json_, outcomes=known) as run:
+        monitor_stage(run, known)
 
 
 def encode(

@@ -83,6 +83,11 @@ class Receipt:
     """The run that made the version, whose receipt says how, where this one found it made."""
     damaged: dict[str, list[str]] = field(default_factory=dict)
     """Versions that were not as they were published, and what of them."""
+    verdict: str | None = None
+    """Of the night, where it was judged: ok, warn or stop."""
+    verdict_reasons: list[str] = field(default_factory=list)
+    override: str | None = None
+    """Why scores were published against the verdict."""
     status: Status = "running"
     broken_off: list[str] = field(default_factory=list)
     """Runs that ended before they could complete their receipts, which this one found and named."""

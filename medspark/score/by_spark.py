@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pyarrow as pa
-from pyspark import Accumulator
+from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
+from medspark.monitor.worker.observe import take
 from medspark.runs.receipt import now
 from medspark.schemas import (
     BUNDLE_ID,
@@ -45,13 +46,29 @@ UNSCORED = "unscored"
 _SQL = {pa.float64(): "double", pa.string(): "string", pa.bool_(): "boolean", pa.timestamp("us", tz="UTC"): "timestamp"}
 
 
-def predict_cases(cases: DataFrame, served: Served, loaded: Accumulator[int] | None = None) -> DataFrame:
+class _Texts(AccumulatorParam[list[str]]):
+    """Texts of all tasks, behind one another."""
+
+    def zero(self, value: list[str]) -> list[str]:
+        return []
+
+    def addInPlace(self, value1: list[str], value2: list[str]) -> list[str]:  # noqa: N802 (Spark's name)
+        return value1 + value2
+
+
+def predict_cases(
+    cases: DataFrame,
+    served: Served,
+    loaded: Accumulator[int] | None = None,
+    watched: Accumulator[list[str]] | None = None,
+) -> DataFrame:
     """The keys of each case, or row of tensors, with its logit, probability and risk band, or a reason for none.
 
     Args:
         cases: with the columns that `columns_read` names.
         served: its network is a path that every executor has, or the name of one of the session's files.
         loaded: counts the networks that workers load.
+        watched: gets what each task counted of its cases.
     """
     types = dict(cases.dtypes)
     answers = {name: _SQL[kind] for name, kind in answer_types(served).items()}
@@ -59,10 +76,14 @@ def predict_cases(cases: DataFrame, served: Served, loaded: Accumulator[int] | N
     shared = cases.sparkSession.sparkContext.broadcast(served)
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        before = loads()
-        yield from predict_batches(batches, located(shared.value))
+        before, served = loads(), located(shared.value)
+        take(served.watch)  # what another task of this process left when it broke off
+        yield from predict_batches(batches, served)
         if loaded is not None:
             loaded.add(loads() - before)
+        counted = take(served.watch)
+        if watched is not None and counted is not None:
+            watched.add([counted])
 
     return map_batches(cases.select(*map(quoted, [*KEYS, *columns_read(served)])), predict, schema)
 
@@ -82,7 +103,8 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
     if finished is not None:
         cases = cases.join(finished, CASE_ID, "left_anti")
     loaded, seen = spark.sparkContext.accumulator(0), Observation()
-    predicted = predict_cases(cases, scoring.served, loaded)
+    counted: Accumulator[list[str]] = spark.sparkContext.accumulator([], _Texts())
+    predicted = predict_cases(cases, scoring.served, loaded, counted)
     watched = predicted.observe(seen, F.count_if(F.col(REASON).isNotNull()).alias(UNSCORED))
     stamps = {
         RUN_ID: F.lit(version),
@@ -92,6 +114,7 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
     scores = watched.where(F.col(REASON).isNull()).withColumns(stamps)
     scores = scores.select(*SCORE_COLUMNS, *map(quoted, more_types(scoring.served)))
     written = append_version(scores, store, SCORES, version)
+    tallies = tuple(counted.value)  # here: what follows may predict some of them once more
     if rejected is None:
         rejected = spark.createDataFrame([], ddl(with_keys(REJECTED_TYPES, dict(cases.dtypes))))
     if seen.get.get(UNSCORED):  # rare: they are found a second time rather than all kept
@@ -100,7 +123,7 @@ def write_by_spark(scoring: Scoring, cases: DataFrame, rejected: DataFrame | Non
         rejected = rejected.unionByName(unscored.withColumns(places).select(*REJECTED_COLUMNS))
     reasons = count_by(spark, write_version(rejected, store, REJECTED, version), REASON)
     bands = {band or NO_BAND: rows for band, rows in count_by(spark, written, RISK_BAND).items()}
-    return Written(bands, reasons, before, loaded.value)
+    return Written(bands, reasons, before, loaded.value, tallies)
 
 
 def count_by(spark: SparkSession, path: str, column: str) -> dict[str, int]:

@@ -73,7 +73,7 @@ def _score_to_pieces(cases: DataFrame, served: Served, sink: Sink) -> list[Piece
         task = TaskContext.get()
         assert task is not None, "in a Spark task"
         name = f"part-{job}-{task.partitionId():05}.parquet"
-        piece = write_piece(name, answer_batches(batches, located(served)), sink)
+        piece = write_piece(name, answer_batches(batches, located(served)), sink, watch=served.watch)
         if piece is not None:
             yield pa.RecordBatch.from_pydict({"piece": [json.dumps(piece)]})
 
@@ -161,9 +161,12 @@ def _sum(pieces: Iterable[Piece], before: set[str], other_reasons: dict[str, int
     bands: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     scored_before = loads = 0
+    watched = []
     for piece in pieces:
         bands.update(piece.bands)
         reasons.update(piece.reasons)
         scored_before += sum(piece.bands.values()) if piece.name in before else 0
         loads += piece.loads
-    return Written(dict(bands), dict(reasons) if other_reasons is None else other_reasons, scored_before, loads)
+        watched += [piece.watched] if piece.watched is not None else []
+    found = dict(reasons) if other_reasons is None else other_reasons
+    return Written(dict(bands), found, scored_before, loads, tuple(watched))

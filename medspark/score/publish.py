@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -14,6 +14,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import publish_tables
 from medspark.schemas import (
     CASE_ID,
+    EXCLUDED_BY,
     EXPLANATIONS,
     FILE,
     LINE,
@@ -29,9 +30,6 @@ from medspark.score.ask import Ask
 from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.predict import NO_BAND, Served
 from medspark.store.tables import discard
-
-EXCLUDED_BY: Final = "excluded: "
-"""Begins the reason of a case that a criterion takes out."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,10 @@ class Scoring:
     """What is asked of explanations; None where there are none."""
     explaining: Explaining | None = None
     """What explains, shipped."""
+    before: Callable[["Written"], None] | None = None
+    """Called with what is written, before it is published: what it raises keeps it from being published."""
+    after: Callable[["Written"], None] | None = None
+    """Called once it is published."""
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -83,6 +85,8 @@ class Written:
     """Scores that a run which was stopped had left."""
     loads: int
     """Networks that workers loaded."""
+    watched: tuple[str, ...] = ()
+    """What each task counted of its cases."""
 
 
 def rejected_rows(found: Eligible, version: str) -> DataFrame:
@@ -118,8 +122,12 @@ def publish_scores(scoring: Scoring, written: Written, explain: Callable[[Scorin
         raise AccountingError(
             f"{scoring.expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
         )
+    if scoring.before is not None:
+        scoring.before(written)
     explained = {"explained": explain(scoring)} if scoring.ask is not None else {}
     publish_tables(run, scoring.tables, scoring.version, scoring.bundle.bundle_id)
+    if scoring.after is not None:
+        scoring.after(written)
     run.receipt.counts["score"] |= {
         **explained,
         "scored_before": written.scored_before,

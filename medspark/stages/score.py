@@ -27,6 +27,7 @@ from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.row_groups import plan_units
 from medspark.score.write import write_scores
 from medspark.stages.eligible import begin, eligible
+from medspark.stages.watch import Gate, with_watch
 from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
 from medspark.store.files import full_path, make_folder
 from medspark.store.tables import read_parquet, table_path
@@ -44,6 +45,7 @@ def score_stage(
     writer: Asked = "auto",
     history: str | None = None,
     ask: Ask | None = None,
+    gate: Gate | None = None,
 ) -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
@@ -60,6 +62,7 @@ def score_stage(
         history: a store whose `records` are part of the cases' past, of a task that has `history`; None leaves the one
             that the task names.
         ask: which scores are explained, in the table `explanations`.
+        gate: the verdict that the night must have to be published.
 
     Returns:
         The version of the tables, which is the `run_id` of their rows.
@@ -67,6 +70,7 @@ def score_stage(
     Raises:
         InputError: the source breaks its contract.
         AccountingError: rows or cases do not add up.
+        GateError: the night's verdict is worse than the gate lets through; nothing is published.
     """
     asked = None if ask is None else explaining(bundle, ask)  # first of all: a bundle may have no explanations
     with eligible(run, bundle.task, source, as_of, history) as found:
@@ -79,6 +83,7 @@ def score_stage(
                 _note(run, "reader", Chosen("spark", "the source is raw: Spark cleans it"))
                 served = ship(run.context, serve(bundle, engine))
                 scoring = _asked(Scoring(run, bundle, served, version, found.expected()), ask, asked)
+                scoring = with_watch(scoring, gate)
                 twice = ask is not None and isinstance(bundle.task, TableTask)  # candidates of events are kept anyway
                 making_all = making(run, tables, version, bundle.bundle_id, resumes=True)
                 with making_all, _kept(found.cases, twice) as cases:
@@ -95,6 +100,7 @@ def score_tensors_stage(
     reader: Asked = "auto",
     writer: Asked = "auto",
     ask: Ask | None = None,
+    gate: Gate | None = None,
 ) -> str:
     """The current tensors of a store, which `encode_stage` wrote, to `scores` and `rejected`.
 
@@ -110,6 +116,7 @@ def score_tensors_stage(
             can.
         writer: the same of writing.
         ask: which scores are explained, in the table `explanations`.
+        gate: the verdict that the night must have to be published.
 
     Returns:
         The version of the tables, which is the `run_id` of their rows.
@@ -118,6 +125,7 @@ def score_tensors_stage(
         InputError: there are no tensors, or they were encoded by other statistics than the bundle's.
         TaskError: workers are asked for where they cannot.
         AccountingError: rows do not add up.
+        GateError: the night's verdict is worse than the gate lets through; nothing is published.
     """
     if (reader, writer) == ("workers", "spark"):
         raise TaskError("--writer", ["workers who read tensors also write their scores; leave --reader out"])
@@ -136,6 +144,7 @@ def score_tensors_stage(
         make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
         scoring = _asked(Scoring(run, bundle, served, version, facts.rows), ask, asked)
         with making(run, scoring.tables, version, bundle.bundle_id, resumes=True):
+            scoring = with_watch(scoring, gate)
             _score_tensors(scoring, path, facts.files, reader, writer)
     for who in ("reader", "writer"):
         found = run.receipt.counts["score"][who]

@@ -5,9 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from pyspark.sql import functions as F
+
 from medspark.bundles.bundle import save_bundle
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
+from medspark.cases.table import other_subgroups
 from medspark.encode.remarks import remarks_of
 from medspark.errors import InputError
 from medspark.evaluate.comparison import compared
@@ -18,10 +22,11 @@ from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
 from medspark.runs.tables import making, publish_tables
-from medspark.schemas import CASES, PREDICTIONS, RECORDS, TENSORS
+from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
 from medspark.store.tables import read_table
 from medspark.task.event_task import EventTask
+from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
@@ -51,9 +56,9 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
             names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
-            made = Made(
-                task, tensors, facts, versions, seconds, run.version, created_at=now(), names=names, period=_period(run)
-            )
+            groups, period = _other_groups(run, task), _period(run)
+            about = (task, tensors, facts, versions, seconds, run.version)
+            made = Made(*about, created_at=now(), names=names, period=period, groups=groups)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
             publish_tables(run, (TENSORS, PREDICTIONS), run.version)
     run.receipt.bundle_id = bundle.name
@@ -85,6 +90,17 @@ def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
 
 def _period(run: Run) -> tuple[str, str] | None:
     return months_of(read_table(run.spark, run.store, CASES))
+
+
+def _other_groups(run: Run, task: Task) -> pd.DataFrame | None:
+    """The subgroups that no feature reads, as text: what nights are counted by is else in the tensors."""
+    names = other_subgroups(task) if isinstance(task, TableTask) else []
+    if not names:
+        return None
+    levels = (F.col(quoted(name)).cast("string").alias(name) for name in names)
+    cases = read_table(run.spark, run.store, CASES).where(F.col(SPLIT) != VALID)
+    found: pd.DataFrame = cases.select(CASE_ID, *levels).toPandas()
+    return found
 
 
 def _tell(run: Run, metrics: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from medspark.task.base import Closed, Name, Range, unsaid
 from medspark.task.card import Card
+from medspark.task.monitoring import Monitoring
 
 LEAST_FOLDS = 3
 """Members from which on each leaves out a fold."""
@@ -163,3 +164,4 @@ class TaskBase(Closed):
     scoring: Scoring = Scoring()
     report: Report = Report()
     privacy: Privacy = Privacy()
+    monitoring: Monitoring | None = Field(default=None, exclude_if=unsaid)

@@ -6,11 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from medspark.bundles.bundle import (
     CALIBRATION,
     KERAS,
     LITERT,
     METRICS,
+    MONITOR,
     REPORT,
     SCHEMA,
     STATISTICS,
@@ -34,6 +37,7 @@ from medspark.train.drivers import drivers_of
 from medspark.train.explain import export_explanations
 from medspark.train.export import Arrays, Exported, export_litert, rows_per_second, to_time
 from medspark.train.fit import Fitted
+from medspark.train.reference import reference_of
 from medspark.train.train_network import Trained
 
 SAMPLE = 10_000
@@ -53,6 +57,8 @@ class Made:
     seconds: dict[str, float]
     run_id: str
     created_at: str
+    groups: pd.DataFrame | None = None
+    """Of the cases, by `case_id`, the subgroups that no feature reads; None where there are none."""
     parent: str | None = None
     """The bundle that this one takes the place of."""
     names: dict[str, str] = field(default_factory=dict)
@@ -89,6 +95,8 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     if trained.teacher is not None:
         metrics["teacher_history"] = trained.teacher.history
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+    reference = reference_of(made.tensors, trained.statistics, trained.predictions, task, made.groups)
+    (folder / MONITOR).write_text(reference.model_dump_json(), encoding="utf-8")
     decides = decides_scores(folder)
     report = _report(trained, made, decides, engine, drivers)
     write_report(report, folder / REPORT)

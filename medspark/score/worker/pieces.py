@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from medspark.encode.worker.arrow import number_array, text_array
+from medspark.monitor.worker.observe import take
 from medspark.schemas import (
     BUNDLE_ID,
     CONFORMAL_BAND,
@@ -77,6 +78,8 @@ class Piece(NamedTuple):
     """Rows without a score, by reason."""
     loads: int
     """Networks that the worker loaded for it."""
+    watched: str | None = None
+    """What was counted of its cases, as `packed` writes it."""
 
 
 def finished_piece(sink: Sink, name: str) -> Piece | None:
@@ -87,7 +90,7 @@ def finished_piece(sink: Sink, name: str) -> Piece | None:
     if bytes(note) != _sums_of(scores, content_of(f"{sink.rejected}/{name}")):
         return None
     counts = json.loads(pq.read_metadata(pa.BufferReader(scores)).metadata[_COUNTS])
-    return Piece(name, counts["bands"], counts["reasons"], loads=0)
+    return Piece(name, counts["bands"], counts["reasons"], 0, counts.get("watched"))
 
 
 def sums_name(name: str) -> str:
@@ -107,7 +110,9 @@ def content_of(address: str) -> pa.Buffer | None:
         return source.read_buffer()
 
 
-def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | None = None) -> Piece | None:
+def write_piece(
+    name: str, answers: Iterable[pa.Table], sink: Sink, file: str | None = None, watch: str = ""
+) -> Piece | None:
     """Write what `answers_of` gives for a task's rows, and say what it counts; None, and no file, where it has none.
 
     Args:
@@ -115,8 +120,10 @@ def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | 
         answers: tables, none of them without rows; they are held only until they are encoded.
         sink: where to.
         file: where the rows came from, for those that are rejected.
+        watch: the plan by which the rows are counted while they are answered.
     """
     before = loads()
+    take(watch)  # what another task of this process left when it broke off
     bands: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     unscored: list[pa.Table] = []
@@ -131,7 +138,12 @@ def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | 
                 reasons.update(unscored[-1][REASON].to_pylist())
             yield rows
 
-    written = encoded(scored(), lambda: {_COUNTS: json.dumps({"bands": bands, "reasons": reasons}).encode()})
+    def counted() -> dict[bytes, bytes]:
+        counts["watched"] = take(watch)
+        return {_COUNTS: json.dumps({"bands": bands, "reasons": reasons, **counts}).encode()}
+
+    counts: dict[str, str | None] = {}
+    written = encoded(scored(), counted)
     if written is None:
         return None
     rejected = encoded(unscored)
@@ -139,7 +151,7 @@ def write_piece(name: str, answers: Iterable[pa.Table], sink: Sink, file: str | 
         put(rejected, f"{sink.rejected}/{name}")
     put(pa.py_buffer(_sums_of(written, rejected)), f"{sink.scores}/{sums_name(name)}")
     put(written, f"{sink.scores}/{name}")  # last: it says "finished"
-    return Piece(name, dict(bands), dict(reasons), loads() - before)
+    return Piece(name, dict(bands), dict(reasons), loads() - before, counts["watched"])
 
 
 def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:

@@ -20,6 +20,7 @@ from medspark.encode.worker.encoder import encode, short_batches
 from medspark.encode.worker.missing import missing_share
 from medspark.encode.worker.tensors import Arrays, Reasons, shaped, with_reason, without_unsound
 from medspark.errors import BundleError
+from medspark.monitor.worker.observe import columns_watched, observe
 from medspark.schemas import (
     CASE_ID,
     LOGIT,
@@ -62,6 +63,8 @@ class Served(NamedTuple):
     """A digest of what decides an answer, by `sealed`."""
     uncertainty: str = ""
     """JSON of what stands beside the scores; empty of a bundle from before."""
+    watch: str = ""
+    """JSON of what is counted of the scored cases; empty where nothing is."""
 
 
 def columns_read(served: Served) -> list[str]:
@@ -69,7 +72,8 @@ def columns_read(served: Served) -> list[str]:
     statistics = statistics_of(served)
     newest = [NEWEST_EVENT] if _says_newest(served) else []
     if served.reads == "cases":
-        return [*(name for name in statistics.columns() if name not in KEYS), *newest]
+        names = dict.fromkeys([*statistics.columns(), *columns_watched(served.watch)])
+        return [*(name for name in names if name not in KEYS), *newest]
     return [*statistics.widths(), *([MISSING_SHARE] if served.uncertainty else []), *newest]
 
 
@@ -165,7 +169,17 @@ def logits_of(batch: pa.RecordBatch, served: Served, engine: Engine) -> tuple[Fl
     finite = np.isfinite(logit[:, : len(served.calibration.targets.names)])
     if not finite.all():
         reasons = with_reason(reasons, np.asarray(~finite.all(axis=1)), "the network's answer is not finite")
+    if served.watch:
+        scored = None if reasons is None else np.array([text is None for text in reasons])
+        observe(served.watch, batch, tensors, lambda rows: _risks(logit[rows], served), scored)
     return logit, reasons
+
+
+def _risks(logit: Floats, served: Served) -> Floats:
+    """The headline's probabilities, (n,), of logits (n, k and more)."""
+    targets = served.calibration.targets
+    every = apply_calibrations(served.calibration, logit[:, : len(targets.names)])
+    return np.asarray(every[:, targets.headline])
 
 
 def answers_of(
@@ -281,7 +295,7 @@ def predict_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterat
     """The same as batches with the names of bands written out, as Spark takes them."""
     for found in answer_batches(batches, served):
         whole = found.combine_chunks()
-        columns = [_written_out(column.chunk(0)) for column in whole.columns if column.num_chunks]
+        columns = [_written_out(column.chunk(0)) for column in whole.columns]
         yield pa.RecordBatch.from_arrays(columns, names=whole.column_names)
 
 

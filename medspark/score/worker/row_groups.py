@@ -95,7 +95,7 @@ def score_unit(unit: Unit, served: Served, sink: Sink) -> Piece:
     if piece is None:
         # All together: keys read from Parquet keep nothing else in memory
         answers = answer_batches(batches_of_unit(unit, served), served, held_bytes=math.inf)
-        piece = write_piece(unit.piece, answers, sink, unit.place)
+        piece = write_piece(unit.piece, answers, sink, unit.place, served.watch)
     assert piece is not None, "a unit has rows"
     return piece
 

@@ -1,0 +1,1 @@
+"""What scoring workers count while they score: numpy alone."""
