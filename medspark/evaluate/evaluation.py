@@ -15,7 +15,7 @@ from medspark.errors import InputError, did_you_mean
 from medspark.evaluate.comparison import paired_differences
 from medspark.evaluate.curves import curves
 from medspark.evaluate.metrics import at_thresholds, interval_of, performance, resampled
-from medspark.privacy.small_cells import publishable_counts, publishable_thresholds
+from medspark.privacy.small_cells import distinct, publishable_counts, publishable_thresholds
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
 from medspark.task.tasks import Task
 from medspark.task.training import LEAST_NAMED
@@ -67,8 +67,10 @@ def evaluate(
             "prevalence": float(np.average(label, weights=cases.weight)) if len(label) else None,
             "mean_probability": float(np.average(risk, weights=cases.weight)) if len(risk) else None,
             "metrics": metrics,
-            "curves": curves(label, risk, cases.weight),
-            "thresholds": publishable_thresholds(at_thresholds(label, risk, task.risk_bands, cases.weight)),
+            "curves": curves(label, risk, cases.weight, cases.subject),
+            "thresholds": publishable_thresholds(
+                at_thresholds(label, risk, task.risk_bands, cases.weight, cases.subject)
+            ),
         },
         "baselines": {
             name: _beside(cases._replace(risk=np.asarray(values)), task, own, metrics)
@@ -136,13 +138,17 @@ def _beside(cases: _Cases, task: Task, own: dict[str, NDArray[Any]], metrics: Es
 def _subgroup_rows(values: "pd.Series[Any]", column: str, every: _Cases, task: Task) -> list[dict[str, Any]]:
     levels = values.astype(object).where(values.notna(), MISSING).astype(str).to_numpy()
     if not task.privacy.names_of_few:
-        levels = _few_together(levels)
+        levels = _few_together(levels, every.subject)
+    positive = every.label == 1
     names = sorted(set(levels), key=lambda level: (level == MISSING, level))
-    rows = []
+    rows: list[dict[str, Any]] = []
+    patients: dict[str, list[int]] = {"cases": [], "positives": [], "negatives": []}
     for level in names:
         inside = levels == level
         cases, positives = int(inside.sum()), int(every.label[inside].sum())
         reason = _too_small(cases, positives)
+        for key, part in (("cases", inside), ("positives", inside & positive), ("negatives", inside & ~positive)):
+            patients[key].append(distinct(every.subject, part))
         estimates = None if reason else _estimates(every.part(inside), task)
         rows.append(
             {
@@ -155,17 +161,20 @@ def _subgroup_rows(values: "pd.Series[Any]", column: str, every: _Cases, task: T
                 "reason": reason,
             }
         )
-    counts = publishable_counts([row[key] for key in ("cases", "positives", "negatives") for row in rows])
+    counts = publishable_counts(
+        [row[key] for key in patients for row in rows], [people for found in patients.values() for people in found]
+    )
     for index, row in enumerate(rows):
         row["cases"], row["positives"] = counts[index], counts[len(rows) + index]
         del row["negatives"]
     return rows
 
 
-def _few_together(levels: NDArray[Any]) -> NDArray[Any]:
-    """Levels of fewer than LEAST_NAMED cases as one: a rare name may say who it was."""
-    names, place, counts = np.unique(levels, return_inverse=True, return_counts=True)
-    names = np.where((counts < LEAST_NAMED) & (names != MISSING), RARE, names)
+def _few_together(levels: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
+    """Levels of fewer than LEAST_NAMED patients as one: a rare name may say who it was."""
+    names, place = np.unique(levels, return_inverse=True)
+    patients = np.bincount(np.unique(np.stack([place, subject]), axis=1)[0], minlength=len(names))
+    names = np.where((patients < LEAST_NAMED) & (names != MISSING), RARE, names)
     return np.asarray(names[place])
 
 
