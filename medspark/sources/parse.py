@@ -1,7 +1,6 @@
 """Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
 
 import re
-from functools import reduce
 from typing import Final
 
 from pyspark.sql import Column, DataFrame
@@ -55,9 +54,13 @@ def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame
 
 def _is_header(values: dict[str, Column]) -> Column:
     """Whether every value is its column's name, as where a file was appended to another; most rows end at the first."""
-    first = next(iter(values))
-    names = (value.isin(name, f"\ufeff{name}") if name == first else value == name for name, value in values.items())
-    return reduce(Column.__and__, names)
+    first, *others = values
+    is_first = values[first].isin(first, f"\ufeff{first}")
+    if not others:
+        return is_first
+    # Side by side: a chain of comparisons is as deep as a table is wide, and Spark walks it by recursion
+    rest = F.array(*(values[name] for name in others)) == F.array(*map(F.lit, others))
+    return F.when(is_first, F.coalesce(rest, F.lit(False))).otherwise(F.lit(False))
 
 
 def _is_other_header(values: dict[str, Column]) -> Column:
