@@ -25,13 +25,13 @@ def test_its_task_files_are_fine(at, tmp_path, monkeypatch):
     for name in ("HOSPITAL", "WAREHOUSE"):
         monkeypatch.setenv(name, "x")
     path = tmp_path / "task.yaml"
-    path.write_text(blocks()[at])
+    path.write_text(whole_tasks()[at])
     assert load_task(path).task == ("readmission", "gi-bleed")[at]
 
 
 def test_its_database_is_a_source_of_events(tmp_path, monkeypatch):
     monkeypatch.setenv("WAREHOUSE", "x")
-    raw = {**yaml.safe_load(blocks()[1]), **yaml.safe_load(block_with("database:"))}
+    raw = {**yaml.safe_load(whole_tasks()[1]), **yaml.safe_load(block_with("database:"))}
     path = tmp_path / "task.yaml"
     path.write_text(yaml.safe_dump(raw))
     assert load_task(path).source.database.schema_ == "cdm"
@@ -39,15 +39,21 @@ def test_its_database_is_a_source_of_events(tmp_path, monkeypatch):
 
 def test_its_gene_sequences_are_features_of_a_table():
     (genes,) = (yaml.safe_load(block) for block in blocks() if "  genes:\n" in block)
-    table = yaml.safe_load(blocks()[0].replace("${HOSPITAL}", "x"))
+    table = yaml.safe_load(whole_tasks()[0].replace("${HOSPITAL}", "x"))
     task, problems = check_task({**table, **genes, "columns": {**table["columns"], **genes["columns"]}})
     assert problems == []
     assert {name: gene.length for name, gene in task.features.genes.items()} == {"promoter": 600, "genome": 2000}
 
 
+def test_its_limits_are_those_of_a_table():
+    table = yaml.safe_load(whole_tasks()[0].replace("${HOSPITAL}", "x"))
+    task, problems = check_task({**table, **yaml.safe_load(block_with("limits:"))})
+    assert (problems, task.limits.missing_at_most) == ([], {"creatinine": 0.4})
+
+
 def test_its_networks_of_histories_are_fine(tmp_path, monkeypatch):
     monkeypatch.setenv("WAREHOUSE", "x")
-    raw = {**yaml.safe_load(blocks()[1]), **yaml.safe_load(block_with("network: {sequence"))}
+    raw = {**yaml.safe_load(whole_tasks()[1]), **yaml.safe_load(block_with("network: {sequence"))}
     path = tmp_path / "task.yaml"
     path.write_text(yaml.safe_dump(raw))
     task = load_task(path)
@@ -64,7 +70,7 @@ def test_its_monitoring_says_the_defaults():
 
 def test_its_student_is_as_large_and_learns_what_it_says(monkeypatch):
     monkeypatch.setenv("HOSPITAL", "x")
-    table, block = yaml.safe_load(blocks()[0].replace("${HOSPITAL}", "x")), block_with("student: small")
+    table, block = yaml.safe_load(whole_tasks()[0].replace("${HOSPITAL}", "x")), block_with("student: small")
     task, problems = check_task({**table, **yaml.safe_load(block)})
     assert (problems, task.network.student) == ([], "small")
     for size, weights in MOST_WEIGHTS.items():
@@ -89,12 +95,16 @@ def test_its_model_card_is_a_section_of_its_table():
 def test_its_images_are_a_column_and_a_feature_of_its_table(tmp_path, monkeypatch):
     for name in ("HOSPITAL", "IMAGES"):
         monkeypatch.setenv(name, "x")
-    raw, (images,) = yaml.safe_load(blocks()[0]), (yaml.safe_load(one) for one in blocks() if "type: image" in one)
+    raw, (images,) = yaml.safe_load(whole_tasks()[0]), (yaml.safe_load(one) for one in blocks() if "type: image" in one)
     raw["columns"] |= images["columns"]
     raw["features"] |= images["features"]
     path = tmp_path / "task.yaml"
     path.write_text(yaml.safe_dump({**raw, "network": images["network"]}, sort_keys=False))
     assert load_task(path).image_shapes() == {"xray": (128, 128, 1)}
+
+
+def whole_tasks():
+    return [block for block in blocks() if block.startswith("task:")]
 
 
 def blocks():

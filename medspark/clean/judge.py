@@ -6,11 +6,13 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from medspark.clean.typed_values import Violation, read_all, read_column
+from medspark.clean.typed_values import Reading, Violation, read_all, read_column
 from medspark.errors import InputError
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.sources.letters import COMPOSING
 from medspark.sources.read import RawPart, RawRows
-from medspark.sources.record_rules import DUPLICATE
+from medspark.sources.record_rules import DUPLICATE, OTHER_TABLE
+from medspark.task.columns import BooleanColumn, DateColumn, IntervalColumn, NumberColumn
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.places import derived_sql
 from medspark.task.raw_table import RawTable
@@ -18,8 +20,8 @@ from medspark.task.raw_table import RawTable
 STATUS: Final = "_status"
 """What becomes of a row: KEPT, QUARANTINED or DUPLICATE."""
 KEPT, QUARANTINED = "kept", "quarantined"
-SET_ASIDE, SET_MISSING, FAILED = "_set_aside", "_set_missing", "_failed"
-"""The rules that set a row aside, set a value of it missing, or fail the run, one a line."""
+SET_ASIDE, SET_MISSING, FAILED, NORMALISED = "_set_aside", "_set_missing", "_failed", "_normalised"
+"""The rules that set a row aside, set a value of it missing, fail the run, or made a text of it another, one a line."""
 BETWEEN: Final = "\n"
 
 
@@ -34,29 +36,34 @@ def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:
 
 def _judge_part(part: RawPart, table: RawTable) -> DataFrame:
     try:
-        return judge(part.rows, part.names, table)
+        return judge(part.rows, part.names, table, part.letters)
     except InputError as error:
         raise InputError(f"{part.first}: {error}" if part.first else str(error)) from error
 
 
-def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
+def judge(rows: DataFrame, names: list[str], table: RawTable, letters: int = COMPOSING) -> DataFrame:
     """Type every column and note, for each row, the rules it breaks: that set it aside, set a value missing, or fail.
 
     Derived columns and checks across columns read the typed values; one that reads an absent column is left out.
     """
     dtypes = dict(rows.dtypes)
-    readings = [read_column(name, dtypes[name], table) for name in names]
+    readings = [read_column(name, dtypes[name], table, letters) for name in names]
     violations = [violation for reading in readings for violation in reading.violations()]
     whole = F.col(RECORD_RULE).isNull()
+    texts = [reading for reading in readings if dtypes[reading.name] == "string"]
+    strange = [F.when(whole & other, OTHER_TABLE) for other in _of_another_table(texts)]
     typed = read_all(rows, readings).select(
         SOURCE_FILE,
         SOURCE_LINE,
         ROW_DIGEST,
         TEXT,
         REPAIRED,
-        F.concat_ws(BETWEEN, RECORD_RULE, *_broken(violations, "set_aside", whole)).alias(SET_ASIDE),
+        F.concat_ws(BETWEEN, RECORD_RULE, *strange, *_broken(violations, "set_aside", whole)).alias(SET_ASIDE),
         F.concat_ws(BETWEEN, *_broken(violations, "missing", whole)).alias(SET_MISSING),
         F.concat_ws(BETWEEN, *_broken(violations, "fail", whole)).alias(FAILED),
+        F.concat_ws(BETWEEN, *(rule for reading in readings if (rule := reading.normalised()) is not None)).alias(
+            NORMALISED
+        ),
         *(reading.value() for reading in readings),
     )
     checks = _checks(table, names)
@@ -64,6 +71,22 @@ def judge(rows: DataFrame, names: list[str], table: RawTable) -> DataFrame:
     failed = _and(FAILED, _broken(checks, "fail", F.lit(True)))
     others = [quoted(name) for name in typed.columns if name not in (SET_ASIDE, FAILED)]
     return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *_derived(table, names))
+
+
+TYPED_VALUES: Final = 3
+"""Values that are read by a type, from which on a row where not one can be read is taken for another table's."""
+MOST_LOOKED_AT: Final = 20
+"""Columns whose values say so, of a wide table."""
+
+
+def _of_another_table(texts: list[Reading]) -> list[Column]:
+    """Whether a row gives values that not one of the columns' types reads; none where the table has too few types."""
+    kinds = NumberColumn | IntervalColumn | BooleanColumn | DateColumn
+    typed = [reading for reading in texts if isinstance(reading.spec, kinds)][:MOST_LOOKED_AT]
+    if len(typed) < TYPED_VALUES:
+        return []
+    given = reduce(Column.__add__, (reading.at(1).isNotNull().cast("int") for reading in typed))
+    return [(given >= TYPED_VALUES) & reduce(Column.__and__, (reading.at(2).isNull() for reading in typed))]
 
 
 def _derived(table: RawTable, names: list[str]) -> list[Column]:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 
 from medspark.errors import InputError, did_you_mean
+from medspark.task.letters import normalised
 from medspark.task.raw_table import Lookup
 from medspark.task.table_task import TableTask
 
@@ -58,4 +59,4 @@ def _pairs(rows: list[list[str]], key: int, value: int) -> Iterator[tuple[str, s
             return
         if len(row) <= max(key, value):
             raise InputError(f"expected at least {max(key, value) + 1} fields in each row, received {len(row)}")
-        yield row[key].strip(), row[value].strip()
+        yield normalised(row[key]), row[value].strip()

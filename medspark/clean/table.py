@@ -5,13 +5,14 @@ read is kept, so that the counts are settled, and a rule that fails the run has 
 """
 
 import hashlib
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import KEPT, STATUS, judge_rows, mark_duplicates
+from medspark.clean.limits import require_no_other_header, require_within
 from medspark.clean.quarantine import quarantine_rows
 from medspark.clean.tally import ROWS, TALLIED, Tally, tally
 from medspark.errors import AccountingError, InputError
@@ -28,6 +29,9 @@ from medspark.store.facts import TableCounts
 from medspark.task.places import expression_places
 from medspark.task.scoring import columns_not_asked_for
 from medspark.task.table_task import TableTask
+
+_LACK: Final = "_lack:"
+"""Begins the name of a column's count of rows without a value."""
 
 
 class Cleaned(NamedTuple):
@@ -71,12 +75,15 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
             judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             with expressions_hold(expression_places(task)), readable(task.source.path):
-                found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
-            counts = _counts(raw.survey, found)
+                groups = judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS), *_missing(judged, task)).collect()
+            found = tally(groups)
+            counts = _counts(raw.survey, found, _add_missing(groups, raw.present))
             names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
             records = judged.where(F.col(STATUS) == KEPT)
             _require_whole(counts, repairs)
+            require_no_other_header(counts.quarantined, task.source.path)
             _require_sound(found)
+            require_within(task.limits, counts)
             require_one_row_a_case(records, task)
             records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
             fingerprint = _with_images(raw.survey.fingerprint, records, task)
@@ -96,7 +103,20 @@ def _with_images(fingerprint: str, records: DataFrame, task: TableTask) -> str:
     return hashlib.sha256(f"{fingerprint} {found}".encode()).hexdigest()[:16]
 
 
-def _counts(survey: Survey, found: Tally) -> TableCounts:
+def _missing(judged: DataFrame, task: TableTask) -> list[Column]:
+    """Of each source column how many rows lack it."""
+    names = [name for name in task.columns if name in judged.columns]
+    return [F.count_if(F.col(quoted(name)).isNull()).alias(f"{_LACK}{name}") for name in names]
+
+
+def _add_missing(groups: list[Row], names: list[str]) -> dict[str, int]:
+    """The same of the records alone, by column."""
+    kept = [group for group in groups if group[STATUS] == KEPT]
+    sums = {name: sum(group[f"{_LACK}{name}"] for group in kept) for name in names}
+    return {name: rows for name, rows in sums.items() if rows}
+
+
+def _counts(survey: Survey, found: Tally, missing: dict[str, int]) -> TableCounts:
     return TableCounts(
         rows_in=survey.rows,
         blank_lines=survey.blank,
@@ -105,6 +125,8 @@ def _counts(survey: Survey, found: Tally) -> TableCounts:
         duplicates=found.status[DUPLICATE],
         set_missing=found.set_missing,
         repaired=found.repaired,
+        normalised=found.normalised,
+        missing=missing,
     )
 
 

@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 from pyspark.sql import Row
 
-from medspark.clean.judge import BETWEEN, FAILED, KEPT, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
+from medspark.clean.judge import BETWEEN, FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
 from medspark.schemas import REPAIRED
 
-TALLIED: Final = (STATUS, SET_ASIDE, SET_MISSING, FAILED, REPAIRED)
+TALLIED: Final = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED, REPAIRED)
 """The columns of judged rows that they are counted by."""
 ROWS: Final = "rows"
 
@@ -22,6 +22,8 @@ class Tally(NamedTuple):
     """By the first rule that a row breaks."""
     set_missing: dict[str, int]
     """Values of the rows kept, by the rule that they broke."""
+    normalised: dict[str, int]
+    """Texts of the rows kept that lost invisible letters, by rule."""
     failed: dict[str, int]
     repaired: int
 
@@ -29,12 +31,14 @@ class Tally(NamedTuple):
 def tally(groups: Iterable[Row]) -> Tally:
     """Add up groups of judged rows: each has the columns TALLIED and, in ROWS, how many rows are alike in them.
 
-    >>> tally([Row(_status=KEPT, _set_aside="", _set_missing="age: range", _failed="", _repaired=False, rows=3)])
-    Tally(status=Counter({'kept': 3}), quarantined={}, set_missing={'age: range': 3}, failed={}, repaired=0)
+    >>> kept = dict(_status=KEPT, _set_aside="", _failed="", _repaired=False)
+    >>> tally([Row(**kept, _set_missing="age: range", _normalised="", rows=3)]).set_missing
+    {'age: range': 3}
     """
     status: Counter[str] = Counter()
     quarantined: Counter[str] = Counter()
     set_missing: Counter[str] = Counter()
+    normalised: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     repaired = 0
     for group in groups:
@@ -44,9 +48,10 @@ def tally(groups: Iterable[Row]) -> Tally:
             quarantined[group[SET_ASIDE].split(BETWEEN)[0]] += rows
         if group[STATUS] == KEPT:
             set_missing.update(dict.fromkeys(_rules(group[SET_MISSING]), rows))
+            normalised.update(dict.fromkeys(_rules(group[NORMALISED]), rows))
         failed.update(dict.fromkeys(_rules(group[FAILED]), rows))
         repaired += rows if group[REPAIRED] else 0
-    return Tally(status, _sorted(quarantined), _sorted(set_missing), _sorted(failed), repaired)
+    return Tally(status, _sorted(quarantined), _sorted(set_missing), _sorted(normalised), _sorted(failed), repaired)
 
 
 def _rules(text: str) -> list[str]:

@@ -5,7 +5,8 @@ Columns in, columns out; no data is read here. What the steps of a kind of colum
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -17,6 +18,7 @@ from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
 from medspark.clean.kinds.times import read_time
 from medspark.clean.steps import Kind, step_name, unchanged
 from medspark.schemas import quoted
+from medspark.sources.letters import COMPOSING, PLAIN, normalise
 from medspark.sources.whole import is_number
 from medspark.task.columns import (
     Action,
@@ -32,6 +34,9 @@ from medspark.task.columns import (
 )
 from medspark.task.raw_table import RawTable
 
+INVISIBLE_LETTERS: Final = "invisible letters"
+"""The rule by which a text is normalised."""
+
 
 class Violation(NamedTuple):
     """A rule with the rows that break it: `condition` is true for those and never null."""
@@ -43,7 +48,7 @@ class Violation(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How a column is read: its text trimmed, null where it says that it is missing, then as its kind is read.
+    """How a column is read: its text normalised, null where it says that it is missing, then as its kind is read.
 
     Each step's result is a column of its own for a while (`at`), computed once however often it is read.
     """
@@ -51,15 +56,17 @@ class Reading(NamedTuple):
     name: str
     spec: ColumnBase
     is_key: bool
-    trim: Callable[[Column], Column]
+    normalise: Callable[[Column], Column]
     given: Callable[[Column], Column]
     kind: Kind
+    letters: int = PLAIN
+    """What its text needs at most to be normalised."""
 
     def at(self, depth: int) -> Column:
         return F.col(quoted(step_name(self.name, depth)))
 
     def chain(self) -> list[Callable[[Column], Column]]:
-        return [self.trim, self.given, *(step.apply for step in self.kind.steps)]
+        return [self.normalise, self.given, *(step.apply for step in self.kind.steps)]
 
     def value(self) -> Column:
         value = self.kind.finish(self.at(len(self.kind.steps) + 1))
@@ -79,6 +86,18 @@ class Reading(NamedTuple):
             found.append(Violation(rule, self.reason(step.expected), broken, action))
         return found
 
+    def normalised(self) -> Column | None:
+        """The name of the rule by which a row's text was changed, null where it was not; None where none ever is.
+
+        Space around a number, a time or true and false is how some write them, and no change.
+        """
+        if self.normalise in (unchanged, F.trim) or self.letters == PLAIN:
+            return None
+        before = F.col(quoted(self.name))
+        if not isinstance(self.spec, CategoryColumn | CodeColumn | TextColumn):
+            before = F.trim(before)
+        return F.when(before != self.at(0), column_rule(self.name, INVISIBLE_LETTERS))
+
     def reason(self, expected: str) -> str:
         return f"{self.name}: expected {expected}"
 
@@ -97,8 +116,11 @@ def column_rule(column: str, rule: str) -> str:
     return f"{column}: {rule}"
 
 
-def read_column(name: str, dtype: str, table: RawTable) -> Reading:
+def read_column(name: str, dtype: str, table: RawTable, letters: int = COMPOSING) -> Reading:
     """How a source column of Spark type `dtype` is read, by its declaration in the table.
+
+    Args:
+        letters: what text needs at most to be normalised, of `medspark.sources.letters`.
 
     Raises:
         InputError: a column of this Spark type cannot be read as the declared type.
@@ -109,8 +131,7 @@ def read_column(name: str, dtype: str, table: RawTable) -> Reading:
 
     def given(value: Column) -> Column:
         if is_text:
-            key = F.trim(value) if isinstance(spec, TextColumn) else value
-            return F.when(~key.isin(missing), value)
+            return F.when(~value.isin(missing), value)
         if is_number(dtype):
             numbers = [float(text) for text in missing if re.fullmatch(NUMBER, text)]
             return F.when(~F.isnan(value.cast("double")) & ~value.cast("double").isin(numbers), value)
@@ -120,11 +141,18 @@ def read_column(name: str, dtype: str, table: RawTable) -> Reading:
         name=name,
         spec=spec,
         is_key=name in (table.source.case, table.source.subject),
-        # Space around text is no part of it, except in a column of type string
-        trim=F.trim if is_text and not isinstance(spec, TextColumn) else unchanged,
+        normalise=_normaliser(spec, is_text, letters),
         given=given,
         kind=_read_kind(name, spec, dtype, table),
+        letters=letters if is_text else PLAIN,
     )
+
+
+def _normaliser(spec: ColumnBase, is_text: bool, letters: int) -> Callable[[Column], Column]:
+    """What takes invisible letters, and space at the ends, out of a column's text; of a path to an image only space."""
+    if not is_text:
+        return unchanged
+    return F.trim if isinstance(spec, ImageColumn) else partial(normalise, letters=letters)
 
 
 def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind:

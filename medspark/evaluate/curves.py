@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.metrics import checked
 from medspark.evaluate.ranked import group_outcomes, tie_groups
-from medspark.privacy.small_cells import SMALL
+from medspark.privacy.small_cells import SMALL, distinct
 
 POINTS: Final = 200
 
@@ -19,20 +19,27 @@ MOST_HIDDEN: Final = 0.2
 """Of the cases with the outcome, and of those without, in bars that are too small to be shown."""
 
 
-def curves(label: NDArray[Any], probability: NDArray[Any], weight: NDArray[Any] | None = None) -> dict[str, Any]:
+def curves(
+    label: NDArray[Any],
+    probability: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+    subject: NDArray[Any] | None = None,
+) -> dict[str, Any]:
     """What the report draws, as JSON: at most 200 points a curve.
 
     roc: fpr, tpr; precision_recall: recall, precision (both empty unless both outcomes are there);
     calibration: one dict per tenth of the risks (`n`, `predicted` mean risk, `observed` share, `low`, `high`
-    its 95 % Wilson interval), tenths joined until each holds 11 cases of each outcome, so that no small cell
-    shows; histogram: `edges` and counts of `negative` and `positive` cases, None for a count of 1 to 10.
+    its 95 % Wilson interval), tenths joined until each holds 11 patients of each outcome, so that no small cell
+    shows; histogram: `edges` and counts of `negative` and `positive` cases, None for those of 1 to 10 patients.
+    Without `subject`, whose case each is, every case counts as a patient.
     """
     y, p = checked(label, probability)
     w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+    who = np.arange(len(y)) if subject is None else np.asarray(subject)
     return {
         **_ranking_curves(y, p, w),
-        "calibration": _calibration_bins(y, p, w),
-        "histogram": _histogram(y, p),
+        "calibration": _calibration_bins(y, p, w, who),
+        "histogram": _histogram(y, p, who),
     }
 
 
@@ -61,31 +68,31 @@ def _rounded(values: Floats) -> list[float]:
     return [round(float(value), 6) for value in values]
 
 
-def _calibration_bins(y: NDArray[np.bool_], p: Floats, w: Floats) -> list[dict[str, Any]]:
+def _calibration_bins(y: NDArray[np.bool_], p: Floats, w: Floats, who: NDArray[Any]) -> list[dict[str, Any]]:
     order = np.argsort(p, kind="stable")
-    y, p, w = y[order], p[order], w[order]
+    y, p, w, who = y[order], p[order], w[order], who[order]
     if not len(p):
         return []
     cuts = np.unique(np.searchsorted(p, np.quantile(p, np.arange(0.1, 1, 0.1)), side="right"))
-    pieces = _joined([part for part in np.split(np.arange(len(p)), cuts) if len(part)], y)
+    pieces = _joined([part for part in np.split(np.arange(len(p)), cuts) if len(part)], y, who)
     return [_calibration_bin(y[piece], p[piece], w[piece]) for piece in pieces]
 
 
-def _joined(pieces: list[NDArray[np.intp]], y: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
-    """Neighbours joined until each piece holds SMALL cases of each outcome; none if all together do not."""
+def _joined(pieces: list[NDArray[np.intp]], y: NDArray[np.bool_], who: NDArray[Any]) -> list[NDArray[np.intp]]:
+    """Neighbours joined until each piece holds SMALL patients of each outcome; none if all together do not."""
+
+    def large(piece: NDArray[np.intp]) -> bool:
+        return min(distinct(who[piece], y[piece]), distinct(who[piece], ~y[piece])) >= SMALL
+
     joined: list[NDArray[np.intp]] = []
     for piece in pieces:
-        if joined and not _large(y[joined[-1]]):
+        if joined and not large(joined[-1]):
             joined[-1] = np.append(joined[-1], piece)
         else:
             joined.append(piece)
-    if len(joined) > 1 and not _large(y[joined[-1]]):
+    if len(joined) > 1 and not large(joined[-1]):
         joined[-2:] = [np.append(joined[-2], joined[-1])]
-    return [piece for piece in joined if _large(y[piece])]
-
-
-def _large(y: NDArray[np.bool_]) -> bool:
-    return bool(min(y.sum(), (~y).sum()) >= SMALL)
+    return [piece for piece in joined if large(piece)]
 
 
 def _calibration_bin(y: NDArray[np.bool_], p: Floats, w: Floats) -> dict[str, Any]:
@@ -109,12 +116,24 @@ def wilson(positives: float, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _histogram(y: NDArray[np.bool_], p: Floats) -> dict[str, list[Any]]:
+def _histogram(y: NDArray[np.bool_], p: Floats, who: NDArray[Any]) -> dict[str, list[Any]]:
     top = float(np.ceil(p.max(initial=0.05) * 20) / 20)
     for bins in RISK_BINS:
         edges = np.linspace(0.0, top, bins + 1)
-        counts = {name: np.histogram(p[chosen], edges)[0] for name, chosen in (("negative", ~y), ("positive", y))}
-        if all(n[n < SMALL].sum() <= MOST_HIDDEN * n.sum() for n in counts.values()):
+        place = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, bins - 1)  # as np.histogram has it
+        cases = {name: np.bincount(place[of], minlength=bins) for name, of in (("negative", ~y), ("positive", y))}
+        shown = {
+            name: [_bar(who, chosen & (place == at)) for at in range(bins)]
+            for name, chosen in (("negative", ~y), ("positive", y))
+        }
+        hidden = {
+            name: [n for n, bar in zip(cases[name], bars, strict=True) if bar is None] for name, bars in shown.items()
+        }
+        if all(sum(hidden[name]) <= MOST_HIDDEN * cases[name].sum() for name in cases):
             break
-    hidden = {name: [None if 0 < n < SMALL else int(n) for n in values] for name, values in counts.items()}
-    return {"edges": _rounded(edges), **hidden}
+    return {"edges": _rounded(edges), **shown}
+
+
+def _bar(who: NDArray[Any], inside: NDArray[np.bool_]) -> int | None:
+    """Cases in a bar; None where they are of 1 to 10 patients."""
+    return None if 0 < distinct(who, inside) < SMALL else int(inside.sum())

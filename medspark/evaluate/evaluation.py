@@ -141,7 +141,7 @@ def _counts(frame: pd.DataFrame, cases: Cases) -> dict[str, Any]:
 def _of_model(cases: Cases, model: _Measured, task: Task) -> dict[str, Any]:
     return {
         "metrics": model.metrics,
-        "curves": curves(cases.label, cases.risk, cases.weight),
+        "curves": curves(cases.label, cases.risk, cases.weight, cases.subject),
         "thresholds": publishable_thresholds(_bands(cases, task)),
         "alerts": alerts(model.exact, model.spread),
         "decision_curve": decision_curve(model.exact, model.spread),
@@ -151,7 +151,7 @@ def _of_model(cases: Cases, model: _Measured, task: Task) -> dict[str, Any]:
 def _bands(cases: Cases, task: Task) -> list[dict[str, Any]]:
     """Of each band also how many alerts flagging from its start gives: a patient may have several cases."""
     patients = len(np.unique(cases.subject))
-    rows = at_thresholds(cases.label, cases.risk, task.risk_bands, cases.weight)
+    rows = at_thresholds(cases.label, cases.risk, task.risk_bands, cases.weight, cases.subject)
     return [{**row, "alerts_per_100_patients": 100 * row["flagged"] / patients} for row in rows]
 
 

@@ -15,6 +15,7 @@ from medspark.evaluate.bootstrap import Sample, interval_of, over_resamples, sam
 from medspark.evaluate.logistic import Floats, logit
 from medspark.evaluate.ranked import METRICS, group_outcomes, grouped_metrics, slope, tie_groups
 from medspark.evaluate.smooth import ERRORS, LEAST_OUTCOMES, smooth_design
+from medspark.privacy.small_cells import FEWEST, distinct
 
 
 def performance(
@@ -122,7 +123,11 @@ def checked(label: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np.
 
 
 def at_thresholds(
-    label: NDArray[Any], probability: NDArray[Any], bands: Mapping[str, float], weight: NDArray[Any] | None = None
+    label: NDArray[Any],
+    probability: NDArray[Any],
+    bands: Mapping[str, float],
+    weight: NDArray[Any] | None = None,
+    subject: NDArray[Any] | None = None,
 ) -> list[dict[str, Any]]:
     """What flagging every case at or above a band's start does, and how often each band came true.
 
@@ -130,14 +135,24 @@ def at_thresholds(
     `to`, `n`, `positives` and `observed` (their share) within the band; `flagged`, `flagged_share`,
     `sensitivity`, `specificity`, `ppv`, `npv`, `net_benefit` (see `medspark.evaluate.decisions`) and the
     counts `tp`, `fp`, `fn`, `tn` of flagging at its start. A share of nobody is None, and no band at all
-    gives no dict. Counts are exact: `evaluate` hides the small ones. Shares go by the cases' weights, 1
-    where there are none.
+    gives no dict. Counts are exact: `evaluate` hides the small ones, by `fewest_patients`, which is there where
+    `subject` says whose case each is. Shares go by the cases' weights, 1 where there are none.
     """
     y, p = checked(label, probability)
     w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     starts = sorted([("low", 0.0), *bands.items()], key=lambda band: band[1]) if bands else []
     ends = [start for _, start in starts[1:]] + [np.inf]
-    return [_band(y, p, w, name, start, end) for (name, start), end in zip(starts, ends, strict=False)]
+    rows = [_band(y, p, w, name, start, end) for (name, start), end in zip(starts, ends, strict=False)]
+    if subject is None:
+        return rows
+    return [{**row, FEWEST: _fewest_patients(y, p, row["from"], row["to"], subject)} for row in rows]
+
+
+def _fewest_patients(y: NDArray[np.bool_], p: Floats, start: float, end: float, subject: NDArray[Any]) -> int:
+    """The distinct patients of the smallest cell of a band that is not empty."""
+    flagged, within = p >= start, (p >= start) & ((p < end) | (end == 1))
+    cells = [part & outcome for part in (flagged, ~flagged, within) for outcome in (y, ~y)]
+    return min((distinct(subject, cell) for cell in cells if cell.any()), default=0)
 
 
 def _band(y: NDArray[np.bool_], p: Floats, w: Floats, name: str, start: float, end: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from medspark.evaluate.bootstrap import Resamples, interval_of, over_resamples, 
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.metrics import measure_of, performance, why_absent
 from medspark.evaluate.ranked import METRICS
-from medspark.privacy.small_cells import HIDDEN, HIDDEN_REASON, publishable_counts
+from medspark.privacy.small_cells import HIDDEN, HIDDEN_REASON, distinct, publishable_counts
 from medspark.task.training import LEAST_NAMED
 
 MISSING: Final = "missing"
@@ -69,7 +69,7 @@ def subgroup_rows(
     """
     levels = values.astype(object).where(values.notna(), MISSING).astype(str).to_numpy()
     if not names_of_few:
-        levels = _few_together(levels)
+        levels = _few_together(levels, every.subject)
     names = sorted(set(levels), key=lambda level: (level == MISSING, level))
     place = pd.Categorical(levels, categories=names).codes.astype(np.intp)
     reasons = [_too_small(*_counts(every.label[place == at])) for at in range(len(names))]
@@ -78,8 +78,14 @@ def subgroup_rows(
         _row(column, name, every, place == at, reasons[at], {key: found[:, at] for key, found in spread.items()})
         for at, name in enumerate(names)
     ]
-    _hide_counts(rows)
+    _hide_counts(rows, [_patients(every, place == at) for at in range(len(names))])
     return rows
+
+
+def _patients(every: Cases, inside: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """The patients of some cases: all, those of the cases with the outcome, and of those without."""
+    positive = every.label == 1
+    return tuple(distinct(every.subject, part) for part in (inside, inside & positive, inside & ~positive))  # type: ignore[return-value]
 
 
 def _spread(every: Cases, place: NDArray[np.intp], reasons: list[str | None], drawing: Drawing) -> dict[str, Floats]:
@@ -194,11 +200,16 @@ def _counts(label: NDArray[Any]) -> tuple[int, int]:
     return len(label), int(label.sum())
 
 
-def _hide_counts(rows: list[dict[str, Any]]) -> None:
-    """Counts of 1 to 10 hidden, and what would give them away."""
+def _hide_counts(rows: list[dict[str, Any]], patients: list[tuple[int, int, int]]) -> None:
+    """Counts of 1 to 10 patients hidden, and what would give them away.
+
+    Args:
+        rows: of the levels.
+        patients: how many there are of each, with the outcome, and without.
+    """
     every = [row["cases"] for row in rows] + [row["positives"] for row in rows]
     every += [row["cases"] - row["positives"] for row in rows]
-    shown = publishable_counts(every)
+    shown = publishable_counts(every, [people for kind in zip(*patients, strict=True) for people in kind])
     for index, row in enumerate(rows):
         row["cases"], row["positives"] = shown[index], shown[len(rows) + index]
         if row["reason"] is None and HIDDEN in (shown[index + len(rows)], shown[index + 2 * len(rows)]):
@@ -207,10 +218,11 @@ def _hide_counts(rows: list[dict[str, Any]]) -> None:
                 figures["scaled_brier"] = {"value": None, "low": None, "high": None, "reason": HIDDEN_REASON}
 
 
-def _few_together(levels: NDArray[Any]) -> NDArray[Any]:
-    """Levels of fewer than LEAST_NAMED cases as one: a rare name may say who it was."""
-    names, place, counts = np.unique(levels, return_inverse=True, return_counts=True)
-    names = np.where((counts < LEAST_NAMED) & (names != MISSING), RARE, names)
+def _few_together(levels: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
+    """Levels of fewer than LEAST_NAMED patients as one: a rare name may say who it was."""
+    names, place = np.unique(levels, return_inverse=True)
+    patients = np.bincount(np.unique(np.stack([place, subject]), axis=1)[0], minlength=len(names))
+    names = np.where((patients < LEAST_NAMED) & (names != MISSING), RARE, names)
     return np.asarray(names[place])
 
 

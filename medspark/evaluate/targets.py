@@ -11,7 +11,7 @@ from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.metrics import performance, resampled
 from medspark.evaluate.ranked import METRICS
-from medspark.privacy.small_cells import publishable_counts
+from medspark.privacy.small_cells import distinct, publishable_counts
 from medspark.task.tasks import Task
 
 Estimates = dict[str, dict[str, float | None]]
@@ -46,7 +46,10 @@ def evaluate_targets(
     each: list[dict[str, Any]] = [
         _one_target(name, at, truth, {"": risk, **baselines}, draws) for at, name in enumerate(targets.names)
     ]
-    counts = publishable_counts([one[key] for one in each for key in ("cases", "positives", "negatives")])
+    counts = publishable_counts(
+        [one[key] for one in each for key in ("cases", "positives", "negatives")],
+        [people for at in range(len(each)) for people in _patients(truth, at, subject)],
+    )
     for at, one in enumerate(each):
         one["cases"], one["positives"] = counts[3 * at : 3 * at + 2]
         del one["negatives"]
@@ -55,9 +58,15 @@ def evaluate_targets(
         found["together"] = {
             "metrics": _of_classes(truth.label, risk, draws),
             "baselines": {name: _of_classes(truth.label, other, draws) for name, other in baselines.items()},
-            "confusion": confusion(truth.label, risk),
+            "confusion": confusion(truth.label, risk, subject),
         }
     return found
+
+
+def _patients(truth: Truth, at: int, subject: NDArray[Any]) -> list[int]:
+    """The distinct patients of a target's cases, of those with it and of those without."""
+    known, positive = truth.weight[:, at] > 0, truth.label[:, at] > 0
+    return [distinct(subject, part) for part in (known, known & positive, known & ~positive)]
 
 
 def _one_target(name: str, at: int, truth: Truth, risks: Mapping[str, Floats], draws: _Draws) -> dict[str, Any]:
@@ -110,7 +119,7 @@ def macro_auroc(label: Floats, risk: Floats) -> float | None:
     return float(np.mean(known)) if len(known) == len(found) else None
 
 
-def confusion(label: Floats, risk: Floats) -> list[list[int | str]]:
+def confusion(label: Floats, risk: Floats, subject: NDArray[Any] | None = None) -> list[list[int | str]]:
     """Cases of each true class (rows) by the class with the largest probability (columns), small counts hidden.
 
     >>> confusion(np.eye(2)[[0] * 20 + [1] * 30], np.eye(2)[[0] * 50])
@@ -118,5 +127,7 @@ def confusion(label: Floats, risk: Floats) -> list[list[int | str]]:
     """
     size = label.shape[1]
     place = label.argmax(axis=1) * size + risk.argmax(axis=1)
-    shown = publishable_counts(np.bincount(place, minlength=size * size).tolist())
+    who = np.arange(len(place)) if subject is None else subject
+    patients = [distinct(who, place == at) for at in range(size * size)]
+    shown = publishable_counts(np.bincount(place, minlength=size * size).tolist(), patients)
     return [shown[at : at + size] for at in range(0, size * size, size)]

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import BETWEEN, KEPT, SET_ASIDE, STATUS
+from medspark.clean.limits import require_no_other_header
 from medspark.clean.tally import ROWS, TALLIED, tally
 from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
@@ -76,6 +77,7 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
         duplicates=found.status[DUPLICATE],
         set_missing=found.set_missing,
         repaired=found.repaired,
+        normalised=found.normalised,
         columns=sorted(columns),  # whatever the order in which a source has them
     )
     return FoundRows(counts, found.failed)
@@ -94,6 +96,7 @@ def require_sound(found: dict[str, FoundRows], tables: list[JudgedTable], repair
     if failed:
         raise InputError("the source breaks rules that the mapping says must hold\n" + "\n".join(failed))
     for name, (counts, _) in found.items():
+        require_no_other_header(counts.quarantined, f"table {name!r}")
         others = sum(counts.non_events.values()) + sum(counts.quarantined.values()) + counts.duplicates
         if counts.rows_in != counts.with_events + others:
             raise AccountingError(
@@ -123,4 +126,5 @@ def total_counts(tables: dict[str, MappedCounts]) -> EventCounts:
         duplicates=sum(table.duplicates for table in tables.values()),
         set_missing={f"{name}, {rule}": n for name, table in tables.items() for rule, n in table.set_missing.items()},
         tables=tables,
+        normalised={f"{name}, {rule}": n for name, table in tables.items() for rule, n in table.normalised.items()},
     )

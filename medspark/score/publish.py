@@ -138,7 +138,7 @@ def publish_scores(scoring: Scoring, written: Written, explain: Callable[[Scorin
         "rejected": written.reasons,
     }
     run.receipt.outputs |= {name: f"{run.store}/{name}/{scoring.version}" for name in scoring.tables}
-    _tell(run, written, scoring.served.kind)
+    _tell(scoring, written)
     require_enough(scoring.bundle, scored, written.reasons)
 
 
@@ -158,9 +158,13 @@ def require_enough(bundle: Bundle, scored: int, reasons: dict[str, int]) -> None
         )
 
 
-def _tell(run: Run, written: Written, engine: str) -> None:
-    run.say(f"  rows in     {run.receipt.counts['score']['rows_in']:>12,}")
-    run.say(f"  scored      {sum(written.bands.values()):>12,}  by {engine}")
+def _tell(scoring: Scoring, written: Written) -> None:
+    """Lines that add up: the last before `scored` is all that is scored or rejected below it."""
+    run, rows = scoring.run, scoring.run.receipt.counts["score"]["rows_in"]
+    run.say(f"  rows in     {rows:>12,}")
+    if scoring.expected != rows:  # of events, which are many rows a case
+        run.say(f"  came to     {scoring.expected:>12,}  candidates and rows set aside")
+    run.say(f"  scored      {sum(written.bands.values()):>12,}  by {scoring.served.kind}")
     if written.scored_before:
         run.say(f"    of them   {written.scored_before:>12,}  by a run that was stopped")
     for band, rows in sorted(sorted(written.bands.items()), key=lambda item: item[1]):

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from pyspark.errors import IllegalArgumentException
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
@@ -25,8 +26,16 @@ def source_files(spark: SparkSession, path: str, folder: str | None = None) -> l
         InputError: there are none, or some that Spark would pass over without a word.
     """
     whole = path if folder is None else f"{folder}/{path}"
-    require_no_dangling(spark.sparkContext, path, folder)
-    matched = match_files(spark.sparkContext, path, folder)
+    try:
+        require_no_dangling(spark.sparkContext, path, folder)
+        matched = match_files(spark.sparkContext, path, folder)
+    except IllegalArgumentException as error:
+        if "URISyntaxException" not in str(error):
+            raise
+        raise InputError(
+            f"{whole}: Hadoop takes what is before a colon for a protocol, in patterns and in relative paths. "
+            "Give the folder by its whole path, or rename what has a colon."
+        ) from None
     found = {file: below for file, below in matched.items() if not _is_marker(below)}
     hidden = [file for file, below in found.items() if any(p.startswith(("_", ".")) for p in below.split("/"))]
     if hidden:
@@ -39,6 +48,11 @@ def source_files(spark: SparkSession, path: str, folder: str | None = None) -> l
         raise InputError(
             f"{whole}: Spark takes names with any of {' '.join(sorted(_PATTERN_LETTERS))} for patterns: "
             f"{', '.join(patterns)}. Rename them."
+        )
+    colons = [file for file in found if file.startswith("file:") and ":" in file.rsplit("/", 1)[-1]]
+    if colons:
+        raise InputError(
+            f"{whole}: Hadoop reads no file of this machine whose name has a colon: {', '.join(colons)}. Rename them."
         )
     if not found:
         raise InputError(f"{whole}: expected at least one file, received none. Check the path and ${{...}} in it.")

@@ -1,7 +1,6 @@
 """Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
 
 import re
-from functools import reduce
 from typing import Final
 
 from pyspark.sql import Column, DataFrame
@@ -12,6 +11,7 @@ from medspark.sources.record_rules import (
     BAD_FIELDS,
     BAD_JSON,
     BAD_QUOTE,
+    OTHER_HEADER,
     REPEATED_HEADER,
     REPEATED_KEY,
     UNKNOWN_KEY,
@@ -47,14 +47,26 @@ def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame
     uneven = F.coalesce(F.size(_FIELDS) != len(names), F.col(_PARSED)[_CORRUPT].isNotNull())
     values = {name: F.coalesce(F.get(_FIELDS, F.lit(at)), F.col(_PARSED)[name]) for at, name in enumerate(names)}
     rule = F.when(stray, BAD_QUOTE).when(uneven, BAD_FIELDS).when(_is_header(values), REPEATED_HEADER)
+    if len(names) > 1:
+        rule = rule.when(_is_other_header(values), OTHER_HEADER)
     return _columns(records.withColumns({_PARSED: parsed, _FIELDS: fields}), values, rule)
 
 
 def _is_header(values: dict[str, Column]) -> Column:
     """Whether every value is its column's name, as where a file was appended to another; most rows end at the first."""
-    first = next(iter(values))
-    names = (value.isin(name, f"\ufeff{name}") if name == first else value == name for name, value in values.items())
-    return reduce(Column.__and__, names)
+    first, *others = values
+    is_first = values[first].isin(first, f"\ufeff{first}")
+    if not others:
+        return is_first
+    # Side by side: a chain of comparisons is as deep as a table is wide, and Spark walks it by recursion
+    rest = F.array(*(values[name] for name in others)) == F.array(*map(F.lit, others))
+    return F.when(is_first, F.coalesce(rest, F.lit(False))).otherwise(F.lit(False))
+
+
+def _is_other_header(values: dict[str, Column]) -> Column:
+    """Whether the first two values are names of columns, as where a file with another order was appended."""
+    first, second = list(values.values())[:2]
+    return first.isin(*values, *(f"\ufeff{name}" for name in values)) & second.isin(*values) & (first != second)
 
 
 def _has_stray_quote(text: Column, delimiter: str) -> Column:

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.encodings import is_wide, require_declared_encoding
 from medspark.sources.headers import check_header, check_json_keys
+from medspark.sources.letters import COMPOSING
 from medspark.sources.parse import parse_csv, parse_json
 from medspark.sources.repairs import put_repairs
 from medspark.sources.survey import Survey, survey_lines, survey_typed
@@ -26,6 +27,8 @@ class RawPart(NamedTuple):
     names: list[str]
     first: str = ""
     """The first file whose columns have the types of these, for messages."""
+    letters: int = COMPOSING
+    """What their text needs at most to be normalised, of `medspark.sources.letters`."""
 
 
 class RawRows(NamedTuple):
@@ -62,12 +65,14 @@ def typed_rows(
     """
     survey = survey_typed(frames, table.order_matters)
     named = zip(frames, firsts or [""] * len(frames), strict=True)
-    parts = [part for frame, first in named for part in _typed_parts(frame, first, table, repairs)]
+    parts = [part for frame, first in named for part in _typed_parts(frame, first, table, repairs, survey.letters)]
     present = [name for name in table.columns if name in frames[0].columns]
     return RawRows(survey, parts, present, [])
 
 
-def _typed_parts(frame: DataFrame, first: str, table: RawTable, repairs: DataFrame | None) -> list[RawPart]:
+def _typed_parts(
+    frame: DataFrame, first: str, table: RawTable, repairs: DataFrame | None, letters: int
+) -> list[RawPart]:
     names = [name for name in table.columns if name in frame.columns]
     as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
     rows = put_repairs(
@@ -81,7 +86,7 @@ def _typed_parts(frame: DataFrame, first: str, table: RawTable, repairs: DataFra
         ),
         repairs,
     )
-    parts = [_declared(rows.where(~F.col(REPAIRED)), names, table)._replace(first=first)]
+    parts = [_declared(rows.where(~F.col(REPAIRED)), names, table)._replace(first=first, letters=letters)]
     if repairs is not None:
         repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, table))
         parts.append(_declared(repaired, names, table))
@@ -96,7 +101,7 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
         if source.format == "json" or source.quoted_newlines or is_wide(source.encoding)
         else read_lines(spark, files, source.encoding)
     )
-    survey = survey_lines(lines, header, table.order_matters)
+    survey = survey_lines(lines, header, table)
     require_declared_encoding(survey, source.encoding)
     names = check_header(survey, files, table) if header else expected
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
@@ -107,7 +112,8 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
         parsed = parse_json(put_repairs(records, repairs), names, _decimals(names, table))
     present = [name for name in names if name in table.columns]
     unread = [name for name in names if name not in table.columns]
-    return RawRows(survey, [_declared(parsed, names, table)], present, unread)
+    letters = survey.letters if repairs is None else COMPOSING  # nobody looked at what repaired rows have
+    return RawRows(survey, [_declared(parsed, names, table)._replace(letters=letters)], present, unread)
 
 
 def _declared(rows: DataFrame, names: list[str], table: RawTable) -> RawPart:

@@ -5,6 +5,9 @@ from typing import Final
 BAD_FIELDS: Final = "record: fields"
 BAD_QUOTE: Final = "record: quote"
 REPEATED_HEADER: Final = "record: header"
+OTHER_HEADER: Final = "record: other header"
+"""The columns' names in another order: which value below is which column's cannot be known, so the run ends."""
+OTHER_TABLE: Final = "record: other table"
 BAD_ENCODING: Final = "record: encoding"
 BAD_JSON: Final = "record: json"
 UNKNOWN_KEY: Final = "record: unknown key"
@@ -16,6 +19,8 @@ RECORD_REASONS: Final = {
     BAD_FIELDS: "expected one field for each column",
     BAD_QUOTE: "expected every quote to be closed within its field, and none unpaired: is a delimiter lost before it?",
     REPEATED_HEADER: "expected a header nowhere but in the first line",
+    OTHER_HEADER: "expected a header nowhere but in the first line, received one of other columns or another order",
+    OTHER_TABLE: "expected values of the columns' types, received not one: is another table under the first?",
     BAD_ENCODING: "expected text in the source's encoding",
     BAD_JSON: "expected one JSON object",
     UNKNOWN_KEY: "expected only keys that are columns of the task, spelt alike",

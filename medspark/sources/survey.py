@@ -10,10 +10,13 @@ from pyspark.sql import functions as F
 
 from medspark.errors import InputError
 from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT, quoted
+from medspark.sources.letters import PLAIN, letters_in, letters_in_json
 from medspark.sources.worker.split_records import WHOLE_FILE
+from medspark.task.raw_table import RawTable
 
 LOST: Final = "_lost"
 """Of typed rows: their columns with digits that Spark cannot hold, a line each."""
+_LETTERS: Final = "_letters"
 IN_TASK: Final = 2**33 - 1
 """The bits of a position that count within one task's scan."""
 
@@ -41,16 +44,21 @@ class Survey(NamedTuple):
     fingerprint: str
     splits: list[tuple[str, int, int, int]]
     """file, start of the block, the first line's position in the scan, the lines of the file before it"""
+    letters: int = PLAIN
+    """What its text needs at most to be normalised, of `medspark.sources.letters`."""
 
 
-def survey_lines(lines: DataFrame, header: bool, ordered: bool = False) -> Survey:
+def survey_lines(lines: DataFrame, header: bool, table: RawTable) -> Survey:
     """Count the lines of each file, blank ones apart, and find its header and fingerprint, in one pass.
 
     Args:
         lines: of all files, with their places.
         header: whether each file has one.
-        ordered: whether the fingerprint is of the lines in their order, since which of two rows counts depends on it.
+        table: which says whether the fingerprint is of the lines in their order, since which of two rows counts depends
+            on it.
     """
+    is_csv = table.source.format == "csv"
+    letters = letters_in(F.col(TEXT), table.source.delimiter) if is_csv else letters_in_json(F.col(TEXT))
     first, hashed = F.struct(F.col(POSITION), F.col(TEXT)), F.xxhash64(TEXT)
     part = hashed.bitwiseAND(F.lit(2**31 - 1))
     found = (
@@ -65,6 +73,7 @@ def survey_lines(lines: DataFrame, header: bool, ordered: bool = False) -> Surve
             F.sum(part.cast("decimal(10,0)") * F.col(POSITION).bitwiseAND(F.lit(IN_TASK)).cast("decimal(10,0)"))
             .cast("string")
             .alias("placed"),
+            F.max(letters).alias(_LETTERS),
         )
         .orderBy(SOURCE_FILE, BLOCK)
         .collect()
@@ -86,12 +95,11 @@ def survey_lines(lines: DataFrame, header: bool, ordered: bool = False) -> Surve
             seen.order + placed,
             row["first_line"] if row[BLOCK] <= 0 else seen.first_line,
         )
-    return _whole(list(files.values()), splits, header, ordered)
+    most = max((row[_LETTERS] for row in found), default=PLAIN)
+    return _whole(list(files.values()), splits, header, table.order_matters)._replace(letters=most)
 
 
-def _whole(
-    files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool, ordered: bool = False
-) -> Survey:
+def _whole(files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool, ordered: bool) -> Survey:
     headers = len(files) if header else 0
     return Survey(
         files=files,
@@ -127,18 +135,22 @@ def survey_typed(frames: list[DataFrame], ordered: bool = False) -> Survey:
             F.count(F.lit(1)).alias("rows"),
             F.sum(F.col("hash").cast("decimal(20,0)")).cast("string").alias("sum"),
             F.collect_set(LOST).alias(LOST),
+            F.max(_LETTERS).alias(_LETTERS),
         )
         .collect()
     )
     _require_digits({row[SOURCE_FILE]: row[LOST] for row in counts})
     found = [FileSurvey(row[SOURCE_FILE], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
-    return _whole(found, [], False, ordered)
+    most = max((row[_LETTERS] for row in counts), default=PLAIN)
+    return _whole(found, [], False, ordered)._replace(letters=most)
 
 
 def _hashed(frame: DataFrame) -> DataFrame:
     names = [quoted(name) for name in frame.columns if name not in (SOURCE_FILE, LOST)]
     lost = F.col(LOST) if LOST in frame.columns else F.lit(None).cast("string")
-    return frame.select(SOURCE_FILE, F.xxhash64(*names).alias("hash"), lost.alias(LOST))
+    texts = [quoted(name) for name, dtype in frame.dtypes if dtype == "string" and name not in (SOURCE_FILE, LOST)]
+    letters = letters_in(F.concat_ws('"', *texts), '"') if texts else F.lit(PLAIN)
+    return frame.select(SOURCE_FILE, F.xxhash64(*names).alias("hash"), lost.alias(LOST), letters.alias(_LETTERS))
 
 
 def _require_digits(lost: dict[str, list[str]]) -> None:

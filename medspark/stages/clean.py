@@ -8,6 +8,7 @@ from typing import Final
 
 from pyspark.sql import DataFrame
 
+from medspark.clean.limits import empty_columns
 from medspark.clean.table import clean
 from medspark.events.count import total_counts
 from medspark.events.read import read_events
@@ -154,6 +155,11 @@ def _tell_table(run: Run, counts: TableCounts) -> None:
     run.say(f"  records     {counts.records:>12,}")
     for rule, rows in counts.set_missing.items():
         run.say(f"    missing   {rows:>12,}  {rule}")
+    for rule, rows in counts.normalised.items():
+        run.say(f"    normalised{rows:>12,}  {rule}")
+    if empty := empty_columns(counts):
+        more = f" and {len(empty) - TOLD} more, in the receipt" if len(empty) > TOLD else ""
+        run.say(f"    no value in any record: {', '.join(empty[:TOLD])}{more}")
 
 
 def _tell_events(run: Run, counts: EventCounts) -> None:
@@ -166,6 +172,7 @@ def _tell_events(run: Run, counts: EventCounts) -> None:
             ("no event", table.non_events),
             ("set aside", table.quarantined),
             ("missing", table.set_missing),
+            ("normalised", table.normalised),
         ):
             for rule, rows in rules.items():
                 run.say(f"    {what:<10}{rows:>12,}  {rule}")

@@ -38,6 +38,10 @@ class TableCounts:
     set_missing: dict[str, int]
     """Values set missing, by rule."""
     repaired: int
+    normalised: dict[str, int] = field(default_factory=dict)
+    """Texts of rows kept that lost invisible letters, by rule."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Records without a value, by column, where there are some; set missing or not."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class MappedCounts:
     repaired: int
     columns: list[str] = field(default_factory=list, compare=False)
     """Of the mapping's, those that the source has."""
+    normalised: dict[str, int] = field(default_factory=dict)
+    """Texts of rows kept that lost invisible letters, by rule."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class EventCounts:
     duplicates: int
     set_missing: dict[str, int]
     tables: dict[str, MappedCounts]
+    normalised: dict[str, int] = field(default_factory=dict)
+    """Texts of rows kept that lost invisible letters, by rule."""
 
 
 def rows_quarantined(counts: TableCounts | MappedCounts | EventCounts) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from medspark.task.base import Closed, DateRange, Range, unsaid
+from medspark.task.letters import Spelling
 
 Action = Literal["set_aside", "missing", "fail"]
 """What a violation does: quarantine the row, empty the value and count it, or end the run."""
@@ -33,7 +34,7 @@ class Units(Closed):
 
 
 class ColumnBase(Closed):
-    missing: tuple[str, ...] = ()
+    missing: tuple[Spelling, ...] = ()
     """Spellings of a missing value, besides the source's and the empty one; compared exactly."""
     required: bool = False
     otherwise: Action = "set_aside"
@@ -59,8 +60,8 @@ class IntervalColumn(ColumnBase):
 
 class BooleanColumn(ColumnBase):
     type: Literal["boolean"]
-    true_values: tuple[str, ...] = ("true",)
-    false_values: tuple[str, ...] = ("false",)
+    true_values: tuple[Spelling, ...] = ("true",)
+    false_values: tuple[Spelling, ...] = ("false",)
 
     @property
     def counts(self) -> bool:
@@ -70,7 +71,7 @@ class BooleanColumn(ColumnBase):
 
 class CategoryColumn(ColumnBase):
     type: Literal["category"]
-    levels: tuple[str, ...] | None = None
+    levels: tuple[Spelling, ...] | None = None
     lookup: str | None = None
     """A look-up table of this task: its value takes the code's place."""
 

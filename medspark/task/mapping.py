@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from medspark.task.base import Closed, Name, Range
 from medspark.task.columns import Column, Scale
+from medspark.task.letters import Spelling
 from medspark.task.raw_table import Check, Delimiter, Derived, Duplicates, Encoding, Lookup
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -118,7 +119,7 @@ class Mapping(Closed):
     title: str
     timezone: str = "UTC"
     """The IANA zone of times written without one."""
-    missing: tuple[str, ...] = ()
+    missing: tuple[Spelling, ...] = ()
     """Spellings of a missing value, in every table."""
     encoding: Encoding = "utf-8"
     delimiter: Delimiter = ","

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from medspark.task.base import Closed
 from medspark.task.columns import Column, TextColumn
+from medspark.task.letters import Spelling
 
 Encoding = Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be"]
 """How text is written as bytes; utf-16 has a byte order mark, the other two none. A file in one of these is read by one
@@ -48,7 +49,7 @@ class TableSource(Closed):
     """The column with the prediction time, where the source has one."""
     timezone: str = "UTC"
     """The IANA zone of timestamps written without one; stored times are UTC."""
-    missing: tuple[str, ...] = ()
+    missing: tuple[Spelling, ...] = ()
     encoding: Encoding = "utf-8"
     delimiter: Delimiter = ","
     header: bool = True
@@ -70,7 +71,7 @@ class Lookup(Closed):
     key: str | None = None
     value: str | None = None
     missing: tuple[str, ...] = ()
-    entries: dict[str, str | None] | None = None
+    entries: dict[Spelling, str | None] | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -86,6 +87,18 @@ class Check(Closed):
     name: str
     expect: str
     otherwise: Literal["set_aside", "fail"] = "set_aside"
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Limits(Closed):
+    """What a source as a whole may lack: a row each may be sound, and all of them together not."""
+
+    set_aside_at_most: Share | None = None
+    """Share of the rows that may break a rule."""
+    missing_at_most: dict[str, Share] = Field(default_factory=dict)
+    """By column, the share of the records that may have no value of it."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from pydantic import Field, model_validator
 
-from medspark.task.base import Closed, Name
+from medspark.task.base import Closed, Name, unsaid
 from medspark.task.columns import Column, ImageColumn, TextColumn
 from medspark.task.features import Features
 from medspark.task.outcome import Outcome
-from medspark.task.raw_table import Check, Derived, Lookup, RawTable, TableSource
+from medspark.task.raw_table import Check, Derived, Limits, Lookup, RawTable, TableSource
 from medspark.task.training import TaskBase
 
 IMAGE_MEMBERS: Final = 3
@@ -30,6 +30,7 @@ class TableTask(TaskBase):
     derived: dict[str, Derived] = Field(default_factory=dict)
     lookups: dict[Name, Lookup] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    limits: Limits | None = Field(default=None, exclude_if=unsaid)
     exclude: tuple[Exclusion, ...] = ()
     outcome: Outcome
     features: Features

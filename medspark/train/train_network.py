@@ -98,7 +98,7 @@ def train_network(
         InputError: a split lacks cases or an outcome.
     """
     shapes = task.image_shapes() if isinstance(task, TableTask) else {}
-    statistics = fit_statistics(cases, task.features, shapes)
+    statistics = fit_statistics(cases, task.features, shapes, task.privacy.names_of_few)
     table = write_tensors(cases, statistics, tensors_path)
     excerpts = _excerpts(histories, task, statistics)
     return learn(table, statistics, task, progress, _subgroups(cases, task), with_baselines, excerpts)

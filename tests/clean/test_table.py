@@ -40,6 +40,8 @@ def test_every_row_is_a_record_a_quarantined_row_or_a_duplicate(
         "duplicates": 1,
         "set_missing": {},
         "repaired": 0,
+        "normalised": {},
+        "missing": {"age": 1},
     }
     cleaned.release()
 

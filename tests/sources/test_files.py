@@ -23,6 +23,7 @@ REFUSED: list[tuple[str, Files, dict[str, Any], list[str]]] = [
     ("a file in a hidden folder",     {"1.csv": "a,b\n1,x\n", "_old/2.csv": "a,b\n2,y\n"}, {},     ["Spark passes over names that start with _ or .", "_old/2.csv"]),
     ("a name that looks like a marker", {"1.csv": "a,b\n1,x\n", "_metadata_2.csv": "a,b\n2,y\n"}, {}, ["_metadata_2.csv"]),
     ("a name that is a pattern",      {"1.csv": "a,b\n1,x\n", "[1].csv": "a,b\n2,y\n"},  {},       ["Spark takes names with any of", "[1].csv"]),
+    ("a colon in a file's name",      {"1.csv": "a,b\n1,x\n", "T10:30.csv": "a,b\n2,y\n"}, {},   ["Hadoop reads no file of this machine whose name has a colon", "T10:30.csv. Rename them."]),
 ]
 # fmt: on
 
@@ -35,6 +36,22 @@ def test_a_source_with_files_that_are_not_read_is_refused(
 ) -> None:
     says = refusal(files, **source)
     assert [word for word in words if word not in says] == [], says
+
+
+@pytest.mark.parametrize("path", ["w:1", "./w:1/a.csv", "{here}/w:*/a.csv", "{here}/*/a.csv"])
+def test_a_colon_in_a_relative_path_or_beside_a_pattern_is_named(
+    path: str, clean_path: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path, {"w:1/a.csv": "a,b\n1,x\n"})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="Hadoop takes what is before a colon for a protocol"):
+        clean_path(path.format(here=tmp_path), AB)
+
+
+def test_a_folder_with_a_colon_is_read_by_its_whole_path(clean_path: Clean, records_of: Rows, tmp_path: Path) -> None:
+    cleaned = clean_path(write_files(tmp_path / "w:1", {"sub/a.csv": "a,b\n1,x\n"}), AB)
+    assert records_of(cleaned) == [(1, "x")]
+    cleaned.release()
 
 
 def test_a_setting_that_hides_corrupt_files_does_not_pass(

@@ -125,7 +125,7 @@ def refusal(clean_path: Clean, tmp_path: Path) -> Refusal:
 
 def write_files(folder: Path, files: Files) -> Path:
     for name, content in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return folder
 

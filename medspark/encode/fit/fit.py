@@ -19,15 +19,19 @@ from medspark.encode.fit.numbers import Counts
 from medspark.encode.fit.table import fit_table, table_aggregates, table_levels, without_a_value
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.schemas import AGE, LABEL, SPLIT, TARGETS, TRAIN
+from medspark.schemas import AGE, LABEL, SPLIT, SUBJECT_ID, TARGETS, TRAIN
 from medspark.task.features import CategoricalFeature, EventFeatures, Features, GroupColumn, NumericFeature
+from medspark.task.training import LEAST_NAMED
 
 MOST_LEVELS = 200_000
 """Levels and codes in all that the driver takes; past it a feature is an identifier by mistake."""
 
 
 def fit_statistics(
-    cases: DataFrame, features: Features | EventFeatures, shapes: Shapes = MappingProxyType({})
+    cases: DataFrame,
+    features: Features | EventFeatures,
+    shapes: Shapes = MappingProxyType({}),
+    names_of_few: bool = False,
 ) -> Statistics:
     """Fit on the cases of the training split whose outcome is known.
 
@@ -38,6 +42,7 @@ def fit_statistics(
         cases: with the columns that the features read.
         features: the task's.
         shapes: of the columns of images among these.
+        names_of_few: whether a level or code of fewer than LEAST_NAMED patients may be named.
 
     Raises:
         InputError: the training split is empty, a numeric feature has no value in it, or a vocabulary is too large.
@@ -51,7 +56,7 @@ def fit_statistics(
     empty = without_a_value(plain, numbers)
     if empty:
         raise InputError(f"these numeric features are missing in every training case: {', '.join(empty)}")
-    counts = _count_levels(train, [*table_levels(plain), *events_levels(groups)])
+    counts = _count_levels(train, [*table_levels(plain), *events_levels(groups)], 1 if names_of_few else LEAST_NAMED)
     found = fit_table(plain, numbers, counts) | fit_events(train, groups, numbers, counts)
     found |= fit_genes(plain.genes, numbers) | fit_images(plain.images, shapes, numbers)
     return Statistics(cases=numbers["cases"], **found)
@@ -85,15 +90,21 @@ def _summarise(train: DataFrame, aggregates: list[Column]) -> dict[str, Any]:
     return train.agg(F.count(F.lit(1)).alias("cases"), *aggregates).collect()[0].asDict()
 
 
-def _count_levels(train: DataFrame, items: list[Column]) -> dict[str, Counts]:
-    """How often each level of each feature stands in the training split; a code counts once a case."""
+def _count_levels(train: DataFrame, items: list[Column], least: int) -> dict[str, Counts]:
+    """How often each level of each feature stands in the training split; a code counts once a case.
+
+    One of fewer than `least` patients counts once for each: many cases of one patient make no common level.
+    """
     counts: dict[str, Counts] = defaultdict(dict)
     if not items:
         return counts
+    # Where each case has a patient of its own there are as many of both, and nothing to keep apart
+    repeated = least > 1 and train.count() > train.select(SUBJECT_ID).distinct().count()
+    people = F.count_distinct(SUBJECT_ID) if repeated else F.count("*")
     found = (
-        train.select(F.explode(F.concat(*items)).alias("item"))
+        train.select(SUBJECT_ID, F.explode(F.concat(*items)).alias("item"))
         .groupBy("item.feature", "item.level")
-        .count()
+        .agg(F.count("*").alias("cases"), people.alias("patients"))
         .limit(MOST_LEVELS + 1)
         .collect()
     )
@@ -103,5 +114,6 @@ def _count_levels(train: DataFrame, items: list[Column]) -> dict[str, Counts]:
             "Is one of them an identifier or free text?"
         )
     for row in found:
-        counts[row["feature"]][row["level"]] = row["count"]
+        few = row["level"] is not None and row["patients"] < least
+        counts[row["feature"]][row["level"]] = row["patients"] if few else row["cases"]
     return counts

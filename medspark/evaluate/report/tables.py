@@ -54,9 +54,17 @@ def shown_counts(data: ReportData) -> Shown:
     every = [*(counts.get(name) for name in names), _aside(data)]
     every += _quarantined(data).values()
     every += [row[key] for row in data.attrition for key in ("removed", "remaining")]
-    every += [split.get(key) for split in _split_counts(data).values() for key in ("cases", "positives")]
-    known = [int(value) for value in every if value is not None]
-    return {None: NONE, **dict(zip(known, map(count, publishable_counts(known)), strict=True))}
+    pairs = [(value, value) for value in every]
+    for split in _split_counts(data).values():
+        subjects = split.get("subjects", split.get("cases"))
+        pairs += [(split.get(key), subjects) for key in ("cases", "positives")]
+    # A count is written in one way, so where it is of few patients in one place it is hidden in all
+    known: dict[int, int] = {}
+    for value, people in pairs:
+        if value is not None and people is not None:
+            known[int(value)] = min(int(value), int(people), known.get(int(value), int(value)))
+    shown = publishable_counts(list(known), list(known.values()))
+    return {None: NONE, **dict(zip(known, map(count, shown), strict=True))}
 
 
 def _quarantined(data: ReportData) -> Mapping[str, int]:

@@ -73,6 +73,12 @@ def expressions_are_sound(task: TableTask) -> Iterator[str]:
         yield from prefixed(where, condition_problems(condition, value_types(task)))
 
 
+def limits_are_of_columns(task: TableTask) -> Iterator[str]:
+    for name in task.limits.missing_at_most if task.limits is not None else ():
+        if name not in task.columns:
+            yield unknown_column("limits.missing_at_most", name, task)
+
+
 def days_are_numbers(task: TableTask) -> Iterator[str]:
     name = task.outcome.days
     if name is not None and name not in known_columns(task):
@@ -226,6 +232,7 @@ TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     duplicates_read_columns,
     columns_are_sound,
     expressions_are_sound,
+    limits_are_of_columns,
     days_are_numbers,
     features_read_columns,
     sequences_have_ids,

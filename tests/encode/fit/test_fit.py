@@ -7,7 +7,7 @@ from medspark.encode.apply import encode_cases, in_training_order
 from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.kinds.base import KNOTS
 from medspark.errors import InputError
-from medspark.task.features import Features
+from medspark.task.features import CategoricalFeature, Features
 
 CASES = (
     "case_id bigint, subject_id string, split string, boolean_value boolean, age double, sex string, "
@@ -101,3 +101,14 @@ def test_encoded_cases_keep_their_key_and_label_and_the_order_is_by_a_hash(spark
     forward = [row["case_id"] for row in in_training_order(tensors, 1).collect()]
     backward = [row["case_id"] for row in in_training_order(tensors.orderBy("case_id", ascending=False), 1).collect()]
     assert forward == backward
+
+
+def test_a_level_of_many_cases_of_few_patients_is_not_named_unless_the_task_says_so(spark):
+    common = [(i, f"p{i % 4}", "train", True, 1.0, "F", None, None) for i in range(40)]
+    others = [(i, f"q{i}", "train", True, 1.0, "M", None, None) for i in range(40, 46)]
+    cases = spark.createDataFrame([*common, *others], CASES)
+    asked = features(categorical=(CategoricalFeature(column="sex", at_least=5),))
+    (few,) = fit_statistics(cases, asked).categorical
+    assert (few.levels, few.counts, few.rare) == (("M",), (6,), 4)
+    (named,) = fit_statistics(cases, asked, names_of_few=True).categorical
+    assert (named.levels, named.counts, named.rare) == (("F", "M"), (40, 6), 0)
