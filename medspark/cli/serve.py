@@ -1,6 +1,6 @@
 """Commands that take a bundle to a source: every night's."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -8,7 +8,34 @@ from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, Sour
 from medspark.cli.run_command import exit_code_of, run_bundle, run_command, terminal
 from medspark.errors import TaskError
 
+if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
+    from medspark.stages.watch import Gate
+
 Who = Literal["auto", "workers", "spark"]
+Engine = Literal["auto", "litert", "tensorflow"]
+By = Literal["gradients", "shap", "lime"]
+To = Annotated[str, typer.Option(help="Where the scores go.")]
+Tensors = Annotated[str | None, typer.Option(help="A store that `medspark encode` wrote: what it encoded is scored.")]
+ServedBy = Annotated[Engine, typer.Option(help="auto: litert where the bundle has it.")]
+Reader = Annotated[
+    Who, typer.Option(help="Who reads tensors. auto: the workers themselves where they can, else Spark.")
+]
+Writer = Annotated[
+    Who, typer.Option(help="Who writes the scores. auto: the workers themselves where they can, else Spark.")
+]
+Explain = Annotated[
+    str | None,
+    typer.Option(metavar="top:K", help="Also say which K items raise or lower each risk most, in `explanations`."),
+]
+ExplainAbove = Annotated[
+    str | None, typer.Option(metavar="BAND", help="Explain the scores of this risk band and those above it alone.")
+]
+ExplainShare = Annotated[
+    float | None, typer.Option(metavar="SHARE", help="Explain this share of the scores alone, the largest risks.")
+]
+ExplainBy = Annotated[
+    By, typer.Option(help="gradients: integrated ones, at the speed of scoring; shap, lime: by these libraries.")
+]
 StoreFolder = Annotated[str, typer.Argument(metavar="STORE", help="A store that `medspark score` wrote scores into.")]
 Outcomes = Annotated[
     str | None, typer.Option(metavar="STORE", help="A store whose cases, made of later data, say what came true.")
@@ -24,36 +51,18 @@ Override = Annotated[
 
 def score(
     bundle: BundleFolder,
-    to: Annotated[str, typer.Option(help="Where the scores go.")],
+    to: To,
     source: Source = None,
     as_of: AsOf = None,
     history: History = None,
-    tensors: Annotated[
-        str | None, typer.Option(help="A store that `medspark encode` wrote: what it encoded is scored.")
-    ] = None,
-    engine: Annotated[
-        Literal["auto", "litert", "tensorflow"], typer.Option(help="auto: litert where the bundle has it.")
-    ] = "auto",
-    reader: Annotated[
-        Who, typer.Option(help="Who reads tensors. auto: the workers themselves where they can, else Spark.")
-    ] = "auto",
-    writer: Annotated[
-        Who, typer.Option(help="Who writes the scores. auto: the workers themselves where they can, else Spark.")
-    ] = "auto",
-    explain: Annotated[
-        str | None,
-        typer.Option(metavar="top:K", help="Also say which K items raise or lower each risk most, in `explanations`."),
-    ] = None,
-    explain_above: Annotated[
-        str | None, typer.Option(metavar="BAND", help="Explain the scores of this risk band and those above it alone.")
-    ] = None,
-    explain_share: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Explain this share of the scores alone, the largest risks.")
-    ] = None,
-    explain_by: Annotated[
-        Literal["gradients", "shap", "lime"],
-        typer.Option(help="gradients: integrated ones, at the speed of scoring; shap, lime: by these libraries."),
-    ] = "gradients",
+    tensors: Tensors = None,
+    engine: ServedBy = "auto",
+    reader: Reader = "auto",
+    writer: Writer = "auto",
+    explain: Explain = None,
+    explain_above: ExplainAbove = None,
+    explain_share: ExplainShare = None,
+    explain_by: ExplainBy = "gradients",
     require_verdict: RequireVerdict = None,
     override: Override = None,
     expect: Expect = None,
@@ -63,34 +72,41 @@ def score(
     from medspark.score.ask import read_ask
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage, score_tensors_stage
-    from medspark.stages.watch import Gate
 
     with exit_code_of(terminal()):
         ask = read_ask(explain, explain_above, explain_share, explain_by)
-    place = absolute(tensors) if tensors is not None else None
-    past = absolute(history) if history is not None else None
+    place, past = (absolute(store) if store is not None else None for store in (tensors, history))
     asked: dict[str, Any] = {"source": source, "as_of": as_of, "history": past, "tensors": place, "engine": engine}
-    asked |= {"reader": reader, "writer": writer, "expect": expect}
-    if ask is not None:
-        asked["explain"] = ask._asdict()
-    asked |= {"require_verdict": require_verdict, "override": override}
-    gate = Gate(require_verdict, override) if require_verdict is not None else None
+    asked |= {"reader": reader, "writer": writer, "require_verdict": require_verdict, "override": override}
+    asked |= {"explain": ask._asdict()} if ask is not None else {}
     light = is_left_to_workers(place, to, reader, writer) and ask is None
-    with run_bundle("score", bundle, to, json_, light=light, **asked) as run:
-        if override is not None and gate is None:
-            raise TaskError("--override", ["there is nothing to override: say --require-verdict ok or warn too"])
-        if override is not None and not override.strip():
-            raise TaskError("--override", ["expected the reason, which the receipt keeps, received none"])
+    with run_bundle("score", bundle, to, json_, light=light, expect=expect, **asked) as run:
+        gate = _gate(require_verdict, override)
+        _require_choice(place, reader, any(given is not None for given in (source, as_of, past)))
+        opened = open_bundle(run, bundle, expect)
         if place is not None:
-            if source is not None or as_of is not None or past is not None:
-                decided = "--source, --as-of and --history were decided when the tensors were encoded"
-                raise TaskError("--tensors", [decided])
-            score_tensors_stage(run, open_bundle(run, bundle, expect), place, engine, reader, writer, ask, gate)
-        elif reader != "auto":
-            raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
+            score_tensors_stage(run, opened, place, engine, reader, writer, ask, gate)
         else:
-            score_stage(run, open_bundle(run, bundle, expect), source, as_of, engine, writer, past, ask, gate)
+            score_stage(run, opened, source, as_of, engine, writer, past, ask, gate)
         run.say(f"scores: {run.receipt.outputs['scores']}")
+
+
+def _gate(require_verdict: Literal["ok", "warn"] | None, override: str | None) -> "Gate | None":
+    from medspark.stages.watch import Gate
+
+    if override is not None and require_verdict is None:
+        raise TaskError("--override", ["there is nothing to override: say --require-verdict ok or warn too"])
+    if override is not None and not override.strip():
+        raise TaskError("--override", ["expected the reason, which the receipt keeps, received none"])
+    return None if require_verdict is None else Gate(require_verdict, override)
+
+
+def _require_choice(tensors: str | None, reader: Who, moved: bool) -> None:
+    """Refuse what was decided before, or what there is no choice of."""
+    if tensors is not None and moved:
+        raise TaskError("--tensors", ["--source, --as-of and --history were decided when the tensors were encoded"])
+    if tensors is None and reader != "auto":
+        raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
 
 
 def is_left_to_workers(tensors: str | None, store: str, reader: Who, writer: Who) -> bool:

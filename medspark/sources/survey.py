@@ -48,6 +48,11 @@ class Survey(NamedTuple):
     """What its text needs at most to be normalised, of `medspark.sources.letters`."""
 
 
+def _letters_of(table: RawTable) -> Column:
+    is_csv = table.source.format == "csv"
+    return letters_in(F.col(TEXT), table.source.delimiter) if is_csv else letters_in_json(F.col(TEXT))
+
+
 def survey_lines(lines: DataFrame, header: bool, table: RawTable) -> Survey:
     """Count the lines of each file, blank ones apart, and find its header and fingerprint, in one pass.
 
@@ -57,8 +62,7 @@ def survey_lines(lines: DataFrame, header: bool, table: RawTable) -> Survey:
         table: which says whether the fingerprint is of the lines in their order, since which of two rows counts depends
             on it.
     """
-    is_csv = table.source.format == "csv"
-    letters = letters_in(F.col(TEXT), table.source.delimiter) if is_csv else letters_in_json(F.col(TEXT))
+    letters = _letters_of(table)
     first, hashed = F.struct(F.col(POSITION), F.col(TEXT)), F.xxhash64(TEXT)
     part = hashed.bitwiseAND(F.lit(2**31 - 1))
     found = (
