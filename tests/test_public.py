@@ -13,6 +13,7 @@ from support.tasks import task_file
 
 import medspark
 from medspark.errors import InputError
+from medspark.schemas import BESIDE_TYPES
 
 
 def test_the_exported_names_are_these_and_each_is_a_function_with_a_docstring():
@@ -63,6 +64,7 @@ def test_a_notebook_walks_the_road(spark, tmp_path):
         "probability",
         "risk_band",
         "reason",
+        *BESIDE_TYPES,
     ]
     assert dict(zip(table["case_id"].to_pylist(), table["probability"].to_pylist(), strict=True)) == expected
 
@@ -97,7 +99,7 @@ def test_no_rows_give_no_rows_with_the_same_columns(bundle):
     empty = pd.DataFrame({"case_id": [], "age": [], "sex": [], "diag_1": [], "diag_2": []}).astype({"sex": str})
     found = medspark.score_frame(bundle, empty)
     assert len(found) == 0
-    assert list(found)[-1] == "reason"
+    assert list(found)[-1] == list(BESIDE_TYPES)[-1]
 
 
 def test_an_absent_column_is_named_with_a_hint(bundle):

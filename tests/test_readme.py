@@ -47,7 +47,7 @@ def test_its_gene_sequences_are_features_of_a_table():
 
 def test_its_limits_are_those_of_a_table():
     table = yaml.safe_load(whole_tasks()[0].replace("${HOSPITAL}", "x"))
-    task, problems = check_task({**table, **yaml.safe_load(block_with("limits:"))})
+    task, problems = check_task({**table, **yaml.safe_load(block_with("limits:\n"))})
     assert (problems, task.limits.missing_at_most) == ([], {"creatinine": 0.4})
 
 

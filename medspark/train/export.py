@@ -43,8 +43,15 @@ class Exported(NamedTuple):
     """Why it does not."""
 
 
-def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
-    """Write `path`, for LiteRT, and compare it with Keras; no file is left where LiteRT cannot serve as Keras does."""
+def export_litert(network: Any, path: Path, sample: Arrays, logits: int | None = None) -> Exported:
+    """Write `path`, for LiteRT, and compare it with Keras; no file is left where LiteRT cannot serve as Keras does.
+
+    Args:
+        network: what is served.
+        path: of the file.
+        sample: cases to compare it on.
+        logits: how many of what it gives are logits, which are compared; all where nothing stands behind them.
+    """
     long = too_long(network)
     if long:
         return Exported(
@@ -57,7 +64,8 @@ def export_litert(network: Any, path: Path, sample: Arrays) -> Exported:
     except Exception as error:  # whatever a converter or an interpreter raises, TensorFlow serves the network instead
         path.unlink(missing_ok=True)
         return Exported(None, f"it cannot be converted ({type(error).__name__})")
-    difference = float(np.max(np.abs(served - keras_logits(network, sample)), initial=0.0))
+    apart = np.abs(served - keras_logits(network, sample))[:, :logits]
+    difference = float(np.max(apart, initial=0.0))
     if difference > MOST_DIFFERENCE:
         path.unlink()
         return Exported(None, f"its logits differ from Keras by {difference:.1e}")

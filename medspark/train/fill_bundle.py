@@ -82,7 +82,7 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     network, fitted = trained.served.network, trained.fitted.network
     network.save(folder / KERAS)
     sample = _sample(trained, made)
-    exported = export_litert(network, folder / LITERT, sample)
+    exported = export_litert(network, folder / LITERT, sample, fitted.output.shape[1])
     engine = _engine(fitted, exported)
     by = (fitted, trained.statistics, trained.calibration)
     explains = export_explanations(folder, *by, task, _learned(trained, made), sample, made.names)

@@ -20,7 +20,6 @@ from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 from medspark.task.training import Scoring
 from medspark.train.batches import load_split, split_files, windows
-from medspark.train.export import MOST_DIFFERENCE
 from medspark.train.fit import Fitted
 from medspark.train.schedule import predicted_at_once
 from medspark.train.strangeness import strangeness
@@ -32,6 +31,8 @@ LEAST_OF_EACH: Final = 11
 """Patients with and without the outcome in each group of an interval: fewer could be told from its ends."""
 MOST_GROUPS: Final = 100
 TAIL_POINTS: Final = 100
+SLACK: Final = 1e-3
+"""Of the logarithm of a distance."""
 
 
 class Served(NamedTuple):
@@ -101,18 +102,14 @@ def held_out_reliance(
 def with_beside(learned: LearnedFrom, sample: Mapping[str, npt.NDArray[Any]], headline: int) -> Served:
     """The fitted network with its members' disagreement on the headline and the distances from a sample of training
     cases behind the logits, which stay what they are. A student is one, whatever learned beside it."""
-    fitted, statistics = learned.fitted, learned.statistics
-    tensors = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in statistics.inputs()}
-    far = strangeness(tensors, statistics, sample)
+    fitted = learned.fitted
+    tensors, logit = fitted.network.input, fitted.network.output
+    far = strangeness(tensors, learned.statistics, sample)
     names, more = far.names, far.outputs
-    if not learned.is_student and fitted.members.output.shape[1] > 1:
-        members = fitted.members(tensors)
-        logit = keras.ops.mean(members, axis=1)
-        off = members[:, :, headline] - keras.ops.expand_dims(logit[:, headline], -1)
+    if not learned.is_student and fitted.members.output.shape[1] > 1:  # the logits are their mean
+        off = fitted.members.output[:, :, headline] - keras.ops.expand_dims(logit[:, headline], -1)
         spread = keras.ops.sqrt(keras.ops.mean(keras.ops.square(off), axis=1, keepdims=True))
         names, more = (DISAGREES, *names), [spread, *more]
-    else:
-        logit = fitted.network(tensors)
     return Served(keras.Model(tensors, keras.layers.Concatenate()([logit, *more]), name="with_beside"), names)
 
 
@@ -161,12 +158,12 @@ def fit_uncertainty(
 def tail_of(distances: Floats) -> Tail:
     """How many of n cases are as far away, at TAIL_POINTS distances, close beside each other among the farthest.
 
-    A case must be farther by what LiteRT may differ, for many may lie at the very same distance.
+    A case must be farther by SLACK, for many may lie at the very same distance, and LiteRT adds up otherwise.
 
     >>> tail_of(np.array([1.0, 3.0, 2.0])).as_far
     (3, 2, 1, 0)
     """
-    ordered = np.sort(np.nan_to_num(distances, posinf=float(np.finfo(np.float32).max))) + MOST_DIFFERENCE
+    ordered = np.sort(np.nan_to_num(distances, posinf=float(np.finfo(np.float32).max))) + SLACK
     count = len(ordered)
     if not count:
         return Tail(cases=0, distances=(0.0,), as_far=(0,))

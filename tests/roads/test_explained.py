@@ -47,7 +47,10 @@ def test_each_kind_of_feature_is_told_in_its_own_words(explained):
     for (feature, item), pattern in words.items():
         said = [row["value"] for row in rows if (row["feature"], row["item"]) == (feature, item)]
         assert said, (feature, item, {(row["feature"], row["item"]) for row in rows})
-        assert all(re.fullmatch(pattern, value) for value in said), (feature, set(said[:20]))
+        assert all(re.fullmatch(pattern, value) for value in said), (
+            feature,
+            {value for value in said if not re.fullmatch(pattern, value)},
+        )
 
 
 def test_the_result_that_tells_of_a_relapse_is_what_drives_the_risks(relapse_road, explained):

@@ -68,10 +68,10 @@ def test_of_too_few_cases_nothing_is_ruled_out():
 
 def test_a_tail_counts_the_cases_that_are_as_far_closest_at_the_far_end():
     found = tail_of(np.arange(1000.0))
-    assert (found.cases, found.distances[-2], found.as_far[-3:]) == (1000, 999.0001, (2, 1, 0))
-    assert found.distances[-1] > 999.0001
+    assert (found.cases, found.distances[-2], found.as_far[-3:]) == (1000, 999.001, (2, 1, 0))
+    assert found.distances[-1] > 999.001
     assert len(found.distances) < 102
-    assert [int((np.arange(1000) + 1e-4 >= d).sum()) for d in found.distances] == list(found.as_far)
+    assert [int((np.arange(1000) + 1e-3 >= d).sum()) for d in found.distances] == list(found.as_far)
     assert tail_of(np.array([])).cases == 0
     assert tail_of(np.array([np.inf, 1.0])).cases == 2
 

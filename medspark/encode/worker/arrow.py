@@ -20,6 +20,14 @@ def number_array(values: npt.NDArray[np.generic], mask: npt.NDArray[np.bool_] | 
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
 
 
+def truth_array(values: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """True and false, (n,), null where the mask is true."""
+    if mask is not None and mask.any():
+        return pa.array(values, mask=mask)
+    bits = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
+
+
 def text_array(texts: Sequence[str]) -> pa.StringArray:
     """Texts, none of them null."""
     encoded = [text.encode() for text in texts]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from medspark.encode.statistics import Statistics, from_json
-from medspark.encode.worker.arrow import number_array, text_array
+from medspark.encode.worker.arrow import number_array, numbers_of, text_array
 from medspark.encode.worker.encoder import encode, short_batches
 from medspark.encode.worker.missing import missing_share
 from medspark.encode.worker.tensors import Arrays, Reasons, shaped, with_reason, without_unsound
@@ -275,7 +275,7 @@ def _missing(batch: pa.RecordBatch, served: Served) -> Floats | None:
         return None
     if served.reads == "cases":
         return missing_share(batch, statistics_of(served).columns())
-    return np.asarray(batch.column(MISSING_SHARE).to_numpy(zero_copy_only=False))
+    return np.asarray(numbers_of(batch.column(MISSING_SHARE)), np.float64)
 
 
 def _together(held: list[_Held], served: Served) -> pa.Table:

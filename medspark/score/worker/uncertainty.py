@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from medspark.encode.worker.arrow import number_array, text_array
+from medspark.encode.worker.arrow import number_array, text_array, truth_array
 from medspark.errors import BundleError
 from medspark.evaluate.beside import BANDS, Beside
 from medspark.evaluate.logistic import Floats
@@ -210,7 +210,7 @@ def as_columns(
 
     place = pa.nulls(rows, pa.int8()) if found.band is None else number_array(found.band, unscored)
     return {
-        UNUSUAL: pa.array(found.unusual, mask=unscored),
+        UNUSUAL: truth_array(found.unusual, unscored),
         STRANGENESS: numbers(found.strangeness),
         DISAGREEMENT: numbers(found.disagreement),
         INTERVAL_LOW: numbers(found.low),
