@@ -58,6 +58,7 @@ def written(folder, cases=1500, seed=0, targets=None, flip=None):
         odds = x[:, 0] + x[:, 1] + x[:, 0] * x[:, 1] - 1
         label = (rng.random(count) < 1 / (1 + np.exp(-odds))) ^ (np.array(patient) == flip)
         frame = pa.table({"case_id": [*range(count)], "subject_id": patient, "boolean_value": label})
+        frame = frame.append_column("missing_share", pa.array(np.zeros(count)))
         if targets is not None:
             found, days = targets(x, rng)
             rows = [[None if np.isnan(one) else bool(one) for one in row] for row in found]
