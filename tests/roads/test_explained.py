@@ -40,9 +40,9 @@ def test_each_kind_of_feature_is_told_in_its_own_words(explained):
     words = {
         ("age", None): r"[0-9.]+ years",
         ("past_all", "DX/lung"): "present",
-        ("labs_30d", "LAB/crp, last"): r"[0-9.]+|missing",
-        ("path_all", "LAB/crp"): r"[0-9.]+, event [0-9] of [0-9], [0-9.]+ (hours|days) before",
-        ("curve", "LAB/crp"): r"[0-9.]+( from before)?, (at the prediction|[0-9.]+ (hours|days) before)|missing, .*",
+        ("labs_30d", "LAB/crp, last"): r"-?[0-9.]+|missing",
+        ("path_all", "LAB/crp"): r"-?[0-9.]+, event [0-9] of [0-9], [0-9.]+ (hours|days) before",
+        ("curve", "LAB/crp"): r"-?[0-9.]+( from before)?, (at the prediction|[0-9.]+ (hours|days) before)|missing, .*",
     }
     for (feature, item), pattern in words.items():
         said = [row["value"] for row in rows if (row["feature"], row["item"]) == (feature, item)]

@@ -90,6 +90,11 @@ def _summarise(train: DataFrame, aggregates: list[Column]) -> dict[str, Any]:
     return train.agg(F.count(F.lit(1)).alias("cases"), *aggregates).collect()[0].asDict()
 
 
+def _has_repeated_patients(train: DataFrame) -> bool:
+    found = train.agg(F.count("*").alias("cases"), F.count_distinct(SUBJECT_ID).alias("patients")).collect()[0]
+    return bool(found["cases"] > found["patients"])
+
+
 def _count_levels(train: DataFrame, items: list[Column], least: int) -> dict[str, Counts]:
     """How often each level of each feature stands in the training split; a code counts once a case.
 
@@ -99,8 +104,7 @@ def _count_levels(train: DataFrame, items: list[Column], least: int) -> dict[str
     if not items:
         return counts
     # Where each case has a patient of its own there are as many of both, and nothing to keep apart
-    repeated = least > 1 and train.count() > train.select(SUBJECT_ID).distinct().count()
-    people = F.count_distinct(SUBJECT_ID) if repeated else F.count("*")
+    people = F.count_distinct(SUBJECT_ID) if least > 1 and _has_repeated_patients(train) else F.count("*")
     found = (
         train.select(SUBJECT_ID, F.explode(F.concat(*items)).alias("item"))
         .groupBy("item.feature", "item.level")

@@ -108,10 +108,14 @@ def test_values_have_a_scale_for_each_code_and_number(fitted):
 )
 def test_of_the_whole_history_the_longest_time_stands_for_never(spark, scaling, center, scale):
     group = {"of": ["LAB/"], "take": ["time_since", "present"], "at_least": 1, "scaling": scaling}
-    rows = [(1, "train", True, {"na": (5.0, 1.0)}), (2, "train", True, {"na": (15.0, 1.0)}), (3, "train", False, {})]
+    rows = [
+        (1, "p", "train", True, {"na": (5.0, 1.0)}),
+        (2, "q", "train", True, {"na": (15.0, 1.0)}),
+        (3, "r", "train", False, {}),
+    ]
     schema = (
-        "case_id bigint, split string, boolean_value boolean, labs_all map<string, struct<time_since: double, "
-        "present: double>>"
+        "case_id bigint, subject_id string, split string, boolean_value boolean, "
+        "labs_all map<string, struct<time_since: double, present: double>>"
     )
     features = EventFeatures.model_validate({"values": {"labs": group}})
     (found,) = fit_statistics(spark.createDataFrame(rows, schema), features).values

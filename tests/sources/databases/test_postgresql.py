@@ -184,19 +184,25 @@ def test_names_are_looked_up_and_quoted(away: Away, server: Server) -> None:
 def loud(url: str) -> str:
     """Everything that is said of a read, and of one that fails, with the log at its most talkative."""
     spark = session()
-    spark.sparkContext.setLogLevel("DEBUG")
+    _log_from(spark, "DEBUG")
     try:
         with opened(url) as tables:
             person = tables.read("person", "person_id")
             frame = person.groupBy("mrn").count()
             frame.collect()
-            spark.sparkContext.setLogLevel("ALL")  # set anew, it undoes nothing
+            _log_from(spark, "ALL")  # set anew, it undoes nothing
             plans = [frame._jdf.queryExecution().explainString(mode) for mode in _modes(spark)]
             plans.append(frame._jdf.queryExecution().toString())
         plans.append(told(Exception, person.count))
     finally:
-        spark.sparkContext.setLogLevel("WARN")
+        _log_from(spark, "WARN")
     return "\n".join(plans)
+
+
+def _log_from(spark: SparkSession, level: str) -> None:
+    """By Log4j itself: where spark.log.level is set, as medspark sets it, Spark's own setLogLevel does nothing."""
+    log4j = spark.sparkContext._jvm.org.apache.logging.log4j
+    log4j.core.config.Configurator.setRootLevel(log4j.Level.toLevel(level))
 
 
 def _modes(spark: SparkSession) -> list[Any]:

@@ -32,6 +32,7 @@ RULES_BROKEN = [
     ("expressions_are_sound",       "derived.old.expression", "age",    "derived.old: 'age' is a number; expected true or false, as of: age = 2"),
     ("expressions_are_sound",       "outcome.when",         "bak",      "outcome: 'bak' reads 'bak', which is no column. Did you mean 'back'?"),
     ("expressions_are_sound",       "outcome",              {"name": "o", "classes": {"a": "back", "b": "age"}}, "outcome.classes.b: 'age' is a number; expected true or false"),
+    ("limits_are_of_columns",       "limits",               {"missing_at_most": {"agee": 0.1}}, "limits.missing_at_most reads 'agee', which is no column. Did you mean 'age'?"),
     ("days_are_numbers",            "outcome",              {"name": "o", "event": "back", "days": "ward", "horizons_days": 30}, "outcome.days: expected a column of decimal or double or integer or long, received 'ward' of category"),
     ("days_are_numbers",            "outcome",              {"name": "o", "event": "back", "days": "dys", "horizons_days": [30]}, "outcome.days reads 'dys', which is no column."),
     ("features_do_not_leak",        "outcome",              {"name": "o", "event": "back", "days": "age", "horizons_days": [30]}, "features: 'age' is read by the outcome too: it would leak the label"),
