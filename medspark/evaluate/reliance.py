@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medspark.evaluate.beside import BANDS, Beside
 from medspark.evaluate.curves import wilson
 from medspark.evaluate.logistic import Floats
-from medspark.privacy.small_cells import SMALL, publishable_counts
+from medspark.privacy.small_cells import distinct, is_small, publishable_counts
 
 FEW: Final = 50
 """Cases of one outcome below which a share is not given."""
@@ -32,7 +32,14 @@ class Stated(NamedTuple):
     """What stays empty, and why."""
 
 
-def reliance(stated: Stated, stands: Beside, label: Floats, missing: Floats, subgroups: pd.DataFrame) -> dict[str, Any]:
+def reliance(
+    stated: Stated,
+    stands: Beside,
+    label: Floats,
+    missing: Floats,
+    subgroups: pd.DataFrame,
+    subject: NDArray[Any],
+) -> dict[str, Any]:
     """What becomes of n held-out cases.
 
     Args:
@@ -41,6 +48,7 @@ def reliance(stated: Stated, stands: Beside, label: Floats, missing: Floats, sub
         label: (n,) of 0 and 1, NaN where it is not known.
         missing: (n,) the share of each case that is missing.
         subgroups: (n, columns) as text.
+        subject: (n,) whose case each is: small counts are of patients.
 
     Returns:
         `unusual`: the share flagged, and what it is to be at most; `absent`; `coverage`: what is stated, and `groups`,
@@ -53,8 +61,9 @@ def reliance(stated: Stated, stands: Beside, label: Floats, missing: Floats, sub
     found: dict[str, Any] = {"unusual": unusual, "absent": dict(stated.absent)}
     if stated.coverage is not None and stands.band is not None:
         groups = [(name, level, inside & known) for name, level, inside in _groups(missing, subgroups)]
-        rows = [_row(name, level, stands.band, label, inside) for name, level, inside in groups]
-        counts = publishable_counts([int(inside.sum()) for _, _, inside in groups])
+        rows = [_row(name, level, stands.band, label, inside, subject) for name, level, inside in groups]
+        patients = [distinct(subject, inside) for _, _, inside in groups]
+        counts = publishable_counts([int(inside.sum()) for _, _, inside in groups], patients)
         shown = [{**row, "cases": count} for row, count in zip(rows, counts, strict=True)]
         found["coverage"] = {"stated": stated.coverage, "groups": shown}
     if stands.low is not None and stands.high is not None:
@@ -77,20 +86,27 @@ def _groups(missing: Floats, subgroups: pd.DataFrame) -> Iterator[tuple[str, str
                 yield str(column), level, values == level
 
 
-def _row(name: str, level: str, band: NDArray[Any], label: Floats, inside: NDArray[np.bool_]) -> dict[str, Any]:
+def _row(
+    name: str, level: str, band: NDArray[Any], label: Floats, inside: NDArray[np.bool_], subject: NDArray[Any]
+) -> dict[str, Any]:
     """One group's coverage; a share of few is not given, and neither is what is left of it."""
     of_each = {"with_outcome": (1, "unlikely"), "without_outcome": (0, "likely")}
     row: dict[str, Any] = {"group": name, "level": level}
-    every = int(inside.sum())
     for key, (outcome, ruled_out) in of_each.items():
-        cases = band[inside & (label == outcome)]
-        open_ = int((cases != BANDS.index(ruled_out)).sum())
-        few = len(cases) < FEW or 0 < len(cases) - open_ < SMALL or 0 < open_ < SMALL
-        low, high = (None, None) if few else wilson(open_, len(cases))
-        row[key] = None if few else {"covered": open_ / len(cases), "low": low, "high": high}
-    uncertain = int((band[inside] == BANDS.index("uncertain")).sum())
-    row["uncertain"] = None if every < FEW or 0 < uncertain < SMALL else uncertain / every
+        cases, is_open = inside & (label == outcome), band != BANDS.index(ruled_out)
+        share = _share(cases, is_open, subject)
+        low, high = (None, None) if share is None else wilson(share * cases.sum(), int(cases.sum()))
+        row[key] = None if share is None else {"covered": share, "low": low, "high": high}
+    row["uncertain"] = _share(inside, band == BANDS.index("uncertain"), subject)
     return row
+
+
+def _share(cases: NDArray[np.bool_], chosen: NDArray[np.bool_], subject: NDArray[Any]) -> float | None:
+    """The share of some cases that are chosen; None of FEW, or where either part is of 1 to 10 patients."""
+    parts = (cases & chosen, cases & ~chosen)
+    if cases.sum() < FEW or any(is_small(distinct(subject, part)) for part in parts):
+        return None
+    return float(parts[0].sum() / cases.sum())
 
 
 def _interval(low: Floats, high: Floats, label: Floats) -> Mapping[str, float | None]:

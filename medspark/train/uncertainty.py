@@ -14,7 +14,7 @@ from medspark.encode.statistics import Statistics
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.reliance import Stated, reliance
-from medspark.schemas import LABEL, MISSING_SHARE, PROBABILITY, TEST, TRAIN, VALID
+from medspark.schemas import LABEL, MISSING_SHARE, PROBABILITY, SUBJECT_ID, TEST, TRAIN, VALID
 from medspark.score.worker.uncertainty import DISAGREES, Conformal, Tail, Uncertainty, VennAbers, beside_scores
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
@@ -96,7 +96,8 @@ def held_out_reliance(
     coverage = None if uncertainty.conformal is None else uncertainty.conformal.coverage
     stated = Stated(uncertainty.unusual_share, coverage, uncertainty.absent)
     missing = test.keys[MISSING_SHARE].to_numpy()
-    return reliance(stated, stands, label, missing, frame[[*task.report.subgroups]])
+    groups, subject = frame[[*task.report.subgroups]], frame[SUBJECT_ID].to_numpy()
+    return reliance(stated, stands, label, missing, groups, subject)
 
 
 def with_beside(learned: LearnedFrom, sample: Mapping[str, npt.NDArray[Any]], headline: int) -> Served:
