@@ -2,11 +2,11 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medspark.cli.options import BundleFolder, Expect, History, Json, absolute
+from medspark.cli.options import BundleFolder, Expect, History, Json, ServedBy, absolute
 from medspark.cli.run_command import exit_code_of, run_bundle, run_command, terminal
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def evaluate(
         str | None, typer.Option(help="The file, folder or pattern with outcomes; without it the task's own.")
     ] = None,
     history: History = None,
-    engine: Annotated[
-        Literal["auto", "litert", "tensorflow"], typer.Option(help="auto: litert where the bundle has it.")
-    ] = "auto",
+    engine: ServedBy = "auto",
     expect: Expect = None,
     json_: Json = False,
 ) -> None:

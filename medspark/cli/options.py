@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ AsOf = Annotated[
 History = Annotated[
     str | None,
     typer.Option(metavar="STORE", help="A store whose records are earlier rows too, of a task with features.history."),
+]
+ServedBy = Annotated[
+    Literal["auto", "litert", "tensorflow"], typer.Option(help="auto: litert where the bundle has it.")
 ]
 STORE = "store"
 

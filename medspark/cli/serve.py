@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, Source, absolute
+from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, ServedBy, Source, absolute
 from medspark.cli.run_command import exit_code_of, run_bundle, run_command, terminal
 from medspark.errors import TaskError
 
@@ -12,11 +12,9 @@ if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` i
     from medspark.stages.watch import Gate
 
 Who = Literal["auto", "workers", "spark"]
-Engine = Literal["auto", "litert", "tensorflow"]
 By = Literal["gradients", "shap", "lime"]
 To = Annotated[str, typer.Option(help="Where the scores go.")]
 Tensors = Annotated[str | None, typer.Option(help="A store that `medspark encode` wrote: what it encoded is scored.")]
-ServedBy = Annotated[Engine, typer.Option(help="auto: litert where the bundle has it.")]
 Reader = Annotated[
     Who, typer.Option(help="Who reads tensors. auto: the workers themselves where they can, else Spark.")
 ]

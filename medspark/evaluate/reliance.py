@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from medspark.evaluate.beside import BANDS, Beside
 from medspark.evaluate.curves import wilson
 from medspark.evaluate.logistic import Floats
+from medspark.evaluate.subgroups import FEW_CASES, levels_of
 from medspark.privacy.small_cells import distinct, is_small, publishable_counts
 
-FEW: Final = 50
-"""Cases of one outcome below which a share is not given."""
 EVERYONE: Final = "all"
-MISSING: Final = "share missing"
+BY_MISSING: Final = "share missing"
 """Names of groups beside those of the task."""
 
 
@@ -78,11 +77,11 @@ def _groups(missing: Floats, subgroups: pd.DataFrame) -> Iterator[tuple[str, str
     place = np.searchsorted(ends, missing)
     for at, end in enumerate(ends):
         if len(ends) > 1:
-            yield MISSING, f"up to {end:.0%}" if at == 0 else f"{ends[at - 1]:.0%} to {end:.0%}", place == at
+            yield BY_MISSING, f"up to {end:.0%}" if at == 0 else f"{ends[at - 1]:.0%} to {end:.0%}", place == at
     for column in subgroups.columns:
-        values = subgroups[column].astype(object).where(subgroups[column].notna(), "missing").astype(str).to_numpy()
+        values = levels_of(subgroups[column])
         for level in sorted(set(values)):
-            if (values == level).sum() >= FEW:
+            if (values == level).sum() >= FEW_CASES:
                 yield str(column), level, values == level
 
 
@@ -102,9 +101,9 @@ def _row(
 
 
 def _share(cases: NDArray[np.bool_], chosen: NDArray[np.bool_], subject: NDArray[Any]) -> float | None:
-    """The share of some cases that are chosen; None of FEW, or where either part is of 1 to 10 patients."""
+    """The share of some cases that are chosen; None of FEW_CASES, or where either part is of 1 to 10 patients."""
     parts = (cases & chosen, cases & ~chosen)
-    if cases.sum() < FEW or any(is_small(distinct(subject, part)) for part in parts):
+    if cases.sum() < FEW_CASES or any(is_small(distinct(subject, part)) for part in parts):
         return None
     return float(parts[0].sum() / cases.sum())
 

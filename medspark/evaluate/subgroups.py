@@ -53,6 +53,11 @@ class Drawing(NamedTuple):
     seed: int
 
 
+def levels_of(values: "pd.Series[Any]") -> NDArray[Any]:
+    """The level of each case as text, (n,); null is MISSING."""
+    return values.astype(object).where(values.notna(), MISSING).astype(str).to_numpy()
+
+
 def subgroup_rows(
     values: "pd.Series[Any]", column: str, every: Cases, drawing: Drawing, names_of_few: bool
 ) -> list[dict[str, Any]]:
@@ -67,7 +72,7 @@ def subgroup_rows(
         drawing: the bootstrap.
         names_of_few: whether levels of fewer than LEAST_NAMED cases keep their names.
     """
-    levels = values.astype(object).where(values.notna(), MISSING).astype(str).to_numpy()
+    levels = levels_of(values)
     if not names_of_few:
         levels = _few_together(levels, every.subject)
     names = sorted(set(levels), key=lambda level: (level == MISSING, level))

@@ -9,10 +9,9 @@ import numpy.typing as npt
 
 from medspark.evaluate.bootstrap import interval_of
 from medspark.evaluate.metrics import performance, resampled
+from medspark.evaluate.subgroups import FEW_CASES
 from medspark.privacy.small_cells import SMALL
 
-FEW_CASES: Final = 50
-FEW_OUTCOMES: Final = 5
 RESAMPLES: Final = 300
 LEAST_WORSE: Final = 0.05
 """By how much the AUROC of a part of the cases has to be lower than that of all to be told."""
@@ -105,6 +104,6 @@ def too_small(cases: int, positives: int) -> str | None:
     """Why nothing is said of so few cases."""
     if cases < FEW_CASES:
         return f"fewer than {FEW_CASES} cases"
-    if min(positives, cases - positives) < max(FEW_OUTCOMES, SMALL):
-        return f"fewer than {max(FEW_OUTCOMES, SMALL)} cases with, or without, the outcome"
+    if min(positives, cases - positives) < SMALL:
+        return f"fewer than {SMALL} cases with, or without, the outcome"
     return None

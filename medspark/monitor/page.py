@@ -6,11 +6,11 @@ from importlib.resources import files
 from typing import Final
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from medspark.evaluate.logistic import sigmoid
 from medspark.evaluate.report.format import NONE, Cell, Table, number, percent, table
+from medspark.evaluate.report.template import style, template_of
 from medspark.monitor.compare import Compared
 from medspark.monitor.estimate import CENTERS, Estimates
 from medspark.monitor.night import Night
@@ -58,22 +58,14 @@ class Shown:
 
 def render_site(shown: Shown) -> str:
     """The page as HTML. The same data give the same text."""
-    environment = Environment(
-        loader=PackageLoader("medspark", "monitor"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css = files("medspark.evaluate.report").joinpath("report.css").read_text(encoding="utf-8")
     own = files("medspark.monitor").joinpath("site.css").read_text(encoding="utf-8")
     drawn = [night for night in shown.nights if night.published][-SHOWN:]
-    return environment.get_template(
-        "site.html.j2"
+    return template_of(
+        "monitor", "site.html.j2"
     ).render(
         shown=shown,
         means=MEANS[shown.verdict],
-        css=Markup(css + own),  # noqa: S704 (files of this package)
+        css=style() + Markup(own),  # noqa: S704 (a file of this package)
         lines=_lines(drawn, shown.plans),
         findings=_findings(shown.findings),
         drift=_drift(shown.compared),

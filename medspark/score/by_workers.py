@@ -133,6 +133,20 @@ def _sink_of(scoring: Scoring) -> Sink:
     return Sink(scores, rejected, version, scoring.bundle.bundle_id, scored_at)
 
 
+def keep_pieces(context: SparkContext, folder: str, names: set[str], there: set[str] | None = None) -> None:
+    """Remove what lies in a folder but the pieces of these names with their sums, and the file without rows.
+
+    Args:
+        context: of Spark.
+        folder: where the pieces are.
+        names: of those that are kept.
+        there: all names in the folder, where they are known.
+    """
+    kept = names | {sums_name(name) for name in names} | {NO_ROWS}
+    for name in (set(names_in(folder)) if there is None else there) - kept:
+        delete(context, f"{folder}/{name}")
+
+
 def _keep_only(context: SparkContext, sink: Sink, pieces: Iterable[Piece]) -> None:
     """Remove what else lies there: half-written pieces, those of a task that was tried again, another writer's.
 
@@ -144,10 +158,8 @@ def _keep_only(context: SparkContext, sink: Sink, pieces: Iterable[Piece]) -> No
     missing = names - there[sink.scores]
     if missing:
         raise AccountingError(f"{sink.scores}: {len(missing)} of {len(names)} files are not there")
-    kept = names | {sums_name(name) for name in names} | {NO_ROWS}
     for folder, found in there.items():
-        for name in found - kept:
-            delete(context, f"{folder}/{name}")
+        keep_pieces(context, folder, names, found)
 
 
 def _sum(pieces: Iterable[Piece], before: set[str], other_reasons: dict[str, int] | None = None) -> Written:

@@ -11,6 +11,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from medspark.encode.worker.arrow import written_out
 from medspark.errors import AccountingError, MedsparkError
 from medspark.schemas import (
     ADDS_UP,
@@ -23,6 +24,7 @@ from medspark.schemas import (
     quoted,
     with_keys,
 )
+from medspark.score.by_workers import keep_pieces
 from medspark.score.publish import Scoring
 from medspark.score.ship import located
 from medspark.score.worker.explanations.explain import Explaining, explain_batches
@@ -34,13 +36,11 @@ from medspark.score.worker.explanations.pieces import (
     write_explanations,
     write_no_explanations,
 )
-from medspark.score.worker.files import names_in
-from medspark.score.worker.pieces import NO_ROWS, sums_name
 from medspark.score.worker.predict import KEYS, Served, columns_read, statistics_of
 from medspark.score.worker.row_groups import Unit, batch_rows, batches_of_unit, schema_of
 from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
-from medspark.store.files import delete, full_path
+from medspark.store.files import full_path
 from medspark.store.tables import read_parquet, write_version
 
 
@@ -58,11 +58,11 @@ def explain_frame(scoring: Scoring, cases: DataFrame, by_workers: bool) -> dict[
     scoring, expected = _with_least(scoring)
     if by_workers:
         sink = _sink_of(scoring)
-        _keep_only(scoring, sink, [])
+        keep_pieces(scoring.run.context, sink.folder, set())
         pieces = _explain_to_pieces(cases, scoring, sink)
         if not pieces:
             write_no_explanations(cases.select(*KEYS).limit(0).toArrow().schema, sink)
-        _keep_only(scoring, sink, pieces)
+        keep_pieces(scoring.run.context, sink.folder, {piece.name for piece in pieces})
         return _told(scoring, sum(piece.cases for piece in pieces), sum(piece.unsound for piece in pieces), expected)
     return _by_spark(scoring, cases, expected)
 
@@ -93,7 +93,7 @@ def explain_units(scoring: Scoring, units: list[Unit], file: str) -> dict[str, A
     pieces = [piece for piece, _ in found if piece is not None]
     if not pieces:
         write_no_explanations(schema_of(file), sink)
-    _keep_only(scoring, sink, pieces)
+    keep_pieces(context, sink.folder, {piece.name for piece in pieces})
     return _told(scoring, sum(piece.cases for piece in pieces), sum(piece.unsound for piece in pieces), expected)
 
 
@@ -153,7 +153,7 @@ def _by_spark(scoring: Scoring, cases: DataFrame, expected: int) -> dict[str, An
     def explain(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         served, asked = shared.value
         for found in explain_batches(batches, located(served), located(asked)):
-            yield from _plain(explanation_rows(found.table, sink)).to_batches()
+            yield from written_out(explanation_rows(found.table, sink)).combine_chunks().to_batches()
 
     types = with_keys(EXPLANATION_TYPES, dict(cases.dtypes))
     explained = map_batches(_read(cases, served), explain, ddl(types))
@@ -162,25 +162,8 @@ def _by_spark(scoring: Scoring, cases: DataFrame, expected: int) -> dict[str, An
     return _told(scoring, first.count(), first.where(~F.col(ADDS_UP)).count(), expected, some_have_none=True)
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """The same with texts written out, as Spark takes them."""
-    for at, column in enumerate(table.schema):
-        if pa.types.is_dictionary(column.type):
-            texts = table.column(at).combine_chunks().dictionary_decode()
-            table = table.set_column(at, column.name, texts)
-    return table.combine_chunks()
-
-
 def _read(cases: DataFrame, served: Served) -> DataFrame:
     return cases.select(*map(quoted, [*KEYS, *columns_read(served)]))
-
-
-def _keep_only(scoring: Scoring, sink: ExplainSink, pieces: list[ExplainedPiece]) -> None:
-    """Remove what else lies there: half-written pieces, those of another writer or of a task that was tried again."""
-    names = {piece.name for piece in pieces}
-    kept = names | {sums_name(name) for name in names} | {NO_ROWS}
-    for name in set(names_in(sink.folder)) - (kept if pieces else {NO_ROWS}):
-        delete(scoring.run.context, f"{sink.folder}/{name}")
 
 
 def _told(scoring: Scoring, cases: int, unsound: int, expected: int, some_have_none: bool = False) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from medspark.evaluate.evaluation import evaluate_cases
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.report.data import Evaluated, ReportData
 from medspark.evaluate.report.features import characteristics, feature_rows
-from medspark.evaluate.report.format import interval, number
+from medspark.evaluate.report.format import performance_lines
 from medspark.evaluate.report.model_card import card_files
 from medspark.evaluate.report.page import render_report
 from medspark.evaluate.truth import reading_of, truth_of
@@ -243,8 +243,6 @@ def _tell(run: Run, bundle: Bundle, scored: _Scored, metrics: dict[str, Any]) ->
         run.say(f"  unknown     {scored.unknown:>12,}  cases whose outcome is not known")
     for reason, cases in scored.unscored.items():
         run.say(f"  unscored    {cases:>12,}  {reason}")
-    run.say(f"  {'':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}{'level':>8}")
-    for name, found in (("these data", test["metrics"]), ("its own test split", then["metrics"])):
-        auroc = f"{number(found['auroc']['value'])} ({interval(found['auroc'])})"
-        others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope", "calibration_intercept"))
-        run.say(f"  {name:<22}{auroc:>22}" + "".join(f"{number(value):>8}" for value in others))
+    rows = {"these data": test["metrics"], "its own test split": then["metrics"]}
+    for line in performance_lines("", rows):
+        run.say(line)

@@ -15,7 +15,7 @@ from medspark.cases.table import other_subgroups
 from medspark.encode.remarks import remarks_of
 from medspark.errors import InputError
 from medspark.evaluate.comparison import compared
-from medspark.evaluate.report.format import interval, number
+from medspark.evaluate.report.format import performance_lines
 from medspark.events.names import code_names
 from medspark.runs.console import epoch_progress
 from medspark.runs.lock import alone
@@ -56,7 +56,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
             names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
-            groups, period = _other_groups(run, task), _period(run)
+            groups, period = _other_groups(run, task), months_of(read_table(run.spark, run.store, CASES))
             about = (task, tensors, facts, versions, seconds, run.version)
             made = Made(*about, created_at=now(), names=names, period=period, groups=groups)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
@@ -88,10 +88,6 @@ def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
     return trained
 
 
-def _period(run: Run) -> tuple[str, str] | None:
-    return months_of(read_table(run.spark, run.store, CASES))
-
-
 def _other_groups(run: Run, task: Task) -> pd.DataFrame | None:
     """The subgroups that no feature reads, as text: what nights are counted by is else in the tensors."""
     names = other_subgroups(task) if isinstance(task, TableTask) else []
@@ -106,10 +102,7 @@ def _other_groups(run: Run, task: Task) -> pd.DataFrame | None:
 def _tell(run: Run, metrics: dict[str, Any]) -> None:
     rows = {"network": metrics["test"]["metrics"]}
     rows |= {name.replace("_", " "): found["metrics"] for name, found in metrics["baselines"].items()}
-    run.say(f"  {'test patients':<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}{'level':>8}")
-    for name, found in rows.items():
-        auroc = f"{number(found['auroc']['value'])} ({interval(found['auroc'])})"
-        others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope", "calibration_intercept"))
-        run.say(f"  {name:<22}{auroc:>22}" + "".join(f"{number(value):>8}" for value in others))
+    for line in performance_lines("test patients", rows):
+        run.say(line)
     for text in compared(metrics["baselines"]).values():
         run.say(f"  {text}")

@@ -122,7 +122,8 @@ def learn(
     """
     fitted, teacher = _fit(table, statistics, task, progress, excerpts)
     parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
-    calibration = _calibrated(fitted, parts, task)
+    logit, known = _watched(fitted, parts)
+    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, logit, known)
     predictions = pd.concat(
         [_predictions(part, split, calibration) for split, part in parts.items()], ignore_index=True
     )
@@ -135,7 +136,6 @@ def learn(
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(subgroups, on=CASE_ID, how="left", validate="one_to_one", sort=False)
     metrics = evaluate_cases(frame, task, parts[TEST].truth, apply_calibrations(calibration, parts[TEST].logit), others)
-    logit, known = _watched(fitted, parts)
     risk = apply_calibrations(calibration, logit)
     split = LearnedFrom(table, statistics, fitted, teacher is not None)
     served, uncertainty = stand_beside(split, risk, known, task)
@@ -163,12 +163,6 @@ def _fit(
         return distil(fitted, files, statistics, task, settings, progress), fitted
 
 
-def _calibrated(fitted: Fitted, parts: dict[str, "_Predicted"], task: Task) -> TargetCalibrations:
-    """By cases that the network, or the member of it that is asked, was not trained on."""
-    logit, known = _watched(fitted, parts)
-    return fit_calibrations(task.outcome.targets, task.training.calibration, logit, known)
-
-
 def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> tuple[Floats, Truth]:
     """Logits, and what is known, of the cases that the network, or the member that is asked, was not trained on."""
     watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
@@ -179,7 +173,8 @@ def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> tuple[Floats,
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:
     """A network's own calibrated risks (n, k) of the test split."""
     parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
-    return apply_calibrations(_calibrated(fitted, parts, task), parts[TEST].logit)
+    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, *_watched(fitted, parts))
+    return apply_calibrations(calibration, parts[TEST].logit)
 
 
 def _excerpts(histories: Histories | None, task: Task, statistics: Statistics) -> dict[str, Excerpts] | None:

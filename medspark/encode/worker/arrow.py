@@ -35,6 +35,15 @@ def text_array(texts: Sequence[str]) -> pa.StringArray:
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
+def written_out(table: pa.Table) -> pa.Table:
+    """The same in one chunk, its dictionaries written out, as Spark takes them."""
+    whole = table.combine_chunks()
+    for at, column in enumerate(whole.schema):
+        if pa.types.is_dictionary(column.type):
+            whole = whole.set_column(at, column.name, whole.column(at).combine_chunks().dictionary_decode())
+    return whole
+
+
 def bytes_of(column: pa.Array) -> npt.NDArray[np.uint8]:
     """The bytes of all values of a binary column without nulls, behind one another, as a read-only view."""
     _, offsets, content = column.buffers()

@@ -1,8 +1,8 @@
 """How the report writes numbers and tables: one function per kind of number, "–" where there is none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -104,6 +104,15 @@ def moment(text: str) -> str:
     """A receipt's time as a reader's: "2026-11-26T20:18:51+00:00" as "2026-11-26 20:18 UTC"; other text as it is."""
     day, _, clock = text.partition("T")
     return f"{day} {clock[:5]} UTC" if clock.endswith("+00:00") else text
+
+
+def performance_lines(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A table for a terminal: of each model, or each set of cases, its metrics by name, `rows`, side by side."""
+    yield f"  {title:<22}{'AUROC':>22}{'AUPRC':>8}{'Brier':>8}{'slope':>8}{'level':>8}"
+    for name, found in rows.items():
+        auroc = f"{number(found['auroc']['value'])} ({interval(found['auroc'])})"
+        others = (found[key]["value"] for key in ("auprc", "brier", "calibration_slope", "calibration_intercept"))
+        yield f"  {name:<22}{auroc:>22}" + "".join(f"{number(value):>8}" for value in others)
 
 
 def words(name: str) -> str:

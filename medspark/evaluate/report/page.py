@@ -4,11 +4,9 @@
 template.
 """
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from medspark.evaluate.report import choices, decisions, evaluated, fairness, plots, sentences, tables
@@ -17,6 +15,7 @@ from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.drivers import drivers
 from medspark.evaluate.report.reliance import reliance
 from medspark.evaluate.report.source_attributes import attributes_coverage, source_attributes
+from medspark.evaluate.report.template import style, template_of
 from medspark.evaluate.report.tripod import tripod, tripod_coverage
 
 SECTIONS: Final = (
@@ -41,18 +40,10 @@ SECTIONS: Final = (
 
 def render_report(data: ReportData) -> str:
     """The report as HTML. The same data give the same text."""
-    environment = Environment(
-        loader=PackageLoader("medspark", "evaluate/report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css = files("medspark.evaluate.report").joinpath("report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2").render(
+    return template_of("evaluate/report", "report.html.j2").render(
         data=data,
         task=data.task,
-        css=Markup(css),  # noqa: S704 (a file of this package)
+        css=style(),
         sections=SECTIONS,
         plots=_plots(data),
         **_prose(data),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from medspark.encode.statistics import Statistics, from_json
-from medspark.encode.worker.arrow import number_array, numbers_of, text_array
+from medspark.encode.worker.arrow import number_array, numbers_of, text_array, written_out
 from medspark.encode.worker.encoder import encode, short_batches
 from medspark.encode.worker.missing import missing_share
 from medspark.encode.worker.tensors import Arrays, Reasons, shaped, with_reason, without_unsound
@@ -100,7 +100,7 @@ def answer_types(served: Served) -> dict[str, pa.DataType]:
     """The columns of `answers_of` behind the keys, the names of bands written out."""
     number = pa.float64()
     types = dict(zip(ANSWERS, (number, number, pa.string(), pa.string()), strict=True))
-    return types | dict(more_types(served))
+    return types | more_types(served)
 
 
 def more_types(served: Served) -> dict[str, pa.DataType]:
@@ -294,10 +294,4 @@ def _together(held: list[_Held], served: Served) -> pa.Table:
 def predict_batches(batches: Iterable[pa.RecordBatch], served: Served) -> Iterator[pa.RecordBatch]:
     """The same as batches with the names of bands written out, as Spark takes them."""
     for found in answer_batches(batches, served):
-        whole = found.combine_chunks()
-        columns = [_written_out(column.chunk(0)) for column in whole.columns]
-        yield pa.RecordBatch.from_arrays(columns, names=whole.column_names)
-
-
-def _written_out(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        yield from written_out(found).combine_chunks().to_batches()

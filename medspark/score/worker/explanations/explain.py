@@ -20,7 +20,7 @@ from medspark.encode.kinds.genes import GeneStatistics
 from medspark.encode.kinds.images import ImageStatistics
 from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
 from medspark.encode.statistics import Statistics
-from medspark.encode.worker.arrow import number_array, text_array
+from medspark.encode.worker.arrow import number_array, text_array, truth_array
 from medspark.encode.worker.encoder import short_batches
 from medspark.encode.worker.tensors import Arrays, Reasons
 from medspark.errors import BundleError
@@ -272,5 +272,4 @@ def _texts(texts: list[str | None]) -> pa.DictionaryArray:
 def _booleans(adds_up: NDArray[np.bool_] | None, row: Ints) -> pa.Array:
     if adds_up is None:
         return pa.nulls(len(row), pa.bool_())
-    packed = np.packbits(adds_up[row], bitorder="little")
-    return pa.Array.from_buffers(pa.bool_(), len(row), [None, pa.py_buffer(packed)])
+    return truth_array(adds_up[row])
