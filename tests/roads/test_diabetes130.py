@@ -41,6 +41,20 @@ def test_every_row_is_accounted_for(walked):
         "duplicates": 0,
         "set_missing": {"gender: level": 3},  # Unknown/Invalid
         "repaired": 0,
+        "normalised": {},
+        "missing": {
+            "race": 2_273,
+            "gender": 3,
+            "weight": 98_569,
+            "admission_type_id": 10_396,
+            "discharge_disposition_id": 4_680,
+            "admission_source_id": 7_067,
+            "payer_code": 40_256,
+            "medical_specialty": 49_949,
+            "diag_1": 21,
+            "diag_2": 358,
+            "diag_3": 1_423,
+        },
     }
 
 
