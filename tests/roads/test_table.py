@@ -184,6 +184,7 @@ def test_a_rejected_gate_keeps_no_bundle(spark, road, tmp_path):
     assert not (tmp_path / "store" / "bundles").exists()
 
 
+@pytest.mark.slow
 def test_cross_validation_holds_each_patient_out_once(spark, road, tmp_path):
     task = stays_at(
         road["source"],
