@@ -28,7 +28,8 @@ test: $(READY)  ## The tests that need nothing but this folder
 	$(BIN)/python -m pytest -m "not integration and not slow" $(IN_TWO)
 
 integration: $(READY)  ## The tests with a real browser and real spark-submit, and those that train large networks
-	$(BIN)/python -m pytest -m "integration or slow" $(IN_TWO)
+	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m "slow and not integration" $(IN_TWO)
 
 check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/ruff check .

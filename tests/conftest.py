@@ -15,7 +15,6 @@ from medspark.spark.session import start_session
 os.environ.setdefault("MEDSPARK_MASTER", "local[2]")
 os.environ.setdefault("MEDSPARK_SQL_SHUFFLE_PARTITIONS", "2")
 os.environ.setdefault("MEDSPARK_DRIVER_MEMORY", "2g")
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")  # a plan of ten rows is compiled once, not twice
 
 
 settings.register_profile("medspark", deadline=None)
