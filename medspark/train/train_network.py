@@ -16,7 +16,7 @@ from medspark.encode.apply import encode_cases, in_training_order, tensors_optio
 from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.evaluate.censoring import Truth
+from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.evaluation import evaluate_cases
 from medspark.evaluate.truth import Floats, Reading
 from medspark.schemas import (
@@ -181,8 +181,8 @@ def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> "_Predicted":
         return parts[VALID]
     both = (parts[TRAIN], parts[VALID])
     keys = pd.concat([part.keys for part in both], ignore_index=True)
-    truth = Truth(*map(np.concatenate, zip(*(part.truth for part in both), strict=True)))
-    return _Predicted(keys, np.concatenate([part.logit for part in both]), truth)
+    logit, missing = np.concatenate([part.logit for part in both]), np.concatenate([part.missing for part in both])
+    return _Predicted(keys, logit, joined([part.truth for part in both]), missing)
 
 
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:
@@ -203,13 +203,10 @@ class _Predicted(NamedTuple):
     """The logits (n, k) of a split's cases, and what is known of them."""
 
     keys: pd.DataFrame
-    """`case_id`, `subject_id` and the share missing."""
     logit: Floats
     truth: Truth
-
-    @property
-    def missing(self) -> Floats:
-        return self.keys[MISSING_SHARE].to_numpy(np.float64)
+    missing: Floats
+    """(n,) the share of each case that is missing."""
 
 
 def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> _Predicted:
@@ -217,22 +214,23 @@ def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> 
     loaded = load_split(table, split, statistics.inputs(), fitted.reading, (CASE_ID, SUBJECT_ID, MISSING_SHARE))
     if loaded is None:
         none = np.empty((0, fitted.reading.size))
-        return _Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: [], MISSING_SHARE: []}), none, Truth(none, none))
+        return _Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: []}), none, Truth(none, none), np.empty(0))
     keys: pd.DataFrame = loaded.keys.to_pandas()
+    missing = keys.pop(MISSING_SHARE).to_numpy(np.float64)
     at_once = predicted_at_once(statistics.inputs())
     if fitted.folds is not None and split != TEST:
         logits = np.asarray(fitted.members.predict(loaded.tensors, batch_size=at_once, verbose=0), np.float64)
         logit = held_out_logit(logits, keys[SUBJECT_ID].to_numpy(), fitted.folds)
     else:
         logit = keras_logits(fitted.network, loaded.tensors, at_once)
-    return _Predicted(keys, logit, loaded.truth)
+    return _Predicted(keys, logit, loaded.truth, missing)
 
 
 def _predictions(part: _Predicted, split: str, calibration: TargetCalibrations) -> pd.DataFrame:
     """The rows of `predictions`: label, logit and probability of the headline, and each target's probability."""
     targets = calibration.targets
     risk = apply_calibrations(calibration, part.logit)
-    frame = part.keys.drop(columns=MISSING_SHARE)
+    frame = part.keys.copy()
     label = part.truth.label[:, targets.headline]
     frame[LABEL] = label.astype("int8") if np.isfinite(label).all() else pd.Series(label).astype("Int8")
     frame[LOGIT] = part.logit[:, targets.headline]
@@ -250,7 +248,7 @@ def _baselines(
     inputs, seed = statistics.inputs(), task.training.seed
     parts = [part for split in splits if (part := load_split(table, split, inputs, reading)) is not None]
     tensors = {one.name: np.concatenate([part.tensors[one.name] for part in parts]) for one in inputs}
-    truth = Truth(*map(np.concatenate, zip(*(part.truth for part in parts), strict=True)))
+    truth = joined([part.truth for part in parts])
     test = load_split(table, TEST, inputs, reading)
     assert test is not None, "there are test cases"
     if reading.kind == "classes":

@@ -13,7 +13,7 @@ from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats
-from medspark.evaluate.reliance import Stated, reliance
+from medspark.evaluate.reliance import Stated, missing_ends, reliance
 from medspark.schemas import LABEL, MISSING_SHARE, PROBABILITY, SUBJECT_ID, TEST, TRAIN, VALID
 from medspark.score.worker.uncertainty import DISAGREES, Conformal, Tail, Uncertainty, VennAbers, beside_scores
 from medspark.task.event_task import EventTask
@@ -245,9 +245,7 @@ def conformal_ends(p: Floats, y: npt.NDArray[np.bool_], w: Floats, missing: Floa
 def _by_missing(missing: Floats, y: npt.NDArray[np.bool_]) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The last shares missing of all groups but one, and each case's group (n,)."""
     for groups in MISSING_GROUPS:
-        inner = np.arange(1, groups) / groups
-        edges = np.unique(np.quantile(missing, inner, method="inverted_cdf")) if len(missing) else np.empty(0)
-        edges = edges[edges < missing.max()] if len(edges) else edges
+        edges = missing_ends(missing, groups)[:-1]
         group = np.searchsorted(edges, missing)
         least = min(np.bincount(group, of_them, minlength=len(edges) + 1).min() for of_them in (y, ~y))
         if least >= CASES_OF_EACH:

@@ -89,10 +89,16 @@ def test_the_coverage_holds_of_those_of_whom_much_is_missing_as_of_the_others():
     assert np.mean(covered, axis=0) == pytest.approx(np.full(6, 0.9), abs=0.015)
 
 
-@pytest.mark.parametrize(("cases_of_each", "edges"), [(150, (0.0, 0.2)), (140, (0.2,)), (40, ())])
-def test_groups_by_what_is_missing_have_fifty_cases_of_each_outcome_or_are_fewer(cases_of_each, edges):
+@pytest.mark.parametrize(
+    ("cases_of_each", "missing", "edges"),
+    [
+        (150, np.resize([0.0, 0.2, 0.6], 300), (0.0, 0.2)),
+        (140, np.repeat([0.0, 0.2, 0.6, 0.8], 70), (0.2,)),
+        (40, np.resize([0.0, 0.2, 0.6], 80), ()),
+    ],
+)
+def test_groups_by_what_is_missing_have_fifty_cases_of_each_outcome_or_are_fewer(cases_of_each, missing, edges):
     n = 2 * cases_of_each
-    missing = np.repeat([0.0, 0.2, 0.6, 0.8], n // 4 + 1)[:n] if edges == (0.2,) else np.resize([0.0, 0.2, 0.6], n)
     y = np.arange(n) % 2 == 0
     found = conformal_ends(np.linspace(0, 1, n), y, np.ones(n), missing, 0.9)
     assert found.missing_up_to == edges
