@@ -13,7 +13,7 @@ from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
 from medspark.cases.table import other_subgroups
 from medspark.encode.remarks import remarks_of
-from medspark.errors import InputError
+from medspark.errors import GateError, InputError
 from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.format import performance_lines
 from medspark.events.names import code_names
@@ -28,12 +28,15 @@ from medspark.store.tables import read_table
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
+from medspark.train.checkpoints import Checkpoints
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
 from medspark.train.gates import require_gates
 from medspark.train.train_network import Histories, Trained, train_network, write_predictions
 
 BUNDLES = "bundles"
+CHECKPOINTS = "checkpoints"
+"""What training left to go on from; it goes once there is a bundle, or a refusal."""
 
 
 @alone
@@ -50,8 +53,9 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
         raise InputError("; ".join(faults))
     with making(run, (TENSORS, PREDICTIONS), run.version):
         tensors = f"{run.store}/{TENSORS}/{run.version}"
-        trained = _train(run, task, tensors, with_folds)
-        require_gates(trained.metrics, task)
+        checkpoints = Checkpoints(store / CHECKPOINTS, run.say)
+        trained = _train(run, task, tensors, with_folds, checkpoints)
+        _require_gates(trained, task, checkpoints)
         with run.receipt.timed("bundle"):
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
@@ -61,6 +65,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
             made = Made(*about, created_at=now(), names=names, period=period, groups=groups)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
             publish_tables(run, (TENSORS, PREDICTIONS), run.version)
+            checkpoints.delete()
     run.receipt.bundle_id = bundle.name
     remarks = remarks_of(trained.statistics)
     run.receipt.counts["train"] = {
@@ -75,15 +80,23 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     return bundle
 
 
-def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
+def _require_gates(trained: Trained, task: Task, checkpoints: Checkpoints) -> None:
+    try:
+        require_gates(trained.metrics, task)
+    except GateError:
+        checkpoints.delete()
+        raise
+
+
+def _train(run: Run, task: Task, tensors: str, with_folds: bool, checkpoints: Checkpoints) -> Trained:
     cases = read_table(run.spark, run.store, CASES)
     with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
         with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".histories-") as scratch:
             histories = Histories(read_table(run.spark, run.store, RECORDS), scratch)
-            trained = train_network(cases, task, tensors, progress, histories=histories)
+            trained = train_network(cases, task, tensors, progress, histories=histories, checkpoints=checkpoints)
         if with_folds:
             with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".folds-") as scratch:
-                found = cross_validate(cases, task, scratch, run.say, progress)
+                found = cross_validate(cases, task, scratch, run.say, progress, checkpoints)
             trained.metrics["cross_validation"] = found
     return trained
 

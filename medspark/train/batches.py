@@ -1,6 +1,7 @@
 """Stream tensors from Parquet into `tf.data`: whole batches, a window of row groups at a time, in an order by seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,8 +140,11 @@ def dataset(
     seed: int | None,
     folds: Folds | None = None,
     said: Input | None = None,
-) -> Any:
-    """A `tf.data.Dataset` of (inputs, truth), drawn anew each epoch where there is a seed.
+) -> Callable[[int, int], Any]:
+    """Of an epoch, from 0, and the steps of it that are done, a `tf.data.Dataset` of the (inputs, truth) that are left.
+
+    Each epoch is drawn anew where there is a seed. The dataset is one and the same, so the one before is exhausted or
+    dropped when the next is asked for.
 
     The truth is (n, 1, 2 k + 1): each target's label, 0 where it is not known, each one's weight, and the fold, -1
     where there are none; behind these the numbers of `said`, a column of soft labels, where there is one. The axis in
@@ -148,13 +152,13 @@ def dataset(
     """
     import tensorflow as tf
 
-    epoch = iter(range(1_000_000))
     beside = [] if said is None else [said]
-    read = [*inputs, *beside]
+    read, place = [*inputs, *beside], [0, 0]
 
     def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
-        drawn = None if seed is None else [seed, next(epoch)]
-        for tensors, truth, subject in batches(files, read, reading, batch_size, drawn):
+        epoch, done = place
+        found = batches(files, read, reading, batch_size, None if seed is None else [seed, epoch])
+        for tensors, truth, subject in islice(found, done, None):
             fold = np.full(len(subject), -1) if folds is None else fold_of(subject, folds)
             soft = [tensors.pop(one.name) for one in beside]
             given = np.concatenate([np.nan_to_num(truth.label), truth.weight, fold[:, None], *soft], axis=1)
@@ -164,7 +168,13 @@ def dataset(
         {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs},
         tf.TensorSpec((None, 1, 2 * reading.size + 1 + sum(one.width for one in beside)), tf.float32),
     )
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+    whole = tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+    def left(epoch: int, done: int) -> Any:
+        place[:] = epoch, done
+        return whole
+
+    return left
 
 
 class Loaded(NamedTuple):

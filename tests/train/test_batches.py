@@ -89,7 +89,7 @@ def test_a_case_of_which_one_target_is_known_counts_and_one_of_which_none_is_doe
     assert subject.tolist() == ["a", "d"]
     assert np.array_equal(truth.label, [[1.0, np.nan], [0.0, 1.0]], equal_nan=True)
     assert truth.weight.tolist() == [[1.0, 0.0], [1.0, 1.0]]
-    ((_, learned),) = dataset(files, inputs, reading, 10, None).as_numpy_iterator()
+    ((_, learned),) = dataset(files, inputs, reading, 10, None)(0, 0).as_numpy_iterator()
     assert learned[:, 0].tolist() == [[1.0, 0.0, 1.0, 0.0, -1.0], [0.0, 1.0, 1.0, 1.0, -1.0]]
 
 
@@ -123,7 +123,7 @@ def test_folds_are_about_alike_in_size_and_another_seed_divides_anew():
 
 
 def test_the_label_goes_with_the_fold_of_its_patient(table):
-    given = dataset(split_files(table, "train"), [share_of_numbers(2)], YES_OR_NO, 8, None, Folds(4, 0))
+    given = dataset(split_files(table, "train"), [share_of_numbers(2)], YES_OR_NO, 8, None, Folds(4, 0))(0, 0)
     for inputs, truth in given.as_numpy_iterator():
         cases = inputs["numeric"][:, 0].astype(int)
         patients = np.array([f"p{case // 2}" for case in cases], object)
