@@ -80,9 +80,7 @@ def epoch_progress(console: Console) -> Iterator[Callable[[Told], None]]:
     shown = bar.add_task("training", total=None)
 
     def tell(told: Told) -> None:
-        bar.update(
-            shown, completed=told.epoch - 1 + told.ended, total=told.epochs, description=f"training: {in_words(told)}"
-        )
+        bar.update(shown, completed=told.epoch - 1 + told.ended, total=told.epochs, description=in_words(told))
 
     with bar:
         yield tell

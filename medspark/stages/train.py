@@ -29,6 +29,7 @@ from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.checkpoints import Checkpoints
+from medspark.train.event_files import event_files
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
 from medspark.train.gates import require_gates
@@ -40,8 +41,12 @@ CHECKPOINTS = "checkpoints"
 
 
 @alone
-def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
+def train_stage(run: Run, task: Task, with_folds: bool = False, event_files_to: Path | None = None) -> Path:
     """`cases` to `tensors`, `predictions` and a bundle, whose path is returned.
+
+    Args:
+        with_folds: whether the task's folds are trained too.
+        event_files_to: a folder for TensorBoard.
 
     Raises:
         InputError: the store is not on this machine's file system, or a split lacks cases.
@@ -54,7 +59,7 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     with making(run, (TENSORS, PREDICTIONS), run.version):
         tensors = f"{run.store}/{TENSORS}/{run.version}"
         checkpoints = Checkpoints(store / CHECKPOINTS, run.say)
-        trained = _train(run, task, tensors, with_folds, checkpoints)
+        trained = _train(run, task, tensors, with_folds, checkpoints, event_files_to)
         _require_gates(trained, task, checkpoints)
         with run.receipt.timed("bundle"):
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
@@ -88,9 +93,12 @@ def _require_gates(trained: Trained, task: Task, checkpoints: Checkpoints) -> No
         raise
 
 
-def _train(run: Run, task: Task, tensors: str, with_folds: bool, checkpoints: Checkpoints) -> Trained:
+def _train(
+    run: Run, task: Task, tensors: str, with_folds: bool, checkpoints: Checkpoints, event_files_to: Path | None
+) -> Trained:
     cases = read_table(run.spark, run.store, CASES)
-    with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
+    bar = epoch_progress(run.terminal)
+    with run.receipt.timed("train"), bar as shown, event_files(event_files_to, shown) as progress:
         with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".histories-") as scratch:
             histories = Histories(read_table(run.spark, run.store, RECORDS), scratch)
             trained = train_network(cases, task, tensors, progress, histories=histories, checkpoints=checkpoints)

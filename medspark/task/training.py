@@ -118,6 +118,9 @@ class Training(Closed):
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     seed: int = Field(default=0, ge=0, lt=2**31)
     pretrain: Pretraining | None = None
+    window_mb: int | None = Field(default=None, ge=1, exclude_if=unsaid)
+    """Megabytes of tensors that are shuffled together; learning takes up to three times as much of them, whatever the
+    data's size. 512 where the task says none."""
 
 
 class Gates(Closed):

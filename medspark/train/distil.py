@@ -82,7 +82,7 @@ def distil(
     watch = partial(watched_row, found=watched, targets=task.outcome.targets, folds=folds, metric=None)
     said = soft_input(folds.parts + 1, reading.size)
     lessons = dataset(files, inputs, reading, plan.batch_size, training.seed, folds, said)
-    asked = Lessons(lessons, plan, watch, by_metric(None), training.patience)
+    asked = Lessons("student", lessons, plan, watch, by_metric(None), training.patience)
     history = learn_steps(students, asked, progress, checkpoint)
     return Fitted(serving_network(last), students, folds, history, reading, teacher.pretrained)
 

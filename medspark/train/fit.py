@@ -26,7 +26,7 @@ from medspark.runs.progress import Progress
 from medspark.task.outcome import Targets
 from medspark.task.tasks import Task
 from medspark.task.training import StopOn, Training
-from medspark.train.batches import Batch, Folds, batches, dataset, fold_of, read_labels, windows
+from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
 from medspark.train.checkpoints import Checkpoint, Kept
 from medspark.train.loop import Lessons, learn_steps
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
@@ -87,12 +87,13 @@ def fit_network(
     plan = schedule(training, int(truth.weight.any(axis=1).sum()))
     loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
     members.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
-    watched = partial(batches, learned if folds else valid, inputs, reading, predicted_at_once(inputs), None)
+    window = (training.window_mb or 0) * 2**20 or WINDOW_BYTES
+    watched = partial(batches, learned if folds else valid, inputs, reading, predicted_at_once(inputs), None, window)
     watch = partial(watched_row, found=watched, targets=targets, folds=folds, metric=training.stop_on)
-    lessons = dataset(learned, inputs, reading, plan.batch_size, training.seed, folds)
+    lessons = dataset(learned, inputs, reading, plan.batch_size, training.seed, folds, window_bytes=window)
     better = by_metric(training.stop_on)
     history = learn_steps(
-        members, Lessons(lessons, plan, watch, better, training.patience, training.ema), progress, checkpoint
+        members, Lessons("network", lessons, plan, watch, better, training.patience, training.ema), progress, checkpoint
     )
     return Fitted(serving_network(members), members, folds, history, reading, pretrained)
 

@@ -28,6 +28,8 @@ Row = dict[str, float]
 class Lessons(NamedTuple):
     """What is learned, and how long at most."""
 
+    fit: str
+    """What learns, in a word."""
     dataset: Callable[[int, int], Iterable[Any]]
     """From the epoch, from 0, and the steps of it that are done, the batches that are left."""
     plan: Schedule
@@ -60,7 +62,7 @@ def learn_steps(model: Any, lessons: Lessons, progress: Progress, checkpoint: Ch
     if checkpoint is not None and kept is not None:
         state = _go_on(model, average, kept)
         checkpoint.say(f"going on from epoch {state.epoch + 1}, step {state.step}")
-    teller = _Teller(progress, lessons.plan, state)
+    teller = _Teller(progress, lessons, state)
     while not _has_ended(state, lessons):
         _epoch(model, lessons, state, average, teller, checkpoint)
     if checkpoint is not None and (kept is None or kept.about["epoch"] != state.epoch):
@@ -151,9 +153,9 @@ def _go_on(model: Any, average: Average | None, kept: Kept) -> State:
 class _Teller:
     """Tells how far learning is, and how long it may take yet."""
 
-    def __init__(self, progress: Progress, plan: Schedule, state: State) -> None:
-        self.progress, self.plan = progress, plan
-        self.steps = max(1, plan.steps // plan.epochs)
+    def __init__(self, progress: Progress, lessons: Lessons, state: State) -> None:
+        self.progress, self.fit, self.plan = progress, lessons.fit, lessons.plan
+        self.steps = max(1, self.plan.steps // self.plan.epochs)
         self.began, self.told = time.monotonic(), 0.0
         self.before = state.epoch * self.steps + state.step
 
@@ -166,6 +168,7 @@ class _Teller:
         seconds = max(now - self.began, 1e-9)
         a_second = (done - self.before) / seconds
         left = (self.plan.steps - done) / a_second if a_second else 0.0
-        valid = state.history[-1]["valid_loss"] if state.history else None
-        about = (state.epoch + 1, self.plan.epochs, state.step, self.steps, a_second * self.plan.batch_size)
-        self.progress(Told(*about, max(0.0, left), _loss(model), valid, ended))
+        last = state.history[-1] if state.history else {}
+        watched = {name: value for name, value in last.items() if name.startswith("valid_")}
+        about = (self.fit, state.epoch + 1, self.plan.epochs, state.step, self.steps, a_second * self.plan.batch_size)
+        self.progress(Told(*about, max(0.0, left), _loss(model), watched, ended))
