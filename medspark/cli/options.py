@@ -13,6 +13,10 @@ TensorBoard = Annotated[
     Path | None,
     typer.Option("--tensorboard", metavar="FOLDER", help="Write each epoch's losses and speed there, for TensorBoard."),
 ]
+MLflow = Annotated[
+    str | None,
+    typer.Option("--mlflow", metavar="URI", help="Track the run there: parameters, metrics by epoch, the bundle."),
+]
 Folds = Annotated[bool, typer.Option("--cross-validate", help="Also train once for each of the task's split.folds.")]
 BundleFolder = Annotated[
     str,

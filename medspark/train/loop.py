@@ -61,7 +61,8 @@ def learn_steps(model: Any, lessons: Lessons, progress: Progress, checkpoint: Ch
     kept = None if checkpoint is None else checkpoint.read()
     if checkpoint is not None and kept is not None:
         state = _go_on(model, average, kept)
-        checkpoint.say(f"going on from epoch {state.epoch + 1}, step {state.step}")
+        place = f"goes on in epoch {state.epoch + 1} after step {state.step}"
+        checkpoint.say(f"the {lessons.fit} {'had learned' if _has_ended(state, lessons) else place}")
     teller = _Teller(progress, lessons, state)
     while not _has_ended(state, lessons):
         _epoch(model, lessons, state, average, teller, checkpoint)
@@ -78,7 +79,8 @@ def _has_ended(state: State, lessons: Lessons) -> bool:
 
 
 def _best_of(state: State, lessons: Lessons) -> int:
-    return int(np.argmin([lessons.better(row) for row in state.history]))
+    """The place in the history of the best epoch; one whose measure is no number is not."""
+    return int(np.argmin(np.nan_to_num([lessons.better(row) for row in state.history], nan=np.inf)))
 
 
 def _epoch(

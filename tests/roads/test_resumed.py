@@ -72,7 +72,7 @@ def test_kill_9_in_the_middle_and_the_same_command_again_give_the_bundle_of_an_u
     again = begin(task, tmp_path / "killed")
     said, _ = again.communicate(timeout=600)
     assert again.returncode == 0, said
-    assert "going on from epoch" in said
+    assert "the network goes on in epoch" in said
     assert not kept.parent.exists(), "what is there to go on from goes when there is a bundle"
     first, second = bundle_of(tmp_path / "whole"), bundle_of(tmp_path / "killed")
     assert {name for name in first if first[name] != second[name]} <= MADE_AT

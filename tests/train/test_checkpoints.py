@@ -67,7 +67,8 @@ def test_whatever_the_step_at_which_training_dies_it_ends_with_the_same_weights(
                 fitted(table, task, checkpoint_of(table, task, tmp_path / str(step)))
         again = fitted(table, task, checkpoint_of(table, task, tmp_path / str(step), said))
         epoch, of_it = divmod(step - 2, 8)  # the step at which it died is not kept
-        assert said == ([f"going on from epoch {epoch + 1}, step {of_it + 1}"] if step > 1 else []), step
+        where = f"the network goes on in epoch {epoch + 1} after step {of_it + 1}"
+        assert said == ([where] if step > 1 else []), step
         assert same(again, undisturbed), step
 
 
@@ -75,7 +76,15 @@ def test_a_fit_that_had_ended_is_not_done_again(table, tmp_path, monkeypatch):
     task = task_with(**ALL)
     first = fitted(table, task, checkpoint_of(table, task, tmp_path, every_seconds=1000.0))
     monkeypatch.setattr(module, "_epoch", None)
-    assert same(fitted(table, task, checkpoint_of(table, task, tmp_path)), first)
+    said = []
+    assert same(fitted(table, task, checkpoint_of(table, task, tmp_path, said)), first)
+    assert said == ["the network had learned"]
+
+
+def test_an_epoch_whose_loss_is_no_number_is_not_the_best():
+    lessons = module.Lessons("network", None, None, None, lambda row: row["valid_loss"], 1)
+    state = module.State(history=[{"valid_loss": loss} for loss in (0.5, 0.4, np.nan, 0.45)])
+    assert module._best_of(state, lessons) == 1
 
 
 @pytest.mark.parametrize("other", ["task", "seed", "data"])
