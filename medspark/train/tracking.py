@@ -77,6 +77,7 @@ def tracked(uri: str | None, task: Task, version: str, say: Callable[[str], None
 
 def _begin(uri: str, task: Task, version: str, say: Callable[[str], None]) -> Tracking:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # newer clients refuse a folder otherwise
     try:
         from mlflow import MlflowClient
         from mlflow.entities import Param

@@ -59,7 +59,7 @@ def test_whatever_the_step_at_which_training_dies_it_ends_with_the_same_weights(
     task = task_with(**ALL)
     undisturbed = fitted(table, task)
     assert len(undisturbed.history) == 4
-    for step in (1, 5, 8, 9, 17, 32):  # 1000 cases are eight steps an epoch
+    for step in (1, 8, 9, 29):  # 1000 cases are eight steps an epoch
         said = []
         with monkeypatch.context() as patched:
             dies_at(patched, step)

@@ -17,10 +17,14 @@ def told(epoch, loss, ended=True):
 
 
 @pytest.fixture
-def client(tmp_path, monkeypatch):
+def client(tmp_path):
     mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    return mlflow.MlflowClient(tracking_uri=(tmp_path / "tracked").as_uri())
+    uri = (tmp_path / "tracked").as_uri()
+    with tracked(uri, stays_task(), "0", print):  # makes the folder
+        client = mlflow.MlflowClient(tracking_uri=uri)
+    (first,) = client.search_runs([client.get_experiment_by_name("stays").experiment_id])
+    client.delete_run(first.info.run_id)
+    return client
 
 
 def the_run(client):
