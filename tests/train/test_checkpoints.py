@@ -5,6 +5,8 @@ from functools import partial
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from train.test_distil import STATISTICS, learned_files, task_with, written
 
@@ -156,7 +158,25 @@ def test_a_student_goes_on_too(table, tmp_path, monkeypatch):
     assert same(learn(checkpoint), learn())
 
 
-def test_the_digest_is_of_every_byte_and_of_the_files_order(table):
+def test_the_digest_is_of_the_rows_whatever_the_footer_says_beside_them(tmp_path):
+    rows = pa.table({"subject_id": ["a", "b"], "x": [1.0, 2.0]})
+    tables = {
+        "one": rows,
+        "footer": rows.replace_schema_metadata({"written": "another time"}),
+        "value": rows.set_column(1, "x", pa.array([1.0, 2.5])),
+        "name": rows.rename_columns(["subject_id", "y"]),
+        "order": rows.take([1, 0]),
+    }
+    digests = {}
+    for name, found in tables.items():
+        pq.write_table(found, tmp_path / name)
+        digests[name] = digest_of(task_with(**ALL), STATISTICS, [tmp_path / name])
+    assert (tmp_path / "one").read_bytes() != (tmp_path / "footer").read_bytes()
+    assert digests["one"] == digests["footer"]
+    assert len(set(digests.values())) == 4
+
+
+def test_the_digest_is_of_the_files_order(table):
     task, files = task_with(**ALL), learned_files(table)
     assert digest_of(task, STATISTICS, files) == digest_of(task, STATISTICS, list(files))
     assert digest_of(task, STATISTICS, files) != digest_of(task, STATISTICS, files[::-1])
