@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medspark.cli.options import STORE, Expect, Folds, Json, Store, TaskFile
+from medspark.cli.options import STORE, Expect, Folds, Json, MLflow, Store, TaskFile, TensorBoard
 from medspark.cli.run_command import exit_code_of, run_task, terminal
 
 if TYPE_CHECKING:
@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from medspark.task.tasks import Task
 
 
-def train(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
+def train(
+    task: TaskFile,
+    store: Store = STORE,
+    cross_validate: Folds = False,
+    tensorboard: TensorBoard = None,
+    mlflow: MLflow = None,
+    json_: Json = False,
+) -> None:
     """Cases to a bundle: the network, its measure and its report."""
     from medspark.bundles.bundle import REPORT
     from medspark.stages.freeze import freeze
 
     with run_task("train", task, store, json_) as (run, found):
-        from medspark.stages.train import train_stage  # TensorFlow takes seconds to import
+        from medspark.stages.train import Watched, train_stage  # TensorFlow takes seconds to import
 
-        bundle = train_stage(run, freeze(run, found), cross_validate)
+        bundle = train_stage(run, freeze(run, found), cross_validate, Watched(tensorboard, mlflow))
         run.say(f"bundle: {bundle}")
         run.say(f"report: {bundle / REPORT}")
 

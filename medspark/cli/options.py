@@ -9,6 +9,14 @@ import typer
 TaskFile = Annotated[Path, typer.Argument(metavar="TASK", help="A task file, such as conf/tasks/NAME.yaml.")]
 Store = Annotated[str, typer.Option(help="Where the tables, bundles and receipts go.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON, for a scheduler.")]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="FOLDER", help="Write each epoch's losses and speed there, for TensorBoard."),
+]
+MLflow = Annotated[
+    str | None,
+    typer.Option("--mlflow", metavar="URI", help="Track the run there: parameters, metrics by epoch, the bundle."),
+]
 Folds = Annotated[bool, typer.Option("--cross-validate", help="Also train once for each of the task's split.folds.")]
 BundleFolder = Annotated[
     str,

@@ -11,6 +11,7 @@ from pyspark import SparkContext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from medspark.runs.progress import Told, in_words
 from medspark.store.files import is_elsewhere
 
 POLL_SECONDS = 0.2
@@ -73,14 +74,13 @@ def spark_progress(console: Console, context: SparkContext, title: str) -> Itera
 
 
 @contextmanager
-def epoch_progress(console: Console) -> Iterator[Callable[[int, int, float], None]]:
-    """A bar of epochs while the block runs; what it gives is called after each with its number, the most there may be,
-    and its loss on cases not trained on."""
+def epoch_progress(console: Console) -> Iterator[Callable[[Told], None]]:
+    """A bar of epochs while the block runs, with their losses, the examples a second and the time that is left."""
     bar = _bar(console)
     shown = bar.add_task("training", total=None)
 
-    def tell(epoch: int, epochs: int, loss: float) -> None:
-        bar.update(shown, completed=epoch, total=epochs, description=f"training, validation loss {loss:.4f}")
+    def tell(told: Told) -> None:
+        bar.update(shown, completed=told.epoch - 1 + told.ended, total=told.epochs, description=in_words(told))
 
     with bar:
         yield tell

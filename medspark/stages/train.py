@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from pyspark.sql import functions as F
@@ -13,7 +13,7 @@ from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
 from medspark.cases.table import other_subgroups
 from medspark.encode.remarks import remarks_of
-from medspark.errors import InputError
+from medspark.errors import GateError, InputError
 from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.format import performance_lines
 from medspark.events.names import code_names
@@ -28,30 +28,54 @@ from medspark.store.tables import read_table
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
+from medspark.train.checkpoints import Checkpoints
+from medspark.train.event_files import event_files
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
 from medspark.train.gates import require_gates
+from medspark.train.tracking import Tracking, telling, tracked
 from medspark.train.train_network import Histories, Trained, train_network, write_predictions
 
 BUNDLES = "bundles"
+CHECKPOINTS = "checkpoints"
+"""What training left to go on from; it goes once there is a bundle, or a refusal."""
+
+
+class Watched(NamedTuple):
+    """Where else training is watched from."""
+
+    event_files: Path | None = None
+    """A folder for TensorBoard."""
+    mlflow: str | None = None
+    """The address of a tracking server, or a folder."""
+
+
+UNWATCHED = Watched()
 
 
 @alone
-def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
+def train_stage(run: Run, task: Task, with_folds: bool = False, watched: Watched = UNWATCHED) -> Path:
     """`cases` to `tensors`, `predictions` and a bundle, whose path is returned.
+
+    Args:
+        with_folds: whether the task's folds are trained too.
+        watched: where else it is watched from.
 
     Raises:
         InputError: the store is not on this machine's file system, or a split lacks cases.
         GateError: the network is below the task's gates; no bundle is kept.
+        TaskError: MLflow is asked for and does not track.
     """
     facts, store = require_cases(run, task), local_path(run.store)
     faults = faults_of_splits(facts.splits, task)
     if faults:
         raise InputError("; ".join(faults))
-    with making(run, (TENSORS, PREDICTIONS), run.version):
+    tracking_run = tracked(watched.mlflow, task, run.version, run.say)
+    with tracking_run as tracking, making(run, (TENSORS, PREDICTIONS), run.version):
         tensors = f"{run.store}/{TENSORS}/{run.version}"
-        trained = _train(run, task, tensors, with_folds)
-        require_gates(trained.metrics, task)
+        checkpoints = Checkpoints(store / CHECKPOINTS, run.say)
+        trained = _train(run, task, tensors, with_folds, checkpoints, watched.event_files, tracking)
+        _require_gates(trained, task, checkpoints)
         with run.receipt.timed("bundle"):
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
@@ -61,6 +85,9 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
             made = Made(*about, created_at=now(), names=names, period=period, groups=groups)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
             publish_tables(run, (TENSORS, PREDICTIONS), run.version)
+            checkpoints.delete()
+        if tracking is not None:
+            tracking.finish(trained.metrics, bundle)
     run.receipt.bundle_id = bundle.name
     remarks = remarks_of(trained.statistics)
     run.receipt.counts["train"] = {
@@ -75,15 +102,33 @@ def train_stage(run: Run, task: Task, with_folds: bool = False) -> Path:
     return bundle
 
 
-def _train(run: Run, task: Task, tensors: str, with_folds: bool) -> Trained:
+def _require_gates(trained: Trained, task: Task, checkpoints: Checkpoints) -> None:
+    try:
+        require_gates(trained.metrics, task)
+    except GateError:
+        checkpoints.delete()
+        raise
+
+
+def _train(
+    run: Run,
+    task: Task,
+    tensors: str,
+    with_folds: bool,
+    checkpoints: Checkpoints,
+    event_files_to: Path | None,
+    tracking: Tracking | None,
+) -> Trained:
     cases = read_table(run.spark, run.store, CASES)
-    with run.receipt.timed("train"), epoch_progress(run.terminal) as progress:
+    bar = epoch_progress(run.terminal)
+    with run.receipt.timed("train"), bar as shown, event_files(event_files_to, shown) as progress:
         with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".histories-") as scratch:
             histories = Histories(read_table(run.spark, run.store, RECORDS), scratch)
-            trained = train_network(cases, task, tensors, progress, histories=histories)
+            told = telling(tracking, progress)
+            trained = train_network(cases, task, tensors, told, histories=histories, checkpoints=checkpoints)
         if with_folds:
             with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".folds-") as scratch:
-                found = cross_validate(cases, task, scratch, run.say, progress)
+                found = cross_validate(cases, task, scratch, run.say, progress, checkpoints)
             trained.metrics["cross_validation"] = found
     return trained
 

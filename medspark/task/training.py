@@ -85,6 +85,9 @@ class Pretraining(Closed):
     learning_rate: float = Field(default=1e-3, gt=0)
 
 
+StopOn = Literal["auroc", "auprc", "brier"]
+
+
 class Training(Closed):
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     """At most; by the number of cases where the task says none."""
@@ -99,10 +102,25 @@ class Training(Closed):
     weight_decay: float = Field(default=0.05, ge=0)
     """Decoupled decay; of adamw only."""
     l2: float = Field(default=0.0, ge=0)
+    """A penalty on the weights of the hidden layers, added to the loss."""
+    warmup: int | None = Field(default=None, ge=1, exclude_if=unsaid)
+    """Steps in which the learning rate rises from a tenth to the whole, before the schedule; where the task says none,
+    50, or a quarter of all steps, of cosine."""
+    clip_norm: float | None = Field(default=None, gt=0, exclude_if=unsaid)
+    """The length of a step's gradient at most, all weights together."""
+    label_smoothing: float | None = Field(default=None, gt=0, lt=1, exclude_if=unsaid)
+    """The share of a label that is spread evenly over its outcomes while a network learns."""
+    ema: float | None = Field(default=None, gt=0, lt=1, exclude_if=unsaid)
+    """Keep the exponential moving average of the weights, of which this much stays at each step, such as 0.999."""
+    stop_on: StopOn | None = Field(default=None, exclude_if=unsaid)
+    """What decides which epoch is best, on cases not trained on; their loss where the task says none."""
     class_weight: Literal["none", "balanced"] = "none"
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     seed: int = Field(default=0, ge=0, lt=2**31)
     pretrain: Pretraining | None = None
+    window_mb: int | None = Field(default=None, ge=1, exclude_if=unsaid)
+    """Megabytes of tensors that are shuffled together; learning takes up to three times as much of them, whatever the
+    data's size. 512 where the task says none."""
 
 
 class Gates(Closed):

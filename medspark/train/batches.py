@@ -1,6 +1,9 @@
 """Stream tensors from Parquet into `tf.data`: whole batches, a window of row groups at a time, in an order by seed."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.util import hash_array
 
-from medspark.encode.inputs import Input, pixels_of
+from medspark.encode.inputs import Input
 from medspark.encode.worker.tensors import Arrays, arrays
 from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.truth import Reading, truth_of
@@ -28,9 +31,11 @@ class Folds(NamedTuple):
 
 
 WINDOW_ROWS = 200_000
-"""Rows shuffled together: the memory that streaming takes, whatever the table's size."""
-WINDOW_PIXELS = 2**29
-"""Of rows with images fewer are shuffled together: those of half a gigabyte."""
+"""Rows shuffled together at most."""
+WINDOW_BYTES = 2**29
+"""Of their tensors at most; streaming takes up to three times as much, whatever the table's size."""
+AHEAD = 2
+"""Row groups that are read while others are learned from."""
 
 
 def split_files(table: str, split: str) -> list[Path]:
@@ -48,24 +53,55 @@ def read_labels(files: list[Path], reading: Reading) -> pa.Table:
     return pa.concat_tables([_opened(file).read(columns=[*reading.columns]) for file in files])
 
 
+def rows_of_window(inputs: Sequence[Input], window_bytes: int) -> int:
+    """How many rows are shuffled together: at least one row group is.
+
+    >>> rows_of_window([Input("numeric", 64, "float32")], 2**20), rows_of_window([], 2**20)
+    (4096, 200000)
+    """
+    each = sum(one.width * np.dtype(one.dtype).itemsize for one in inputs)
+    return min(WINDOW_ROWS, max(1, window_bytes // max(1, each)))
+
+
 def windows(
-    files: list[Path], inputs: Sequence[Input], reading: Reading, rng: np.random.Generator | None
+    files: list[Path],
+    inputs: Sequence[Input],
+    reading: Reading,
+    rng: np.random.Generator | None,
+    window_bytes: int = WINDOW_BYTES,
 ) -> Iterator[Batch]:
-    """Tensors, truths and subjects of some row groups at a time, labelled cases only; shuffled by `rng`."""
+    """Tensors, truths and subjects of some row groups at a time, labelled cases only; shuffled by `rng`.
+
+    Row groups are read ahead by threads that Arrow lets run beside Python.
+    """
     groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(_opened(file).num_row_groups)]
     order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
-    most = min(WINDOW_ROWS, WINDOW_PIXELS // max(1, pixels_of(inputs)))
+    most = rows_of_window(inputs, window_bytes)
     held: list[Batch] = []
     rows = 0
-    for at in order:
-        file, group = groups[at]
-        held.append(_read_group(file, group, inputs, reading))
-        rows += len(held[-1][2])
+    for batch in _read_ahead([groups[at] for at in order], inputs, reading):
+        held.append(batch)
+        rows += len(batch[2])
         if rows >= most:
             yield _together(held, rng)
             held, rows = [], 0
     if rows:
         yield _together(held, rng)
+
+
+def _read_ahead(groups: list[tuple[Path, int]], inputs: Sequence[Input], reading: Reading) -> Iterator[Batch]:
+    """The row groups in their order; the next ones are read meanwhile."""
+    pool = ThreadPoolExecutor(AHEAD)
+    try:
+        asked: deque[Future[Batch]] = deque()
+        for file, group in groups:
+            asked.append(pool.submit(_read_group, file, group, inputs, reading))
+            if len(asked) > AHEAD:
+                yield asked.popleft().result()
+        while asked:
+            yield asked.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read_group(file: Path, group: int, inputs: Sequence[Input], reading: Reading) -> Batch:
@@ -110,12 +146,17 @@ def _together(held: list[Batch], rng: np.random.Generator | None) -> Batch:
 
 
 def batches(
-    files: list[Path], inputs: Sequence[Input], reading: Reading, batch_size: int, seed: Sequence[int] | None
+    files: list[Path],
+    inputs: Sequence[Input],
+    reading: Reading,
+    batch_size: int,
+    seed: Sequence[int] | None,
+    window_bytes: int = WINDOW_BYTES,
 ) -> Iterator[Batch]:
     """Batches of one epoch; every row once, the last batch of the epoch as short as it falls out."""
     rng = None if seed is None else np.random.default_rng(seed)
     left: Batch | None = None
-    for window in windows(files, inputs, reading, rng):
+    for window in windows(files, inputs, reading, rng, window_bytes):
         whole_window = window if left is None else _together([left, window], None)
         rows = len(whole_window[2])
         whole = rows - rows % batch_size
@@ -139,8 +180,12 @@ def dataset(
     seed: int | None,
     folds: Folds | None = None,
     said: Input | None = None,
-) -> Any:
-    """A `tf.data.Dataset` of (inputs, truth), drawn anew each epoch where there is a seed.
+    window_bytes: int = WINDOW_BYTES,
+) -> Callable[[int, int], Any]:
+    """Of an epoch, from 0, and the steps of it that are done, a `tf.data.Dataset` of the (inputs, truth) that are left.
+
+    Each epoch is drawn anew where there is a seed. The dataset is one and the same, so the one before is exhausted or
+    dropped when the next is asked for.
 
     The truth is (n, 1, 2 k + 1): each target's label, 0 where it is not known, each one's weight, and the fold, -1
     where there are none; behind these the numbers of `said`, a column of soft labels, where there is one. The axis in
@@ -148,13 +193,13 @@ def dataset(
     """
     import tensorflow as tf
 
-    epoch = iter(range(1_000_000))
     beside = [] if said is None else [said]
-    read = [*inputs, *beside]
+    read, place = [*inputs, *beside], [0, 0]
 
     def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
-        drawn = None if seed is None else [seed, next(epoch)]
-        for tensors, truth, subject in batches(files, read, reading, batch_size, drawn):
+        epoch, done = place
+        found = batches(files, read, reading, batch_size, None if seed is None else [seed, epoch], window_bytes)
+        for tensors, truth, subject in islice(found, done, None):
             fold = np.full(len(subject), -1) if folds is None else fold_of(subject, folds)
             soft = [tensors.pop(one.name) for one in beside]
             given = np.concatenate([np.nan_to_num(truth.label), truth.weight, fold[:, None], *soft], axis=1)
@@ -164,7 +209,13 @@ def dataset(
         {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs},
         tf.TensorSpec((None, 1, 2 * reading.size + 1 + sum(one.width for one in beside)), tf.float32),
     )
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+    whole = tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+    def left(epoch: int, done: int) -> Any:
+        place[:] = epoch, done
+        return whole
+
+    return left
 
 
 class Loaded(NamedTuple):

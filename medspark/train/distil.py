@@ -11,7 +11,6 @@ and its calibration too sure. A held-out validation split has the same fault, fo
 says it of few patients.
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -26,11 +25,14 @@ from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import as_list
 from medspark.encode.worker.tensors import arrays
 from medspark.evaluate.truth import truth_of
+from medspark.runs.progress import Progress
 from medspark.schemas import SUBJECT_ID
 from medspark.task.tasks import Task
 from medspark.task.training import Network, Training
 from medspark.train.batches import batches, dataset, read_labels
-from medspark.train.fit import Best, Fitted, held_out_logit, optimizer_of, watched_loss
+from medspark.train.checkpoints import Checkpoint
+from medspark.train.fit import Fitted, by_metric, held_out_logit, optimizer_of, watched_row
+from medspark.train.loop import Lessons, learn_steps
 from medspark.train.losses import distilled_loss, positive_weights, shares_of
 from medspark.train.networks.build import serving_network
 from medspark.train.networks.student import students_network
@@ -42,11 +44,15 @@ STEPS: Final = 5_000
 """Aimed at: twice a network's own, for a small one that hears more of each case."""
 WEIGHT_DECAY: Final = 0.01
 
-Progress = Callable[[int, int, float], None]
-
 
 def distil(
-    teacher: Fitted, files: list[Path], statistics: Statistics, task: Task, settings: Network, progress: Progress
+    teacher: Fitted,
+    files: list[Path],
+    statistics: Statistics,
+    task: Task,
+    settings: Network,
+    progress: Progress,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Fit students on files that `write_soft_labels` wrote; the same seed and files give the same student.
 
@@ -56,7 +62,8 @@ def distil(
         statistics: of the features.
         task: its training says which loss the outcomes themselves have, and the seed.
         settings: the student's.
-        progress: told after each epoch.
+        progress: told while it learns.
+        checkpoint: what to go on from, and what to leave.
 
     Returns:
         The student that learned from all patients, and as its members those of each fold before it.
@@ -72,13 +79,12 @@ def distil(
     loss = distilled_loss(training, kind, positive_weights(training, kind, shares), folds)
     students.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
     watched = partial(batches, files, inputs, reading, predicted_at_once(inputs), None)
-    watch = partial(watched_loss, found=watched, kind=kind, folds=folds)
-    best = Best(watch, training.patience, lambda row: progress(int(row["epoch"]), plan.epochs, row["valid_loss"]))
+    watch = partial(watched_row, found=watched, targets=task.outcome.targets, folds=folds, metric=None)
     said = soft_input(folds.parts + 1, reading.size)
     lessons = dataset(files, inputs, reading, plan.batch_size, training.seed, folds, said)
-    students.fit(lessons, epochs=plan.epochs, callbacks=[best], verbose=0)
-    students.set_weights(best.weights)
-    return Fitted(serving_network(last), students, folds, best.history, reading, teacher.pretrained)
+    asked = Lessons("student", lessons, plan, watch, by_metric(None), training.patience)
+    history = learn_steps(students, asked, progress, checkpoint)
+    return Fitted(serving_network(last), students, folds, history, reading, teacher.pretrained)
 
 
 def _training(of_task: Training) -> Training:

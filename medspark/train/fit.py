@@ -7,6 +7,7 @@ calibration. A network of one or two members watches the validation split instea
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,22 +15,24 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from scipy.special import expit, softmax
 
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth, joined
+from medspark.evaluate.metrics import performance
 from medspark.evaluate.truth import Floats, Reading, reading_of, truth_of
-from medspark.task.outcome import Kind, Targets
+from medspark.runs.progress import Progress
+from medspark.task.outcome import Targets
 from medspark.task.tasks import Task
-from medspark.task.training import Training
-from medspark.train.batches import Batch, Folds, batches, dataset, fold_of, read_labels, windows
+from medspark.task.training import StopOn, Training
+from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
+from medspark.train.checkpoints import Checkpoint, Kept
+from medspark.train.loop import Lessons, learn_steps
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.pretrain import Excerpts, History, pretrain
 from medspark.train.schedule import predicted_at_once, schedule
-
-Progress = Callable[[int, int, float], None]
-"""Called after each epoch with its number from 1, the most there may be, and its loss on cases not trained on."""
 
 
 class Fitted(NamedTuple):
@@ -54,6 +57,7 @@ def fit_network(
     task: Task,
     progress: Progress,
     excerpts: Mapping[str, Excerpts] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
 
@@ -62,8 +66,9 @@ def fit_network(
         valid: the validation split's.
         statistics: of the features.
         task: its network and training.
-        progress: told after each epoch.
+        progress: told while it learns.
         excerpts: of histories, where encoders are pretrained.
+        checkpoint: what to go on from, and what to leave.
 
     Raises:
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
@@ -78,58 +83,84 @@ def fit_network(
     sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
     level = levels_of(targets.kind, shares)
     members = build_network(statistics, task.network, training.l2, training.seed, sample, targets.kind, level)
-    pretrained = {}
-    if training.pretrain is not None and excerpts:
-        pretrained = pretrain(members, excerpts, training.pretrain, training.seed)
+    pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
     plan = schedule(training, int(truth.weight.any(axis=1).sum()))
     loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
     members.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
-    watched = partial(batches, learned if folds else valid, inputs, reading, predicted_at_once(inputs), None)
-    watch = partial(watched_loss, found=watched, kind=targets.kind, folds=folds)
-    best = Best(watch, training.patience, partial(_tell, progress, plan.epochs))
-    members.fit(
-        dataset(learned, inputs, reading, plan.batch_size, training.seed, folds),
-        epochs=plan.epochs,
-        callbacks=[best],
-        verbose=0,
+    window = (training.window_mb or 0) * 2**20 or WINDOW_BYTES
+    watched = partial(batches, learned if folds else valid, inputs, reading, predicted_at_once(inputs), None, window)
+    watch = partial(watched_row, found=watched, targets=targets, folds=folds, metric=training.stop_on)
+    lessons = dataset(learned, inputs, reading, plan.batch_size, training.seed, folds, window_bytes=window)
+    better = by_metric(training.stop_on)
+    history = learn_steps(
+        members, Lessons("network", lessons, plan, watch, better, training.patience, training.ema), progress, checkpoint
     )
-    members.set_weights(best.weights)
-    return Fitted(serving_network(members), members, folds, best.history, reading, pretrained)
+    return Fitted(serving_network(members), members, folds, history, reading, pretrained)
 
 
-def _tell(progress: Progress, epochs: int, row: dict[str, float]) -> None:
-    progress(int(row["epoch"]), epochs, row["valid_loss"])
+def _pretrained(
+    members: Any, excerpts: Mapping[str, Excerpts], training: Training, checkpoint: Checkpoint | None
+) -> dict[str, History]:
+    """Pretrain the encoders, or give them what a run that died had learned when it had."""
+    if training.pretrain is None or not excerpts:
+        return {}
+    beside = None if checkpoint is None else checkpoint.beside("pretrained")
+    kept = None if beside is None else beside.read()
+    if kept is not None:
+        members.set_weights(kept.arrays["weights"])
+        return dict(kept.about["history"])
+    found = pretrain(members, excerpts, training.pretrain, training.seed)
+    if beside is not None:
+        beside.write(Kept({"history": found}, {"weights": members.get_weights()}))
+    return found
 
 
-class Best(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the weights of the epoch with the least loss on cases not trained on; stops where none gets better."""
+def watched_row(
+    members: Any, found: Callable[[], Iterator[Batch]], targets: Targets, folds: Folds | None, metric: StopOn | None
+) -> dict[str, float]:
+    """`valid_loss`, the mean cross-entropy of what members say of cases that they were not trained on, and the metric.
 
-    def __init__(self, watch: Callable[[Any], float], patience: int, tell: Callable[[dict[str, float]], None]) -> None:
-        super().__init__()
-        self.watch, self.patience, self.tell = watch, patience, tell
-        self.weights: list[npt.NDArray[Any]] = []
-        self.history: list[dict[str, float]] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        loss = self.watch(self.model)
-        before = min((row["valid_loss"] for row in self.history), default=np.inf)
-        self.history.append({"epoch": epoch + 1, "loss": (logs or {})["loss"], "valid_loss": loss})
-        self.tell(self.history[-1])
-        if loss < before or not self.weights:
-            self.weights = self.model.get_weights()
-        best = int(np.argmin([row["valid_loss"] for row in self.history]))
-        if epoch - best >= self.patience:
-            self.model.stop_training = True
-
-
-def watched_loss(members: Any, found: Callable[[], Iterator[Batch]], kind: Kind, folds: Folds | None) -> float:
-    """The mean cross-entropy of what members say of cases that they were not trained on."""
+    Raises:
+        InputError: the metric does not exist for these cases.
+    """
     total, cases = 0.0, 0
+    said: list[tuple[Floats, Truth]] = []
     for tensors, truth, subject in found():
         logit = held_out_logit(np.asarray(members.predict_on_batch(tensors), np.float64), subject, folds)
-        total += cross_entropy(kind, logit, truth)
+        total += cross_entropy(targets.kind, logit, truth)
         cases += len(subject)
-    return total / cases
+        if metric is not None:
+            said.append((logit, truth))
+    row = {"valid_loss": total / cases}
+    return row if metric is None else row | {f"valid_{metric}": _metric(metric, said, targets)}
+
+
+def _metric(name: StopOn, said: list[tuple[Floats, Truth]], targets: Targets) -> float:
+    """Of the headline's risk, on the cases of which it is known."""
+    logit = np.concatenate([one for one, _ in said])
+    truth = joined([one for _, one in said])
+    risk = softmax(logit, axis=1) if targets.kind == "classes" else expit(logit)
+    label, weight = truth.label[:, targets.headline], truth.weight[:, targets.headline]
+    known = weight > 0
+    found = performance(label[known].astype(np.int8), risk[known, targets.headline], weight[known])[name]
+    if found is None:
+        raise InputError(
+            f"training.stop_on: expected cases with and without the outcome to tell the {name} of, received "
+            f"{int(known.sum())} with {int(label[known].sum())}"
+        )
+    return found
+
+
+def by_metric(metric: StopOn | None) -> Callable[[dict[str, float]], float]:
+    """What of a row of the history is to be small.
+
+    >>> by_metric("auroc")({"valid_loss": 0.4, "valid_auroc": 0.8}), by_metric(None)({"valid_loss": 0.4})
+    (-0.8, 0.4)
+    """
+    if metric is None:
+        return itemgetter("valid_loss")
+    sign = 1.0 if metric == "brier" else -1.0
+    return lambda row: sign * row[f"valid_{metric}"]
 
 
 def held_out_logit(logits: Floats, subject: npt.NDArray[Any], folds: Folds | None) -> Floats:
@@ -159,17 +190,35 @@ def _require_both_outcomes(
 
 
 def optimizer_of(training: Training, steps: int) -> Any:
-    rate: Any = training.learning_rate
-    if training.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            training.learning_rate / 10, steps, warmup_target=training.learning_rate, warmup_steps=min(50, steps // 4)
-        )
+    """The optimiser for so many steps in all, with its schedule and the clipping of gradients.
+
+    Raises:
+        InputError: the warm-up is no shorter than training.
+    """
+    rate, clip = _rate(training, steps), training.clip_norm
     match training.optimizer:
         case "adamw":
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay, global_clipnorm=clip)
             optimizer.exclude_from_weight_decay(var_names=["bias"])
             return optimizer
         case "adam":
-            return keras.optimizers.Adam(rate)
+            return keras.optimizers.Adam(rate, global_clipnorm=clip)
         case "sgd":
-            return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+            return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, global_clipnorm=clip)
+
+
+def _rate(training: Training, steps: int) -> Any:
+    """A tenth of the rate up to the whole in the warm-up; then down to 0 by a cosine, or as it is."""
+    warmup = training.warmup
+    if training.schedule == "constant" and warmup is None:
+        return training.learning_rate
+    if warmup is not None and warmup >= steps:
+        raise InputError(f"training.warmup: expected fewer than the {steps} steps of training, received {warmup}")
+    rising = min(50, steps // 4) if warmup is None else warmup
+    return keras.optimizers.schedules.CosineDecay(
+        training.learning_rate / 10,
+        max(1, steps if warmup is None else steps - rising),
+        alpha=0.0 if training.schedule == "cosine" else 1.0,
+        warmup_target=training.learning_rate,
+        warmup_steps=rising,
+    )

@@ -11,14 +11,18 @@ from medspark.cases.split import hold_out_fold
 from medspark.errors import InputError
 from medspark.evaluate.metrics import performance
 from medspark.evaluate.report.format import number
+from medspark.runs.progress import Progress
 from medspark.schemas import FOLD, LABEL, PROBABILITY, SPLIT, TEST
 from medspark.task.tasks import Task
-from medspark.train.train_network import Epochs, train_network
+from medspark.train.checkpoints import Checkpoints
+from medspark.train.train_network import train_network
 
 Tell = Callable[[str], None]
 
 
-def cross_validate(cases: DataFrame, task: Task, scratch: str, tell: Tell, progress: Epochs) -> dict[str, Any]:
+def cross_validate(
+    cases: DataFrame, task: Task, scratch: str, tell: Tell, progress: Progress, checkpoints: Checkpoints | None = None
+) -> dict[str, Any]:
     """Train once for each fold, with statistics fitted without it, and measure on the fold held out.
 
     Returns:
@@ -30,7 +34,9 @@ def cross_validate(cases: DataFrame, task: Task, scratch: str, tell: Tell, progr
     found = []
     for fold in range(folds):
         held_out = cases.withColumn(SPLIT, hold_out_fold(F.col(FOLD), fold, folds))
-        trained = train_network(held_out, task, f"{scratch}/fold{fold}", progress, with_baselines=False)
+        below = checkpoints.below(f"fold{fold}") if checkpoints else None
+        place = f"{scratch}/fold{fold}"
+        trained = train_network(held_out, task, place, progress, with_baselines=False, checkpoints=below)
         test = trained.predictions[trained.predictions[SPLIT] == TEST].dropna(subset=LABEL)
         found.append(performance(test[LABEL].to_numpy(np.int8), test[PROBABILITY].to_numpy()))
         tell(f"  fold {fold + 1} of {folds}: AUROC {number(found[-1]['auroc'])}")

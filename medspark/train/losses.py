@@ -28,7 +28,7 @@ def loss_of(training: Training, kind: Kind, positive_weight: Floats, folds: Fold
     size = len(positive_weight)
 
     def loss(truth: Any, logits: Any) -> Any:
-        of_member = _of_members(training.loss, kind, truth, logits, positive_weight)
+        of_member = _of_members(training, kind, truth, logits, positive_weight)
         if folds is None:
             return keras.ops.mean(of_member, axis=-1)
         return _learned(of_member, truth[:, :, 2 * size], folds.parts) / (folds.parts - 1)
@@ -51,7 +51,7 @@ def distilled_loss(training: Training, kind: Kind, positive_weight: Floats, fold
     said = _of_said_classes if kind == "classes" else _of_said_targets
 
     def loss(truth: Any, logits: Any) -> Any:
-        hard = _of_members(training.loss, kind, truth, logits, positive_weight)
+        hard = _of_members(training, kind, truth, logits, positive_weight)
         soft = said(keras.ops.reshape(truth[..., 2 * size + 1 :], (-1, folds.parts + 1, size)), logits)
         each = (1 - SOFT) * hard + SOFT * soft
         return _learned(each, truth[:, :, 2 * size], folds.parts + 1) / folds.parts
@@ -59,12 +59,18 @@ def distilled_loss(training: Training, kind: Kind, positive_weight: Floats, fold
     return loss
 
 
-def _of_members(name: str, kind: Kind, truth: Any, logits: Any, positive_weight: Floats) -> Any:
+def _of_members(training: Training, kind: Kind, truth: Any, logits: Any, positive_weight: Floats) -> Any:
     """(n, members), of the labels and weights that truth begins with."""
     size = len(positive_weight)
     each = _of_classes if kind == "classes" else _of_targets
     label = keras.ops.broadcast_to(truth[..., :size], keras.ops.shape(logits))
-    return each(name, label, truth[..., size : 2 * size], logits, positive_weight)
+    return each(training, label, truth[..., size : 2 * size], logits, positive_weight)
+
+
+def _smoothed(training: Training, label: Any, outcomes: int) -> Any:
+    """Labels of which a share is spread evenly over so many outcomes (Szegedy et al. 2016, arXiv 1512.00567)."""
+    spread = training.label_smoothing
+    return label if spread is None else label * (1.0 - spread) + spread / outcomes
 
 
 def _learned(of_member: Any, fold: Any, members: int) -> Any:
@@ -82,24 +88,26 @@ def _of_said_classes(said: Any, logits: Any) -> Any:
     return keras.losses.categorical_crossentropy(keras.ops.softmax(said), logits, from_logits=True)
 
 
-def _of_targets(name: str, label: Any, weight: Any, logits: Any, positive_weight: Floats) -> Any:
+def _of_targets(training: Training, label: Any, weight: Any, logits: Any, positive_weight: Floats) -> Any:
     """(n, members): the mean over the targets, those that are not known as 0."""
     losses: dict[str, Callable[..., Any]] = {
         "cross_entropy": keras.losses.binary_crossentropy,
         "focal": keras.losses.binary_focal_crossentropy,
     }
-    found = losses[name](label[..., None], logits[..., None], from_logits=True)  # over the last axis, of one
+    smoothed = _smoothed(training, label, 2)
+    # over the last axis, of one
+    found = losses[training.loss](smoothed[..., None], logits[..., None], from_logits=True)
     weight = weight * (1.0 + label * (positive_weight.astype(np.float32) - 1.0))
     return keras.ops.mean(found * weight, axis=-1)
 
 
-def _of_classes(name: str, label: Any, weight: Any, logits: Any, positive_weight: Floats) -> Any:
+def _of_classes(training: Training, label: Any, weight: Any, logits: Any, positive_weight: Floats) -> Any:
     """(n, members), of the one class that each case has."""
     losses: dict[str, Callable[..., Any]] = {
         "cross_entropy": keras.losses.categorical_crossentropy,
         "focal": keras.losses.categorical_focal_crossentropy,
     }
-    found = losses[name](label, logits, from_logits=True)
+    found = losses[training.loss](_smoothed(training, label, len(positive_weight)), logits, from_logits=True)
     return found * weight[..., 0] * keras.ops.sum(label * positive_weight.astype(np.float32), axis=-1)
 
 

@@ -1,7 +1,7 @@
 """The train stage: cases to tensors, a network, its calibration and its measure, and the bundle that holds them."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.evaluation import evaluate_cases
 from medspark.evaluate.truth import Floats, Reading
+from medspark.runs.progress import Progress
 from medspark.schemas import (
     CASE_ID,
     LABEL,
@@ -40,6 +41,7 @@ from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibrations
+from medspark.train.checkpoints import Checkpoints
 from medspark.train.distil import distil, write_soft_labels
 from medspark.train.export import keras_logits
 from medspark.train.fit import Fitted, fit_network, held_out_logit
@@ -52,8 +54,6 @@ ROWS_PER_FILE = 500_000
 SPLITS = (TRAIN, VALID, TEST)
 TEACHER = "teacher"
 """Its name beside the baselines."""
-
-Epochs = Callable[[int, int, float], None]
 
 
 class Histories(NamedTuple):
@@ -92,9 +92,10 @@ def train_network(
     cases: DataFrame,
     task: Task,
     tensors_path: str,
-    progress: Epochs,
+    progress: Progress,
     with_baselines: bool = True,
     histories: Histories | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Fit statistics, network, calibration and baselines, and evaluate on the held-out patients.
 
@@ -105,6 +106,7 @@ def train_network(
         progress: told after each epoch.
         with_baselines: whether the baselines are fitted too.
         histories: what encoders are pretrained on, where the task says so.
+        checkpoints: what to go on from, and what to leave.
 
     Raises:
         InputError: a split lacks cases or an outcome.
@@ -113,17 +115,18 @@ def train_network(
     statistics = fit_statistics(cases, task.features, shapes, task.privacy.names_of_few)
     table = write_tensors(cases, statistics, tensors_path)
     excerpts = _excerpts(histories, task, statistics)
-    return learn(table, statistics, task, progress, _subgroups(cases, task), with_baselines, excerpts)
+    return learn(table, statistics, task, progress, _subgroups(cases, task), with_baselines, excerpts, checkpoints)
 
 
 def learn(
     table: str,
     statistics: Statistics,
     task: Task,
-    progress: Epochs,
+    progress: Progress,
     subgroups: pd.DataFrame,
     with_baselines: bool = True,
     excerpts: dict[str, Excerpts] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """What `train_network` does once there are tensors; no Spark needed.
 
@@ -131,8 +134,9 @@ def learn(
         table: the tensors' folder on this machine, one folder a split.
         subgroups: of the test split's cases, by `case_id` the columns of the task's subgroups as text.
         excerpts: of histories, where encoders are pretrained.
+        checkpoints: what to go on from, and what to leave.
     """
-    fitted, teacher = _fit(table, statistics, task, progress, excerpts)
+    fitted, teacher = _fit(table, statistics, task, progress, excerpts, checkpoints)
     parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
     watched = _watched(fitted, parts)
     calibration = fit_calibrations(task.outcome.targets, task.training.calibration, watched.logit, watched.truth)
@@ -159,20 +163,24 @@ def _fit(
     table: str,
     statistics: Statistics,
     task: Task,
-    progress: Epochs,
+    progress: Progress,
     excerpts: dict[str, Excerpts] | None,
+    checkpoints: Checkpoints | None,
 ) -> tuple[Fitted, Fitted | None]:
     """The network that is served, and the teacher it was distilled from, where the task asks for a student."""
     train, valid, targets = split_files(table, TRAIN), split_files(table, VALID), task.outcome.targets
     settings = None
     if task.network.student is not None:  # before the teacher learns: it may be that none is small enough
         settings = student_settings(statistics, task.network, targets.kind, len(targets.names))
-    fitted = fit_network(train, valid, statistics, task, progress, excerpts)
+    read = [*train, *valid, *(file for one in (excerpts or {}).values() for file in one.files)]
+    checkpoint = checkpoints.of("network", task, statistics, read) if checkpoints else None
+    fitted = fit_network(train, valid, statistics, task, progress, excerpts, checkpoint)
     if settings is None:
         return fitted, None
     with tempfile.TemporaryDirectory(dir=table.removeprefix("file:"), prefix=".soft-labels-") as folder:
         files = write_soft_labels(fitted, [*train, *valid], statistics, Path(folder))
-        return distil(fitted, files, statistics, task, settings, progress), fitted
+        checkpoint = checkpoints.of("student", task, statistics, files) if checkpoints else None
+        return distil(fitted, files, statistics, task, settings, progress, checkpoint), fitted
 
 
 def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> "_Predicted":

@@ -89,7 +89,7 @@ def test_a_case_of_which_one_target_is_known_counts_and_one_of_which_none_is_doe
     assert subject.tolist() == ["a", "d"]
     assert np.array_equal(truth.label, [[1.0, np.nan], [0.0, 1.0]], equal_nan=True)
     assert truth.weight.tolist() == [[1.0, 0.0], [1.0, 1.0]]
-    ((_, learned),) = dataset(files, inputs, reading, 10, None).as_numpy_iterator()
+    ((_, learned),) = dataset(files, inputs, reading, 10, None)(0, 0).as_numpy_iterator()
     assert learned[:, 0].tolist() == [[1.0, 0.0, 1.0, 0.0, -1.0], [0.0, 1.0, 1.0, 1.0, -1.0]]
 
 
@@ -123,10 +123,77 @@ def test_folds_are_about_alike_in_size_and_another_seed_divides_anew():
 
 
 def test_the_label_goes_with_the_fold_of_its_patient(table):
-    given = dataset(split_files(table, "train"), [share_of_numbers(2)], YES_OR_NO, 8, None, Folds(4, 0))
+    given = dataset(split_files(table, "train"), [share_of_numbers(2)], YES_OR_NO, 8, None, Folds(4, 0))(0, 0)
     for inputs, truth in given.as_numpy_iterator():
         cases = inputs["numeric"][:, 0].astype(int)
         patients = np.array([f"p{case // 2}" for case in cases], object)
         assert truth[:, 0, 0].tolist() == [float(case % 2 == 0) for case in cases]
         assert truth[:, 0, 1].tolist() == [1.0] * len(cases)
         assert truth[:, 0, 2].tolist() == fold_of(patients, Folds(4, 0)).tolist()
+
+
+@pytest.fixture(scope="module")
+def thousands(tmp_path_factory):
+    """Six thousand cases in sixty row groups of two files; a case's first number is its place."""
+    folder = tmp_path_factory.mktemp("thousands") / "split=train"
+    folder.mkdir()
+    for at in range(2):
+        cases = np.arange(at * 3000, (at + 1) * 3000)
+        frame = pa.table({"boolean_value": cases % 2 == 0, "subject_id": [f"p{case}" for case in cases]})
+        numbers = np.stack([cases, -cases], axis=1).astype(np.float32)
+        whole, place = frame.append_column("numeric", as_list(numbers)), folder / f"{at}.parquet"
+        pq.write_table(whole, place, row_group_size=100, write_page_checksum=True)
+    return str(folder.parent)
+
+
+def order_of(table, window_bytes, seed=(0, 0), size=64):
+    found = batches(split_files(table, "train"), [share_of_numbers(2)], YES_OR_NO, size, seed, window_bytes)
+    return np.concatenate([tensors["numeric"][:, 0] for tensors, _, _ in found]).astype(int)
+
+
+def test_a_window_of_a_tenth_shuffles_nearly_as_a_permutation_of_all_does(thousands):
+    order = order_of(thousands, 600 * 8)
+    assert sorted(order) == [*range(6000)]
+    neighbours = np.corrcoef(order[:-1], order[1:])[0, 1]
+    assert abs(neighbours) < 0.25, "about one over the row groups of a window, of which there are six"
+    of_first = np.flatnonzero(order < 600) / 6000
+    assert 0.3 < of_first.mean() < 0.7, "the first tenth is spread over the epoch"
+    unshuffled = order_of(thousands, 600 * 8, seed=None)
+    assert np.corrcoef(unshuffled[:-1], unshuffled[1:])[0, 1] > 0.99
+
+
+def test_no_more_rows_are_held_than_the_window_and_one_row_group(thousands, monkeypatch):
+    held = []
+    together = module._together
+    monkeypatch.setattr(
+        module, "_together", lambda parts, rng: held.append(sum(len(p[2]) for p in parts)) or together(parts, rng)
+    )
+    order_of(thousands, 250 * 8, size=50)
+    assert max(held) == 300, "row groups have 100 rows, a row 8 bytes"
+    held.clear()
+    order_of(thousands, 2**29, size=50)
+    assert max(held) == 6000
+
+
+def test_an_epoch_can_be_gone_on_with_at_any_step(thousands):
+    given = dataset(split_files(thousands, "train"), [share_of_numbers(2)], YES_OR_NO, 700, 3, window_bytes=8000)
+
+    def cases(epoch, done):
+        return [tensors["numeric"][:, 0].tolist() for tensors, _ in given(epoch, done).as_numpy_iterator()]
+
+    whole = cases(2, 0)
+    assert len(whole) == 9
+    for done in (0, 1, 5, 9):
+        assert cases(2, done) == whole[done:]
+    assert cases(3, 0) != whole
+
+
+def test_a_file_that_breaks_off_while_it_is_read_ahead_is_an_error(thousands, tmp_path):
+    folder = tmp_path / "split=train"
+    folder.mkdir()
+    for file in split_files(thousands, "train"):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 255
+        (folder / file.name).write_bytes(content)
+    with pytest.raises(OSError, match="CRC"):
+        order_of(str(tmp_path), 8000)

@@ -204,7 +204,8 @@ def test_tensors_of_every_kind_come_back_from_parquet_with_their_types(tmp_path)
         row_group_size=20,
     )
     reading = Reading("binary", ("boolean_value",), 1)
-    ((inputs, truth),) = dataset([folder / "0.parquet"], STATISTICS.inputs(), reading, 64, None).as_numpy_iterator()
+    given = dataset([folder / "0.parquet"], STATISTICS.inputs(), reading, 64, None)
+    ((inputs, truth),) = given(0, 0).as_numpy_iterator()
     dtypes = {one.name: one.dtype for one in STATISTICS.inputs()}
     assert {name: array.dtype.name for name, array in inputs.items()} == dtypes
     assert all(np.array_equal(inputs[name], found[name]) for name in found)

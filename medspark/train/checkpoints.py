@@ -1,0 +1,145 @@
+"""Checkpoints: what a fit needs to go on where its process died, and to end with the same weights, bit for bit.
+
+A checkpoint is one file of numpy arrays and a line of JSON, no pickle, written aside, flushed to the disk and renamed.
+It bears the digest of all that decides the weights: task, statistics, every row that is learned from, and the versions
+of the libraries. One of another digest is never taken.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from medspark.encode.statistics import Statistics, to_json
+from medspark.task.tasks import Task
+
+Arrays = list[npt.NDArray[Any]]
+
+EVERY_SECONDS: Final = 30.0
+"""Between two checkpoints: what a death costs at most, beside the start."""
+LIBRARIES: Final = ("medspark", "keras", "tensorflow", "numpy", "pyarrow")
+_LEARNED: Final = "learned.json"
+_END: Final = 8
+"""Bytes of a Parquet file's end: the footer's length and PAR1."""
+_AT_ONCE: Final = 2**20
+
+
+class Kept(NamedTuple):
+    """What a checkpoint holds."""
+
+    about: dict[str, Any]
+    """Small facts: the epoch, the step, the history."""
+    arrays: dict[str, Arrays]
+    """Weights and other state, by what they are."""
+
+
+@dataclass
+class Checkpoint:
+    """The checkpoint of one fit, which its `digest` names."""
+
+    place: Path
+    digest: str
+    every_seconds: float
+    say: Callable[[str], None]
+    written_at: float = 0.0
+
+    def beside(self, name: str) -> "Checkpoint":
+        """Another part of the same fit."""
+        return Checkpoint(
+            self.place.with_name(f"{self.place.stem}-{name}.npz"), self.digest, self.every_seconds, self.say
+        )
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self.written_at >= self.every_seconds
+
+    def read(self) -> Kept | None:
+        """What was kept; None where there is nothing, or what is there is another fit's or damaged, which is said."""
+        self.written_at = time.monotonic()
+        try:
+            with np.load(self.place, allow_pickle=False) as found:
+                about = json.loads(bytes(found[_LEARNED]).decode())
+                if about.pop("digest") != self.digest:
+                    self.say(f"{self.place.name}: a checkpoint of another task, seed or data, not taken")
+                    return None
+                arrays = {name: [found[f"{name}-{at}"] for at in range(n)] for name, n in about.pop("arrays").items()}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            self.say(f"{self.place.name}: a damaged checkpoint, not taken")
+            return None
+        return Kept(about, arrays)
+
+    def write(self, kept: Kept) -> None:
+        """Put it in the place of the one before, in one step."""
+        about = {**kept.about, "digest": self.digest, "arrays": {name: len(of) for name, of in kept.arrays.items()}}
+        named = {f"{name}-{at}": array for name, of in kept.arrays.items() for at, array in enumerate(of)}
+        named[_LEARNED] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        self.place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        aside = self.place.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            np.savez(stream, allow_pickle=False, **named)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(self.place)
+        self.written_at = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one training run, below a folder of this machine."""
+
+    folder: Path
+    say: Callable[[str], None] = lambda _: None
+    every_seconds: float = EVERY_SECONDS
+
+    def below(self, name: str) -> "Checkpoints":
+        """Those of a part of the run, such as a fold."""
+        return Checkpoints(self.folder / name, self.say, self.every_seconds)
+
+    def of(self, name: str, task: Task, statistics: Statistics, files: Iterable[Path]) -> Checkpoint:
+        """That of one fit, told apart by all that decides its weights."""
+        return Checkpoint(self.folder / f"{name}.npz", digest_of(task, statistics, files), self.every_seconds, self.say)
+
+    def delete(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def digest_of(task: Task, statistics: Statistics, files: Iterable[Path]) -> str:
+    """SHA-256 of the task, the statistics, what the Parquet files hold in their order, and the libraries' versions."""
+    found = hashlib.sha256()
+    libraries = json.dumps({name: version(name) for name in LIBRARIES})
+    for text in (task.model_dump_json(), to_json(statistics), libraries):
+        found.update(hashlib.sha256(text.encode()).digest())
+    for file in files:
+        found.update(_digest_of_content(file))
+    return found.hexdigest()
+
+
+def _digest_of_content(file: Path) -> bytes:
+    """SHA-256 of a Parquet file's columns, the rows of its groups, and every byte before its footer.
+
+    Spark writes the same rows to the same pages, but names the encodings in the footer in another order each time.
+    """
+    with pq.ParquetFile(file) as opened:
+        metadata, schema = opened.metadata, opened.schema_arrow.remove_metadata()
+    rows = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
+    found = hashlib.sha256(json.dumps([schema.to_string(), rows]).encode())
+    left = file.stat().st_size - metadata.serialized_size - _END
+    with file.open("rb") as stream:
+        while left:
+            part = stream.read(min(left, _AT_ONCE))
+            found.update(part)
+            left -= len(part)
+    return found.digest()
