@@ -15,6 +15,7 @@ from medspark.cli.model import report, run, train
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
 from medspark.cli.tools import pack, share_classes
+from medspark.cli.update import update
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,6 +38,7 @@ for command in (
     encode,
     evaluate,
     report,
+    update,
     promote,
     rollback,
     pack,

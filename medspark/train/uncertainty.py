@@ -53,7 +53,9 @@ class LearnedFrom(NamedTuple):
     is_student: bool
 
 
-def stand_beside(learned: LearnedFrom, risk: Floats, known: Truth, task: Task) -> tuple[Served, Uncertainty]:
+def stand_beside(
+    learned: LearnedFrom, risk: Floats, known: Truth, task: Task, served: Served | None = None
+) -> tuple[Served, Uncertainty]:
     """The network as the bundle keeps it, and what it says beside its scores: distances from the training split, by the
     validation split's.
 
@@ -62,11 +64,13 @@ def stand_beside(learned: LearnedFrom, risk: Floats, known: Truth, task: Task) -
         risk: (n, k) of cases that it, or the member that is asked, was not trained on.
         known: of the same.
         task: its coverage and share of unusual cases.
+        served: the network as a bundle kept it, whose distances then stay those from that bundle's training cases.
     """
     inputs, at, reading = learned.statistics.inputs(), task.outcome.targets.headline, learned.fitted.reading
-    rng = np.random.default_rng(task.training.seed)
-    sample, _, _ = next(windows(split_files(learned.table, TRAIN), inputs, reading, rng))
-    served = with_beside(learned, sample, at)
+    if served is None:
+        rng = np.random.default_rng(task.training.seed)
+        sample, _, _ = next(windows(split_files(learned.table, TRAIN), inputs, reading, rng))
+        served = with_beside(learned, sample, at)
     valid = load_split(learned.table, VALID, inputs, reading)
     assert valid is not None, "there are validation cases"
     distances = beside_of(served, valid.tensors, inputs)
