@@ -1,6 +1,6 @@
 """What keeping a model up to date is worth: diabetes130 in the order of its encounters, as if it were five years.
 
-    python benchmarks/updating.py [TASK.yaml] [--years 5] [--members 4] [--resamples 300]
+    python benchmarks/updating.py [TASK.yaml] [--years 5] [--members 4] [--epochs N] [--resamples 300]
 
 The network learns from the first year. Each year from the third on is then scored four ways by what was known before it
 began: by the frozen network; by the frozen network with its calibration fitted to the year before; by the network that
@@ -191,12 +191,14 @@ def main() -> None:
     parser.add_argument("task", nargs="?", default="conf/tasks/readmission-diabetes130.yaml")
     parser.add_argument("--years", type=int, default=5)
     parser.add_argument("--members", type=int, default=4)
+    parser.add_argument("--epochs", type=int, help="at most; by the number of cases where none is said")
     parser.add_argument("--resamples", type=int, default=300)
     asked = parser.parse_args()
     task = load_task(asked.task)
     features = task.features.model_copy(update={"history": None})  # one year's source has no earlier stays
     network = task.network.model_copy(update={"members": asked.members})
-    task = task.model_copy(update={"features": features, "network": network})
+    training = task.training.model_copy(update={"epochs": asked.epochs})
+    task = task.model_copy(update={"features": features, "network": network, "training": training})
     with tempfile.TemporaryDirectory() as folder:
         years = Years(task, cases_by_year(task, f"{folder}/store", asked.years), Path(folder))
         first = trained(years, 1)

@@ -129,14 +129,16 @@ def _inputs_of(tensor: Any) -> list[Any]:
 
 def head_of(members: Any) -> list[Any]:
     """The layers with weights that are nearest to the logits: what follows them has none."""
-    found, seen, ahead = [], set(), list(members.outputs)
+    found: list[Any] = []
+    seen: set[tuple[int, int]] = set()
+    ahead = list(members.outputs)
     while ahead:
         tensor = ahead.pop()
-        operation = tensor._keras_history.operation
-        if id(operation) in seen:
+        operation, node, _ = tensor._keras_history
+        if (id(operation), node) in seen:  # a layer may be called several times
             continue
-        seen.add(id(operation))
-        if getattr(operation, "weights", None) and operation.trainable_weights:
+        seen.add((id(operation), node))
+        if getattr(operation, "weights", None):
             found.append(operation)
         else:
             ahead += _inputs_of(tensor)
@@ -159,8 +161,7 @@ def go_on(
     shares = shares_of(targets.kind, targets.names, truth)
     keras.utils.set_random_seed(training.seed)
     tf.config.experimental.enable_op_determinism()
-    if how == "head":
-        _freeze_all_but(fitted.members, head_of(fitted.members))
+    _let_learn(fitted.members, head_of(fitted.members) if how == "head" else fitted.members.layers)
     plan = schedule(training, int(truth.weight.any(axis=1).sum()))
     loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), fitted.folds)
     fitted.members.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
@@ -169,12 +170,14 @@ def go_on(
     lessons = dataset(files, statistics.inputs(), reading, plan.batch_size, training.seed, fitted.folds)
     fitted.members.fit(lessons, epochs=plan.epochs, callbacks=[best], verbose=0)
     fitted.members.set_weights(best.weights)
+    _let_learn(fitted.members, fitted.members.layers)  # a network is kept with what may learn in it
     return best.history
 
 
-def _freeze_all_but(members: Any, head: list[Any]) -> None:
+def _let_learn(members: Any, some: list[Any]) -> None:
+    """These layers of a network, and no other."""
     for layer in members.layers:
-        layer.trainable = any(layer is one for one in head)
+        layer.trainable = any(layer is one for one in some)
 
 
 def _watch(files: list[Path], statistics: Statistics, fitted: Fitted, kind: Kind) -> float:
