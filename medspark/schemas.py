@@ -144,6 +144,9 @@ VALID: Final = "valid"
 
 TEST: Final = "test"
 
+UNUSED: Final = "unused"
+"""The side of cases that a temporal or a site split leaves out: they are neither learned from nor tested on."""
+
 # Candidates, of which those that no criterion excludes become cases
 EXCLUDED: Final = "_excluded"
 

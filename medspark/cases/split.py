@@ -1,11 +1,12 @@
 """Which side a patient is on, forever: by a hash of the subject's id, so that rows added later move nobody."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from medspark.schemas import TEST, TRAIN, VALID
+from medspark.schemas import PREDICTION_TIME, SPLIT, SUBJECT_ID, TEST, TRAIN, UNUSED, VALID, quoted
 from medspark.store.facts import SplitCounts
 from medspark.task.tasks import Task
 from medspark.task.training import Split
@@ -23,6 +24,28 @@ def assign_split(subject: Column, split: Split) -> Column:
     """train, valid or test for each subject, in the task's shares."""
     share = hash_share(subject, f"split{split.seed}")
     return F.when(share < split.test, TEST).when(share < split.test + split.valid, VALID).otherwise(TRAIN)
+
+
+def divided(cases: DataFrame, split: Split) -> DataFrame:
+    """Cases with their sides moved as a temporal or a site split asks; as they are where it asks for neither.
+
+    No patient is on two sides. With `temporal` no case that is learned from is later than any that is tested on, and
+    who is a test patient stays one whatever rows come later; with `site` none was at a site that is held out. What is
+    on neither side is UNUSED, as a case without a time or a site is.
+    """
+    if split.temporal is not None:
+        time, start = F.col(PREDICTION_TIME), F.lit(split.temporal.test_from)
+        end = F.lit(split.temporal.test_from - timedelta(days=split.temporal.gap_days))
+        in_time = F.when(F.col(SPLIT) == TEST, time >= start).otherwise(time < end)
+        return cases.withColumn(SPLIT, F.when(in_time, F.col(SPLIT)).otherwise(UNUSED))
+    if split.site is None:
+        return cases
+    site = F.col(quoted(split.site.column)).cast("string")
+    there, known = site.isin(list(split.site.held_out)), site.isNotNull()
+    ever = F.max(F.coalesce(there, F.lit(False))).over(Window.partitionBy(SUBJECT_ID))
+    share = hash_share(F.col(SUBJECT_ID), f"valid{split.seed}")
+    learned = F.when(share < split.valid / (split.valid + split.train), VALID).otherwise(TRAIN)
+    return cases.withColumn(SPLIT, F.when(there, TEST).when(known & ~ever, learned).otherwise(UNUSED))
 
 
 def assign_fold(subject: Column, split: Split) -> Column:

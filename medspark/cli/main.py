@@ -7,6 +7,7 @@ cannot be written; 130 and 143 stopped by Ctrl-C and by SIGTERM; 1 else.
 
 import typer
 
+from medspark.cli.champion import promote, rollback
 from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.evaluate import evaluate
@@ -14,6 +15,7 @@ from medspark.cli.model import report, run, train
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
 from medspark.cli.tools import pack, share_classes
+from medspark.cli.update import update
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +38,9 @@ for command in (
     encode,
     evaluate,
     report,
+    update,
+    promote,
+    rollback,
     pack,
     share_classes,
     demo,

@@ -77,7 +77,7 @@ def subgroup_rows(
         levels = _few_together(levels, every.subject)
     names = sorted(set(levels), key=lambda level: (level == MISSING, level))
     place = pd.Categorical(levels, categories=names).codes.astype(np.intp)
-    reasons = [_too_small(*_counts(every.label[place == at])) for at in range(len(names))]
+    reasons = [too_small(*_counts(every.label[place == at])) for at in range(len(names))]
     spread = _spread(every, place, reasons, drawing) if any(reason is None for reason in reasons) else {}
     rows = [
         _row(column, name, every, place == at, reasons[at], {key: found[:, at] for key, found in spread.items()})
@@ -129,7 +129,7 @@ def _row(
     if reason is not None:
         return row
     metrics = estimates(own, spread)
-    why = _too_small(*_counts(rest.label))
+    why = too_small(*_counts(rest.label))
     shares = {"prevalence": own.label, "mean_probability": own.risk}
     row |= {name: round(float(np.average(values, weights=own.weight)), 3) for name, values in shares.items()}
     row |= {"metrics": metrics, "difference": None if why else _differences(metrics, rest, spread)}
@@ -231,7 +231,8 @@ def _few_together(levels: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(names[place])
 
 
-def _too_small(cases: int, positives: int) -> str | None:
+def too_small(cases: int, positives: int) -> str | None:
+    """Why a level of so many cases is not measured; None where it is."""
     if cases < FEW_CASES:
         return f"fewer than {FEW_CASES} cases"
     if positives < FEW_OUTCOMES:

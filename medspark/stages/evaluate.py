@@ -75,7 +75,7 @@ def evaluate_stage(
         TaskError: the task asks for other features or targets than the bundle has.
         InputError: the source breaks its contract, or no case has a known outcome.
     """
-    asked = _asked(run, bundle, source, task)
+    asked = asked_of(run, bundle, source, task)
     if history is not None and not has_history(asked):
         raise TaskError("--history", ["the task has no features.history, so that nobody reads earlier rows"])
     run.receipt.bundle_id = bundle.bundle_id
@@ -83,7 +83,7 @@ def evaluate_stage(
         run.receipt.inputs["source"] = found.read
         run.receipt.count("evaluate", found.counts)
         require_what_training_read(run, bundle, found.counts)
-        with run.receipt.timed("evaluate"), run.progress("evaluate"), _built(run, asked, found, history) as built:
+        with run.receipt.timed("evaluate"), run.progress("evaluate"), built_of(run, asked, found, history) as built:
             scored = _scored(run, bundle, asked, built.cases, engine)
             metrics = evaluate_cases(scored.frame, asked, scored.truth, scored.risk, {})
             about = _Made(bundle, asked, found, built, scored, months_of(built.cases))
@@ -92,7 +92,7 @@ def evaluate_stage(
     return folder
 
 
-def _asked(run: Run, bundle: Bundle, source: str | None, task: Task | None) -> Task:
+def asked_of(run: Run, bundle: Bundle, source: str | None, task: Task | None) -> Task:
     """The task that the source is read by, with the bundle's risk bands.
 
     Raises:
@@ -116,7 +116,7 @@ def _asked(run: Run, bundle: Bundle, source: str | None, task: Task | None) -> T
 
 
 @contextmanager
-def _built(run: Run, task: Task, found: CleanSource, history: str | None) -> Iterator[Built]:
+def built_of(run: Run, task: Task, found: CleanSource, history: str | None) -> Iterator[Built]:
     """The cases with their outcomes, kept while they are read twice."""
     earlier, read = read_earlier(run, task, history) if isinstance(task, TableTask) else (None, None)
     if read is not None:

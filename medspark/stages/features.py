@@ -17,7 +17,7 @@ from medspark.cases.attrition import (
 )
 from medspark.cases.criteria import criteria
 from medspark.cases.events import build_candidates
-from medspark.cases.split import faults_of_splits, gaps_of_splits
+from medspark.cases.split import divided, faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
@@ -99,7 +99,8 @@ def built_cases(records: DataFrame, task: Task, count: int, earlier: DataFrame |
         count: how many records there are.
         earlier: of a table, records that are no more than part of the others' past.
     """
-    return _of_events(records, task, count) if isinstance(task, EventTask) else _of_table(records, task, earlier)
+    built = _of_events(records, task, count) if isinstance(task, EventTask) else _of_table(records, task, earlier)
+    return built._replace(cases=divided(built.cases, task.split))
 
 
 def _of_table(records: DataFrame, task: TableTask, earlier: DataFrame | None) -> Built:

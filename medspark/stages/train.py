@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import save_bundle
@@ -80,7 +81,8 @@ def train_stage(run: Run, task: Task, with_folds: bool = False, watched: Watched
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
             versions, seconds = run.receipt.versions, run.receipt.seconds
             names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
-            groups, period = _other_groups(run, task), months_of(read_table(run.spark, run.store, CASES))
+            cases = read_table(run.spark, run.store, CASES)
+            groups, period = other_groups(cases.where(F.col(SPLIT) != VALID), task), months_of(cases)
             about = (task, tensors, facts, versions, seconds, run.version)
             made = Made(*about, created_at=now(), names=names, period=period, groups=groups)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
@@ -133,13 +135,12 @@ def _train(
     return trained
 
 
-def _other_groups(run: Run, task: Task) -> pd.DataFrame | None:
+def other_groups(cases: DataFrame, task: Task) -> pd.DataFrame | None:
     """The subgroups that no feature reads, as text: what nights are counted by is else in the tensors."""
     names = other_subgroups(task) if isinstance(task, TableTask) else []
     if not names:
         return None
     levels = (F.col(quoted(name)).cast("string").alias(name) for name in names)
-    cases = read_table(run.spark, run.store, CASES).where(F.col(SPLIT) != VALID)
     found: pd.DataFrame = cases.select(CASE_ID, *levels).toPandas()
     return found
 

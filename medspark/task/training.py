@@ -2,14 +2,33 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from medspark.task.base import Closed, Name, Range, unsaid
+from medspark.task.base import MOST_DAYS, Closed, Name, Range, unsaid
 from medspark.task.card import Card
 from medspark.task.monitoring import Monitoring
+from medspark.task.updating import Updating
 
 LEAST_FOLDS = 3
 """Members from which on each leaves out a fold."""
+
+
+class Temporal(Closed):
+    """Learn from earlier cases, test on later ones."""
+
+    test_from: AwareDatetime
+    """Cases from then on are tested on; those before are learned from. A time zone must be said, such as Z."""
+    gap_days: float = Field(default=0, ge=0, le=MOST_DAYS)
+    """Cases of so many days before it are left out, so that no outcome learned from falls into the time of testing."""
+
+
+class HeldOutSite(Closed):
+    """Learn at some sites, test at others."""
+
+    column: str
+    """One of `report.subgroups`."""
+    held_out: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Its levels that are tested on."""
 
 
 class Split(Closed):
@@ -21,6 +40,10 @@ class Split(Closed):
     folds: int | None = Field(default=None, ge=3, le=50)
     """Parts of the subjects for `medspark train --cross-validate`."""
     seed: int = 0
+    temporal: Temporal | None = Field(default=None, exclude_if=unsaid)
+    """Of the patients of train and valid the earlier cases alone, of those of test the later ones."""
+    site: HeldOutSite | None = Field(default=None, exclude_if=unsaid)
+    """Test: all cases of the sites held out; train and valid: of patients who were never there."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -183,3 +206,5 @@ class TaskBase(Closed):
     report: Report = Report()
     privacy: Privacy = Privacy()
     monitoring: Monitoring | None = Field(default=None, exclude_if=unsaid)
+    updating: Updating | None = Field(default=None, exclude_if=unsaid)
+    """How `medspark update` learns, and what it must not make worse; the defaults where the task says none."""

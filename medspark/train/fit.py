@@ -17,6 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from scipy.special import expit, softmax
 
+from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth, joined
@@ -28,7 +29,7 @@ from medspark.task.tasks import Task
 from medspark.task.training import StopOn, Training
 from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
 from medspark.train.checkpoints import Checkpoint, Kept
-from medspark.train.loop import Lessons, learn_steps
+from medspark.train.loop import Lessons, Row, learn_steps
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.pretrain import Excerpts, History, pretrain
@@ -84,18 +85,53 @@ def fit_network(
     level = levels_of(targets.kind, shares)
     members = build_network(statistics, task.network, training.l2, training.seed, sample, targets.kind, level)
     pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
-    plan = schedule(training, int(truth.weight.any(axis=1).sum()))
+    material = Material(learned, learned if folds else valid, inputs, reading, folds, truth)
+    history = learn_from(members, material, targets, training, progress, checkpoint)
+    return Fitted(serving_network(members), members, folds, history, reading, pretrained)
+
+
+class Material(NamedTuple):
+    """What members learn from, and what they are watched by."""
+
+    learned: list[Path]
+    watched: list[Path]
+    """Cases that the member that is asked does not learn from."""
+    inputs: list[Input]
+    reading: Reading
+    folds: Folds | None
+    truth: Truth
+    """Of the cases that are learned from."""
+
+
+def learn_from(
+    members: Any,
+    material: Material,
+    targets: Targets,
+    training: Training,
+    progress: Progress,
+    checkpoint: Checkpoint | None,
+    from_start: bool = False,
+) -> list[Row]:
+    """Let members learn as a task's training says; they end with the weights of their best epoch.
+
+    Args:
+        from_start: whether the weights that they come with may be the best.
+
+    Returns:
+        The history, one row an epoch.
+    """
+    inputs, reading, folds = material.inputs, material.reading, material.folds
+    plan = schedule(training, int(material.truth.weight.any(axis=1).sum()))
+    shares = shares_of(targets.kind, targets.names, material.truth)
     loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
     members.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
     window = (training.window_mb or 0) * 2**20 or WINDOW_BYTES
-    watched = partial(batches, learned if folds else valid, inputs, reading, predicted_at_once(inputs), None, window)
+    watched = partial(batches, material.watched, inputs, reading, predicted_at_once(inputs), None, window)
     watch = partial(watched_row, found=watched, targets=targets, folds=folds, metric=training.stop_on)
-    lessons = dataset(learned, inputs, reading, plan.batch_size, training.seed, folds, window_bytes=window)
+    found = dataset(material.learned, inputs, reading, plan.batch_size, training.seed, folds, window_bytes=window)
     better = by_metric(training.stop_on)
-    history = learn_steps(
-        members, Lessons("network", lessons, plan, watch, better, training.patience, training.ema), progress, checkpoint
-    )
-    return Fitted(serving_network(members), members, folds, history, reading, pretrained)
+    lessons = Lessons("network", found, plan, watch, better, training.patience, training.ema, from_start)
+    return learn_steps(members, lessons, progress, checkpoint)
 
 
 def _pretrained(

@@ -40,6 +40,8 @@ class Lessons(NamedTuple):
     patience: int
     ema: float | None = None
     """How much of the average of weights stays at a step; without it there is none."""
+    from_start: bool = False
+    """Whether the weights that the model comes with may be the best: the history then begins with them, as epoch 0."""
 
 
 @dataclass
@@ -63,6 +65,9 @@ def learn_steps(model: Any, lessons: Lessons, progress: Progress, checkpoint: Ch
         state = _go_on(model, average, kept)
         place = f"goes on in epoch {state.epoch + 1} after step {state.step}"
         checkpoint.say(f"the {lessons.fit} {'had learned' if _has_ended(state, lessons) else place}")
+    elif lessons.from_start:
+        start = lessons.watch(model)
+        state.history, state.best = [{"epoch": 0, "loss": start["valid_loss"], **start}], model.get_weights()
     teller = _Teller(progress, lessons, state)
     while not _has_ended(state, lessons):
         _epoch(model, lessons, state, average, teller, checkpoint)
@@ -75,7 +80,7 @@ def learn_steps(model: Any, lessons: Lessons, progress: Progress, checkpoint: Ch
 def _has_ended(state: State, lessons: Lessons) -> bool:
     if state.epoch >= lessons.plan.epochs:
         return True
-    return bool(state.history) and state.epoch - 1 - _best_of(state, lessons) >= lessons.patience
+    return bool(state.history) and len(state.history) - 1 - _best_of(state, lessons) >= lessons.patience
 
 
 def _best_of(state: State, lessons: Lessons) -> int:
@@ -103,7 +108,7 @@ def _epoch(
     loss = _loss(model)
     raw = average.take(model) if average is not None else None
     state.history.append({"epoch": state.epoch + 1, "loss": loss, **lessons.watch(model)})
-    if _best_of(state, lessons) == state.epoch or not state.best:
+    if _best_of(state, lessons) == len(state.history) - 1 or not state.best:
         state.best = model.get_weights()
     if average is not None and raw is not None:
         average.give_back(model, raw)

@@ -30,6 +30,7 @@ from medspark.schemas import (
     SUBJECT_ID,
     TEST,
     TRAIN,
+    UNUSED,
     VALID,
     quoted,
 )
@@ -82,6 +83,7 @@ class Trained(NamedTuple):
 
 def write_tensors(cases: DataFrame, statistics: Statistics, path: str) -> str:
     """Encode the cases into Parquet, one folder a split, shuffled by a hash of the case."""
+    cases = cases.where(F.col(SPLIT) != UNUSED)
     files = 1 + cases.count() // ROWS_PER_FILE
     tensors = in_training_order(encode_cases(cases, statistics), files)
     tensors.write.mode("overwrite").partitionBy(SPLIT).options(**tensors_options(statistics)).parquet(path)
@@ -115,7 +117,7 @@ def train_network(
     statistics = fit_statistics(cases, task.features, shapes, task.privacy.names_of_few)
     table = write_tensors(cases, statistics, tensors_path)
     excerpts = _excerpts(histories, task, statistics)
-    return learn(table, statistics, task, progress, _subgroups(cases, task), with_baselines, excerpts, checkpoints)
+    return learn(table, statistics, task, progress, subgroups_of(cases, task), with_baselines, excerpts, checkpoints)
 
 
 def learn(
@@ -137,26 +139,50 @@ def learn(
         checkpoints: what to go on from, and what to leave.
     """
     fitted, teacher = _fit(table, statistics, task, progress, excerpts, checkpoints)
-    parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
-    watched = _watched(fitted, parts)
-    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, watched.logit, watched.truth)
+    parts = {split: predict_split(fitted, table, split, statistics) for split in SPLITS}
+    calibration = calibrated(fitted, parts, task)
+    learned = (TRAIN, VALID) if fitted.folds else (TRAIN,)
+    others = {} if teacher is None else {TEACHER: risks_of(teacher, table, statistics, task)}
+    if with_baselines and len(parts[TEST].logit):
+        others |= _baselines(table, learned, statistics, task, fitted.reading)
+    found = LearnedFrom(table, statistics, fitted, teacher is not None)
+    return judged(found, parts, calibration, task, subgroups, others)._replace(teacher=teacher)
+
+
+def judged(
+    learned: LearnedFrom,
+    parts: Mapping[str, "Predicted"],
+    calibration: TargetCalibrations,
+    task: Task,
+    subgroups: pd.DataFrame,
+    others: Mapping[str, Floats],
+    served: Served | None = None,
+) -> Trained:
+    """A fitted and calibrated network, measured on the test split.
+
+    Args:
+        learned: the network.
+        parts: of every split what it says.
+        calibration: of its logits.
+        task: what is asked for.
+        subgroups: as `learn` has them.
+        others: by name the risks (n, k) that other models give the test split.
+        served: the network as a bundle kept it, where it is one.
+    """
+    statistics, fitted = learned.statistics, learned.fitted
     predictions = pd.concat(
         [_predictions(part, split, calibration) for split, part in parts.items()], ignore_index=True
     )
     if not len(parts[TEST].logit):
         raise InputError("the test split has no case with a known outcome: nothing can be evaluated")
-    learned = (TRAIN, VALID) if fitted.folds else (TRAIN,)
-    others = {} if teacher is None else {TEACHER: risks_of(teacher, table, statistics, task)}
-    if with_baselines:
-        others |= _baselines(table, learned, statistics, task, fitted.reading)
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(subgroups, on=CASE_ID, how="left", validate="one_to_one", sort=False)
     metrics = evaluate_cases(frame, task, parts[TEST].truth, apply_calibrations(calibration, parts[TEST].logit), others)
-    held_out = HeldOut(apply_calibrations(calibration, watched.logit), watched.truth, watched.missing)
-    split = LearnedFrom(table, statistics, fitted, teacher is not None)
-    served, uncertainty = stand_beside(split, held_out, task)
-    metrics["reliance"] = held_out_reliance(split, served, uncertainty, frame, task)
-    return Trained(statistics, fitted, calibration, predictions, metrics, served, uncertainty, teacher)
+    found = watched(fitted, parts)
+    held_out = HeldOut(apply_calibrations(calibration, found.logit), found.truth, found.missing)
+    kept, uncertainty = stand_beside(learned, held_out, task, served)
+    metrics["reliance"] = held_out_reliance(learned, kept, uncertainty, frame, task)
+    return Trained(statistics, fitted, calibration, predictions, metrics, kept, uncertainty)
 
 
 def _fit(
@@ -183,21 +209,26 @@ def _fit(
         return distil(fitted, files, statistics, task, settings, progress, checkpoint), fitted
 
 
-def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> "_Predicted":
+def watched(fitted: Fitted, parts: Mapping[str, "Predicted"]) -> "Predicted":
     """The cases that the network, or the member that is asked, was not trained on."""
     if not fitted.folds:
         return parts[VALID]
     both = (parts[TRAIN], parts[VALID])
     keys = pd.concat([part.keys for part in both], ignore_index=True)
     logit, missing = np.concatenate([part.logit for part in both]), np.concatenate([part.missing for part in both])
-    return _Predicted(keys, logit, joined([part.truth for part in both]), missing)
+    return Predicted(keys, logit, joined([part.truth for part in both]), missing)
+
+
+def calibrated(fitted: Fitted, parts: Mapping[str, "Predicted"], task: Task) -> TargetCalibrations:
+    """The calibration of a network's logits, by the cases that it was not trained on."""
+    found = watched(fitted, parts)
+    return fit_calibrations(task.outcome.targets, task.training.calibration, found.logit, found.truth)
 
 
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:
     """A network's own calibrated risks (n, k) of the test split."""
-    parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
-    watched = _watched(fitted, parts)
-    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, watched.logit, watched.truth)
+    parts = {split: predict_split(fitted, table, split, statistics) for split in SPLITS}
+    calibration = calibrated(fitted, parts, task)
     return apply_calibrations(calibration, parts[TEST].logit)
 
 
@@ -207,7 +238,7 @@ def _excerpts(histories: Histories | None, task: Task, statistics: Statistics) -
     return write_excerpts(histories.records, task, statistics, histories.scratch)
 
 
-class _Predicted(NamedTuple):
+class Predicted(NamedTuple):
     """The logits (n, k) of a split's cases, and what is known of them."""
 
     keys: pd.DataFrame
@@ -217,12 +248,12 @@ class _Predicted(NamedTuple):
     """(n,) the share of each case that is missing."""
 
 
-def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> _Predicted:
+def predict_split(fitted: Fitted, table: str, split: str, statistics: Statistics) -> Predicted:
     """The logits of a split; of patients that members learned from, by the member that did not."""
     loaded = load_split(table, split, statistics.inputs(), fitted.reading, (CASE_ID, SUBJECT_ID, MISSING_SHARE))
     if loaded is None:
         none = np.empty((0, fitted.reading.size))
-        return _Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: []}), none, Truth(none, none), np.empty(0))
+        return Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: []}), none, Truth(none, none), np.empty(0))
     keys: pd.DataFrame = loaded.keys.to_pandas()
     missing = keys.pop(MISSING_SHARE).to_numpy(np.float64)
     at_once = predicted_at_once(statistics.inputs())
@@ -231,10 +262,10 @@ def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> 
         logit = held_out_logit(logits, keys[SUBJECT_ID].to_numpy(), fitted.folds)
     else:
         logit = keras_logits(fitted.network, loaded.tensors, at_once)
-    return _Predicted(keys, logit, loaded.truth, missing)
+    return Predicted(keys, logit, loaded.truth, missing)
 
 
-def _predictions(part: _Predicted, split: str, calibration: TargetCalibrations) -> pd.DataFrame:
+def _predictions(part: Predicted, split: str, calibration: TargetCalibrations) -> pd.DataFrame:
     """The rows of `predictions`: label, logit and probability of the headline, and each target's probability."""
     targets = calibration.targets
     risk = apply_calibrations(calibration, part.logit)
@@ -273,7 +304,7 @@ def _baselines(
     return {name: np.stack(risks, axis=1) for name, risks in found.items()}
 
 
-def _subgroups(cases: DataFrame, task: Task) -> pd.DataFrame:
+def subgroups_of(cases: DataFrame, task: Task) -> pd.DataFrame:
     """The subgroup columns of the test split, as text."""
     columns = [F.col(quoted(name)).cast("string").alias(name) for name in task.report.subgroups]
     return cases.where(F.col(SPLIT) == TEST).select(CASE_ID, *columns).toPandas()

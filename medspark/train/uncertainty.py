@@ -68,7 +68,9 @@ class HeldOut(NamedTuple):
     """(n,) the share of each case that is missing."""
 
 
-def stand_beside(learned: LearnedFrom, held_out: HeldOut, task: Task) -> tuple[Served, Uncertainty]:
+def stand_beside(
+    learned: LearnedFrom, held_out: HeldOut, task: Task, served: Served | None = None
+) -> tuple[Served, Uncertainty]:
     """The network as the bundle keeps it, and what it says beside its scores: distances from the training split, by the
     validation split's.
 
@@ -76,11 +78,13 @@ def stand_beside(learned: LearnedFrom, held_out: HeldOut, task: Task) -> tuple[S
         learned: the network.
         held_out: cases that it, or the member that is asked, was not trained on.
         task: its coverage and share of unusual cases.
+        served: the network as a bundle kept it, whose distances then stay those from that bundle's training cases.
     """
     inputs, at, reading = learned.statistics.inputs(), task.outcome.targets.headline, learned.fitted.reading
-    rng = np.random.default_rng(task.training.seed)
-    sample, _, _ = next(windows(split_files(learned.table, TRAIN), inputs, reading, rng))
-    served = with_beside(learned, sample, at)
+    if served is None:
+        rng = np.random.default_rng(task.training.seed)
+        sample, _, _ = next(windows(split_files(learned.table, TRAIN), inputs, reading, rng))
+        served = with_beside(learned, sample, at)
     valid = load_split(learned.table, VALID, inputs, reading)
     assert valid is not None, "there are validation cases"
     distances = beside_of(served, valid.tensors, inputs)

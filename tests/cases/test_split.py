@@ -1,9 +1,14 @@
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pyspark.sql import functions as F
+from support.tasks import STAYS
 
-from medspark.cases.split import assign_fold, assign_split, hold_out_fold
+from medspark.cases.split import assign_fold, assign_split, divided, hold_out_fold
+from medspark.task.load import check_task
 from medspark.task.training import Split
 
 DEFAULT = Split()
@@ -68,3 +73,78 @@ def test_folds_part_the_patients_evenly_and_each_is_held_out_once(spark):
 @pytest.mark.parametrize("folds", [None])
 def test_without_folds_a_case_has_none(spark, folds):
     assert spark.range(1).select(assign_fold(F.col("id"), Split(folds=folds))).first()[0] is None
+
+
+VISITS = st.lists(
+    st.tuples(st.integers(0, 12), st.integers(0, 30) | st.none(), st.sampled_from(["A", "B", "C"]) | st.none()),
+    min_size=1,
+    max_size=60,
+)
+"""Patient, day and hospital of each case."""
+BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def divided_visits(spark, visits, split):
+    """Side, patient, day and hospital of each case."""
+    rows = [
+        (at, f"p{who}", None if day is None else BEGIN + timedelta(days=day), site)
+        for at, (who, day, site) in enumerate(visits)
+    ]
+    cases = spark.createDataFrame(rows, "case_id int, subject_id string, prediction_time timestamp, hospital string")
+    sided = cases.withColumn("split", assign_split(F.col("subject_id"), split))
+    found = divided(sided, split).select("case_id", "split").collect()
+    assert sorted(row["case_id"] for row in found) == list(range(len(visits)))
+    return [(row["split"], *visits[row["case_id"]]) for row in found]
+
+
+@given(visits=VISITS, first=st.integers(0, 30), gap=st.integers(0, 10))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_of_a_temporal_split_no_patient_and_no_later_time_crosses(spark, visits, first, gap):
+    temporal = {"test_from": BEGIN + timedelta(days=first), "gap_days": gap}
+    found = divided_visits(spark, visits, Split(train=0.4, valid=0.2, test=0.4, temporal=temporal))
+    learned = [(who, day) for side, who, day, _ in found if side in ("train", "valid")]
+    tested = [(who, day) for side, who, day, _ in found if side == "test"]
+    assert not {who for who, _ in learned} & {who for who, _ in tested}
+    assert all(day < first - gap for _, day in learned)
+    assert all(day >= first for _, day in tested)
+
+
+@given(visits=VISITS, held_out=st.sets(st.sampled_from(["A", "B", "C"]), min_size=1))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_of_a_site_split_no_patient_and_no_site_crosses(spark, visits, held_out):
+    site = {"column": "hospital", "held_out": tuple(held_out)}
+    found = divided_visits(spark, visits, Split(site=site))
+    learned = [(who, where) for side, who, _, where in found if side in ("train", "valid")]
+    tested = [(who, where) for side, who, _, where in found if side == "test"]
+    assert not {who for who, _ in learned} & {who for who, _ in tested}
+    assert all(where is not None and where not in held_out for _, where in learned)
+    assert len(tested) == sum(where in held_out for _, _, where in visits)
+
+
+def test_of_a_temporal_split_each_side_keeps_what_is_on_its_own_side_of_the_gap(spark):
+    split = Split(temporal={"test_from": "2020-01-11T00:00:00Z", "gap_days": 5})
+    sides = splits_of(spark, [f"p{who}" for who in range(13)], split)
+    visits = [(who, day, None) for who in range(13) for day in (4, 5, 9, 10)]
+    expected = {("test", 10): "test", ("train", 4): "train", ("valid", 4): "valid"}
+    assert {"test", "train"} <= set(sides.values())
+    for side, who, day, _ in divided_visits(spark, visits, split):
+        assert side == expected.get((sides[f"p{who}"], day), "unused")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"split": {"temporal": {"test_from": "2020-01-01T00:00:00Z"}}}, "split.temporal: expected source.time"),
+        ({"split": {"temporal": {"test_from": "2020-01-01T00:00:00"}}}, "split.temporal.test_from: "),
+        ({"split": {"site": {"column": "sx", "held_out": ["F"]}}}, "'sx'. Did you mean 'sex'?"),
+        ({"split": {"site": {"column": "sex", "held_out": ["F"]}, "folds": 5}}, "split.folds: its parts are of"),
+        ({"split": {"site": {"column": "sex", "held_out": []}}}, "split.site.held_out: "),
+    ],
+)
+def test_a_split_that_cannot_be_is_a_problem_of_the_task(changes, says):
+    _, problems = check_task({**STAYS, **changes})
+    assert any(says in problem for problem in problems), problems
+
+
+def test_a_task_that_asks_for_neither_is_written_as_before():
+    assert set(Split().model_dump()) == {"train", "valid", "test", "folds", "seed"}

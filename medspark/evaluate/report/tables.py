@@ -20,7 +20,7 @@ from medspark.evaluate.report.format import (
 from medspark.privacy.small_cells import SMALL, publishable_counts
 
 Shown = Mapping[int | None, str]
-SPLITS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}
+SPLITS: Final = {"train": "Training", "valid": "Validation", "test": "Test", "unused": "Unused"}
 READING: Final = {
     "auroc": "higher is better",
     "auprc": "higher is better",

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from medspark.errors import did_you_mean
 from medspark.task.training import LEAST_FOLDS, LEAST_NAMED, TaskBase
 
 
@@ -84,6 +85,21 @@ def _floors(value: Any, place: str) -> Iterator[tuple[str, int]]:
             yield from _floors(one, f"{place}.{at}")
 
 
+def another_split_divides_alone(task: TaskBase) -> Iterator[str]:
+    split = task.split
+    asked = [name for name in ("temporal", "site") if getattr(split, name) is not None]
+    if len(asked) == 2:
+        yield "split: expected temporal or site, received both"
+    for name in asked:
+        if split.folds is not None:
+            yield f"split.folds: its parts are of patients alone; expected none beside split.{name}"
+        if task.training.pretrain is not None:
+            yield f"training.pretrain: it reads the histories of all training patients; expected no split.{name}"
+    if split.site is not None and split.site.column not in task.report.subgroups:
+        hint = did_you_mean(split.site.column, task.report.subgroups)
+        yield f"split.site.column: expected one of report.subgroups, received {split.site.column!r}.{hint}"
+
+
 SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
     bands_are_sound,
     optimizer_reads_settings,
@@ -92,6 +108,7 @@ SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
     pretraining_has_an_encoder,
     a_student_has_soft_labels,
     names_of_few_are_meant,
+    another_split_divides_alone,
 )
 
 

@@ -50,6 +50,11 @@ def keys_are_columns(task: TableTask) -> Iterator[str]:
         yield f"source.time: expected a {one_of(TIME_TYPES)}, received {received}"
 
 
+def a_temporal_split_has_times(task: TableTask) -> Iterator[str]:
+    if task.split.temporal is not None and task.source.time is None:
+        yield "split.temporal: expected source.time, by which cases are earlier and later, received none"
+
+
 def table_zone_exists(task: TableTask) -> Iterator[str]:
     return zone_exists("source.timezone", task.source.timezone)
 
@@ -228,6 +233,7 @@ def settings_do_something(task: TableTask) -> Iterator[str]:
 
 TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     keys_are_columns,
+    a_temporal_split_has_times,
     table_zone_exists,
     duplicates_read_columns,
     columns_are_sound,

@@ -1,0 +1,217 @@
+"""The update stage: a bundle and new outcomes to a challenger, kept where it is no worse than the champion."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from medspark.bundles.bundle import STATISTICS, Bundle, save_bundle
+from medspark.cases.attrition import count_cases
+from medspark.cases.period import months_of
+from medspark.cases.split import faults_of_splits
+from medspark.encode.statistics import from_json
+from medspark.errors import GateError, InputError, TaskError
+from medspark.evaluate.challenge import NAMES, refusals
+from medspark.evaluate.report.format import performance_lines
+from medspark.events.names import code_names
+from medspark.runs.console import epoch_progress
+from medspark.runs.lock import alone
+from medspark.runs.receipt import now
+from medspark.runs.run import Run, local_path
+from medspark.runs.tables import making, publish_tables
+from medspark.schemas import CASE_ID, CASES, PREDICTIONS, SPLIT, TENSORS, TEST, VALID
+from medspark.stages.clean import CleanSource, clean_source
+from medspark.stages.eligible import require_what_training_read
+from medspark.stages.evaluate import asked_of, built_of
+from medspark.stages.features import Built, require_cases
+from medspark.stages.train import BUNDLES, CHECKPOINTS, other_groups
+from medspark.store.facts import CasesFacts, SplitCounts, case_rules, clean_rules
+from medspark.store.tables import current_version, read_table
+from medspark.task.event_task import EventTask
+from medspark.task.tasks import Task
+from medspark.task.updating import Updating
+from medspark.train.checkpoints import Checkpoints
+from medspark.train.fill_bundle import Made, fill_bundle
+from medspark.train.gates import require_gates
+from medspark.train.train_network import subgroups_of, write_predictions, write_tensors
+from medspark.train.update import CHAMPION, Given, How, Updated, update_network
+
+MOST_BEFORE: Final = 20_000
+"""Old held-out cases that champion and challenger are compared on."""
+
+
+@alone
+def update_stage(
+    run: Run, bundle: Bundle, task: Task, source: str | None, how: How = "weights", history: str | None = None
+) -> Path:
+    """A bundle and new cases to a bundle that names it as its parent.
+
+    Whoever is on the test side of the split stays there, so that neither network learned from those on whom both are
+    compared.
+
+    Args:
+        run: its store has the cases of before, of which some are rehearsed, and gets the bundle.
+        bundle: verified; the champion.
+        task: says how the new source is read, and how the update learns; split, features and targets must be the
+            bundle's, and the network and its seed are.
+        source: the new cases; None where the task's own source has them.
+        how: whether all weights go on learning, those of the head alone, or only the calibration is fitted anew.
+        history: a store whose `records` are part of the new cases' past.
+
+    Returns:
+        The challenger's folder.
+
+    Raises:
+        TaskError: split, features or targets are others.
+        InputError: the source breaks its contract, the store's cases are of other rules, or outcomes are lacking.
+        GateError: the challenger is worse than the champion beyond the task's margins; no bundle is kept.
+    """
+    asked = _asked(run, bundle, source, task)
+    checkpoints = Checkpoints(local_path(run.store) / CHECKPOINTS, run.say).below(f"{how}-of-{bundle.bundle_id}")
+    run.receipt.arguments["parent"] = bundle.bundle_id
+    with clean_source(run, asked) as found:
+        run.receipt.inputs["source"] = found.read
+        run.receipt.count("update", found.counts)
+        require_what_training_read(run, bundle, found.counts)
+        with built_of(run, asked, found, history) as built:
+            splits = count_cases(built.cases, asked.outcome.targets)
+            if faults := faults_of_splits(splits, asked):
+                raise InputError("; ".join(faults))
+            with making(run, (TENSORS, PREDICTIONS), run.version):
+                updated = _learned(run, bundle, asked, built, how, splits, checkpoints)
+                try:
+                    _require_no_worse(run, updated, asked)
+                except GateError:
+                    checkpoints.delete()
+                    raise
+                place = _kept(run, bundle, asked, found, built, updated, splits)
+    checkpoints.delete()
+    run.receipt.bundle_id = place.name
+    run.receipt.outputs["bundle"] = str(place)
+    return place
+
+
+def _asked(run: Run, bundle: Bundle, source: str | None, task: Task) -> Task:
+    """The task of an update: what it may not change is the bundle's."""
+    asked, old = asked_of(run, bundle, source, task), bundle.task
+    if asked.split != old.split:
+        raise TaskError(
+            task.task, ["split: expected the bundle's, or patients that it learned from would be among the held-out"]
+        )
+    training = asked.training.model_copy(update={"seed": old.training.seed, "pretrain": old.training.pretrain})
+    return asked.model_copy(update={"network": old.network, "training": training})
+
+
+def _learned(
+    run: Run,
+    bundle: Bundle,
+    task: Task,
+    built: Built,
+    how: How,
+    splits: dict[str, SplitCounts],
+    checkpoints: Checkpoints,
+) -> Updated:
+    statistics = from_json(bundle.read_text(STATISTICS))
+    learned = sum(split.cases for name, split in splits.items() if name != TEST)
+    with run.receipt.timed("update"), epoch_progress(run.terminal) as progress:
+        table = write_tensors(built.cases, statistics, f"{run.store}/{TENSORS}/{run.version}")
+        with _before(run, bundle, task, built.cases, 0 if how == "calibration" else learned) as (before, groups):
+            named = pd.concat([subgroups_of(built.cases, task), groups], ignore_index=True)
+            given = Given(table, before, named, checkpoints)
+            return update_network(bundle, task, given, how, progress)
+
+
+@contextmanager
+def _before(
+    run: Run, bundle: Bundle, task: Task, new: DataFrame, learned: int
+) -> Iterator[tuple[str | None, pd.DataFrame | None]]:
+    """Tensors of old cases of the store, and the subgroups of those held out: as many to rehearse as the task says, and
+    the held-out ones of before.
+
+    None where the store has no cases, which the task must then want.
+    """
+    rehearsed = round((task.updating or Updating()).rehearse * learned)
+    if current_version(run.context, run.store, CASES) is None:
+        if rehearsed:
+            raise InputError(
+                f"{run.store} has no cases of before: expected some to rehearse, since a network that learns new cases "
+                "alone forgets the old. Run the update in the store of training, or say `updating: {rehearse: 0}`."
+            )
+        yield None, None
+        return
+    require_cases(run, bundle.task)
+    old = read_table(run.spark, run.store, CASES).join(new.select(CASE_ID), CASE_ID, "left_anti")
+    place = F.xxhash64(F.lit("rehearsed"), CASE_ID)
+    statistics = from_json(bundle.read_text(STATISTICS))
+    sample = old.where(F.col(SPLIT) != TEST).orderBy(place).limit(rehearsed)
+    held_out = old.where(F.col(SPLIT) == TEST).orderBy(place).limit(MOST_BEFORE)
+    folder = tempfile.mkdtemp(dir=local_path(run.store), prefix=".before-")
+    try:
+        yield write_tensors(sample.unionByName(held_out), statistics, folder), subgroups_of(held_out, task)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
+    """Say how the two compare, and refuse a challenger that is worse.
+
+    Raises:
+        GateError: naming each figure.
+    """
+    metrics = updated.trained.metrics
+    rows = {"challenger": metrics["test"]["metrics"], CHAMPION: metrics["baselines"][CHAMPION]["metrics"]}
+    for line in performance_lines("recent patients", rows):
+        run.say(line)
+    told = refusals(updated.recent, updated.before, task.updating or Updating())
+    compared = {"recent": updated.recent, "before": updated.before, "refused": told}
+    metrics["update"] = compared
+    run.receipt.counts["update"]["comparison"] = compared
+    if told:
+        raise GateError("the challenger was not kept: " + "; ".join(told))
+    require_gates(metrics, task)
+    for name, words in NAMES.items():
+        found = updated.recent[0].get("worse_by", {}).get(name, {})
+        if found.get("low") is not None:
+            run.say(f"  worse by    {found['value']:+.4f}  {words}, {found['low']:+.4f} to {found['high']:+.4f}")
+
+
+def _kept(
+    run: Run,
+    bundle: Bundle,
+    task: Task,
+    found: CleanSource,
+    built: Built,
+    updated: Updated,
+    splits: dict[str, SplitCounts],
+) -> Path:
+    """The challenger's bundle, with the comparison among its metrics."""
+    store, trained = local_path(run.store), updated.trained
+    rules: dict[str, Any] = {"rules": clean_rules(task), "fingerprint": found.read.fingerprint}
+    facts = CasesFacts(
+        **rules, counts=found.counts, case_rules=case_rules(task), attrition=built.attrition(), splits=splits
+    )
+    with run.receipt.timed("bundle"):
+        write_predictions(trained.predictions, store / PREDICTIONS / run.version)
+        names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
+        made = Made(
+            task,
+            f"{run.store}/{TENSORS}/{run.version}",
+            facts,
+            run.receipt.versions,
+            run.receipt.seconds,
+            run.version,
+            created_at=now(),
+            groups=other_groups(built.cases.where(F.col(SPLIT) != VALID), task),
+            parent=bundle.bundle_id,
+            names=names,
+            period=months_of(built.cases),
+        )
+        place = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
+        publish_tables(run, (TENSORS, PREDICTIONS), run.version)
+    return place
