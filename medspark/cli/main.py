@@ -15,6 +15,7 @@ from medspark.cli.model import report, run, train
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
 from medspark.cli.tools import pack, share_classes
+from medspark.cli.tune import tune
 from medspark.cli.update import update
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ for command in (
     concepts,
     meds,
     train,
+    tune,
     run,
     score,
     monitor,

@@ -1,6 +1,7 @@
 """The train stage: `cases` to `tensors`, `predictions` and a bundle, on one machine's file system."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,12 +56,19 @@ UNWATCHED = Watched()
 
 
 @alone
-def train_stage(run: Run, task: Task, with_folds: bool = False, watched: Watched = UNWATCHED) -> Path:
+def train_stage(
+    run: Run,
+    task: Task,
+    with_folds: bool = False,
+    watched: Watched = UNWATCHED,
+    tuning: Mapping[str, Any] | None = None,
+) -> Path:
     """`cases` to `tensors`, `predictions` and a bundle, whose path is returned.
 
     Args:
         with_folds: whether the task's folds are trained too.
         watched: where else it is watched from.
+        tuning: how the task's settings were chosen, for the bundle's metrics.
 
     Raises:
         InputError: the store is not on this machine's file system, or a split lacks cases.
@@ -76,6 +84,8 @@ def train_stage(run: Run, task: Task, with_folds: bool = False, watched: Watched
         tensors = f"{run.store}/{TENSORS}/{run.version}"
         checkpoints = Checkpoints(store / CHECKPOINTS, run.say)
         trained = _train(run, task, tensors, with_folds, checkpoints, watched.event_files, tracking)
+        if tuning is not None:
+            trained.metrics["tuning"] = tuning
         _require_gates(trained, task, checkpoints)
         with run.receipt.timed("bundle"):
             write_predictions(trained.predictions, store / PREDICTIONS / run.version)
@@ -130,7 +140,7 @@ def _train(
             trained = train_network(cases, task, tensors, told, histories=histories, checkpoints=checkpoints)
         if with_folds:
             with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".folds-") as scratch:
-                found = cross_validate(cases, task, scratch, run.say, progress, checkpoints)
+                found = cross_validate(cases, task, scratch, run.say, checkpoints.folder)
             trained.metrics["cross_validation"] = found
     return trained
 

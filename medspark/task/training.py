@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from medspark.task.base import MOST_DAYS, Closed, Name, Range, unsaid
 from medspark.task.card import Card
 from medspark.task.monitoring import Monitoring
+from medspark.task.tuning import Tuning
 from medspark.task.updating import Updating
 
 LEAST_FOLDS = 3
@@ -208,3 +209,5 @@ class TaskBase(Closed):
     monitoring: Monitoring | None = Field(default=None, exclude_if=unsaid)
     updating: Updating | None = Field(default=None, exclude_if=unsaid)
     """How `medspark update` learns, and what it must not make worse; the defaults where the task says none."""
+    tuning: Tuning | None = Field(default=None, exclude_if=unsaid)
+    """Which settings `medspark tune` tries, and how many; the defaults where the task says none."""

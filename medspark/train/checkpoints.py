@@ -105,7 +105,7 @@ class Checkpoints:
     every_seconds: float = EVERY_SECONDS
 
     def below(self, name: str) -> "Checkpoints":
-        """Those of a part of the run, such as a fold."""
+        """Those of a part of the run, such as an update in one way."""
         return Checkpoints(self.folder / name, self.say, self.every_seconds)
 
     def of(self, name: str, task: Task, statistics: Statistics, files: Iterable[Path]) -> Checkpoint:

@@ -1,29 +1,52 @@
 """Cross-validation by patient."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.cases.split import hold_out_fold
+from medspark.encode.fit.fit import fit_statistics
+from medspark.encode.statistics import from_json, to_json
 from medspark.errors import InputError
 from medspark.evaluate.metrics import performance
 from medspark.evaluate.report.format import number
-from medspark.runs.progress import Progress
-from medspark.schemas import FOLD, LABEL, PROBABILITY, SPLIT, TEST
+from medspark.schemas import CASE_ID, FOLD, LABEL, PROBABILITY, SPLIT, TEST
+from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
+from medspark.task.training import Report
 from medspark.train.checkpoints import Checkpoints
-from medspark.train.train_network import train_network
+from medspark.train.in_tasks import in_tasks
+from medspark.train.train_network import learn, write_tensors
 
 Tell = Callable[[str], None]
 
 
+class Part(NamedTuple):
+    """A fold held out, as its own task gets it."""
+
+    table: str
+    """Tensors of all patients, below a folder that every worker sees."""
+    statistics: str
+    """Fitted without the fold, as JSON."""
+    task: Task
+    checkpoints: str | None
+    """The folder of those of this fold."""
+
+
 def cross_validate(
-    cases: DataFrame, task: Task, scratch: str, tell: Tell, progress: Progress, checkpoints: Checkpoints | None = None
+    cases: DataFrame, task: Task, scratch: str, tell: Tell, checkpoints: Path | None = None
 ) -> dict[str, Any]:
-    """Train once for each fold, with statistics fitted without it, and measure on the fold held out.
+    """Train once for each fold, with statistics fitted without it, and measure on the fold held out; each in a Spark
+    task of its own.
+
+    Args:
+        scratch: a folder that every worker sees.
+        checkpoints: another, of what to go on from, and what to leave.
 
     Returns:
         The number of folds, and for each metric the mean and standard deviation over them.
@@ -31,16 +54,31 @@ def cross_validate(
     folds = task.split.folds
     if folds is None:
         raise InputError("the task has no split.folds: state how many parts to cross-validate on, such as 5")
-    found = []
+    lean = task.model_copy(update={"report": Report(bootstrap=2)})  # nobody reads a fold's intervals and subgroups
+    parts = []
     for fold in range(folds):
         held_out = cases.withColumn(SPLIT, hold_out_fold(F.col(FOLD), fold, folds))
-        below = checkpoints.below(f"fold{fold}") if checkpoints else None
-        place = f"{scratch}/fold{fold}"
-        trained = train_network(held_out, task, place, progress, with_baselines=False, checkpoints=below)
-        test = trained.predictions[trained.predictions[SPLIT] == TEST].dropna(subset=LABEL)
-        found.append(performance(test[LABEL].to_numpy(np.int8), test[PROBABILITY].to_numpy()))
-        tell(f"  fold {fold + 1} of {folds}: AUROC {number(found[-1]['auroc'])}")
+        shapes = task.image_shapes() if isinstance(task, TableTask) else {}
+        statistics = fit_statistics(held_out, task.features, shapes, task.privacy.names_of_few)
+        table = write_tensors(held_out, statistics, f"{scratch}/fold{fold}")
+        kept = None if checkpoints is None else str(checkpoints / f"fold{fold}")
+        parts.append(Part(table, to_json(statistics), lean, kept))
+    found = in_tasks(cases.sparkSession.sparkContext, "folds", measure, parts)
+    for fold, measured in enumerate(found):
+        tell(f"  fold {fold + 1} of {folds}: AUROC {number(measured['auroc'])}")
     return {"folds": folds, "metrics": over_folds(found)}
+
+
+def measure(part: Part) -> dict[str, float | None]:
+    """A network that learned without a fold, measured on it."""
+    nobody = pd.DataFrame({CASE_ID: pd.Series([], dtype=str)})
+    statistics = from_json(part.statistics)
+    checkpoints = None if part.checkpoints is None else Checkpoints(Path(part.checkpoints))
+    trained = learn(
+        part.table, statistics, part.task, lambda _: None, nobody, with_baselines=False, checkpoints=checkpoints
+    )
+    test = trained.predictions[trained.predictions[SPLIT] == TEST].dropna(subset=LABEL)
+    return performance(test[LABEL].to_numpy(np.int8), test[PROBABILITY].to_numpy())
 
 
 def over_folds(found: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:

@@ -160,7 +160,7 @@ JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
 
 
 def test_every_stage_that_a_cluster_runs_is_a_job():
-    assert JOBS == ["clean", "encode", "evaluate", "features", "monitor", "run", "score", "train"]
+    assert JOBS == ["clean", "encode", "evaluate", "features", "monitor", "run", "score", "train", "tune", "update"]
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -5,6 +5,7 @@ from functools import partial
 
 import keras
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,7 @@ from medspark.train.checkpoints import Checkpoint, Checkpoints, Kept, digest_of
 from medspark.train.distil import distil, write_soft_labels
 from medspark.train.fit import fit_network
 from medspark.train.networks.student import student_settings
+from medspark.train.update import Given, go_on
 
 ALL = {
     "network": {"members": 3, "hidden": [8]},
@@ -156,6 +158,27 @@ def test_a_student_goes_on_too(table, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             learn(checkpoint)
     assert same(learn(checkpoint), learn())
+
+
+def test_an_update_goes_on_too_and_the_weights_it_came_with_are_among_those_that_may_be_best(
+    table, tmp_path, monkeypatch
+):
+    task = task_with(**ALL, updating={"rate": 0.5})
+
+    def updated(checkpoints=None):
+        champion = fitted(table, task)
+        given = Given(str(table), None, pd.DataFrame(), checkpoints)
+        return champion._replace(history=go_on(champion, STATISTICS, task, given, "weights", lambda _: None))
+
+    checkpoints = Checkpoints(tmp_path, every_seconds=0.0)
+    with monkeypatch.context() as patched:
+        dies_at(patched, 4 * 8 + 12)  # in the update: the champion's four epochs are before it
+        with pytest.raises(KeyboardInterrupt):
+            updated(checkpoints)
+    assert [one.name for one in tmp_path.iterdir()] == ["network.npz"]
+    undisturbed = updated()
+    assert [row["epoch"] for row in undisturbed.history] == [0, 1, 2, 3, 4]
+    assert same(updated(checkpoints), undisturbed)
 
 
 def test_the_digest_is_of_the_rows_whatever_the_footer_says_beside_them(tmp_path):

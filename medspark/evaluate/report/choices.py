@@ -1,20 +1,78 @@
 """How the model was chosen, counted, and what came before it."""
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.format import Cell, Table, moment, number, table, words
 
 
 def settings_tried(data: ReportData) -> str:
-    """How many settings competed, in one sentence."""
+    """How many settings competed, in a sentence or two."""
+    found = data.metrics.get("tuning")
+    if found:
+        return (
+            f"{_counted(found)}, judged on patients that they were not trained on; the best was trained anew. The test "
+            "split was looked at once, last."
+        )
     return "One setting was trained, the task file’s; none was searched for. The test split was looked at once, last."
+
+
+def _counted(found: Mapping[str, Any]) -> str:
+    """How many settings were tried, and what became of them."""
+    complete, pruned, failed = (found["trials"][state] for state in ("complete", "pruned", "fail"))
+    total = complete + pruned + failed
+    return f"{total} settings were tried: {complete} to the end, {pruned} given up early, {failed} failed"
+
+
+def tried(data: ReportData) -> Table | None:
+    """Every setting that was tried, the best first; those given up after those that came to an end."""
+    found = data.metrics.get("tuning")
+    if not found:
+        return None
+    states = {"complete": "to the end", "pruned": "given up", "fail": "failed"}
+    higher = found["judged_by"] in ("auroc", "auprc")
+    order = [*states]
+
+    def place(row: Mapping[str, Any]) -> tuple[int, float]:
+        value = math.inf if row["value"] is None else row["value"]
+        return order.index(row["outcome"]), -value if higher else value
+
+    settings = [*found["settings"]]
+    rows: list[list[Cell]] = [
+        [
+            str(row["trial"]) + (", chosen" if row["trial"] == found["chosen"] else ""),
+            states[row["outcome"]],
+            number(row["value"], 4),
+            str(row["epochs"] or 0),
+            *(_shown(row["settings"].get(key)) for key in settings),
+        ]
+        for row in sorted(found["tried"], key=place)
+    ]
+    names = [key.partition(".")[2].replace("_", " ").capitalize() for key in settings]
+    head = "|".join(["Trial", "Outcome", words(found["judged_by"]), "Epochs", *names])
+    return table("Settings that were tried", head, rows, " ".join(str(at) for at in range(2, 4 + len(names))))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "" if value is None else str(value)
 
 
 def choices(data: ReportData) -> Table:
     """Everything that was chosen among others, with how many there were to choose from."""
     network, training = data.task.network, data.task.training
     folds = f"each without one of {network.members} folds of the patients" if network.cross_fitted else "of other seeds"
+    searched = data.metrics.get("tuning")
+    settings = (
+        (str(len(searched["tried"])), _counted(searched))
+        if searched
+        else ("1", "the task file’s; none was searched for")
+    )
     rows: list[list[Cell]] = [
-        ["Settings of the network", "1", "the task file’s; none was searched for"],
+        ["Settings of the network", *settings],
         [
             "Networks in the model",
             str(network.members),

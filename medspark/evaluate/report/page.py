@@ -90,6 +90,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "alerts": decisions.alerts(data),
         "differences": fairness.differences(data),
         "choices": choices.choices(data),
+        "tried": choices.tried(data),
         **_lists(data),
         "reliance": reliance(data),
         "versions": tables.versions(data),

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from medspark.errors import did_you_mean
 from medspark.task.training import LEAST_FOLDS, LEAST_NAMED, TaskBase
+from medspark.task.tuning import NEVER_TRIED, SECTIONS, ends_of, with_settings
 
 
 def bands_are_sound(task: TaskBase) -> Iterator[str]:
@@ -100,15 +101,43 @@ def another_split_divides_alone(task: TaskBase) -> Iterator[str]:
         yield f"split.site.column: expected one of report.subgroups, received {split.site.column!r}.{hint}"
 
 
-SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
-    bands_are_sound,
+def a_search_tries_what_is_allowed(task: TaskBase) -> Iterator[str]:
+    """Each key is a setting that may be tried, and the task would be sound with each end of what is tried."""
+    space = (task.tuning.space if task.tuning is not None else None) or {}
+    known = [f"{section}.{name}" for section in SECTIONS for name in type(getattr(task, section)).model_fields]
+    known = [key for key in known if key not in NEVER_TRIED]
+    before = {told for rule in RULES_OF_SETTINGS for told in rule(task)}
+    for key, choice in space.items():
+        if key not in known:
+            hint = did_you_mean(key, known)
+            yield f"tuning.space.{key}: no setting that can be tried. Expected one of {', '.join(known)}.{hint}"
+            continue
+        for value in ends_of(choice):
+            try:
+                other = with_settings(task, {key: value})
+            except ValidationError as error:
+                told = error.errors()[0]["msg"].replace("Input should be", "expected")
+                yield f"tuning.space.{key}: {told}, received {value!r}"
+                continue
+            found = {told for rule in RULES_OF_SETTINGS for told in rule(other)} - before
+            yield from (f"tuning.space.{key}: of {value!r}, {problem}" for problem in sorted(found))
+
+
+RULES_OF_SETTINGS: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
     optimizer_reads_settings,
     calibration_fits_outcome,
     a_sequence_network_has_sequences,
     pretraining_has_an_encoder,
     a_student_has_soft_labels,
+)
+"""Rules of `network` and `training`."""
+
+SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
+    bands_are_sound,
+    *RULES_OF_SETTINGS,
     names_of_few_are_meant,
     another_split_divides_alone,
+    a_search_tries_what_is_allowed,
 )
 
 

@@ -1,0 +1,36 @@
+"""Work on networks handed out as Spark tasks: each of one core, in a worker of its own."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
+
+from pyspark import SparkContext
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_tasks(context: SparkContext, what: str, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What `do` makes of each item, in their order; as many at a time as Spark has cores.
+
+    Args:
+        what: is done, for those who look at Spark's page.
+        do: of a module that workers can import, without this process' state.
+        items: pickled on their way. What they name must lie where every worker sees it.
+    """
+    if not items:
+        return []
+    context.setJobDescription(what)
+    return context.parallelize(items, len(items)).mapPartitions(partial(_on_one_core, do)).collect()
+
+
+def _on_one_core(do: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    import keras
+    import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() != 1:  # a worker that is used again has it already
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    for item in items:
+        yield do(item)
+        keras.utils.clear_session()  # else a worker keeps the networks of all its tasks

@@ -1,0 +1,177 @@
+"""Settings tried and compared: Optuna's trials, each in a Spark task of its own, kept in a journal.
+
+Trees of Parzen estimators draw settings that are likely to be good by what was tried before (Bergstra et al. 2011); a
+trial that is worse after an epoch than half of those before it is given up (the median rule). The first trial is of the
+task's own settings.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+from pyspark import TaskContext
+
+from medspark.encode.statistics import from_json
+from medspark.errors import InputError, MedsparkError
+from medspark.runs.progress import Told
+from medspark.task.tasks import Task
+from medspark.task.tuning import Between, Choice, Tuning, holds, setting_of, space_of, with_settings
+from medspark.train.fit import by_metric, fit_network
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+STARTUP = 5
+"""Trials drawn at random, and none given up, before what was tried says anything."""
+LEAST_EPOCHS = 3
+"""Before a trial may be given up."""
+
+
+class Search(NamedTuple):
+    """All that a trial needs, wherever it runs."""
+
+    journal: str
+    """A file that every worker sees."""
+    study: str
+    """A digest of the task, the cases and the libraries: another's trials are not taken for this one's."""
+    task: Task
+    statistics: str
+    """As JSON."""
+    train: tuple[str, ...]
+    """Files of tensors."""
+    valid: tuple[str, ...]
+
+
+def open_study(search: Search, place: int = 0) -> optuna.Study:
+    """The trials so far, made where there are none; `place` tells those apart that draw at the same time."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(
+        n_startup_trials=STARTUP, seed=search.task.training.seed + place, constant_liar=True
+    )
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=LEAST_EPOCHS)
+    storage = JournalStorage(JournalFileBackend(search.journal))
+    return optuna.create_study(
+        storage=storage, sampler=sampler, pruner=pruner, study_name=search.study, load_if_exists=True
+    )
+
+
+def prepare(study: optuna.Study, task: Task) -> int:
+    """Name the trials that broke off as failed, and ask for the task's own settings first; how many are to be done."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    space = space_of(task)
+    own = {key: setting_of(task, key) for key in space}
+    if not study.trials and all(holds(space[key], value) for key, value in own.items()):
+        study.enqueue_trial({key: _written(space[key], value) for key, value in own.items()})
+    return max(0, (task.tuning or Tuning()).trials - len(study.get_trials(states=ENDED)))
+
+
+def try_one(search: Search, place: int) -> None:
+    """One trial, in a Spark task: an error is its outcome, not the task's."""
+    context = TaskContext.get()
+    attempt = context.attemptNumber() if context is not None else 0
+    study = open_study(search, place + 1_000_003 * attempt)
+    study.optimize(partial(_judge, search), n_trials=1, catch=(Exception,))
+
+
+def _judge(search: Search, trial: Trial) -> float:
+    """What is to be small: on patients that a member did not learn from."""
+    task, began = search.task, time.monotonic()
+    settings = {key: _drawn(trial, key, choice) for key, choice in space_of(task).items()}
+    members = (task.tuning or Tuning()).members
+    task = with_settings(task, settings | {"network.members": members, "network.student": None})
+    better, seen = by_metric(task.training.stop_on), [0]
+
+    def told(of: Told) -> None:
+        if of.ended:
+            seen[0] = of.epoch
+            trial.report(better(dict(of.watched)), of.epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    try:
+        train, valid = ([Path(one) for one in some] for some in (search.train, search.valid))
+        fitted = fit_network(train, valid, from_json(search.statistics), task, told)
+    except optuna.TrialPruned:
+        raise
+    except Exception as error:
+        expected = isinstance(error, MedsparkError)
+        trial.set_user_attr("error", f"{type(error).__name__}: {error}" if expected else type(error).__name__)
+        raise
+    finally:
+        trial.set_user_attr("epochs", seen[0])
+        trial.set_user_attr("seconds", round(time.monotonic() - began, 3))
+    return min(map(better, fitted.history))
+
+
+def _drawn(trial: Trial, key: str, choice: Choice) -> Any:
+    match choice:
+        case Between(low=int(low), high=int(high), log=log):
+            return trial.suggest_int(key, low, high, log=log)
+        case Between(low=low, high=high, log=log):
+            return trial.suggest_float(key, low, high, log=log)
+        case _:
+            return _read(choice, trial.suggest_categorical(key, [_written(choice, one) for one in choice]))
+
+
+def _written(choice: Choice, value: Any) -> Any:
+    """As Optuna keeps it: of a list a text, since a value may be a list itself."""
+    return value if isinstance(choice, Between) else json.dumps(value)
+
+
+def _read(choice: Choice, value: Any) -> Any:
+    if isinstance(choice, Between):
+        return value
+    found = json.loads(value)
+    return tuple(found) if isinstance(found, list) else found
+
+
+def chosen(study: optuna.Study, task: Task) -> dict[str, Any]:
+    """The settings of the best trial.
+
+    Raises:
+        InputError: no trial came to an end.
+    """
+    ended = study.get_trials(states=(TrialState.COMPLETE,))
+    if not ended:
+        told = next(
+            (one.user_attrs["error"] for one in study.trials if "error" in one.user_attrs), "no reason is known"
+        )
+        raise InputError(f"none of {len(study.trials)} trials came to an end: {told}")
+    space = space_of(task)
+    return {key: _read(space[key], value) for key, value in study.best_params.items()}
+
+
+def summary(study: optuna.Study, task: Task) -> dict[str, Any]:
+    """How many settings were tried, what became of each, and which was chosen."""
+    states = [trial.state for trial in study.trials]
+    counts = {state.name.lower(): states.count(state) for state in ENDED}
+    return {
+        "judged_by": task.training.stop_on or "valid_loss",
+        "trials": counts,
+        "chosen": study.best_trial.number + 1,
+        "settings": chosen(study, task),
+        "tried": rows_of(study.trials, task),
+    }
+
+
+def rows_of(trials: Sequence[FrozenTrial], task: Task) -> list[dict[str, Any]]:
+    """A row a trial, numbered from 1; of one given up the last value, of one that failed the error."""
+    space = space_of(task)
+    sign = -1.0 if task.training.stop_on in ("auroc", "auprc") else 1.0
+    return [
+        {
+            "trial": trial.number + 1,
+            "outcome": trial.state.name.lower(),
+            "value": None if trial.value is None else sign * trial.value,
+            "settings": {key: _read(space[key], value) for key, value in trial.params.items()},
+            **{name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "error")},
+        }
+        for trial in trials
+        if trial.state in ENDED
+    ]
