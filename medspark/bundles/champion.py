@@ -73,8 +73,7 @@ def promote(store: str | Path, bundle: str | Path, reason: str | None = None) ->
         StoreError: the store is not a folder.
     """
     place = _folder(store)
-    own = place / "bundles" / str(bundle)
-    found = load_bundle(own if own.is_dir() and not Path(bundle).is_dir() else bundle)
+    found = load_bundle(place_of(place, bundle))
     digest = file_digest(found.path / MANIFEST)
     with _alone(place):
         lines = history(place)
@@ -82,6 +81,12 @@ def promote(store: str | Path, bundle: str | Path, reason: str | None = None) ->
             return lines[-1]
         path = found.path.relative_to(place) if found.path.is_relative_to(place) else found.path
         return _add(place, "promote", found.bundle_id, str(path), digest, reason)
+
+
+def place_of(store: str | Path, bundle: str | Path) -> str | Path:
+    """A bundle's folder, where it may be named by its id in the store's `bundles`."""
+    own = Path(store) / "bundles" / str(bundle)
+    return own if own.is_dir() and not Path(bundle).is_dir() else bundle
 
 
 def rollback(store: str | Path, reason: str | None = None) -> Decision:

@@ -8,6 +8,7 @@ cannot be written; 130 and 143 stopped by Ctrl-C and by SIGTERM; 1 else.
 import typer
 
 from medspark.cli.champion import promote, rollback
+from medspark.cli.compare import compare
 from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.evaluate import evaluate
@@ -40,6 +41,7 @@ for command in (
     encode,
     evaluate,
     report,
+    compare,
     update,
     promote,
     rollback,

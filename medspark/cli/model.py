@@ -1,12 +1,14 @@
 """Commands from cases to a bundle, and what a bundle found."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from medspark.cli.compare import compare
 from medspark.cli.options import STORE, Expect, Folds, Json, MLflow, Store, TaskFile, TensorBoard
 from medspark.cli.run_command import exit_code_of, run_task, terminal
+from medspark.errors import TaskError
 
 if TYPE_CHECKING:
     from medspark.runs.run import Run
@@ -17,6 +19,10 @@ def train(
     task: TaskFile,
     store: Store = STORE,
     cross_validate: Folds = False,
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Train a network of each size, such as small,medium,large, and put them side by side."),
+    ] = None,
     tensorboard: TensorBoard = None,
     mlflow: MLflow = None,
     json_: Json = False,
@@ -24,13 +30,35 @@ def train(
     """Cases to a bundle: the network, its measure and its report."""
     from medspark.bundles.bundle import REPORT
     from medspark.stages.freeze import freeze
+    from medspark.task.tuning import with_settings
 
-    with run_task("train", task, store, json_) as (run, found):
-        from medspark.stages.train import Watched, train_stage  # TensorFlow takes seconds to import
+    wanted = [None] if sizes is None else _sizes(sizes)
+    made: list[str] = []
+    for size in wanted:
+        with run_task("train", task, store, json_, size=size) as (run, found):
+            from medspark.stages.train import Watched, train_stage  # TensorFlow takes seconds to import
 
-        bundle = train_stage(run, freeze(run, found), cross_validate, Watched(tensorboard, mlflow))
-        run.say(f"bundle: {bundle}")
-        run.say(f"report: {bundle / REPORT}")
+            frozen = freeze(run, found)
+            if size is not None:
+                run.say(f"network.size: {size}")
+                frozen = with_settings(frozen, {"network.size": size, "network.hidden": None})
+            bundle = train_stage(run, frozen, cross_validate, Watched(tensorboard, mlflow))
+            run.say(f"bundle: {bundle}")
+            run.say(f"report: {bundle / REPORT}")
+            made.append(str(bundle))
+    if len(made) > 1:
+        compare(str(bundle.parent.parent), made, json_)
+
+
+def _sizes(text: str) -> list[str]:
+    """Two or more of those that a network may have."""
+    from medspark.task.training import Network
+
+    wanted, known = text.split(","), get_args(Network.model_fields["size"].annotation)
+    if len(set(wanted)) < 2 or len(set(wanted)) < len(wanted) or not set(wanted) <= set(known):
+        with exit_code_of(terminal()):
+            raise TaskError("--sizes", [f"expected two or more of {', '.join(known)}, each once, received {text!r}"])
+    return wanted
 
 
 def run(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:

@@ -21,6 +21,7 @@ from medspark.evaluate.report.format import performance_lines
 from medspark.events.names import code_names
 from medspark.runs.console import epoch_progress
 from medspark.runs.lock import alone
+from medspark.runs.process import peak_memory
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
 from medspark.runs.tables import making, publish_tables
@@ -80,10 +81,11 @@ def train_stage(
     if faults:
         raise InputError("; ".join(faults))
     tracking_run = tracked(watched.mlflow, task, run.version, run.say)
-    with tracking_run as tracking, making(run, (TENSORS, PREDICTIONS), run.version):
+    with tracking_run as tracking, peak_memory() as most, making(run, (TENSORS, PREDICTIONS), run.version):
         tensors = f"{run.store}/{TENSORS}/{run.version}"
         checkpoints = Checkpoints(store / CHECKPOINTS, run.say)
         trained = _train(run, task, tensors, with_folds, checkpoints, watched.event_files, tracking)
+        peak_mb = most()
         if tuning is not None:
             trained.metrics["tuning"] = tuning
         _require_gates(trained, task, checkpoints)
@@ -94,7 +96,7 @@ def train_stage(
             cases = read_table(run.spark, run.store, CASES)
             groups, period = other_groups(cases.where(F.col(SPLIT) != VALID), task), months_of(cases)
             about = (task, tensors, facts, versions, seconds, run.version)
-            made = Made(*about, created_at=now(), names=names, period=period, groups=groups)
+            made = Made(*about, created_at=now(), names=names, period=period, groups=groups, peak_mb=peak_mb)
             bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
             publish_tables(run, (TENSORS, PREDICTIONS), run.version)
             checkpoints.delete()

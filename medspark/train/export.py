@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import keras
@@ -18,12 +17,6 @@ MOST_DIFFERENCE = 1e-4
 
 MOST_UNROLLED = 512
 """Events of a recurrent layer that LiteRT is given step by step; of more the file and its making are too large."""
-
-TIMED = 4096
-"""Rows that are timed, fewer where they would be more than TIMED_BYTES."""
-TIMED_BYTES = 2**28
-LONG_SECONDS = 2.0
-"""After so many there is no further time."""
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -70,27 +63,6 @@ def export_litert(network: Any, path: Path, sample: Arrays, logits: int | None =
         path.unlink()
         return Exported(None, f"its logits differ from Keras by {difference:.1e}")
     return Exported(difference)
-
-
-def to_time(sample: Arrays) -> Arrays:
-    """TIMED rows, or as many as TIMED_BYTES hold, of a sample that is repeated as often as it takes."""
-    row_bytes = sum(array[:1].nbytes for array in sample.values())
-    rows = min(TIMED, max(1, TIMED_BYTES // max(1, row_bytes)))
-    return {name: np.resize(array, (rows, array.shape[1])) for name, array in sample.items()}
-
-
-def rows_per_second(path: Path, rows: Arrays) -> float | None:
-    """How many rows LiteRT answers in a second by one thread: the best of five times, of fewer where they are long;
-    None where there is no file."""
-    if not path.exists():
-        return None
-    engine, best, began = litert_engine(path, num_threads=1), 0.0, perf_counter()
-    for _ in range(5):
-        start = perf_counter()
-        best = max(best, len(engine(rows)) / (perf_counter() - start))
-        if perf_counter() - began > LONG_SECONDS:
-            break
-    return best
 
 
 def _recurrent(network: Any) -> list[Any]:

@@ -27,6 +27,7 @@ from medspark.evaluate.report.features import characteristics, feature_rows
 from medspark.evaluate.report.model_card import card_files
 from medspark.evaluate.report.page import write_report
 from medspark.schemas import TRAIN, VALID
+from medspark.score.speed import rows_per_second, to_time
 from medspark.store.facts import CasesFacts, EventCounts
 from medspark.task.columns import CategoryColumn, ColumnBase
 from medspark.task.event_task import EventTask
@@ -35,7 +36,7 @@ from medspark.task.tasks import Task, dump_task
 from medspark.train.batches import load_split, split_files, windows
 from medspark.train.drivers import drivers_of
 from medspark.train.explain import export_explanations
-from medspark.train.export import Arrays, Exported, export_litert, rows_per_second, to_time
+from medspark.train.export import Arrays, Exported, export_litert
 from medspark.train.fit import Fitted
 from medspark.train.reference import reference_of
 from medspark.train.train_network import Trained
@@ -65,6 +66,8 @@ class Made:
     """Of codes, in words, where the source has them."""
     period: tuple[str, str] | None = None
     """The first and the last month of the cases' prediction times."""
+    peak_mb: int | None = None
+    """The most memory that this process had while the network learned, in MB; None where that cannot be known."""
 
 
 def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
@@ -104,6 +107,7 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
         (folder / name).write_text(text, encoding="utf-8")
     facts = {name: value for name, value in asdict(made.facts).items() if name != "attrition"}
     about = {"versions": made.versions, "seconds": made.seconds, "run_id": made.run_id, "parent": made.parent}
+    about["peak_mb"] = made.peak_mb
     return {"created_at": made.created_at, "decides_scores": decides, "engine": engine, **facts, **about}
 
 

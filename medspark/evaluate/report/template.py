@@ -2,14 +2,17 @@
 
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
+
+SHARED = "evaluate/report"
 
 
 def template_of(folder: str, name: str) -> Template:
-    """A page's template, of a folder below the package; a name that it lacks is an error, and text is escaped."""
+    """A page's template, of a folder below the package, which may take what the report's folder has; a name that it
+    lacks is an error, and text is escaped."""
     environment = Environment(
-        loader=PackageLoader("medspark", folder),
+        loader=ChoiceLoader([PackageLoader("medspark", one) for one in (folder, SHARED)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
