@@ -51,6 +51,15 @@ def cross_validate(
     Returns:
         The number of folds, and for each metric the mean and standard deviation over them.
     """
+    parts = parts_of(cases, task, scratch, checkpoints)
+    found = in_tasks(cases.sparkSession.sparkContext, "folds", measure, parts)
+    for fold, measured in enumerate(found):
+        tell(f"  fold {fold + 1} of {len(parts)}: AUROC {number(measured['auroc'])}")
+    return {"folds": len(parts), "metrics": over_folds(found)}
+
+
+def parts_of(cases: DataFrame, task: Task, scratch: str, checkpoints: Path | None = None) -> list[Part]:
+    """Each fold held out, encoded; the arguments are those of `cross_validate`."""
     folds = task.split.folds
     if folds is None:
         raise InputError("the task has no split.folds: state how many parts to cross-validate on, such as 5")
@@ -63,10 +72,7 @@ def cross_validate(
         table = write_tensors(held_out, statistics, f"{scratch}/fold{fold}")
         kept = None if checkpoints is None else str(checkpoints / f"fold{fold}")
         parts.append(Part(table, to_json(statistics), lean, kept))
-    found = in_tasks(cases.sparkSession.sparkContext, "folds", measure, parts)
-    for fold, measured in enumerate(found):
-        tell(f"  fold {fold + 1} of {folds}: AUROC {number(measured['auroc'])}")
-    return {"folds": folds, "metrics": over_folds(found)}
+    return parts
 
 
 def measure(part: Part) -> dict[str, float | None]:
