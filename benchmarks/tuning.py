@@ -2,8 +2,8 @@
 
     python benchmarks/tuning.py [--patients N] [--folds K] [--trials N] [--epochs E]
 
-One after the other a fit may use every core, as TensorFlow sees fit; as tasks each has one, and as many run at a time as
-there are cores.
+One after the other a fit may use every core, as TensorFlow sees fit; as tasks each has one, and as many run at a time
+as there are cores.
 """
 
 import argparse
