@@ -92,9 +92,8 @@ def main() -> None:
         print(f"{cases.count():,} cases, {asked.epochs} epochs, {context.defaultParallelism} cores")
         for what, (do, items) in work.items():
             one, other = both(context, do, items)
-            print(
-                f"{len(items):>3} {what:<7} one after the other {one:6.1f} s, as tasks {other:6.1f} s: {other / one:.2f}"
-            )
+            ratio = f"{other / one:.2f}"
+            print(f"{len(items):>3} {what:<7} one after the other {one:6.1f} s, as tasks {other:6.1f} s: {ratio}")
 
 
 if __name__ == "__main__":
