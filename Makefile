@@ -19,6 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,explain,dev]"
+	$(BIN)/medspark share-classes
 	@touch $(READY)
 
 demo: $(READY)  ## A synthetic hospital of 20,000 patients, cleaned, learned and scored
@@ -28,8 +29,7 @@ test: $(READY)  ## The tests that need nothing but this folder
 	$(BIN)/python -m pytest -m "not integration and not slow" $(IN_TWO)
 
 integration: $(READY)  ## The tests with a real browser and real spark-submit, and those that train large networks
-	$(BIN)/python -m pytest -m integration
-	$(BIN)/python -m pytest -m "slow and not integration" $(IN_TWO)
+	$(BIN)/python -m pytest -m "integration or slow" $(IN_TWO)
 
 check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/ruff check .
