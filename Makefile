@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,explain,dev]"
-	$(BIN)/medspark share-classes
+	@$(BIN)/medspark share-classes >/dev/null || echo "Without the archive each command starts some seconds later."
 	@touch $(READY)
 
 demo: $(READY)  ## A synthetic hospital of 20,000 patients, cleaned, learned and scored
