@@ -63,6 +63,7 @@ RULES_BROKEN = [
     ("exclusions_have_names",       "exclude",              [SOUND["exclude"][0]] * 2, "exclude: two entries are named 'young'; counts need one name each"),
     ("exclusions_have_names",       "checks",               [SOUND["checks"][0]] * 2, "checks: two entries are named 'grown'"),
     ("settings_do_something",       "columns.age.scale",    2,          "columns.age: only a decimal has scale"),
+    ("a_temporal_split_has_times",  "split",                {"temporal": {"test_from": "2020-01-01T00:00:00Z"}}, "split.temporal: expected source.time"),
     ("settings_do_something",       "lookups.more",         {"entries": {"1": "x"}}, "lookups.more: no column reads it"),
 ]
 # fmt: on
