@@ -9,6 +9,7 @@ import typer
 
 from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
+from medspark.cli.draft import init, profile
 from medspark.cli.evaluate import evaluate
 from medspark.cli.model import report, run, train
 from medspark.cli.serve import encode, monitor, score
@@ -22,6 +23,8 @@ app = typer.Typer(
     help="The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.",
 )
 for command in (
+    init,
+    profile,
     check,
     schema,
     synth,
