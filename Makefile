@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check integration screenshots bench clean
+.PHONY: help setup demo test check docs integration screenshots bench clean
 
 help:  ## Show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@command -v java >/dev/null || [ -x "$$JAVA_HOME/bin/java" ] || { echo "medspark needs Java 17 or newer to run Spark, and finds none. Install a JRE, such as Debian's openjdk-17-jre-headless, or set JAVA_HOME."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,explain,dev]"
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,explain,docs,dev]"
 	@touch $(READY)
 
 demo: $(READY)  ## A synthetic hospital of 20,000 patients, cleaned, learned and scored
@@ -34,6 +34,9 @@ check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## The documentation as a site in build/site, its links checked
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: $(READY)  ## Pictures of the demo's report: desktop and phone, light and dark, and its PDF
 	$(BIN)/python tests/support/screenshots.py --out build/screenshots

@@ -4,7 +4,7 @@ mkdocs calls `on_files`; nothing here is written to a file that could fall behin
 """
 
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -181,27 +181,28 @@ def _summary(model: type[BaseModel]) -> str:
     return (model.__dict__.get("__doc__") or "").strip().split("\n\n")[0]
 
 
-def type_words(annotation: Any) -> str:
-    """A type in the words of YAML.
+def type_words(annotation: Any, here: Collection[type[BaseModel]] = ()) -> str:
+    """A type in the words of YAML; sections that the page does not have are those of mappings.
 
     >>> type_words(dict[str, tuple[int, ...]] | None)
     'keys with: list of whole number'
     """
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return type_words(inner[0])
+        return type_words(inner[0], here)
     if origin is Literal:
         return " or ".join(f"`{flow(value)}`" for value in inner)
     if origin in (Union, types.UnionType):
-        parts = [type_words(one) for one in inner if one is not type(None)]
+        parts = [type_words(one, here) for one in inner if one is not type(None)]
         return " or ".join(dict.fromkeys(parts))
     if origin is tuple:
-        words = dict.fromkeys(type_words(one) for one in inner if one is not Ellipsis)
+        words = dict.fromkeys(type_words(one, here) for one in inner if one is not Ellipsis)
         return f"list of {' or '.join(words)}"
     if origin is dict:
-        return f"keys with: {type_words(inner[1])}"
+        return f"keys with: {type_words(inner[1], here)}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return f"[section](#{_anchor(annotation)})"
+        page = "" if annotation in here else "mappings.md"
+        return f"[section]({page}#{_anchor(annotation)})"
     known = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
     return known.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
@@ -298,7 +299,7 @@ def keys_page(title: str, root: type[BaseModel], intro: str, known: dict[type[Ba
             shown = example_of(model, name)
             cells = (
                 f"`{field.alias or name}`",
-                type_words(field.annotation) + limits_of(field),
+                type_words(field.annotation, known) + limits_of(field),
                 default_of(field),
                 meaning(model, name),
                 f"`{shown}`" if shown else "see its section",
