@@ -289,11 +289,18 @@ def _anchor(model: type[BaseModel]) -> str:
     return model.__name__.lower()
 
 
+def _heading(model: type[BaseModel], place: str) -> str:
+    """Where a section stands; of columns also of which types."""
+    kind = model.model_fields.get("type")
+    kinds = get_args(kind.annotation) if kind is not None and place.endswith("columns.NAME") else ()
+    return (f"`{place}`" if place else "The file itself") + (f", {' or '.join(kinds)}" if kinds else "")
+
+
 def keys_page(title: str, root: type[BaseModel], intro: str, known: dict[type[BaseModel], str]) -> str:
     """A page with a table for each section below a model that no page before has."""
     lines = [f"# {title}", "", intro, ""]
     for model, place in known.items():
-        lines += [f"## `{place or root.__name__}` {{ #{_anchor(model)} }}", "", _summary(model), ""]
+        lines += [f"## {_heading(model, place)} {{ #{_anchor(model)} }}", "", _summary(model), ""]
         lines += ["| Key | Type | Default | Meaning | Example |", "|---|---|---|---|---|"]
         for name, field in model.model_fields.items():
             shown = example_of(model, name)

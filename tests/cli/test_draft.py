@@ -83,6 +83,28 @@ def test_a_profile_is_a_page_without_rare_values(stays, tmp_path):
     assert "https://" not in page
 
 
+def test_check_looks_at_the_data_when_asked(stays, tmp_path):
+    out = tmp_path / "task.yaml"
+    medspark("init", stays, "--outcome", "readmitted", "--out", out)
+    assert medspark("check", out, "--data").exit_code == 0
+    stays.write_text(stays.read_text().replace("age,sex", "aeg,sex", 1))
+    said = medspark("check", out, "--data")
+    assert said.exit_code == 2
+    assert "columns.age: the source has no such column. Did you mean 'aeg'?" in said.output
+    stays.unlink()
+    assert "source.path: expected a file" in medspark("check", out, "--data").output
+    assert medspark("check", out).exit_code == 0
+
+
+def test_check_advises_where_a_section_is_missing(stays, tmp_path):
+    out = tmp_path / "task.yaml"
+    medspark("init", stays, "--outcome", "readmitted", "--out", out)
+    lines = [line for line in out.read_text().splitlines() if not line.startswith(("risk_bands", "report"))]
+    out.write_text("\n".join(lines).replace("subject: patient_id", "subject: stay_id"))
+    said = medspark("check", out).output
+    assert all(f"  {key}: " in said for key in ("risk_bands", "report.subgroups", "source.subject"))
+
+
 @pytest.mark.data
 def test_diabetes130_is_seen_as_it_is(data, tmp_path):
     out = tmp_path / "task.yaml"
