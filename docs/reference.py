@@ -1,6 +1,7 @@
 """The reference of the documentation site, made from the models, commands and tables themselves.
 
-mkdocs calls `on_files`; nothing here is written to a file that could fall behind.
+mkdocs calls `on_files`; nothing here is written to a file that could fall behind. A key, command or error that says
+nothing of itself stops the build by its name.
 """
 
 import types
@@ -274,14 +275,22 @@ def example_of(model: type[BaseModel], name: str) -> str:
             return f"{key}: {shipped_examples()[base.__name__, name]}"
     value = None if field.is_required() else field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel) or value in (None, (), {}):
-        return "" if next(models_within(field.annotation), None) is not None else _by_type(key, field)
+        return "" if is_section(field) else _by_type(key, field)
     return f"{key}: {flow(value)}"
 
 
+def is_section(field: FieldInfo) -> bool:
+    """Whether a key's value has keys of its own, which tell what it may be."""
+    return next(models_within(field.annotation), None) is not None
+
+
 def _by_type(key: str, field: FieldInfo) -> str:
-    inner = get_args(field.annotation)
-    if get_origin(field.annotation) is Literal:
-        return f"{key}: {flow(inner[0])}"
+    """An example of a type that needs no other; empty where there is no telling."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if get_origin(kind) is Literal:
+            return f"{key}: {flow(get_args(kind)[0])}"
+        if kind is bool:
+            return f"{key}: true"
     return ""
 
 
@@ -311,7 +320,7 @@ def keys_page(title: str, root: type[BaseModel], intro: str, known: dict[type[Ba
                 meaning(model, name),
                 f"`{shown}`" if shown else "see its section",
             )
-            lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+            lines.append(f"| {' | '.join(map(_cell, cells))} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -334,13 +343,21 @@ def mapping_page() -> str:
 # ---------------------------------------------------------------- commands, tables, errors
 
 
-def commands_page() -> str:
-    group: Any = get_command(app)
-    lines = ["# Commands", ""]
+def commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Each command with its name, those of groups after their group's."""
     for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", command
+
+
+def commands_page() -> str:
+    lines = ["# Commands", ""]
+    for name, command in commands(get_command(app)):
         asked = [one for one in command.params if one.param_type_name == "argument"]
         lines += [f"## `medspark {' '.join([name, *(str(one.metavar or one.name).upper() for one in asked)])}`", ""]
-        lines += [" ".join((command.help or "").split()), ""]
+        lines += [_help(command), ""]
         options = [one for one in command.params if one.name != "help"]
         if options:
             lines += ["| Option | Default | Does |", "|---|---|---|"]
@@ -348,10 +365,18 @@ def commands_page() -> str:
             default = one.default if isinstance(one.default, str | int | float | Path) else None
             shown = "" if default is None or default is False else f"`{default}`"
             names = ", ".join(f"`{opt}`" for opt in one.opts) if one not in asked else f"`{one.name}`"
-            says = " ".join((getattr(one, "help", "") or "").split()).replace("|", "\\|")
-            lines.append(f"| {names} | {shown} | {says} |")
+            lines.append(f"| {names} | {shown} | {_cell(_help(one))} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _help(thing: Any) -> str:
+    return " ".join((getattr(thing, "help", "") or "").split())
+
+
+def _cell(text: str) -> str:
+    """A text as a cell of a Markdown table."""
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def tables_page() -> str:
@@ -398,10 +423,46 @@ PAGES = {
 }
 
 
+# ---------------------------------------------------------------- what says nothing of itself
+
+
+def unsaid_keys(*roots: type[BaseModel]) -> Iterator[str]:
+    """Each key below some models that has no meaning or no example, with what to do; one sentence each."""
+    for model in {model: None for root in roots for model in sections(root, "", {})}:
+        for name, field in model.model_fields.items():
+            if not meaning(model, name):
+                yield f"{model.__name__}.{name}: expected a docstring below it that says what the key means"
+            if not example_of(model, name) and not is_section(field):
+                yield f"{model.__name__}.{name}: expected an example, in a shipped task or in EXAMPLES"
+
+
+def unsaid_commands(group: Any) -> Iterator[str]:
+    for name, command in commands(group):
+        if not _help(command):
+            yield f"medspark {name}: expected a docstring that says what the command does"
+        for one in command.params:
+            if not _help(one) and one.param_type_name == "option":
+                yield f"medspark {name} {one.opts[0]}: expected a help that says what the option does"
+
+
+def unsaid_errors(module: Any) -> Iterator[str]:
+    for name, kind in vars(module).items():
+        if isinstance(kind, type) and issubclass(kind, Exception) and name not in MENDED_BY:
+            yield f"{name}: expected how it is mended, in MENDED_BY"
+
+
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages to those of the site."""
+    """Add the pages to those of the site.
+
+    Raises:
+        PluginError: with every key, command, option and error that says nothing of itself.
+    """
+    from mkdocs.exceptions import PluginError
     from mkdocs.structure.files import File
 
+    found = [*unsaid_keys(TableTask, EventTask, Mapping), *unsaid_commands(get_command(app)), *unsaid_errors(errors)]
+    if found:
+        raise PluginError("the reference cannot be made\n" + "\n".join(f"  - {one}" for one in found))
     for place, page in PAGES.items():
         files.append(File.generated(config, place, content=page()))
     return files

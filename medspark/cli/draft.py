@@ -26,7 +26,7 @@ def init(
     out: Annotated[Path | None, typer.Option(help="The task file to write; NAME.yaml without it.")] = None,
     number: Annotated[
         Path | None,
-        typer.Option(help="For a table whose rows have no key: write a copy (.csv or .parquet) with a row_id first."),
+        typer.Option(metavar="FILE.csv", help="For a table whose rows have no key: write a copy with a row_id first."),
     ] = None,
 ) -> None:
     """Draft a task file from a table: types, units, missing values, keys, leaks; every guess marked."""
@@ -77,7 +77,10 @@ def _profile(data: str, outcome: str | None, days: str | None, ask: bool = False
     if outcome is None and ask:
         likely = candidates(make_profile(sample).columns)
         print(f"columns: {', '.join(sample.columns)}")
-        outcome = typer.prompt("What is predicted", default=likely[0] if likely else None)
+        try:
+            outcome = typer.prompt("What is predicted", default=likely[0] if likely else None)
+        except typer.Abort:
+            raise KeyboardInterrupt from None
     return make_profile(sample, outcome, days)
 
 

@@ -67,6 +67,11 @@ class ColumnProfile:
         """The commonest values with their counts; those of few rows are not named."""
         return [(text, n) for text, n in self.counts.most_common(_MOST_LEVELS) if n >= LEAST_NAMED]
 
+    def shown_quantiles(self) -> list[str]:
+        """The quantiles for people: 1 %, quartiles, 99 %; "–" for one beyond which there are few values."""
+        few = [min(share, 1 - share) * self.present < LEAST_NAMED for share in _QUANTILES]
+        return ["–" if hide else f"{value:.4g}" for value, hide in zip(self.quantiles, few, strict=True)]
+
     def present_values(self) -> list[str]:
         """The values, "" where they mean missing."""
         return [text if text in self.counts else "" for text in self.values]
@@ -201,7 +206,7 @@ def _guess_text(column: ColumnProfile) -> None:
         column.left_out = "free text, or names of single rows"
         return
     column.spec = {"type": "category"}
-    common = [text for text, n in counts.most_common() if n >= _COMMON * total]
+    common = [text for text, n in counts.most_common() if n >= max(LEAST_NAMED, _COMMON * total)]
     rest = sum(n for text, n in counts.items() if text not in common)
     rare = all(n < _RARE * total for text, n in counts.items() if text not in common)
     if 2 <= len(common) <= _MOST_LEVELS and rare and (not rest or names_group(column.name)):

@@ -5,7 +5,6 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from medspark.draft.sample import read_sample
 from medspark.errors import InputError
@@ -14,11 +13,13 @@ ROW_ID: Final = "row_id"
 
 
 def write_numbered(data: str, out: Path) -> int:
-    """Write all rows with their place from 1 in `row_id`, as the first column; the number of rows.
+    """Write all rows as CSV with their place from 1 in `row_id`, as the first column; the number of rows.
 
     Raises:
-        InputError: the table is too large to be looked at as a whole, or the copy's kind is none of two.
+        InputError: the table is too large to be looked at as a whole, or the copy is there already or no .csv.
     """
+    if out.suffix != ".csv" or out.exists():
+        raise InputError(f"{out}: expected the name of a .csv file that is not there yet")
     sample = read_sample(data)
     if not sample.whole or sample.broken:
         raise InputError(
@@ -29,10 +30,5 @@ def write_numbered(data: str, out: Path) -> int:
         raise InputError(f"{data}: it has a column {ROW_ID!r} already")
     texts = {name: pa.array([text or None for text in values], pa.string()) for name, values in sample.columns.items()}
     table = pa.table({ROW_ID: pa.array(range(1, sample.rows + 1), pa.int64()), **texts})
-    if out.suffix == ".parquet":
-        pq.write_table(table, out)
-    elif out.suffix == ".csv":
-        pyarrow.csv.write_csv(table, out)
-    else:
-        raise InputError(f"{out}: expected a name that ends in .csv or .parquet, received {out.suffix or 'neither'}")
+    pyarrow.csv.write_csv(table, out)
     return sample.rows

@@ -112,7 +112,7 @@ def _of_condition(asked: str, match: re.Match[str], columns: dict[str, ColumnPro
     else:
         if column.type not in ("integer", "long", "double"):
             raise TaskError("--outcome", [f"expected a number to compare, received {column.name!r} of {column.type}"])
-        limit, numbers = float(text), column.numbers()
+        limit, numbers = _number(text), column.numbers()
         truth = {"<": numbers < limit, "<=": numbers <= limit, ">": numbers > limit, ">=": numbers >= limit}[sign]
         labels = np.where(np.isfinite(numbers), truth, np.nan)
     name, is_number = _quoted(column.name), column.type in ("integer", "long", "double")
@@ -122,6 +122,13 @@ def _of_condition(asked: str, match: re.Match[str], columns: dict[str, ColumnPro
         is_yes = text == column.spec.get("true_values", ["true"])[0]
         when = name if is_yes == (sign != "!=") else f"not {name}"
     return DraftedOutcome({"name": asked.replace("'", ""), "when": when}, (column.name,), (labels,))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise TaskError("--outcome", [f"expected a number to compare with, received {text!r}"]) from None
 
 
 def _named(name: str, **ways: Any) -> dict[str, Any]:

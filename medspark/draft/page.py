@@ -11,7 +11,7 @@ _NONE: Final = "–"
 
 
 def render_profile(profile: Profile) -> str:
-    """The page's HTML. No value that fewer than 5 rows have stands in it."""
+    """The page's HTML. No level that fewer than 5 rows have stands in it."""
     sample = profile.sample
     facts = {
         "Rows": f"{sample.rows:,}" + ("" if sample.whole else " (a sample)"),
@@ -52,7 +52,7 @@ def _columns(profile: Profile) -> Table:
 
 def _numbers(profile: Profile) -> Table | None:
     rows = [
-        (one.name, str(one.spec.get("unit", _NONE)), *(f"{value:.4g}" for value in one.quantiles))
+        (one.name, str(one.spec.get("unit", _NONE)), *one.shown_quantiles())
         for one in profile.columns.values()
         if one.quantiles
     ]

@@ -49,7 +49,9 @@ def read_sample(path: str) -> Sample:
     Raises:
         InputError: there are none, in no format that is read, or without a name for each column.
     """
-    files = _files(path)
+    files = files_at(path)
+    if not files:
+        raise InputError(f"{path}: expected a file, a folder of files or a pattern, received nothing that is there")
     form = _format(files)
     if form == "parquet":
         sample = _parquet(path, files)
@@ -65,18 +67,17 @@ def read_sample(path: str) -> Sample:
     return sample
 
 
-def _files(path: str) -> list[Path]:
+def files_at(path: str) -> list[Path]:
+    """The files of a path, sorted: itself, those of a folder, those of a pattern; none where nothing is there.
+
+    Names that begin with . or _ are passed over, as Spark and the programs that write beside it have them.
+    """
     place = Path(path)
-    if place.is_dir():
-        found = sorted(file for file in place.rglob("*") if file.is_file())
-    elif place.is_file():
-        found = [place]
-    else:
-        found = sorted(place.parent.glob(place.name)) if place.parent.is_dir() else []
-    found = [file for file in found if not file.name.startswith((".", "_"))]
-    if not found:
-        raise InputError(f"{path}: expected a file, a folder of files or a pattern, received nothing that is there")
-    return found
+    at = next((at for at, part in enumerate(place.parts) if set("*?[") & set(part)), None)
+    is_pattern = at is not None and not place.exists()
+    found = list(Path(*place.parts[:at]).glob("/".join(place.parts[at:]))) if is_pattern else [place]
+    files = [file for one in found for file in (one.rglob("*") if one.is_dir() else [one])]
+    return sorted(file for file in files if file.is_file() and not file.name.startswith((".", "_")))
 
 
 def _format(files: list[Path]) -> str:

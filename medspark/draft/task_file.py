@@ -119,7 +119,7 @@ def _seen(column: ColumnProfile) -> str:
     """What was seen of a column, in a few words; no value that only some rows have."""
     parts = []
     if column.quantiles:
-        low, quarter, middle, three, high = (f"{value:.4g}" for value in column.quantiles)
+        low, quarter, middle, three, high = column.shown_quantiles()
         parts.append(f"1 % {low}, quartiles {quarter} {middle} {three}, 99 % {high}")
     elif column.type in ("category", "boolean") and column.levels():
         parts.append(", ".join(f"{text} {n / column.present:.1%}" for text, n in column.levels()[:4]))

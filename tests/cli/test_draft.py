@@ -69,7 +69,9 @@ def test_rows_without_a_key_are_numbered_on_request(tmp_path):
     said = medspark("init", tmp_path / "t.csv", "--outcome", "died", "--number", copy, "--out", out)
     assert said.exit_code == 0, said.output
     assert load_task(out).source.case == "row_id"
-    assert len(copy.read_text().splitlines()) == 101
+    assert copy.read_text().splitlines()[:2] == ["row_id,age,died", "1,20,0"]
+    again = medspark("init", tmp_path / "t.csv", "--outcome", "died", "--number", copy, "--out", tmp_path / "c.yaml")
+    assert "that is not there yet" in again.output
 
 
 def test_a_profile_is_a_page_without_rare_values(stays, tmp_path):
@@ -90,7 +92,7 @@ def test_check_looks_at_the_data_when_asked(stays, tmp_path):
     stays.write_text(stays.read_text().replace("age,sex", "aeg,sex", 1))
     said = medspark("check", out, "--data")
     assert said.exit_code == 2
-    assert "columns.age: the source has no such column. Did you mean 'aeg'?" in said.output
+    assert "column 'age' is missing. Did you mean 'aeg'?" in said.output
     stays.unlink()
     assert "source.path: expected a file" in medspark("check", out, "--data").output
     assert medspark("check", out).exit_code == 0

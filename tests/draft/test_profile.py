@@ -143,7 +143,13 @@ def test_an_outcome_is_a_column_or_a_condition_on_one(tmp_path, asked, spec):
 
 @pytest.mark.parametrize(
     ("asked", "says"),
-    [("fata", "Did you mean 'fate'"), ("fate = 'erly'", "Did you mean 'early'"), ("stay_id", "2 to 10 values")],
+    [
+        ("fata", "Did you mean 'fate'"),
+        ("fate = 'erly'", "Did you mean 'early'"),
+        ("stay_id", "2 to 10 values"),
+        ("stay_id > late", "a number to compare with, received 'late'"),
+        ("fate > 3", "a number to compare, received 'fate'"),
+    ],
 )
 def test_an_outcome_that_cannot_be_is_refused_with_a_hint(tmp_path, asked, says):
     rows = [f"{at},{('early', 'late', 'no')[at % 3]}" for at in range(90)]
@@ -209,3 +215,19 @@ def test_a_large_file_is_looked_at_in_pieces_from_its_start_to_its_end(tmp_path,
     assert sample.broken == 0
     assert (min(ids), max(ids)) == (0, 19_999)
     assert len(set(ids)) == len(ids) < 3000
+
+
+def test_a_pattern_with_folders_is_the_files_of_all_of_them(tmp_path):
+    for year in ("2023", "2024"):
+        (tmp_path / year).mkdir()
+        (tmp_path / year / "stays.csv").write_text(f"stay_id,age\n{year},7\n")
+        (tmp_path / year / "_SUCCESS").write_text("")
+    assert read_sample(f"{tmp_path}/20*/*").columns == {"stay_id": ["2023", "2024"], "age": ["7", "7"]}
+
+
+def test_no_level_and_no_quantile_of_few_rows_is_told(tmp_path):
+    few = column(tmp_path, "ward", ["north"] * 12 + ["south"] * 4)
+    assert few.spec == {"type": "category"}
+    assert few.levels() == [("north", 12)]
+    assert column(tmp_path, "sodium", range(130, 149)).shown_quantiles() == ["–", "–", "139", "–", "–"]
+    assert column(tmp_path, "sodium", [130 + at % 20 for at in range(500)]).shown_quantiles()[0] == "130"
