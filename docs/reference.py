@@ -4,6 +4,7 @@ mkdocs calls `on_files`; nothing here is written to a file that could fall behin
 nothing of itself stops the build by its name.
 """
 
+import re
 import types
 from collections.abc import Collection, Iterator
 from functools import cache
@@ -449,6 +450,14 @@ def unsaid_errors(module: Any) -> Iterator[str]:
     for name, kind in vars(module).items():
         if isinstance(kind, type) and issubclass(kind, Exception) and name not in MENDED_BY:
             yield f"{name}: expected how it is mended, in MENDED_BY"
+
+
+def on_config(config: Any) -> Any:
+    """Put guides that the navigation does not name at its guides' end, so that a page written is a page shown."""
+    named = set(re.findall(r"[\w./-]+\.md", repr(config.nav)))
+    (guides,) = (part["Guides"] for part in config.nav if "Guides" in part)
+    guides += sorted(page.name for page in (ROOT / "docs").glob("*.md") if page.name not in named)
+    return config
 
 
 def on_files(files: Any, config: Any) -> Any:

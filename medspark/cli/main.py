@@ -11,6 +11,7 @@ from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.draft import init, profile
 from medspark.cli.evaluate import evaluate
+from medspark.cli.look import runs, show
 from medspark.cli.model import report, run, train
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
@@ -18,7 +19,6 @@ from medspark.cli.tools import pack, share_classes
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.",
 )
@@ -39,6 +39,8 @@ for command in (
     encode,
     evaluate,
     report,
+    runs,
+    show,
     pack,
     share_classes,
     demo,

@@ -14,6 +14,9 @@ HEADER = ",".join(TABLE_TASK["columns"])
 SECRET = "Ada Lovelace"
 
 
+NOTHING = "expected a file, a folder or a pattern, received nothing that is there"
+
+
 def told(path, sound=TABLE_TASK, **changes):
     """What is told of a task that is sound, whose source is at a path."""
     for place, value in {"source.path": str(path), **changes}.items():
@@ -57,9 +60,7 @@ def test_a_file_without_a_header_is_told_without_its_rows(tmp_path, text):
 
 @pytest.mark.parametrize("path", ["no/such.csv", "no/such/*.csv"])
 def test_a_source_that_is_not_there_is_told(path):
-    assert told(path) == [
-        f"source.path: expected a file, a folder or a pattern, received nothing that is there: {path}"
-    ]
+    assert told(path) == [f"source.path: {NOTHING}: {path}"]
 
 
 @pytest.mark.parametrize("path", ["hdfs://namenode:8020/stays", "s3a://bucket/stays.csv"])
@@ -71,9 +72,7 @@ def test_a_lookup_that_is_not_there_is_told(tmp_path):
     (tmp_path / "a.csv").write_text(f"{HEADER}\n")
     lookups = {"wards": {"path": f"{tmp_path}/wards.csv", "key": "id", "value": "name"}}
     problems = told(tmp_path / "a.csv", lookups=lookups)
-    assert problems == [
-        f"lookups.wards.path: expected a file, a folder or a pattern, received nothing that is there: {tmp_path}/wards.csv"
-    ]
+    assert problems == [f"lookups.wards.path: {NOTHING}: {tmp_path}/wards.csv"]
 
 
 def test_a_fasta_file_lies_beside_the_table_file_or_folder(tmp_path):
@@ -81,10 +80,7 @@ def test_a_fasta_file_lies_beside_the_table_file_or_folder(tmp_path):
     (tmp_path / "stays" / "a.csv").write_text(f"{HEADER}\n")
     genome = {"type": "string", "fasta": "genomes.fasta", "id": "stay"}
     columns = {**TABLE_TASK["columns"], "genome": genome}
-    assert told(tmp_path / "stays", columns=columns) == [
-        "columns.genome.fasta: expected a file, a folder or a pattern, received nothing that is there: "
-        f"{tmp_path}/genomes.fasta"
-    ]
+    assert told(tmp_path / "stays", columns=columns) == [f"columns.genome.fasta: {NOTHING}: {tmp_path}/genomes.fasta"]
     (tmp_path / "genomes.fasta").write_text(">1\nACGT\n")
     assert told(tmp_path / "stays", columns=columns) == []
 
