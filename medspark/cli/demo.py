@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def demo(
     patients: Annotated[int, typer.Option(min=2000, help="Of the synthetic hospital.")] = 20_000,
     out: Annotated[str, typer.Option(help="The folder to write.")] = "build/demo",
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same hospital.")] = 0,
     task: Annotated[Path, typer.Option(help="The task to run on it.")] = Path("conf/tasks/readmission-synthetic.yaml"),
 ) -> None:
     """A synthetic hospital, the whole road on it, and its newest stays scored."""

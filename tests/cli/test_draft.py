@@ -69,7 +69,7 @@ def test_rows_without_a_key_are_numbered_on_request(tmp_path):
     said = medspark("init", tmp_path / "t.csv", "--outcome", "died", "--number", copy, "--out", out)
     assert said.exit_code == 0, said.output
     assert load_task(out).source.case == "row_id"
-    assert copy.read_text().splitlines()[:2] == ["row_id,age,died", "1,20,0"]
+    assert copy.read_text().splitlines()[:2] == ['"row_id","age","died"', '1,"20","0"']
     again = medspark("init", tmp_path / "t.csv", "--outcome", "died", "--number", copy, "--out", tmp_path / "c.yaml")
     assert "that is not there yet" in again.output
 

@@ -147,14 +147,14 @@ def test_an_outcome_is_a_column_or_a_condition_on_one(tmp_path, asked, spec):
         ("fata", "Did you mean 'fate'"),
         ("fate = 'erly'", "Did you mean 'early'"),
         ("stay_id", "2 to 10 values"),
-        ("stay_id > late", "a number to compare with, received 'late'"),
+        ("drugs > few", "a number to compare with, received 'few'"),
         ("fate > 3", "a number to compare, received 'fate'"),
     ],
 )
 def test_an_outcome_that_cannot_be_is_refused_with_a_hint(tmp_path, asked, says):
-    rows = [f"{at},{('early', 'late', 'no')[at % 3]}" for at in range(90)]
+    rows = [f"{at},{('early', 'late', 'no')[at % 3]},{at % 20}" for at in range(90)]
     with pytest.raises(TaskError, match=says):
-        profile(tmp_path, "stay_id,fate", rows, outcome=asked)
+        profile(tmp_path, "stay_id,fate,drugs", rows, outcome=asked)
 
 
 def test_days_beside_an_event_make_horizons(tmp_path):
