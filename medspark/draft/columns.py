@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from medspark.draft.times import read_times
 from medspark.draft.units import unit_in_name
-from medspark.draft.words import SENTINELS, YES_NO, names_age, names_coded, names_diagnosis, names_group
+from medspark.draft.words import SENTINELS, YES_NO, counted, names_age, names_coded, names_diagnosis, names_group
 from medspark.task.training import LEAST_NAMED
 
 NEARLY_ALL: Final = 0.95
@@ -166,7 +166,7 @@ def _look_at_range(column: ColumnProfile) -> None:
     beyond = int(((known < low) | (known > high)).sum())
     if beyond and column.quantiles[3] > column.quantiles[1]:
         column.spec |= {"range": [_round(low), _round(high)], "otherwise": "missing"}
-        column.remarks.append(f"{beyond:,} values lie far beyond the others, so a range sets them missing")
+        column.remarks.append(f"{counted(beyond, 'value')} far beyond the others, set missing by a range")
     elif first >= 0 and not (known < 0).any():
         column.spec["range"] = [0, 120 if high == 120 else None]
 
@@ -212,7 +212,7 @@ def _guess_text(column: ColumnProfile) -> None:
     if 2 <= len(common) <= _MOST_LEVELS and rare and (not rest or names_group(column.name)):
         column.spec |= {"levels": sorted(common), "otherwise": "missing"}
         if rest:
-            column.remarks.append(f"{rest:,} rows have a rare other level, which is set missing")
+            column.remarks.append(f"{counted(rest, 'row')} with a rare other level, which is set missing")
 
 
 def _say_dirt(column: ColumnProfile) -> None:
@@ -227,7 +227,7 @@ def _say_dirt(column: ColumnProfile) -> None:
     )
     if wrong:
         column.spec["otherwise"] = "missing"
-        column.remarks.append(f"{wrong:,} values are none of type {column.type}, and are set missing")
+        column.remarks.append(f"{counted(wrong, 'value')} not of type {column.type}, set missing")
 
 
 def _as_number(text: str) -> float:

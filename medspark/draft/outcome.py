@@ -26,6 +26,7 @@ class DraftedOutcome:
     columns: tuple[str, ...]
     labels: tuple[Labels, ...]
     remarks: tuple[str, ...] = ()
+    share_of: str = "the rows where it is known"
 
     @property
     def share(self) -> float | None:
@@ -95,7 +96,11 @@ def _with_horizons(event: ColumnProfile, days: ColumnProfile) -> DraftedOutcome:
     ends = sorted({_neat(float(np.quantile(known, share))) for share in (0.25, 0.5, 0.75)})
     spec = _named(event.name, event=_quoted(event.name), days=days.name, horizons_days=ends)
     remark = "the horizons are where a quarter, half and three quarters of the outcomes had come"
-    return DraftedOutcome(spec, (event.name, days.name), (happened,), (remark,))
+    by_then = np.where(
+        lengths <= ends[-1], np.where(happened == 1, 1.0, np.nan), np.where(lengths > ends[-1], 0, np.nan)
+    )
+    followed = f"those followed for {ends[-1]} days, the longest horizon,"
+    return DraftedOutcome(spec, (event.name, days.name), (by_then,), (remark,), followed)
 
 
 def _neat(days: float) -> float | int:

@@ -25,7 +25,7 @@ def render_profile(profile: Profile) -> str:
     }
     if profile.outcome is not None:
         facts["Outcome"] = str(profile.outcome.spec["name"])
-        facts["Share with the outcome"] = percent(profile.outcome.share)
+        facts["Share with the outcome"] = f"{percent(profile.outcome.share)} of {profile.outcome.share_of}"
     return template_of("draft", "profile.html.j2").render(
         css=style(),
         title=sample.path.rstrip("/").rsplit("/", 1)[-1],

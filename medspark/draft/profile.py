@@ -11,6 +11,7 @@ from medspark.draft.units import conversions, is_unit, value_column
 from medspark.draft.words import (
     MAYBE_MISSING,
     SURELY_MISSING,
+    counted,
     names_age,
     names_case,
     names_discharge,
@@ -162,7 +163,7 @@ def _join_units(profile: Profile) -> None:
         if unknown:
             value.spec["otherwise"] = "missing"
             rows = sum(column.counts[unit] for unit in unknown)
-            value.remarks.append(f"{rows:,} rows have a unit without a known factor, and are set missing")
+            value.remarks.append(f"{counted(rows, 'row')} with a unit without a known factor, set missing")
 
 
 def _leave_out_repeats(profile: Profile) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from medspark.draft.columns import ColumnProfile
 from medspark.draft.profile import Profile
-from medspark.draft.words import names_age, names_group, slug
+from medspark.draft.words import counted, names_age, names_group, slug
 
 _PLAIN: Final = re.compile(r"[A-Za-z/_][\w./ -]*")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -100,7 +100,7 @@ def _keys(profile: Profile) -> Iterator[str]:
         yield f"  time: {flow(profile.time)}  # guess: the time at which a risk is asked for"
         yield "  timezone: UTC  # guess: of times that name no zone, such as Europe/Amsterdam"
     if profile.written_twice:
-        says = f"{profile.written_twice:,} rows have the case of an earlier one"
+        says = f"{counted(profile.written_twice, 'row')} with the case of an earlier one"
         yield f"  duplicates: {{same: [{flow(profile.case)}], keep: first}}  # guess: {says}"
 
 
@@ -151,7 +151,7 @@ def _rest(profile: Profile) -> Iterator[str]:
         for key, value in outcome.spec.items():
             yield f"  {key}: {flow(value)}"
         if outcome.share is not None:
-            yield f"  # {outcome.share:.1%} of the rows have it"
+            yield f"  # {outcome.share:.1%} of {outcome.share_of} had it"
     yield ""
     yield from _features(profile)
     yield from _report(profile, age)

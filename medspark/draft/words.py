@@ -102,6 +102,15 @@ def names_age(name: str) -> bool:
     return _finder(_AGE, name)
 
 
+def counted(number: int, thing: str) -> str:
+    """How many there are of something.
+
+    >>> counted(1, "row"), counted(2500, "row")
+    ('1 row', '2,500 rows')
+    """
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def slug(text: str) -> str:
     """A name for a task file.
 

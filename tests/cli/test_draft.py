@@ -42,7 +42,7 @@ def test_every_guess_is_marked_and_no_rare_value_is_named(stays, tmp_path):
     assert "Zorro" not in text
     for key in ("case", "subject", "risk_bands", "report"):
         assert re.search(rf"^ *{key}: .*# guess: ", text, re.M), key
-    assert "# guess: 1 rows have a rare other level" in text
+    assert "# guess: 1 row with a rare other level" in text
 
 
 def test_a_draft_overwrites_nothing(stays, tmp_path):
@@ -78,7 +78,7 @@ def test_a_profile_is_a_page_without_rare_values(stays, tmp_path):
     out = tmp_path / "page.html"
     assert medspark("profile", stays, "--outcome", "readmitted", "--out", out).exit_code == 0
     page = out.read_text()
-    for part in ("stay_id", "Share with the outcome", "1 rows have a rare other level", "F (49.8\u00a0%)"):
+    for part in ("stay_id", "Share with the outcome", "1 row with a rare other level", "F (49.8\u00a0%)"):
         assert part in page, part
     assert "Zorro" not in page
     assert "http://" not in page

@@ -164,6 +164,14 @@ def test_days_beside_an_event_make_horizons(tmp_path):
     assert found.columns == ("event", "time")
 
 
+def test_the_share_of_an_outcome_by_a_horizon_is_of_those_who_were_followed_to_it(tmp_path):
+    days = [10] * 30 + [400] * 20
+    rows = [f"{at},{int(at < 20)},{length}" for at, length in enumerate(days)]  # 20 had it by day 10, 10 were lost
+    found = profile(tmp_path, "stay_id,event,time", rows, outcome="event", days="time").outcome
+    assert found.spec["horizons_days"] == [10]
+    assert found.share == 20 / 40
+
+
 def test_one_row_is_a_table_and_none_is_not(tmp_path):
     assert profile(tmp_path, "stay_id,age", ["1,70"]).sample.rows == 1
     with pytest.raises(InputError, match="at least one row, received none"):
