@@ -88,9 +88,19 @@ def _format(files: list[Path]) -> str:
     if form is None:
         received = ", ".join(sorted(suffix or "no ending" for suffix in suffixes))
         raise InputError(f"expected files of one kind of {', '.join(known)}, maybe .gz or .bz2, received {received}")
-    if form == "json" and not _head(files[0], 4096)[0].lstrip().startswith(b"["):
+    if form == "json" and not _start(files[0]).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         return "ndjson"
     return form
+
+
+def _start(file: Path) -> bytes:
+    with _opened(file) as stream:
+        return stream.read(4096)
+
+
+def _opened(file: Path) -> IO[bytes]:
+    unpack = {".gz": gzip.open, ".bz2": bz2.open}.get(file.suffix, open)
+    return cast("IO[bytes]", unpack(file, "rb"))
 
 
 def _suffix(file: Path) -> str:
@@ -103,9 +113,11 @@ def _suffix(file: Path) -> str:
 def _head(file: Path, budget: int) -> tuple[bytes, bool]:
     """A file's bytes, or evenly spread pieces of whole lines; and whether that is all of them."""
     if file.suffix in _PACKED:
-        unpack = gzip.open if file.suffix == ".gz" else bz2.open
-        with cast("IO[bytes]", unpack(file)) as stream:
-            data = stream.read(budget + 1)
+        try:
+            with _opened(file) as stream:
+                data = stream.read(budget + 1)
+        except (OSError, EOFError):
+            raise InputError(f"{file}: expected a file packed by gzip or bzip2, received one that is damaged") from None
         return (data, True) if len(data) <= budget else (data[: data.rfind(b"\n") + 1], False)
     size = file.stat().st_size
     with file.open("rb") as stream:
@@ -113,6 +125,9 @@ def _head(file: Path, budget: int) -> tuple[bytes, bool]:
             return stream.read(), True
         piece = budget // _PIECES
         data = stream.read(piece)
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, whose lines no single byte ends
+            data += stream.read(budget - piece)
+            return data[: data.rfind("\n".encode("utf-16-le" if data[0] == 0xFF else "utf-16-be")) + 2], False
         parts = [data[: data.rfind(b"\n") + 1]]
         for at in range(1, _PIECES):
             stream.seek(at * (size - piece) // (_PIECES - 1))

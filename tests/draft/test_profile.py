@@ -1,5 +1,8 @@
 """What a table seems to be: types, missing spellings, units, keys, leaks; at the edges too."""
 
+import gzip
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -206,6 +209,18 @@ def test_parquet_has_types_of_its_own_and_json_is_text(tmp_path):
     assert sample.columns == {"stay_id": ["1", "2"], "risk": ["1.5", ""], "died": ["", "true"]}
 
 
+def test_json_is_an_array_however_long_its_line_and_a_damaged_archive_is_told(tmp_path):
+    (tmp_path / "t.json").write_text(json.dumps([{"stay_id": at, "age": 70} for at in range(900)]))
+    sample = read_sample(str(tmp_path / "t.json"))
+    assert (sample.format, sample.rows) == ("json", 900)
+    packed = gzip.compress(b"stay_id,age\n" + b"1,70\n" * 900)
+    (tmp_path / "t.csv.gz").write_bytes(packed)
+    assert read_sample(str(tmp_path / "t.csv.gz")).rows == 900
+    (tmp_path / "t.csv.gz").write_bytes(packed[:-20])
+    with pytest.raises(InputError, match="received one that is damaged"):
+        read_sample(str(tmp_path / "t.csv.gz"))
+
+
 def test_lists_in_parquet_and_kinds_that_mix_are_refused(tmp_path):
     pq.write_table(pa.table({"stay_id": [1], "codes": [["a"]]}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match="lists or records in codes"):
@@ -239,3 +254,14 @@ def test_no_level_and_no_quantile_of_few_rows_is_told(tmp_path):
     assert few.levels() == [("north", 12)]
     assert column(tmp_path, "sodium", range(130, 149)).shown_quantiles() == ["–", "–", "139", "–", "–"]
     assert column(tmp_path, "sodium", [130 + at % 20 for at in range(500)]).shown_quantiles()[0] == "130"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_large_file_in_utf_16_is_looked_at_from_its_start(tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr("medspark.draft.sample.MOST_BYTES", 10_001)
+    text = "\ufeffstay_id,age\n" + "".join(f"{at},{at % 90}\n" for at in range(9000))
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    sample = read_sample(str(tmp_path / "t.csv"))
+    assert (sample.whole, sample.broken, sample.dialect.encoding) == (False, 0, "utf-16")
+    assert sample.columns["stay_id"] == [str(at) for at in range(sample.rows)]
+    assert sample.rows > 300
