@@ -241,7 +241,7 @@ def unsaid_keys(*roots: type[BaseModel]) -> Iterator[str]:
             if not meaning(model, name):
                 yield f"{model.__name__}.{name}: expected a docstring below it that says what the key means"
             if not example_of(model, name) and not is_section(field):
-                yield f"{model.__name__}.{name}: expected an example, in a shipped task or in docs/reference_examples.py"
+                yield f"{model.__name__}.{name}: expected an example, in a task of conf/ or docs/reference_examples.py"
 
 
 def cell(text: str) -> str:
