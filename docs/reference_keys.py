@@ -1,13 +1,15 @@
 """Every key of task files and mappings with its type, default, meaning and example, made from the models."""
 
+import json
+import re
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from reference_examples import EXAMPLES
 
@@ -125,8 +127,49 @@ def default_of(field: FieldInfo) -> str:
 
 
 @cache
-def shipped_examples() -> dict[tuple[str, str], str]:
-    """Of each key the shortest value that a shipped task or mapping gives it, as written."""
+def shown_examples() -> dict[tuple[str, str], str]:
+    """Of each key the shortest value that a task or mapping of conf/ gives it, else that the first guide does."""
+    return examples_of_guides((ROOT / "docs").glob("*.md")) | _of_shipped()
+
+
+def examples_of_guides(pages: Iterable[Path]) -> dict[tuple[str, str], str]:
+    """What the YAML of pages gives keys that it may give them; other YAML is passed over."""
+    found: dict[tuple[str, str], str] = {}
+    for page in sorted(pages):
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+            try:
+                raw = json.loads(json.dumps(yaml.safe_load(block), default=str))
+            except yaml.YAMLError:
+                continue  # such as one key in several ways, under one another
+            for root in (TableTask, EventTask, Mapping):
+                _collect_raw(root, raw, found)
+    return found
+
+
+def _collect_raw(model: type[BaseModel], raw: Any, found: dict[tuple[str, str], str]) -> None:
+    """What raw YAML at a section's place gives its keys, and those of the sections below."""
+    for name, field in model.model_fields.items():
+        value = raw.get(field.alias or name) if isinstance(raw, dict) else None
+        if value in (None, {}, []):
+            continue
+        text = flow(value)
+        if len(text) < LONGEST_EXAMPLE and _may_be(field, name, value):
+            found.setdefault((model.__name__, name), text)
+        items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        for inner in models_within(field.annotation):
+            for item in (value, *items):
+                _collect_raw(inner, item, found)
+
+
+def _may_be(field: FieldInfo, name: str, value: Any) -> bool:
+    try:
+        TypeAdapter(Annotated.__class_getitem__((field.annotation, name, *field.metadata))).validate_python(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _of_shipped() -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for path in sorted((ROOT / "conf" / "tasks").glob("*.yaml")):
         raw = read_yaml(path)
@@ -165,8 +208,8 @@ def example_of(model: type[BaseModel], name: str) -> str:
     for base in model.__mro__:
         if (base.__name__, name) in EXAMPLES:
             return f"{key}: {flow(EXAMPLES[base.__name__, name])}"
-        if (base.__name__, name) in shipped_examples():
-            return f"{key}: {shipped_examples()[base.__name__, name]}"
+        if (base.__name__, name) in shown_examples():
+            return f"{key}: {shown_examples()[base.__name__, name]}"
     value = None if field.is_required() else field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel) or value in (None, (), {}):
         return "" if is_section(field) else _by_type(key, field)
@@ -241,7 +284,7 @@ def unsaid_keys(*roots: type[BaseModel]) -> Iterator[str]:
             if not meaning(model, name):
                 yield f"{model.__name__}.{name}: expected a docstring below it that says what the key means"
             if not example_of(model, name) and not is_section(field):
-                yield f"{model.__name__}.{name}: expected an example, in a task of conf/ or docs/reference_examples.py"
+                yield f"{model.__name__}.{name}: expected an example in conf/, a guide or docs/reference_examples.py"
 
 
 def cell(text: str) -> str:

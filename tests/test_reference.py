@@ -69,8 +69,20 @@ def test_a_key_that_says_nothing_is_named_with_what_to_do():
         "Outer.kind: expected a docstring below it that says what the key means",
         "Outer.inner: expected a docstring below it that says what the key means",
         "Inner.rate: expected a docstring below it that says what the key means",
-        "Inner.rate: expected an example, in a task of conf/ or docs/reference_examples.py",
+        "Inner.rate: expected an example in conf/, a guide or docs/reference_examples.py",
     ]
+
+
+def test_what_a_guide_shows_is_an_example_where_the_key_may_have_it(tmp_path):
+    page = tmp_path / "guide.md"
+    page.write_text(
+        "```yaml\nsplit: {seed: 7, train: lots}\noutcome:\n  horizons_days: [30, 90]\n```\n"
+        "```yaml\nsplit: {seed: 8}\nsplit: [\n```\n```yaml\ncolumns:\n  age: {range: [0, 99]}\n```\n"
+    )
+    found = reference_keys.examples_of_guides([page])
+    assert (found["Split", "seed"], found["NumberColumn", "range"]) == ("7", "[0, 99]")
+    assert found["Outcome", "horizons_days"] == "[30, 90]"
+    assert ("Split", "train") not in found
 
 
 def test_a_command_of_a_group_is_a_command_and_what_it_does_not_say_is_named():
