@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from medspark.task.checks.levels import exclusions_are_reached, levels_exist
+from medspark.task.checks.levels import exclusions_are_reached, levels_exist, numbers_are_in_range
 from medspark.task.event_task import EventTask
 from medspark.task.scoring import exclusions_not_applied
 from medspark.task.table_task import TableTask
@@ -17,6 +17,7 @@ def notes(task: Task) -> Iterator[str]:
         for name in exclusions_not_applied(task):
             yield f"exclude.{name} reads the outcome's columns: training applies it, scoring does not."
         yield from levels_exist(task)
+        yield from numbers_are_in_range(task)
         yield from exclusions_are_reached(task)
         yield from _past(task)
     yield from _advice(task)
