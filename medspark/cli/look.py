@@ -63,7 +63,7 @@ def show(store: AnyStore = STORE, json_: AsJson = False) -> None:
 def _show(store: "StoreSeen") -> None:
     from medspark.evaluate.report.format import NAMES
 
-    print(store.store)
+    print(f"\n{store.store}")
     if store.tables:
         _print("tables", [_table_row(table) for table in store.tables])
     if store.bundles:
@@ -77,7 +77,7 @@ def _show(store: "StoreSeen") -> None:
 
 def _print(title: str, rows: list[dict[str, Any]]) -> None:
     """A table of rows that have the same columns; numbers to the right, and no column that is empty in all rows."""
-    shown = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     for name in names:
         numeric = any(isinstance(row[name], int | float) for row in rows)
@@ -88,6 +88,7 @@ def _print(title: str, rows: list[dict[str, Any]]) -> None:
         shown.add_row(*(Text(_text(row[name])) for name in names))
     least = Console(width=10 * WIDE).measure(shown).minimum  # so that a narrow terminal cuts no id
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    console.print(Text(title, style="bold"), soft_wrap=True)
     console.width = max(console.width, least)
     console.print(shown)
 
