@@ -99,7 +99,7 @@ def _start(file: Path) -> bytes:
 
 
 def _opened(file: Path) -> IO[bytes]:
-    unpack = {".gz": gzip.open, ".bz2": bz2.open}.get(file.suffix, open)
+    unpack: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(file.suffix, open)
     return cast("IO[bytes]", unpack(file, "rb"))
 
 
