@@ -28,14 +28,14 @@ def medspark(wheel, tmp_path_factory):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True, timeout=60)
     python = place / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
-    subprocess.run(pip, check=True, timeout=120)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(pip, check=True, timeout=120, env=alone)
     own = next((place / "venv" / "lib").glob("python*/site-packages"))
     (own / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
     def run(*arguments):
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         command = [str(python.with_name("medspark")), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment, timeout=300)
+        return subprocess.run(command, capture_output=True, text=True, cwd=place, env=alone, timeout=300)
 
     return run
 
