@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 IN_TWO := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check integration screenshots bench clean
+.PHONY: help setup demo test check docs integration screenshots bench clean
 
 help:  ## Show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@command -v java >/dev/null || [ -x "$$JAVA_HOME/bin/java" ] || { echo "medspark needs Java 17 or newer to run Spark, and finds none. Install a JRE, such as Debian's openjdk-17-jre-headless, or set JAVA_HOME."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,explain,dev]"
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,score,images,explain,docs,dev]"
 	@$(BIN)/medspark share-classes >/dev/null || echo "Without the archive each command starts some seconds later."
 	@touch $(READY)
 
@@ -36,6 +36,9 @@ check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## The documentation as a site in build/site, its links checked
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: $(READY)  ## Pictures of the demo's report: desktop and phone, light and dark, and its PDF
 	$(BIN)/python tests/support/screenshots.py --out build/screenshots

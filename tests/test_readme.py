@@ -1,4 +1,4 @@
-"""The README cannot lie: its task file is fine, its commands exist, its figures are printed by what it names."""
+"""README and guides cannot lie: task files are fine, commands exist, files are there, and the site holds together."""
 
 import ast
 import inspect
@@ -6,6 +6,8 @@ import re
 
 import pytest
 import yaml
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
 from support.places import ROOT
 from typer.testing import CliRunner
 
@@ -18,6 +20,27 @@ from medspark.train.losses import SOFT
 from medspark.train.networks.student import MOST_WEIGHTS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs").glob("*.md"), key=lambda page: (page.name != "tables.md", page.name != "warehouses.md"))
+GUIDES = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+"""Tables first, then warehouses."""
+
+
+def test_the_readme_is_short_and_its_task_is_fine(tmp_path, monkeypatch):
+    assert len(README.splitlines()) <= 150
+    monkeypatch.setenv("HOSPITAL", "x")
+    (tmp_path / "task.yaml").write_text(re.search(r"```yaml\n(.*?)```", README, re.S)[1])
+    assert load_task(tmp_path / "task.yaml").features.columns() == ["age", "creatinine", "diagnosis"]
+
+
+def test_the_site_is_built_without_a_broken_link_and_fetches_nothing(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True)
+    build(config)
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert {"index.html", "first-steps.html", "table-tasks.html", "errors.html"} <= {page.name for page in pages}
+    for page in pages:
+        fetched = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?(https?://[^ \">]+)", page.read_text("utf-8"))
+        assert fetched == [], page.name
 
 
 @pytest.mark.parametrize("at", [0, 1], ids=["table", "events"])
@@ -75,7 +98,7 @@ def test_its_student_is_as_large_and_learns_what_it_says(monkeypatch):
     assert (problems, task.network.student) == ([], "small")
     for size, weights in MOST_WEIGHTS.items():
         assert re.search(rf"{size}\b.*\b{weights:,}", block)
-    said = README.partition(block)[2]
+    said = GUIDES.partition(block)[2]
     assert f"({1 - SOFT:.1f})" in said
     assert f"({SOFT:.1f})" in said
 
@@ -108,16 +131,19 @@ def whole_tasks():
 
 
 def blocks():
-    return re.findall(r"```yaml\n(.*?)```", README, re.S)
+    return re.findall(r"```yaml\n(.*?)```", GUIDES, re.S)
 
 
 def test_its_table_of_commands_is_the_commands():
-    named = set(re.findall(r"^\| `medspark ([\w-]+)", README, re.M))
+    named = set(re.findall(r"^\| `medspark ([\w-]+)", GUIDES, re.M))
     assert named == {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
 
 
 def test_every_option_it_names_exists():
-    for command, rest in re.findall(r"`medspark (\w+)([^`]*)`", README):
+    text = README + GUIDES
+    shell = re.findall(r"^medspark ([\w-]+)([^#\n]*)", "\n".join(re.findall(r"```sh\n(.*?)```", text, re.S)), re.M)
+    assert len(shell) >= 10
+    for command, rest in {*re.findall(r"`medspark ([\w-]+)([^`\n]*)`", text), *shell}:
         shown = CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).invoke(app, [command, "--help"]).output
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in shown, f"medspark {command} {option}"
@@ -125,15 +151,15 @@ def test_every_option_it_names_exists():
 
 def test_every_make_target_it_names_exists():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"(?:`|^)make ([a-z]+)", README, re.M):
+    for target in re.findall(r"(?:`|^)make ([a-z]+)", README + GUIDES, re.M):
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/glossary.md", "docs/benchmarks.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in PAGES)])
 def test_every_file_that_a_page_names_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     named = re.findall(r"\b((?:conf|jobs|medspark|benchmarks|docs)/[\w./-]*\w)", text)
-    assert named
+    assert named or page.startswith("docs/")
     for path in named:
         assert (ROOT / path).exists(), path
 
@@ -147,7 +173,7 @@ def test_the_rooms_that_contributing_names_are_the_rooms():
 
 
 def test_its_notebook_calls_what_medspark_exports_with_arguments_that_fit():
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (block,) = re.findall(r"```python\n(.*?)```", GUIDES, re.S)
     calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
     assert len(calls) == 8
     for call in calls:

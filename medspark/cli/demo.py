@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 def demo(
     patients: Annotated[int, typer.Option(min=2000, help="Of the synthetic hospital.")] = 20_000,
     out: Annotated[str, typer.Option(help="The folder to write.")] = "build/demo",
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same hospital.")] = 0,
     task: Annotated[Path, typer.Option(help="The task to run on it.")] = Path("conf/tasks/readmission-synthetic.yaml"),
 ) -> None:
     """A synthetic hospital, the whole road on it, and its newest stays scored."""
     from medspark.bundles.bundle import REPORT
     from medspark.task.load import load_task
+    from medspark.task.shipped import or_shipped
 
     with run_command("demo", out, False, patients=patients, seed=seed) as run:
         hospital = f"{run.store}/hospital"
         planted = make_hospital(run, hospital, patients, seed)
         os.environ["MEDSPARK_SYNTH"] = hospital
-        bundle = walk(run, load_task(task))
+        bundle = walk(run, load_task(or_shipped(task)))
         tonight = _score_newest(run, bundle, f"{hospital}/flat/tonight")
         caught = {"admissions": run.receipt.counts["clean"], "tonight": tonight.receipt.counts["score"]}
         _compare(run, planted, caught)

@@ -11,7 +11,9 @@ from medspark.cli.champion import promote, rollback
 from medspark.cli.compare import compare
 from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
+from medspark.cli.draft import init, profile
 from medspark.cli.evaluate import evaluate
+from medspark.cli.look import runs, show
 from medspark.cli.model import report, run, train
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
@@ -21,11 +23,12 @@ from medspark.cli.update import update
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.",
 )
 for command in (
+    init,
+    profile,
     check,
     schema,
     synth,
@@ -45,6 +48,8 @@ for command in (
     update,
     promote,
     rollback,
+    runs,
+    show,
     pack,
     share_classes,
     demo,

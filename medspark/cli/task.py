@@ -7,6 +7,7 @@ import typer
 
 from medspark.cli.options import TaskFile
 from medspark.cli.run_command import exit_code_of, terminal
+from medspark.errors import TaskError
 
 if TYPE_CHECKING:
     from medspark.task.tasks import Task
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
 ForScoring = Annotated[bool, typer.Option("--for-scoring", help="List what scoring will ask of the source.")]
 
 
-def check(task: TaskFile, for_scoring: ForScoring = False) -> None:
+LookAtData = Annotated[bool, typer.Option("--data", help="Look for the source's files too, and at their columns.")]
+
+
+def check(task: TaskFile, for_scoring: ForScoring = False, data: LookAtData = False) -> None:
     """Report every problem in a task file, without starting Spark."""
+    from medspark.draft.look import data_problems
     from medspark.task.load import load_task
     from medspark.task.notes import notes
     from medspark.task.scoring import asked_by_scoring
+    from medspark.task.shipped import or_shipped
 
     with exit_code_of(terminal()):
-        found = load_task(task)
+        found = load_task(or_shipped(task))
+        if data and (problems := data_problems(found)):
+            raise TaskError(str(task), problems)
         print(f"{task}: fine. {summary(found)}")
         for note in notes(found):
             print(f"  {note}")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 class Closed(BaseModel):
     """A section of the task file: an unknown key is an error and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_attribute_docstrings=True)
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
@@ -39,7 +39,9 @@ class Range(Closed):
     """Allowed values, both ends included; written `[1, 14]`, with `null` for an open end."""
 
     low: float | None = None
+    """The lower end; null is open."""
     high: float | None = None
+    """The upper end; null is open."""
 
     @model_validator(mode="before")
     @classmethod
@@ -69,7 +71,9 @@ class DateRange(Closed):
     """Allowed days, both ends included; written `[1900-01-01, 2099-12-31]`, with `null` for an open end."""
 
     low: Day = None
+    """The first day; null is open."""
     high: Day = None
+    """The last day; null is open."""
 
     @model_validator(mode="before")
     @classmethod

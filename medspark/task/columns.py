@@ -16,7 +16,9 @@ class Scale(Closed):
     """A linear conversion: value * factor + offset."""
 
     factor: float = 1.0
+    """What a value is multiplied by."""
     offset: float = 0.0
+    """What is then added."""
 
     @model_validator(mode="before")
     @classmethod
@@ -28,7 +30,9 @@ class Units(Closed):
     """How a column that mixes units is brought to one: the column that names each row's unit, and the conversions."""
 
     column: str
+    """The column with each row's unit."""
     to_unit: dict[str, Scale] = Field(min_length=1)
+    """The conversion of each unit into `unit`: a factor, or factor and offset."""
     when_missing: str | None = None
     """The unit of a row that names none; without it such a row breaks the rule."""
 
@@ -37,31 +41,43 @@ class ColumnBase(Closed):
     missing: tuple[Spelling, ...] = ()
     """Spellings of a missing value, besides the source's and the empty one; compared exactly."""
     required: bool = False
+    """Whether a row without a value breaks the rule."""
     otherwise: Action = "set_aside"
     """What happens to a value that cannot be read as the type, or breaks a rule of this column."""
 
 
 class NumberColumn(ColumnBase):
     type: Literal["long", "integer", "double", "decimal"]
+    """long and integer are whole numbers of 64 and 32 bits; a decimal has digits of its own."""
     unit: str | None = None
+    """The unit, for people; with `units` the one that all values are brought to."""
     range: Range | None = None
+    """The possible values, after conversion."""
     units: Units | None = None
     precision: int = Field(default=18, ge=1, le=38)
+    """Of a decimal: digits in all."""
     scale: int = Field(default=4, ge=0, le=38)
+    """Of a decimal: digits after the point."""
 
 
 class IntervalColumn(ColumnBase):
     """Text such as "[70-80)", read as the middle of the interval."""
 
     type: Literal["interval"]
+    """An interval."""
     unit: str | None = None
+    """The unit, for people."""
     range: Range | None = None
+    """The possible values of an interval's middle."""
 
 
 class BooleanColumn(ColumnBase):
     type: Literal["boolean"]
+    """Yes or no."""
     true_values: tuple[Spelling, ...] = ("true",)
+    """Spellings of yes."""
     false_values: tuple[Spelling, ...] = ("false",)
+    """Spellings of no."""
 
     @property
     def counts(self) -> bool:
@@ -71,13 +87,16 @@ class BooleanColumn(ColumnBase):
 
 class CategoryColumn(ColumnBase):
     type: Literal["category"]
+    """One of some levels."""
     levels: tuple[Spelling, ...] | None = None
+    """The possible levels; without them every one is."""
     lookup: str | None = None
     """A look-up table of this task: its value takes the code's place."""
 
 
 class TextColumn(ColumnBase):
     type: Literal["string"]
+    """Text, or a key."""
     matches: str | None = None
     """A regular expression (Java's) that the whole value must match."""
     fasta: str | None = Field(default=None, exclude_if=unsaid)
@@ -95,8 +114,11 @@ class TextColumn(ColumnBase):
 
 class CodeColumn(ColumnBase):
     type: Literal["code"]
+    """A diagnosis code, in one spelling: with its dot, in upper case."""
     system: Literal["ICD9CM", "ICD10CM"]
+    """Which codes they are."""
     roll_up: Literal["none", "category"] = "none"
+    """Whether a code is cut to its category, the part before the dot."""
 
 
 TWO_DIGITS: Final = re.compile("(?<!y)yy(?!y)")
@@ -111,6 +133,7 @@ ISO_8601: Final = {"date": "yyyy-MM-dd", "timestamp": "yyyy-MM-dd[ ]['T']HH:mm[:
 
 class DateColumn(ColumnBase):
     type: Literal["date", "timestamp"]
+    """A day, or a time."""
     format: str = ""
     """A Spark datetime pattern, such as yyyy-MM-dd or yyyy-MM-dd HH:mm:ss; without it that of ISO_8601."""
     range: DateRange | None = None
@@ -158,6 +181,7 @@ class ImageColumn(ColumnBase):
     """A path to an image, or its bytes: PNG, JPEG, NPY or DICOM, made one size and 8 bits while it is cleaned."""
 
     type: Literal["image"]
+    """An image."""
     folder: str | None = None
     """What paths are relative to and may not lead out of; without it the folder that the source lies in."""
     size: tuple[Side, Side] = (64, 64)

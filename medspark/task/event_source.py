@@ -13,7 +13,9 @@ class Connection(Closed):
     url: str
     """As jdbc:postgresql://host:5432/database, without user and password."""
     schema_: str | None = Field(default=None, alias="schema")
+    """The schema of the tables."""
     user_variable: str | None = None
+    """The environment variable with the user."""
     password_variable: str | None = None
     """Names of environment variables."""
     credentials: str | None = None
@@ -28,9 +30,11 @@ class EventSource(Closed):
     """Where the tables of a mapping lie."""
 
     kind: Literal["events"]
+    """Events of a warehouse."""
     mapping: str
     """The name of a mapping in conf/sources, or the path of one."""
     format: Literal["csv", "parquet", "orc", "delta", "catalog", "jdbc"]
+    """How the tables are kept."""
     path: str | None = None
     """The folder of files or Delta tables; the catalog's database, such as hospital or hive.hospital."""
     database: Connection | None = None

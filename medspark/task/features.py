@@ -31,27 +31,34 @@ class Asked(NamedTuple):
 
 class NumericFeature(Closed):
     column: str
+    """The column; a feature without settings may be its name alone."""
     scaling: Scaling = "smooth"
+    """How the number becomes an input."""
     impute: Literal["mean", "median", "zero"] | float = "median"
+    """What a missing number is replaced by: the mean or median of training, zero, or a number."""
     missing_indicator: bool = True
     """Whether a 0 or 1 beside the number says that it is missing, where a training case lacks it."""
 
 
 class CategoricalFeature(Closed):
     column: str
+    """The column; a feature without settings may be its name alone."""
     at_least: int = Field(default=20, ge=1)
     """Levels rarer than this in the training split are read as unknown."""
 
 
 class CodesFeature(Closed):
     columns: tuple[str, ...] = Field(min_length=1, alias="from")
+    """The columns whose codes are put into one bag."""
     at_least: int = Field(default=20, ge=1)
+    """Codes of fewer training cases than this are unknown."""
 
 
 class GeneFeature(Closed):
     """A sequence of nucleotides, letter by letter in IUPAC's code."""
 
     column: str = Field(alias="from")
+    """The column with the letters."""
     length: int = Field(ge=1, le=100_000)
     """Letters that reach the network."""
     keep: Literal["start", "middle", "end"] = "start"
@@ -65,6 +72,7 @@ Several = Literal["first", "last", "mean"]
 
 class ImageFeature(Closed):
     columns: tuple[str, ...] = Field(min_length=1, alias="from")
+    """The columns with the images."""
     several: Several = "first"
     """Of a case's images, in the order of the columns, the first or the last that is there; or all: each passes the
     same network, and what it makes of them is averaged."""
@@ -77,11 +85,16 @@ def _short_form(value: Any) -> Any:
 
 class Features(Closed):
     numeric: tuple[Annotated[NumericFeature, BeforeValidator(_short_form)], ...] = ()
+    """Columns read as numbers."""
     categorical: tuple[Annotated[CategoricalFeature, BeforeValidator(_short_form)], ...] = ()
+    """Columns read as levels."""
     codes: dict[Name, CodesFeature] = Field(default_factory=dict)
+    """Bags of codes, each once, by a name of your own."""
     history: History | None = Field(default=None, exclude_if=unsaid)
     genes: dict[Name, GeneFeature] = Field(default_factory=dict, exclude_if=unsaid)
+    """Sequences of letters, by a name of your own."""
     images: dict[Name, ImageFeature] = Field(default_factory=dict, exclude_if=unsaid)
+    """Images, by a name of your own."""
 
     def asks(self) -> list[Asked]:
         """What each feature of the row itself reads, in the order of the task file."""
@@ -133,7 +146,9 @@ class Window(Closed):
     """How far back from the prediction time: days, hours, or, with neither, the whole history."""
 
     look_back_days: Annotated[tuple[float, ...], BeforeValidator(as_tuple)] = ()
+    """One length or several, each a window of its own; without any the whole history."""
     look_back_hours: Annotated[tuple[float, ...], BeforeValidator(as_tuple)] = ()
+    """The same in hours."""
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
@@ -179,27 +194,39 @@ class ValuesGroup(Window):
     """For each code seen in a window, some numbers."""
 
     of: tuple[str, ...] = Field(min_length=1)
+    """Names of concepts, or first parts of codes that end in "/"."""
     take: tuple[Take, ...] = Field(min_length=1)
+    """What is told of each code."""
     at_least: int = Field(default=20, ge=1)
+    """Codes in fewer training cases than this are unknown."""
     scaling: Scaling = "smooth"
+    """How the number becomes an input."""
 
 
 class SequenceGroup(Window):
     """The last events before the prediction time, in their order: code, hours before, number."""
 
     of: tuple[str, ...] = Field(min_length=1)
+    """Names of concepts, or first parts of codes that end in "/"."""
     last: int = Field(ge=1, le=4096)
+    """How many events, the newest."""
     at_least: int = Field(default=20, ge=1)
+    """Codes in fewer training cases than this are unknown."""
 
 
 class GridGroup(Closed):
     """A regular grid of numbers: one row a code, one column a step of time, the last step ends at the prediction."""
 
     of: tuple[str, ...] = Field(min_length=1)
+    """Names of concepts, or first parts of codes that end in "/"."""
     look_back_hours: float = Field(gt=0, le=HOURS_A_DAY * MOST_DAYS)
+    """How far back the grid begins."""
     every_hours: float = Field(gt=0)
+    """The length of a step."""
     take: Literal["mean", "last", "min", "max", "count"] = "mean"
+    """Which of the numbers in one step."""
     at_least: int = Field(default=20, ge=1)
+    """Codes in fewer training cases than this are unknown."""
 
     @model_validator(mode="after")
     def _whole_steps(self) -> Self:
@@ -237,9 +264,13 @@ class EventFeatures(Closed):
     demographics: tuple[str, ...] = ()
     """age, in years, and the demographics that the mapping names."""
     codes: dict[Name, CodesGroup] = Field(default_factory=dict)
+    """Bags of codes, by a name of your own."""
     values: dict[Name, ValuesGroup] = Field(default_factory=dict)
+    """Numbers for each code, by a name of your own."""
     sequences: dict[Name, SequenceGroup] = Field(default_factory=dict)
+    """The last events in their order, by a name of your own."""
     grids: dict[Name, GridGroup] = Field(default_factory=dict)
+    """Numbers on a grid of time, by a name of your own."""
 
     def columns(self) -> list[GroupColumn]:
         """The columns that the groups fill, one for each window.

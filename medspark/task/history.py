@@ -17,6 +17,7 @@ class EarlierCodes(Closed):
     """A bag of the codes or levels that earlier rows have in some columns, each once."""
 
     columns: tuple[str, ...] = Field(min_length=1, alias="from")
+    """The columns whose codes are put into one bag."""
     at_least: int = Field(default=20, ge=1)
     """Codes in the past of fewer training cases than this are unknown."""
     most: int = Field(default=256, ge=1, le=65_536)
@@ -39,6 +40,7 @@ class History(Closed):
     gap: bool = False
     """Whether the distance to the last earlier row is one: in days, or as the key's difference."""
     codes: dict[Name, EarlierCodes] = Field(default_factory=dict)
+    """Bags of the codes of earlier rows, by a name of your own."""
     records: str | None = None
     """A store whose `records` have earlier rows for scoring, beside those that the source has itself."""
 

@@ -16,6 +16,7 @@ from medspark.task.columns import Column, UnreadColumn
 from medspark.task.event_task import EventTask
 from medspark.task.mapping import Mapping
 from medspark.task.problems import sentence
+from medspark.task.shipped import SHIPPED
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.task.yaml_text import fill_variables, read_yaml
@@ -61,7 +62,8 @@ def _is_events(raw: dict[str, Any]) -> bool:
 
 
 def mapping_file(task_file: Path, name: Any) -> Path:
-    """Where a task's mapping is: the path that it names, or NAME.yaml of conf/sources.
+    """Where a task's mapping is: the path that it names, or NAME.yaml of a folder sources beside the task or beside its
+    folder, of conf/sources, or of those that medspark brings along.
 
     Raises:
         TaskError: it is nowhere.
@@ -69,11 +71,12 @@ def mapping_file(task_file: Path, name: Any) -> Path:
     if isinstance(name, str) and name.endswith((".yaml", ".yml")):
         places = [Path(name), task_file.parent / name]
     else:
-        places = [folder / f"{name}.yaml" for folder in (task_file.parent.parent / "sources", Path("conf/sources"))]
+        folders = (task_file.parent.parent / "sources", task_file.parent / "sources", Path("conf/sources"))
+        places = [folder / f"{name}.yaml" for folder in (*folders, SHIPPED / "sources")]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         known = [place.stem for place in places[-1].parent.glob("*.yaml")]
-        looked = " or ".join(str(place) for place in places)
+        looked = " or ".join(str(place) for place in places if SHIPPED not in place.parents)
         raise TaskError(
             str(task_file), [f"source.mapping: expected a mapping at {looked}.{did_you_mean(str(name), known)}"]
         )

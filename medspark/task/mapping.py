@@ -39,8 +39,11 @@ class Skip(Closed):
     """Rows that are no events, by a rule that says so; they are counted."""
 
     name: str
+    """What the counts call it."""
     when: str
+    """A condition on a row."""
     because: str
+    """The reason, for people."""
 
 
 class EventRule(Closed):
@@ -57,9 +60,13 @@ class EventRule(Closed):
     value: str | None = None
     """Text that is a number ("6.1"), a comparator with a number (">6") or neither ("positive")."""
     number: str | None = None
+    """A number; of a code with values of its own brought to one unit."""
     text: str | None = None
+    """Text that is no number."""
     unit: str | None = None
+    """The number's unit."""
     encounter: str | None = None
+    """The stay or visit that the event is of."""
     when: str | None = None
     """Which rows have this event; without it, those with a code and, unless it is static, a time."""
 
@@ -76,20 +83,28 @@ class MappedTable(Closed):
     subject: str
     """The column, or the derived column, with the patient."""
     columns: dict[str, Annotated[Column, BeforeValidator(_column_short_form)]] = Field(default_factory=dict)
+    """The columns that are read; a type alone is short for its settings."""
     absent: tuple[str, ...] = ()
     """Columns that a source may lack; they are then missing in every row."""
     derived: dict[str, Derived] = Field(default_factory=dict)
+    """Columns made of the others."""
     lookups: dict[Name, Lookup] = Field(default_factory=dict)
+    """Code tables."""
     checks: tuple[Check, ...] = ()
+    """Rules across columns."""
     duplicates: Duplicates | None = None
+    """What makes two rows one row written twice."""
     skip: tuple[Skip, ...] = ()
+    """Rows that are no events."""
     events: tuple[EventRule, ...] = Field(min_length=1)
+    """The events of each row."""
 
 
 class ValueRule(Closed):
     """How the numbers of one code are brought to one unit, and which are possible."""
 
     unit: str | None = None
+    """The unit that the numbers are brought to."""
     to_unit: dict[str, Scale] = Field(default_factory=dict)
     """Conversions into `unit`, by the unit that an event names."""
     when_missing: str | None = None
@@ -102,36 +117,47 @@ class Observation(Closed):
     """The codes that open and close a patient's time under observation."""
 
     start: str
+    """The code that opens it."""
     end: str
+    """The code that closes it."""
 
 
 class ConceptTables(Closed):
     """Two tables of the source that relate concepts, with OMOP's columns."""
 
     ancestors: str
+    """The table of descendants, concept_ancestor."""
     relationships: str
+    """The table of what maps to what, concept_relationship."""
 
 
 class Mapping(Closed):
     """How the tables of a warehouse become events."""
 
     mapping: Name
+    """The name that tasks call it by."""
     title: str
+    """A heading for people."""
     timezone: str = "UTC"
     """The IANA zone of times written without one."""
     missing: tuple[Spelling, ...] = ()
     """Spellings of a missing value, in every table."""
     encoding: Encoding = "utf-8"
+    """How text is written as bytes."""
     delimiter: Delimiter = ","
+    """What separates the fields of a CSV record."""
     point_zero: bool = False
     """Whether whole numbers may be written 263.0."""
     quoted_newlines: bool = False
+    """Whether a quoted CSV field may run over several lines."""
     midnight: Literal["time", "date_only"] = "time"
     """Whether a time of exactly midnight is a date without a time, as OMOP writes it."""
     date_only_known: Literal["end_of_day", "start_of_day"] = "end_of_day"
     """When a date without a time is known: at the end of its day unless the source is sure of more."""
     birth: str = "MEDS_BIRTH"
+    """The code of a birth."""
     death: str = "MEDS_DEATH"
+    """The code of a death."""
     demographics: dict[Name, str] = Field(default_factory=dict)
     """Name of a demographic feature and the first part of its codes: `sex: GENDER` reads GENDER/8532 as 8532."""
     observation: Observation | None = None
@@ -140,4 +166,6 @@ class Mapping(Closed):
     code_metadata: str | None = None
     """A file below the source's path with each code's parents, as MEDS writes it: metadata/codes.parquet."""
     values: dict[str, ValueRule] = Field(default_factory=dict)
+    """How the numbers of a code are brought to one unit, by the code."""
     tables: dict[str, MappedTable] = Field(min_length=1)
+    """The tables, by their names."""

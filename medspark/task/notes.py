@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from medspark.task.checks.levels import exclusions_are_reached, levels_exist, numbers_are_in_range
 from medspark.task.event_task import EventTask
 from medspark.task.scoring import exclusions_not_applied
 from medspark.task.table_task import TableTask
@@ -15,7 +16,24 @@ def notes(task: Task) -> Iterator[str]:
     if isinstance(task, TableTask):
         for name in exclusions_not_applied(task):
             yield f"exclude.{name} reads the outcome's columns: training applies it, scoring does not."
+        yield from levels_exist(task)
+        yield from numbers_are_in_range(task)
+        yield from exclusions_are_reached(task)
         yield from _past(task)
+    yield from _advice(task)
+
+
+def _advice(task: Task) -> Iterator[str]:
+    """Sections that a task may do without, and what is then not there."""
+    if not task.risk_bands:
+        yield "risk_bands: without them no score has a band, and the report shows no threshold."
+    if not task.report.subgroups:
+        yield "report.subgroups: without them the report cannot say whom the model serves worse."
+    if isinstance(task, TableTask) and task.source.case == task.source.subject:
+        yield (
+            f"source.subject: {task.source.case!r} is case and patient, so each row is another patient; where one has "
+            "several rows, name the column with the patient, or a patient is learned from and tested on."
+        )
 
 
 def _past(task: TableTask) -> Iterator[str]:

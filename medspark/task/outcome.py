@@ -55,6 +55,7 @@ class OutcomeBase(Closed):
     """What every outcome says; exactly one of the ways of its source says what is predicted."""
 
     name: str
+    """What is predicted, in words."""
     classes: Annotated[dict[Name, str], Field(exclude_if=unsaid)] = Field(default_factory=dict)
     """One of several classes: what each is by its name; a case is of the first one that holds."""
     several: Annotated[dict[Name, str], Field(exclude_if=unsaid)] = Field(default_factory=dict)
@@ -149,6 +150,7 @@ class EventOutcome(OutcomeBase):
     otherwise: Annotated[Name | None, Field(exclude_if=unsaid)] = None
     """With classes: the name of the last one, of cases followed to the end without any of the others' events."""
     from_days: float = Field(default=0.0, ge=0, le=MOST_DAYS)
+    """Where the time at risk begins, in days after the prediction time."""
     to_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Both ends included; an end left out is the end of what is known. An event at the prediction time itself
     counts only where `from_days` is 0 and the task leaves events at that time out of the features."""

@@ -12,7 +12,9 @@ class Concept(Closed):
     """A set of codes: given ones, those that begin alike, and in OMOP their descendants and what they map to."""
 
     codes: tuple[str, ...] = ()
+    """Whole codes, as CONDITION/192671."""
     prefixes: tuple[str, ...] = ()
+    """First parts of codes, as LAB/."""
     descendants: bool = False
     """With every descendant, by the mapping's table of ancestors; a code's last part is its concept's id."""
     mapped: bool = False
@@ -39,6 +41,7 @@ class Index(Closed):
     event: Annotated[tuple[str, ...], BeforeValidator(_as_texts), Field(min_length=1)]
     """One concept or several."""
     take: Literal["first", "every"] = "first"
+    """Each patient's first event, or every one."""
 
 
 class Snapshot(Closed):
@@ -53,21 +56,28 @@ class Required(Closed):
     """A criterion that a case must meet: an event of a concept in the days before its prediction time."""
 
     name: str
+    """What attrition calls it."""
     had: str
+    """The concept."""
     within_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
+    """How far back; without it, ever before."""
     because: str
+    """The reason, for the report."""
 
 
 class Excluded(Closed):
     """A criterion that excludes a case: an event of a concept before its prediction time."""
 
     name: str
+    """What attrition calls it."""
     had: str
+    """The concept."""
     within_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Without it, ever before."""
     after_index: bool = False
     """Only events later than the index event: discharged or dead before the prediction time."""
     because: str
+    """The reason, for the report."""
 
 
 class Population(Closed):
@@ -82,6 +92,7 @@ class Population(Closed):
     predict_after_hours: float = Field(default=0.0, ge=0, le=24 * MOST_DAYS)
     """From the index event to the prediction time."""
     age_at_least: float | None = Field(default=None, ge=0)
+    """Years at the prediction time."""
     age_at_most: float | None = Field(default=None, ge=0)
     """Years at the prediction time."""
     history_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
@@ -89,7 +100,9 @@ class Population(Closed):
     washout_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Days without another index event before this one."""
     require: tuple[Required, ...] = ()
+    """Criteria that a case must meet."""
     exclude: tuple[Excluded, ...] = ()
+    """Criteria that exclude a case."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

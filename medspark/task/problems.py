@@ -1,6 +1,6 @@
 """What pydantic found wrong in a task file, as sentences."""
 
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -8,6 +8,26 @@ from pydantic_core import ErrorDetails
 from medspark.errors import did_you_mean
 from medspark.task.columns import Column, ColumnBase
 from medspark.task.tasks import Task
+
+_IN_WORDS: Final = {
+    "string_pattern_mismatch": "a name such as readmission-2026: small letters, digits, - and _, a letter first",
+    "string_type": "text",
+    "string_too_short": "some text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "dict_type": "keys with values",
+    "model_type": "a section with keys of its own",
+    "model_attributes_type": "a section with keys of its own",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "too_short": "at least one",
+}
+"""What pydantic says in Python's words."""
 
 
 def sentence(model: type[Task], detail: ErrorDetails) -> str:
@@ -34,6 +54,8 @@ def sentence(model: type[Task], detail: ErrorDetails) -> str:
             return f"{where}: expected {expected}, received {shown}.{did_you_mean(str(received), allowed)}"
         case "value_error":
             return f"{where or 'task'}: {detail['ctx']['error']!s}"
+        case kind if kind in _IN_WORDS:
+            return f"{where}: expected {_IN_WORDS[kind]}, received {shown}"
         case _:
             return f"{where}: {detail['msg'].replace('Input should be', 'expected')}, received {shown}"
 

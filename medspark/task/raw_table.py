@@ -25,14 +25,18 @@ class Derived(Closed):
     """A column computed from the others by a Spark SQL expression, after their own rules have run."""
 
     type: Literal["double", "long", "category", "boolean", "timestamp"]
+    """What the expression gives."""
     expression: str
+    """Spark SQL over the columns, as `case when age < 50 then 1 else 0 end`."""
 
 
 class Duplicates(Closed):
     """Rows alike in `same` are one row written again; `keep` says which of them counts."""
 
     same: Literal["whole_row"] | tuple[str, ...]
+    """The columns that tell a row apart, or the whole row."""
     keep: Literal["first", "latest", "earliest"] = "first"
+    """Which of rows that are alike counts; the others go to the quarantine."""
     by: str | None = None
     """The column that orders them for latest and earliest; ties go by file and line."""
 
@@ -41,23 +45,33 @@ class TableSource(Closed):
     """One row per case."""
 
     kind: Literal["table"]
+    """A table with one row per case."""
     path: str
+    """A file, a folder of files or a pattern."""
     format: Literal["csv", "json", "ndjson", "parquet", "orc"]
+    """How the files are written: json is one array a file, ndjson one record a line."""
     case: str
+    """The column that tells the rows apart."""
     subject: str
+    """The column with the patient; the case itself where each row is another patient."""
     time: str | None = None
     """The column with the prediction time, where the source has one."""
     timezone: str = "UTC"
     """The IANA zone of timestamps written without one; stored times are UTC."""
     missing: tuple[Spelling, ...] = ()
+    """Spellings of a missing value in every column, besides the empty one."""
     encoding: Encoding = "utf-8"
+    """How text is written as bytes."""
     delimiter: Delimiter = ","
+    """What separates the fields of a CSV record."""
     header: bool = True
+    """Whether a CSV file's first line has the columns' names."""
     point_zero: bool = False
     """Whether whole numbers may be written 263.0, as programs write them that have gaps in the column."""
     quoted_newlines: bool = False
     """Whether a quoted CSV field may run over several lines; then a file is read by one task."""
     duplicates: Duplicates | None = None
+    """What makes two rows one row written twice."""
 
 
 class Lookup(Closed):
@@ -68,10 +82,15 @@ class Lookup(Closed):
     """
 
     path: str | None = None
+    """A CSV file."""
     key: str | None = None
+    """Its column with the codes."""
     value: str | None = None
+    """Its column with what they mean."""
     missing: tuple[str, ...] = ()
+    """Meanings that say nothing."""
     entries: dict[Spelling, str | None] | None = None
+    """The pairs themselves, in place of a file."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -85,8 +104,11 @@ class Check(Closed):
     """A rule across columns: a row for which `expect` is false breaks it (unknown, from a null, passes)."""
 
     name: str
+    """What the quarantine and the counts call it."""
     expect: str
+    """A condition on the columns of a row."""
     otherwise: Literal["set_aside", "fail"] = "set_aside"
+    """What happens to a row that breaks it."""
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -18,8 +18,11 @@ IMAGE_MEMBERS: Final = 3
 
 class Exclusion(Closed):
     name: str
+    """What attrition calls it."""
     when: str
+    """A condition on a row; a row for which it is true is no case."""
     because: str
+    """The reason, for the report."""
 
 
 class TableTask(TaskBase):

@@ -36,11 +36,15 @@ class Split(Closed):
     """Shares of the subjects, by a hash of the subject's id; `seed` draws another division."""
 
     train: float = Field(default=0.7, gt=0, lt=1)
+    """The share that the network learns from."""
     valid: float = Field(default=0.1, gt=0, lt=1)
+    """The share that says when to stop and how to calibrate."""
     test: float = Field(default=0.2, gt=0, lt=1)
+    """The share that the report measures, and nothing learns from."""
     folds: int | None = Field(default=None, ge=3, le=50)
     """Parts of the subjects for `medspark train --cross-validate`."""
     seed: int = 0
+    """Draws another division of the same patients."""
     temporal: Temporal | None = Field(default=None, exclude_if=unsaid)
     """Of the patients of train and valid the earlier cases alone, of those of test the later ones."""
     site: HeldOutSite | None = Field(default=None, exclude_if=unsaid)
@@ -72,11 +76,13 @@ class Network(Closed):
     kind: Literal["tabular", "plain"] = "tabular"
     """tabular: ramps between quantiles, and a linear path; plain: scaled numbers and hidden layers alone."""
     size: Literal["small", "medium", "large"] = "small"
+    """Widths of the hidden layers, the larger the more it can tell apart and the more cases it needs."""
     hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(min_length=1)] | None = None
     """Widths of the hidden layers, in place of those of `size`."""
     embedding: int = Field(default=6, ge=1, le=512)
     """Width of the vector learned for each category."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of a hidden layer that is left out at each step of training."""
     members: int = Field(default=8, ge=1, le=20)
     """Networks trained from different seeds; the model is the mean of their logits. From three on each leaves out a
     fold of the patients, on which it is judged."""
@@ -104,9 +110,11 @@ class Pretraining(Closed):
     patients, whether or not they are cases."""
 
     epochs: int = Field(default=3, ge=1, le=1000)
+    """Times that all histories are read."""
     batch_size: int = Field(default=64, ge=1, le=2**16)
     """Excerpts of histories, each as long as the sequence."""
     learning_rate: float = Field(default=1e-3, gt=0)
+    """The largest step."""
 
 
 StopOn = Literal["auroc", "auprc", "brier"]
@@ -120,13 +128,17 @@ class Training(Closed):
     patience: int = Field(default=8, ge=1)
     """Epochs without a better loss on cases not trained on before training stops at the best one."""
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    """What is made small: cross-entropy, or focal loss, which looks more at cases that are told badly."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """The rule of each step."""
     learning_rate: float = Field(default=2e-3, gt=0)
+    """The largest step."""
     schedule: Literal["cosine", "constant"] = "cosine"
+    """Whether steps shrink along a half cosine, or stay as large."""
     weight_decay: float = Field(default=0.05, ge=0)
     """Decoupled decay; of adamw only."""
     l2: float = Field(default=0.0, ge=0)
-    """A penalty on the weights of the hidden layers, added to the loss."""
+    """Weight of the squared weights in the loss."""
     warmup: int | None = Field(default=None, ge=1, exclude_if=unsaid)
     """Steps in which the learning rate rises from a tenth to the whole, before the schedule; where the task says none,
     50, or a quarter of all steps, of cosine."""
@@ -139,8 +151,11 @@ class Training(Closed):
     stop_on: StopOn | None = Field(default=None, exclude_if=unsaid)
     """What decides which epoch is best, on cases not trained on; their loss where the task says none."""
     class_weight: Literal["none", "balanced"] = "none"
+    """Whether the rarer outcome counts as much as the commoner one; risks are calibrated afterwards."""
     calibration: Literal["platt", "isotonic", "none"] = "platt"
+    """How logits become probabilities, on held-out patients: by a line, by steps, or not at all."""
     seed: int = Field(default=0, ge=0, lt=2**31)
+    """Of the first weights and the order of the cases."""
     pretrain: Pretraining | None = None
     window_mb: int | None = Field(default=None, ge=1, exclude_if=unsaid)
     """Megabytes of tensors that are shuffled together; learning takes up to three times as much of them, whatever the
@@ -151,7 +166,9 @@ class Gates(Closed):
     """Held-out performance that a new bundle must reach; otherwise training ends with exit code 4 and no bundle."""
 
     auroc_at_least: float | None = Field(default=None, ge=0, le=1)
+    """The least AUROC of the test patients."""
     calibration_slope: Range | None = None
+    """The allowed slopes: 1 is ideal, below 1 the risks are too extreme."""
     calibration_intercept: Range | None = None
     """Calibration in the large, in logits: 0 is ideal, below 0 the risks are too high on average."""
     no_worse_subgroup: bool = Field(default=False, exclude_if=unsaid)
@@ -160,6 +177,7 @@ class Gates(Closed):
 
 class Report(Closed):
     subgroups: tuple[str, ...] = ()
+    """Columns, or derived columns, whose levels the report compares: sex, bands of age, site."""
     bootstrap: int = Field(default=300, ge=2, le=100_000)
     """Resamples of patients for each interval."""
 
@@ -192,9 +210,13 @@ class TaskBase(Closed):
     """What every task says, whatever its source: what it is for, the split, the network, the thresholds."""
 
     task: Name
+    """The name of the task: the folder of its tables in a store."""
     title: str
+    """A heading for people."""
     intended_use: str | None = None
+    """What the risk is for."""
     not_for: str | None = None
+    """What it must not be used for."""
     card: Card | None = Field(default=None, exclude_if=unsaid)
     """What only a person can say for the model card."""
     split: Split = Split()

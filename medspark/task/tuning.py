@@ -29,7 +29,9 @@ class Between(Closed):
     """A number, both ends included; whole where both ends are written whole."""
 
     low: int | float
+    """The least that is tried."""
     high: int | float
+    """The most."""
     log: bool = False
     """Whether each order of magnitude is tried as often as the next."""
 

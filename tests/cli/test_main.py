@@ -10,6 +10,9 @@ import yaml
 from support.places import ROOT
 from support.roads import stays, write
 from support.tasks import STAYS, task_file
+from typer.testing import CliRunner
+
+from medspark.cli.main import app
 
 
 def medspark(*arguments, **environment):
@@ -170,3 +173,17 @@ def test_each_job_takes_its_commands_arguments(job):
     assert found.stdout.split("Usage: ")[1].split()[:2] == ["medspark", job]
     usage = 2  # lines, of which the second has the program's name
     assert found.stdout.splitlines()[usage:] == medspark(job, "--help").stdout.splitlines()[usage:]
+
+
+def test_the_shell_completes_commands_options_and_their_values():
+    def completed(*words):
+        asked = {
+            "_MEDSPARK_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(words),
+            "COMP_CWORD": f"{len(words) - 1}",
+        }
+        return CliRunner().invoke(app, prog_name="medspark", env=asked).output.split()
+
+    assert completed("medspark", "sc") == ["schema", "score"]
+    assert completed("medspark", "score", "--explain-s") == ["--explain-share"]
+    assert completed("medspark", "score", "BUNDLE", "--engine", "li") == ["litert"]

@@ -75,7 +75,13 @@ def test_an_unknown_mapping_is_told_with_the_places_looked_at_and_a_hint(tmp_pat
         load_task(task)
     says = str(error.value)
     assert "source.mapping: expected a mapping at " in says
-    assert f"{tmp_path}/sources/ompo.yaml or conf/sources/ompo.yaml. Did you mean 'omop'?" in says
+    assert " or conf/sources/ompo.yaml. Did you mean 'omop'?" in says
+
+
+def test_a_task_in_a_folder_of_its_own_finds_a_mapping_that_medspark_brings_along(tmp_path, monkeypatch) -> None:
+    task = written(tmp_path, "omop")
+    monkeypatch.chdir(tmp_path)
+    assert load_task(task).mapping.mapping == "omop"
 
 
 def test_a_mapping_is_found_beside_the_task_before_the_working_folder(tmp_path: Path) -> None:

@@ -31,7 +31,13 @@ OF_A_TABLE = [
     ("split",                       {"train": 0.5},         "expected train + valid + test = 1, received 0.8"),
     ("lookups.wards",               {"path": "p"},          "expected either path, key and value, or entries"),
     ("network",                     {"dropout": 2},         "network.dropout: expected less than 1, received 2"),
-    ("task",                        "Stays of 2024",        "task: String should match pattern"),
+    ("task",                        "Stays of 2024",        "task: expected a name such as readmission-2026: small letters, digits, - and _, a letter first, received 'Stays of 2024'"),
+    ("split",                       7,                      "split: expected a section with keys of its own, received 7"),
+    ("features.numeric",            "age",                  "features.numeric: expected a list, received 'age'"),
+    ("columns",                     [],                     "columns: expected keys with values, received []"),
+    ("source.header",               "perhaps",              "source.header: expected true or false, received 'perhaps'"),
+    ("network.members",             2.5,                    "network.members: expected a whole number, received 2.5"),
+    ("network.hidden",              [],                     "network.hidden: expected at least one, received []"),
 ]
 OF_EVENTS = [
     # change at                             to                          says
@@ -58,7 +64,7 @@ OF_EVENTS = [
     ("concepts.drug",                       {},                         "concepts.drug: expected codes or prefixes, received none"),
     ("concepts.drug",                       {"prefixes": ["D/"], "descendants": True}, "concepts.drug: descendants and mapped are of codes, received none"),
     ("concepts.drug.descendents",           True,                       "concepts.drug.descendents: unknown key. Allowed: codes, prefixes, descendants, mapped, as_one. Did you mean 'descendants'?"),
-    ("concepts.Drug",                       {"codes": ["D/1"]},         "concepts.Drug.[key]: String should match pattern"),
+    ("concepts.Drug",                       {"codes": ["D/1"]},         "concepts.Drug.[key]: expected a name such as readmission-2026"),
     ("features.code",                       {},                         "features.code: unknown key. Allowed: demographics, codes, values, sequences, grids. Did you mean 'codes'?"),
     ("features.values.labs.take",           ["lats"],                   "received 'lats'. Did you mean 'last'?"),
     ("features.values.labs.look_back_day",  3,                          "features.values.labs.look_back_day: unknown key."),
