@@ -26,13 +26,12 @@ def demo(
     """A synthetic hospital, the whole road on it, and its newest stays scored."""
     from medspark.bundles.bundle import REPORT
     from medspark.task.load import load_task
-    from medspark.task.shipped import or_shipped
 
     with run_command("demo", out, False, patients=patients, seed=seed) as run:
         hospital = f"{run.store}/hospital"
         planted = make_hospital(run, hospital, patients, seed)
         os.environ["MEDSPARK_SYNTH"] = hospital
-        bundle = walk(run, load_task(or_shipped(task)))
+        bundle = walk(run, load_task(task))
         tonight = _score_newest(run, bundle, f"{hospital}/flat/tonight")
         caught = {"admissions": run.receipt.counts["clean"], "tonight": tonight.receipt.counts["score"]}
         _compare(run, planted, caught)

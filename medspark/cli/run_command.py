@@ -58,10 +58,9 @@ def run_task(command: str, path: Path, store: str, as_json: bool, **arguments: A
     from medspark.sources.fasta import require_fasta
     from medspark.stages.open_run import packages_of
     from medspark.task.load import load_task
-    from medspark.task.shipped import or_shipped
 
     with exit_code_of(terminal()):
-        task = load_task(or_shipped(path))
+        task = load_task(path)
         require_fasta(task)
     place = f"{store.rstrip('/')}/{task.task}"
     with run_command(command, place, as_json, lambda: packages_of(task), task=str(path), **arguments) as run:

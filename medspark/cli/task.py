@@ -25,10 +25,9 @@ def check(task: TaskFile, for_scoring: ForScoring = False, data: LookAtData = Fa
     from medspark.task.load import load_task
     from medspark.task.notes import notes
     from medspark.task.scoring import asked_by_scoring
-    from medspark.task.shipped import or_shipped
 
     with exit_code_of(terminal()):
-        found = load_task(or_shipped(task))
+        found = load_task(task)
         if data and (problems := data_problems(found)):
             raise TaskError(str(task), problems)
         print(f"{task}: fine. {summary(found)}")

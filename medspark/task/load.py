@@ -16,7 +16,7 @@ from medspark.task.columns import Column, UnreadColumn
 from medspark.task.event_task import EventTask
 from medspark.task.mapping import Mapping
 from medspark.task.problems import sentence
-from medspark.task.shipped import SHIPPED
+from medspark.task.shipped import SHIPPED, or_shipped
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.task.yaml_text import fill_variables, read_yaml
@@ -25,10 +25,12 @@ from medspark.task.yaml_text import fill_variables, read_yaml
 def load_task(path: str | Path) -> Task:
     """The task in a YAML file of the user, checked; its ${VAR} are those of the environment.
 
+    A file of conf/ is, where there is none, that which medspark brings along.
+
     Raises:
         TaskError: with every problem found, each saying what was expected and received, and a hint.
     """
-    path = Path(path)
+    path = or_shipped(Path(path))
     raw = fill_variables(path, read_yaml(path))
     if _is_events(raw) and "mapping" not in raw:
         mapping = mapping_file(path, raw["source"].get("mapping"))

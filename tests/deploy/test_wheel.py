@@ -1,6 +1,7 @@
 """A wheel has what the command needs: installed alone, it works where no file of the repository is."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,8 +15,15 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    """Built from a copy, as what a build leaves would be in the next one's wheel."""
     place = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(place), str(ROOT)]
+    copy = place / "medspark"
+    for folder in ("medspark", "conf"):
+        leave = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, copy / folder, symlinks=True, ignore=leave)
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, copy)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(place), str(copy)]
     subprocess.run(command, check=True, timeout=300)
     (found,) = place.glob("medspark-*.whl")
     return found

@@ -84,6 +84,16 @@ def test_a_task_in_a_folder_of_its_own_finds_a_mapping_that_medspark_brings_alon
     assert load_task(task).mapping.mapping == "omop"
 
 
+def test_a_task_of_conf_is_found_where_there_is_no_such_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEDSPARK_DATA", "data")
+    assert load_task("conf/tasks/splice.yaml").task == "splice"
+    (tmp_path / "conf" / "tasks").mkdir(parents=True)
+    (tmp_path / "conf" / "tasks" / "splice.yaml").write_text("task: mine\n")
+    with pytest.raises(TaskError, match=r"conf/tasks/splice\.yaml"):
+        load_task("conf/tasks/splice.yaml")
+
+
 def test_a_mapping_is_found_beside_the_task_before_the_working_folder(tmp_path: Path) -> None:
     task = written(tmp_path, "omop")
     (tmp_path / "sources").mkdir()
