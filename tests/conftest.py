@@ -15,6 +15,8 @@ from medspark.spark.session import start_session
 os.environ.setdefault("MEDSPARK_MASTER", "local[2]")
 os.environ.setdefault("MEDSPARK_SQL_SHUFFLE_PARTITIONS", "2")
 os.environ.setdefault("MEDSPARK_DRIVER_MEMORY", "2g")
+# Java's second compiler is a third of the time of a session that lives for seconds
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 
 settings.register_profile("medspark", deadline=None)
