@@ -11,6 +11,7 @@ from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.evaluate import evaluate
 from medspark.cli.model import report, run, train
+from medspark.cli.night import night, verify, why
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
 from medspark.cli.tools import pack, share_classes
@@ -33,6 +34,9 @@ for command in (
     run,
     score,
     monitor,
+    night,
+    why,
+    verify,
     encode,
     evaluate,
     report,

@@ -1,0 +1,138 @@
+"""Scores as files: whole or not there, what was sent and nothing else, whatever the values are."""
+
+import json
+from datetime import UTC, date, datetime
+
+import duckdb
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+
+from medspark.errors import AccountingError
+from medspark.sinks import files
+from medspark.sinks.files import FilesSink
+from medspark.sinks.publication import Publication, published_rows, sums_of
+
+AS_OF = datetime(2026, 11, 27, 6, tzinfo=UTC)
+TYPES = (
+    "run_id string, bundle_id string, case_id bigint, subject_id string, prediction_time timestamp, "
+    "probability double, risk_band string, scored_at timestamp, note string"
+)
+NOW = datetime(2026, 11, 27, 6, 1, 2, 345678)
+ROWS = [
+    ("v1", "b1", 9007199254740993, "00123", NOW, 0.1, "high", NOW, "=1+1"),
+    ("v1", "b1", -(2**63), 'Zoë,"q"', None, 1e-300, None, NOW, "-2"),
+    ("v1", "b1", 2**63 - 1, " padded ", datetime(1850, 1, 1), 1.0, "", NOW, "a\nb"),
+]
+
+
+def publication(spark, rows=ROWS, night="n1", run="r1", as_of=AS_OF):
+    frame = published_rows(spark.createDataFrame(rows, TYPES), None, night, "stays", as_of)
+    return Publication(night, "stays", as_of, "v1", "b1", run, frame, sums_of(frame))
+
+
+def sink(spark, folder, kind="parquet"):
+    return FilesSink(spark.sparkContext, kind, str(folder), f"{kind}:{folder}")
+
+
+def tree(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson"])
+def test_a_night_is_one_file_and_a_manifest_and_is_held_afterwards(spark, tmp_path, kind):
+    out, night = sink(spark, tmp_path, kind), publication(spark)
+    assert not out.holds(night)
+    out.put(night)
+    folder = "scores/as_of=20261127T060000Z"
+    assert tree(tmp_path) == [f"{folder}/_manifest.json", f"{folder}/scores.{kind}"]
+    assert out.holds(night)
+    assert json.loads((tmp_path / folder / "_manifest.json").read_text())["rows"] == 3
+
+
+def test_parquet_is_read_by_its_folder_by_spark_duckdb_and_pandas(spark, tmp_path):
+    sink(spark, tmp_path).put(publication(spark))
+    sink(spark, tmp_path).put(publication(spark, ROWS[:1], "n2", as_of=datetime(2026, 11, 28, 6, tzinfo=UTC)))
+    folder = f"{tmp_path}/scores"
+    counts = {"20261127T060000Z": 3, "20261128T060000Z": 1}
+    by_spark = {row["as_of"]: row["count"] for row in spark.read.parquet(folder).groupBy("as_of").count().collect()}
+    by_duckdb = dict(duckdb.sql(f"SELECT as_of, count(*) FROM '{folder}/*/*.parquet' GROUP BY as_of").fetchall())
+    by_pandas = pd.read_parquet(folder).groupby("as_of", observed=True).size().to_dict()
+    assert by_spark == by_duckdb == by_pandas == counts
+    ids = {row[0] for row in duckdb.sql(f"SELECT case_id FROM '{folder}/as_of=20261127T060000Z/*.parquet'").fetchall()}
+    assert ids == {9007199254740993, -(2**63), 2**63 - 1}
+
+
+def test_csv_runs_no_formula_and_tells_nothing_from_empty(spark, tmp_path):
+    sink(spark, tmp_path, "csv").put(publication(spark))
+    found = pd.read_csv(
+        tmp_path / "scores/as_of=20261127T060000Z/scores.csv", dtype=str, keep_default_na=False, lineterminator="\n"
+    )
+    assert list(found["note"]) == ["'=1+1", "'-2", "a\nb"]
+    assert list(found["case_id"]) == ["9007199254740993", "-9223372036854775808", "9223372036854775807"]
+    assert list(found["subject_id"]) == ["00123", 'Zoë,"q"', " padded "]
+    assert found["scored_at"][0] == "2026-11-27T06:01:02.345678Z"
+    assert float(found["probability"][1]) == 1e-300
+
+
+def test_ndjson_has_ids_as_text_and_nulls_as_nulls(spark, tmp_path):
+    sink(spark, tmp_path, "ndjson").put(publication(spark))
+    lines = (tmp_path / "scores/as_of=20261127T060000Z/scores.ndjson").read_text(encoding="utf-8").splitlines()
+    first, second, third = map(json.loads, lines)
+    assert (first["case_id"], first["subject_id"], first["note"]) == ("9007199254740993", "00123", "=1+1")
+    assert (second["prediction_time"], second["risk_band"], third["risk_band"]) == (None, None, "")
+    assert third["prediction_time"] == "1850-01-01T00:00:00.000000Z"
+
+
+def test_another_night_of_the_same_time_takes_the_place_of_the_first(spark, tmp_path):
+    out, first, second = sink(spark, tmp_path), publication(spark), publication(spark, ROWS[1:], "n2", "r2")
+    out.put(first)
+    out.put(second)
+    assert (out.holds(first), out.holds(second)) == (False, True)
+    assert spark.read.parquet(f"{tmp_path}/scores").count() == 2
+
+
+@pytest.mark.parametrize("damage", ["file", "manifest", "values"])
+def test_what_was_damaged_is_not_held(spark, tmp_path, damage):
+    out, night = sink(spark, tmp_path), publication(spark)
+    out.put(night)
+    folder = tmp_path / "scores/as_of=20261127T060000Z"
+    if damage == "values":
+        pd.read_parquet(folder / "scores.parquet").assign(probability=0.5).to_parquet(folder / "scores.parquet")
+    else:
+        name = {"file": "scores.parquet", "manifest": "_manifest.json"}[damage]
+        (folder / name).write_bytes((folder / name).read_bytes()[:-20])
+    assert not out.holds(night)
+    out.put(night)
+    assert out.holds(night)
+
+
+def test_what_arrives_otherwise_than_sent_leaves_the_old_file(spark, tmp_path, monkeypatch):
+    out, first = sink(spark, tmp_path), publication(spark)
+    out.put(first)
+    honest = files.read_parquet
+    monkeypatch.setattr(files, "read_parquet", lambda *places: honest(*places).withColumn("probability", F.lit(0.5)))
+    with pytest.raises(AccountingError, match="3 rows were to be published, 3 rows of other values arrived"):
+        out.put(publication(spark, night="n2", run="r2"))
+    assert out.holds(first)
+
+
+def test_what_a_dead_run_left_in_staging_is_gone_and_was_never_read(spark, tmp_path):
+    out, night = sink(spark, tmp_path), publication(spark)
+    (tmp_path / "staging" / "n0.r0").mkdir(parents=True)
+    (tmp_path / "staging" / "n0.r0" / "part-0.parquet").write_bytes(b"half")
+    out.put(night)
+    assert not (tmp_path / "staging").exists()
+    assert spark.read.parquet(f"{tmp_path}/scores").count() == 3
+
+
+def test_sums_do_not_hang_on_order_and_see_every_value(spark):
+    def sums(rows):
+        return sums_of(spark.createDataFrame(rows, "a string, b double, at timestamp"))
+
+    day = datetime.combine(date(2026, 11, 27), datetime.min.time())
+    rows = [("x", 0.1, day), (None, None, None)]
+    assert sums(rows) == sums(rows[::-1])
+    assert sums(rows) != sums([("x", 0.1, day), ("", None, None)])
+    assert sums(rows) != sums([("x", 0.1000000000000001, day), (None, None, None)])
+    assert sums([]) == (0, "0")
