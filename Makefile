@@ -4,9 +4,10 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+KILLS  ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check integration screenshots bench clean
+.PHONY: help setup demo test check integration faults screenshots bench clean
 
 help:  ## Show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ test: $(READY)  ## The tests that need nothing but this folder
 
 integration: $(READY)  ## The tests with a real browser and real spark-submit
 	$(BIN)/python -m pytest -m integration
+
+faults: $(READY)  ## The nightly job under faults: dead at each step, killed at KILLS random moments
+	MEDSPARK_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/faults
 
 check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/ruff check .

@@ -11,10 +11,10 @@ from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.evaluate import evaluate
 from medspark.cli.model import report, run, train
-from medspark.cli.night import night, verify, why
+from medspark.cli.night import backfill, night, verify, why
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
-from medspark.cli.tools import pack, share_classes
+from medspark.cli.tools import pack, schedule, share_classes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +35,7 @@ for command in (
     score,
     monitor,
     night,
+    backfill,
     why,
     verify,
     encode,
@@ -42,6 +43,7 @@ for command in (
     report,
     pack,
     share_classes,
+    schedule,
     demo,
 ):
     app.command()(command)

@@ -55,6 +55,29 @@ def night(
         night_stage(run, Night(found, open_bundle(run, found.bundle), moment, force, override))
 
 
+def backfill(
+    deployment: DeploymentFile,
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")],
+    json_: Json = False,
+) -> None:
+    """Run the nights of all days from one to another, in their order. Run again, it goes on where it broke off."""
+    from medspark.deploy.load import load_deployment
+    from medspark.stages.night import backfill_stage
+    from medspark.stages.open_bundle import open_bundle
+
+    with exit_code_of(terminal()):
+        found = _at_home(load_deployment(deployment))
+        if last < first:
+            raise TaskError("--to", ["expected a day not before that of --from, received an earlier one"])
+        moments = found.as_of.between(first.date(), last.date())
+        if moments[-1] > datetime.now(UTC):
+            raise TaskError("--to", ["expected nights that have been, received one to come"])
+    given: dict[str, Any] = {"deployment": str(deployment), "first": str(first.date()), "last": str(last.date())}
+    with run_command("backfill", found.store, json_, lambda: _packages(found), **given) as run:
+        backfill_stage(run, found, open_bundle(run, found.bundle), moments)
+
+
 def _at_home(found: "Deployment") -> "Deployment":
     """The deployment with its own places in full; the source is the task's to read."""
     sinks = tuple(

@@ -3,7 +3,7 @@
 `medspark.deploy.load` reads it; `conf/deployment.schema.json` is its JSON Schema.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,11 +39,22 @@ class Clock(Closed):
         >>> [str(clock.last(datetime(2026, 3, day, 12, tzinfo=UTC))) for day in (28, 29, 30)]
         ['2026-03-28 01:30:00+00:00', '2026-03-29 01:30:00+00:00', '2026-03-30 00:30:00+00:00']
         """
-        zone, (hour, minute) = ZoneInfo(self.timezone), map(int, self.at.split(":"))
-        today = now.astimezone(zone).date()
-        days = (today + timedelta(days=1), today, today - timedelta(days=1))
-        times = (datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC) for day in days)
-        return next(time for time in times if time <= now)
+        today = now.astimezone(ZoneInfo(self.timezone)).date()
+        times = (self.on(today + timedelta(days=days)) for days in (1, 0, -1))
+        return next(moment for moment in times if moment <= now)
+
+    def on(self, day: date) -> datetime:
+        """The time of a day of that zone, in UTC."""
+        at = time.fromisoformat(self.at)
+        return datetime.combine(day, at, ZoneInfo(self.timezone)).astimezone(UTC)
+
+    def between(self, first: date, last: date) -> list[datetime]:
+        """The times of all days from the first to the last, both included.
+
+        >>> [str(time) for time in Clock(at="06:00").between(date(2026, 2, 28), date(2026, 3, 1))]
+        ['2026-02-28 06:00:00+00:00', '2026-03-01 06:00:00+00:00']
+        """
+        return [self.on(first + timedelta(days=days)) for days in range((last - first).days + 1)]
 
 
 class Explained(Closed):
@@ -57,7 +68,7 @@ class Explained(Closed):
 class FileSink(Closed):
     """A folder with one file for each as-of time."""
 
-    kind: Literal["parquet", "csv", "ndjson"]
+    kind: Literal["parquet", "csv", "ndjson", "fhir"]
     path: str
 
 
@@ -79,6 +90,50 @@ class DatabaseSink(Closed):
         return database
 
 
+Otherwise = Literal["stop", "warn"]
+"""What happens where something does not hold: exit code 3 before anything is read, or a sentence in the receipt."""
+
+
+class ExpectedFiles(Closed):
+    """Files that the source must have, by their names, of which patterns such as stays-*.csv may be parts."""
+
+    names: tuple[str, ...] = Field(min_length=1)
+    otherwise: Otherwise = "stop"
+
+
+class Fresh(Closed):
+    """How old the newest file of the source may be at the run."""
+
+    hours: float = Field(gt=0)
+    otherwise: Otherwise = "stop"
+
+
+class Volume(Closed):
+    """How many times the bytes of the last nights' median the source may have; asked from three nights on."""
+
+    times: tuple[float, float] = (0.5, 2.0)
+    nights: int = Field(default=14, ge=3)
+    otherwise: Otherwise = "stop"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not 0 <= self.times[0] < self.times[1]:
+            raise ValueError(f"expected [low, high] such as [0.5, 2.0], received {list(self.times)}")
+        return self
+
+
+class Door(Closed):
+    """What the source's files must be before they are read. That none vanishes or grows meanwhile is always asked."""
+
+    files: ExpectedFiles | None = None
+    fresh: Fresh | None = None
+    volume: Volume | None = None
+    empty: Otherwise = "stop"
+    """What happens where a file has no byte."""
+    hidden: Otherwise = "warn"
+    """The same of files whose names begin with _ or a point, which nobody reads."""
+
+
 Sink = Annotated[FileSink | DatabaseSink, Field(discriminator="kind")]
 
 
@@ -95,6 +150,8 @@ class Deployment(Closed):
     history: str | None = None
     """A store whose records are earlier rows too."""
     as_of: Clock = Clock()
+    door: Door | None = None
+    """What the source's files must be; a database has none."""
     gate: Literal["ok", "warn"] | None = None
     """The worst verdict of monitoring that is published."""
     explain: Explained | None = None

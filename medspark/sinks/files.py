@@ -4,8 +4,8 @@
     PATH/scores/as_of=20261127T060000Z/_manifest.json    written last: the night, its rows, the file's size and digest
     PATH/staging/                                        outside of the table: nobody reads there
 
-CSV and NDJSON lie the same way, as scores.csv and scores.ndjson. In CSV a text that a spreadsheet would take for a
-formula begins with an apostrophe; in NDJSON ids are text, since readers in JavaScript round whole numbers past 2^53.
+CSV, NDJSON and FHIR lie the same way, as scores.csv and scores.ndjson. In CSV a text that a spreadsheet would take for
+a formula begins with an apostrophe; in NDJSON ids are text, since readers in JavaScript round whole numbers past 2^53.
 """
 
 import json
@@ -19,6 +19,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.schemas import CASE_ID, SUBJECT_ID, quoted
+from medspark.sinks.fhir import as_risk_assessments
 from medspark.sinks.publication import Publication, Sums, require_arrived, sums_of, with_lists_as_text
 from medspark.store.files import delete, exists, list_files, move_file, read_text, sha256_of, write_text
 from medspark.store.tables import read_parquet
@@ -26,7 +27,9 @@ from medspark.store.tables import read_parquet
 MANIFEST: Final = "_manifest.json"
 FORMULA: Final = r"^[=+\-@\t\r]"
 TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"
-Kind = Literal["parquet", "csv", "ndjson"]
+Kind = Literal["parquet", "csv", "ndjson", "fhir"]
+ENDS: Final = {"fhir": "ndjson"}
+"""How the names of a kind's files end, where not as the kind is called."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class FilesSink:
         """Write aside, read back, rename over the old file, and say so in the manifest."""
         delete(self.context, f"{self.path}/staging")  # of attempts that died: the store's lock says that none lives
         aside = f"{self.path}/staging/{night.night}.{night.run_id}"
-        end, sent = _write(night.rows, self.kind, aside)
+        end, sent = _write(night, self.kind, aside)
         require_arrived(self.place, sent, _read_back(night.rows, self.kind, aside))
         (part,) = [file for file, below in list_files(self.context, aside).items() if _is_part(below, end)]
         digest = sha256_of(self.context, part)
@@ -87,7 +90,7 @@ class FilesSink:
         return f"{self.path}/scores/as_of={stamp(night.as_of)}"
 
     def _file(self, night: Publication) -> str:
-        return f"{self._folder(night)}/scores.{self.kind}"
+        return f"{self._folder(night)}/scores.{ENDS.get(self.kind, self.kind)}"
 
 
 def stamp(as_of: datetime) -> str:
@@ -113,8 +116,13 @@ def _is_part(below: str, end: str) -> bool:
     return below.startswith("part-") and below.endswith(end)
 
 
-def _write(rows: DataFrame, kind: Kind, folder: str) -> tuple[str, Sums]:
+def _write(night: Publication, kind: Kind, folder: str) -> tuple[str, Sums]:
     """Write one file; how its name ends, and what its rows add up to as this kind of file has them."""
+    rows = night.rows
+    if kind == "fhir":
+        resources = as_risk_assessments(rows, night.outcome)
+        resources.coalesce(1).write.text(folder)
+        return ".txt", sums_of(resources)
     if kind == "parquet":
         rows.coalesce(1).write.option("compression", "zstd").parquet(folder)
         return ".parquet", sums_of(rows)
@@ -137,6 +145,8 @@ _CSV: Final[dict[str, str]] = {
 
 def _read_back(rows: DataFrame, kind: Kind, folder: str) -> Sums:
     spark = rows.sparkSession
+    if kind == "fhir":
+        return sums_of(spark.read.option("__globPaths__", "false").text(folder))
     if kind == "parquet":
         return sums_of(read_parquet(spark, folder))
     if kind == "csv":

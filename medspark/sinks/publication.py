@@ -57,6 +57,8 @@ class Publication:
     bundle_id: str
     run_id: str
     """Of the run that publishes, which is also the attempt's name."""
+    outcome: str
+    """What the probability is of, in words."""
     rows: DataFrame
     sums: Sums
 

@@ -6,21 +6,24 @@ running it again, and one that is complete changes nothing.
 """
 
 import getpass
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from medspark.bundles.bundle import Bundle
 from medspark.deploy.deployment import Deployment
-from medspark.errors import GateError, RejectedError, TaskError
+from medspark.errors import GateError, InputError, MedsparkError, RejectedError, Stopped, TaskError
 from medspark.runs.lock import alone
-from medspark.runs.receipt import now
-from medspark.runs.run import Run
+from medspark.runs.receipt import Receipt, new_run_id, now
+from medspark.runs.run import Run, open_receipt, save_receipt
 from medspark.schemas import EXPLANATIONS, SCORES
 from medspark.score.ask import Ask
 from medspark.score.publish import tables_of
 from medspark.sinks.open import open_sinks
 from medspark.sinks.publication import Publication, night_id, published_rows, sums_of
+from medspark.spark.failures import name_of
+from medspark.stages.door import pass_door
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
 from medspark.store.chain import append_entry, read_entries
@@ -58,11 +61,17 @@ def night_stage(run: Run, night: Night) -> str:
         The night's name, by `night_id`.
 
     Raises:
+        InputError: the source's files are not what the deployment expects: nothing was read.
         GateError: its verdict is worse than the gate lets through: no sink was touched, and the ledger says so.
         RejectedError: too many rows have no score: no sink was touched.
         AccountingError: what arrived at a sink is not what was sent; those before it have the night.
     """
     _require_own(run, night.deployment)
+    try:
+        pass_door(run, night.deployment, night.bundle.task)
+    except InputError as error:
+        _note(run, night, {"outcome": "refused", "because": [str(error)]})
+        raise
     version = _scored(run, night)
     tables = tables_of(night.ask)
     until = datetime.now(UTC) + timedelta(days=night.deployment.keep_days)
@@ -76,6 +85,50 @@ def night_stage(run: Run, night: Night) -> str:
     else:
         run.say(f"night {found.night} was published before; nothing changed")
     return found.night
+
+
+def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Sequence[datetime]) -> None:
+    """Run a deployment's nights one after the other, each as a run of its own with a receipt of its own.
+
+    Nights that were published find themselves done. One that is refused does not keep the others from theirs.
+
+    Args:
+        run: which says what each night says, and counts them.
+        deployment: whose nights.
+        bundle: the deployment's.
+        moments: their as-of times, in their order.
+
+    Raises:
+        GateError: some were refused by the gate; all others were run.
+    """
+    refused: list[str] = []
+    counts = run.receipt.counts["backfill"] = {"nights": len(moments), "refused": refused}
+    for moment in moments:
+        run.say(f"night of {moment.isoformat()}")
+        try:
+            _one(run, Night(deployment, bundle, moment))
+        except GateError as error:
+            refused.append(moment.isoformat())
+            run.say(str(error))
+    if refused:
+        raise GateError(f"{len(refused)} of {counts['nights']} nights were refused: {', '.join(refused)}")
+
+
+def _one(run: Run, night: Night) -> None:
+    receipt = Receipt("night", new_run_id(), {**run.receipt.arguments, "as_of": night.as_of.isoformat()})
+    own = replace(run, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    open_receipt(own)
+    try:
+        night_stage(own, night)
+        receipt.exit_code = 0
+    except BaseException as error:
+        expected = isinstance(error, MedsparkError | Stopped)
+        receipt.exit_code = getattr(error, "exit_code", 1)
+        receipt.error = str(error) if expected else name_of(error)
+        receipt.status = "failed" if isinstance(error, Exception) else "interrupted"
+        raise
+    finally:
+        save_receipt(own)
 
 
 def _require_own(run: Run, deployment: Deployment) -> None:
@@ -134,6 +187,7 @@ def _publication(run: Run, night: Night, version: str) -> Publication:
         version,
         night.bundle.bundle_id,
         run.receipt.run_id,
+        night.bundle.task.outcome.name,
         rows,
         sums_of(rows),
     )
@@ -179,6 +233,7 @@ def _note(run: Run, night: Night, facts: dict[str, Any]) -> None:
             "versions": receipt.versions,
             "user": getpass.getuser(),
             "host": receipt.process.host,
+            "door": receipt.counts.get("door"),
             **facts,
         },
     )

@@ -48,7 +48,7 @@ def test_its_schema_is_kept_beside_the_tasks():
     [
         ({"sink": []}, "sink: unknown key. Allowed: deployment, bundle, store, source"),
         ({"sinks": []}, "sinks: Tuple should have at least 1 item"),
-        ({"sinks": [{"kind": "parqet", "path": "/x"}]}, "sinks.0: expected a kind of parquet, csv, ndjson, jdbc, rec"),
+        ({"sinks": [{"kind": "parqet", "path": "/x"}]}, "sinks.0: expected a kind of parquet, csv, ndjson, fhir, jdbc"),
         ({"sinks": [FILE, {**FILE, "path": "/out/"}]}, "expected each place once, received twice parquet:/out"),
         ({"as_of": {"timezone": "Mars/Base"}}, "expected a time zone such as Europe/Berlin, received 'Mars/Base'"),
         ({"as_of": {"at": "24:00"}}, "as_of.at: "),

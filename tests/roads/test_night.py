@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from support.roads import new_run, stays, write
@@ -14,7 +15,7 @@ from medspark.monitor.verdict import ORDER
 from medspark.runs.lock import holding
 from medspark.sinks.files import FilesSink
 from medspark.stages import night as stage
-from medspark.stages.night import Night, night_stage
+from medspark.stages.night import Night, backfill_stage, night_stage
 from medspark.stages.score import score_stage
 from medspark.stages.why import verify_stage, why_stage
 from medspark.store.chain import read_entries
@@ -30,6 +31,25 @@ def place(tmp_path, road):
     sinks = [{"kind": kind, "path": str(tmp_path / kind)} for kind in ("parquet", "csv")]
     given = {"deployment": "stays", "bundle": str(road["bundle"]), "store": str(tmp_path / "store")}
     return tmp_path, Deployment(**given, source=str(source), sinks=sinks)
+
+
+@pytest.fixture(scope="module")
+def three(spark, road, tmp_path_factory):
+    """A store whose ledger has three entries: a night, and twice the same by force."""
+    folder = tmp_path_factory.mktemp("three")
+    source = write(folder / "tonight.csv", stays(60, seed=5))
+    given = {"deployment": "stays", "bundle": str(road["bundle"]), "store": str(folder / "store")}
+    deployment = Deployment(**given, source=str(source), sinks=[{"kind": "parquet", "path": str(folder / "out")}])
+    walk(spark, deployment)
+    for _ in range(2):
+        walk(spark, deployment, force=True)
+    return folder / "store"
+
+
+@pytest.fixture
+def store(three, tmp_path):
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(three, tmp_path / "copy"))
 
 
 def walk(spark, deployment, as_of=FIRST, **options):
@@ -180,17 +200,12 @@ def test_a_case_that_nobody_published_is_a_sentence(spark, place):
         ("the last removed", "entry 3 is missing"),
         ("reordered", "entry 1 was reordered"),
         ("the last altered", "entry 3 was altered"),
-        ("scores", "was changed"),
+        ("scores", "a file cannot be read"),
     ],
 )
-def test_what_was_altered_is_named(spark, place, damage, says):
-    folder, deployment = place
-    run = walk(spark, deployment)
-    for _ in range(2):
-        walk(spark, deployment, force=True)
-    assert verify_stage(new_run(spark, run.store)) == 3
-    ledger = folder / "store" / "ledger"
-    one, two, three = (ledger / f"0000000{number}.json" for number in (1, 2, 3))
+def test_what_was_altered_is_named(spark, store, damage, says):
+    assert verify_stage(new_run(spark, store)) == 3
+    one, two, three = (store / "ledger" / f"0000000{number}.json" for number in (1, 2, 3))
     match damage:
         case "altered" | "the last altered":
             entry = one if damage == "altered" else three
@@ -200,25 +215,51 @@ def test_what_was_altered_is_named(spark, place, damage, says):
         case "the last removed":
             three.unlink()
         case "reordered":
-            shutil.move(one, folder / "aside")
-            shutil.move(two, one)
-            shutil.move(folder / "aside", two)
+            one.rename(store / "aside")
+            two.rename(one)
+            (store / "aside").rename(two)
         case "scores":
-            (part, *_) = (folder / "store" / "scores").glob("*/*.parquet")
-            shutil.copy(write(folder / "x.csv", stays(3)), part)
-    with pytest.raises(InputError, match=says if damage != "scores" else "cannot be read"):
-        verify_stage(new_run(spark, run.store))
+            (part, *_) = (store / "scores").glob("*/*.parquet")
+            part.write_bytes(part.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match=says):
+        verify_stage(new_run(spark, store))
 
 
-def test_a_ledger_written_anew_is_told_by_a_digest_noted_elsewhere(spark, place):
-    folder, deployment = place
-    run = walk(spark, deployment)
-    (noted,) = (entry.digest for entry in read_entries(run.context, run.store))
-    assert verify_stage(new_run(spark, run.store), noted) == 1
-    one = folder / "store/ledger/00000001.json"
-    one.write_text(one.read_text().replace('"user": "', '"user": "not '))
-    (changed,) = (entry.digest for entry in read_entries(run.context, run.store))
-    (folder / "store/ledger/HEAD").write_text(json.dumps({"entries": 1, "digest": changed}))
-    assert verify_stage(new_run(spark, run.store)) == 1
+def test_a_ledger_written_anew_is_told_by_a_digest_noted_elsewhere(spark, store):
+    context, ledger = spark.sparkContext, store / "ledger"
+    noted = read_entries(context, str(store))[-1].digest
+    assert verify_stage(new_run(spark, store), noted) == 3
+    for number in (3, 2):
+        (ledger / f"0000000{number}.json").unlink()
+    (left,) = read_entries(context, str(store))
+    (ledger / "HEAD").write_text(json.dumps({"entries": 1, "digest": left.digest}))
+    assert verify_stage(new_run(spark, store)) == 1
     with pytest.raises(InputError, match="the ledger was cut or written anew"):
-        verify_stage(new_run(spark, run.store), noted)
+        verify_stage(new_run(spark, store), noted)
+
+
+def test_a_back_fill_runs_each_night_once_and_goes_on_where_it_broke_off(spark, place, monkeypatch):
+    folder, deployment = place
+    bundle, put = load_bundle(deployment.bundle), FilesSink.put
+
+    def refuse_the_second(sink, night):
+        if night.as_of == SECOND and sink.kind == "csv":
+            raise KeyboardInterrupt
+        put(sink, night)
+
+    def fill():
+        run = new_run(spark, deployment.store)
+        backfill_stage(run, deployment, bundle, [FIRST, SECOND])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FilesSink, "put", refuse_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            fill()
+    fill()
+    entries = read_entries(spark.sparkContext, deployment.store)
+    assert [entry.facts["as_of"][:10] for entry in entries] == ["2026-11-27", "2026-11-28"]
+    assert entries[1].facts["sinks"] == {
+        f"parquet:{folder}/parquet": "there before",
+        f"csv:{folder}/csv": "published",
+    }
+    assert published(spark, folder) == published(spark, folder, "20261128T000000Z")

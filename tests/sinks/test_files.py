@@ -28,7 +28,7 @@ ROWS = [
 
 def publication(spark, rows=ROWS, night="n1", run="r1", as_of=AS_OF):
     frame = published_rows(spark.createDataFrame(rows, TYPES), None, night, "stays", as_of)
-    return Publication(night, "stays", as_of, "v1", "b1", run, frame, sums_of(frame))
+    return Publication(night, "stays", as_of, "v1", "b1", run, "back", frame, sums_of(frame))
 
 
 def sink(spark, folder, kind="parquet"):
@@ -136,3 +136,36 @@ def test_sums_do_not_hang_on_order_and_see_every_value(spark):
     assert sums(rows) != sums([("x", 0.1, day), ("", None, None)])
     assert sums(rows) != sums([("x", 0.1000000000000001, day), (None, None, None)])
     assert sums([]) == (0, "0")
+
+
+EXPLAINED = "case_id bigint, rank int, feature string, item string, value string, direction string, " + (
+    "contribution double, risk_points double"
+)
+
+
+def test_fhir_is_valid_and_in_percent_and_says_why(spark, tmp_path):
+    reasons = [
+        (9007199254740993, 2, "diagnoses", "I50", "present", "lowers", -0.5, -2.0),
+        (9007199254740993, 1, "age", None, "81 years", "raises", 0.8312, 4.0),
+    ]
+    told = spark.createDataFrame(reasons, EXPLAINED)
+    frame = published_rows(spark.createDataFrame(ROWS[:2], TYPES), told, "n1", "stays", AS_OF)
+    night = Publication("n1", "stays", AS_OF, "v1", "b1", "r1", "back", frame, sums_of(frame))
+    out = sink(spark, tmp_path, "fhir")
+    out.put(night)
+    assert out.holds(night)
+    lines = (tmp_path / "scores/as_of=20261127T060000Z/scores.ndjson").read_text(encoding="utf-8").splitlines()
+    first, second = sorted(map(json.loads, lines), key=lambda one: one["subject"]["identifier"]["value"])
+    (prediction,) = first["prediction"]
+    assert prediction["probabilityDecimal"] == 10.0
+    assert prediction["outcome"] == {"text": "back"}
+    assert prediction["qualitativeRisk"] == {"text": "high"}
+    assert prediction["rationale"] == "age 81 years (+0.831); diagnoses I50 present (-0.500)"
+    assert first["subject"] == {"type": "Patient", "identifier": {"value": "00123"}}
+    assert first["occurrenceDateTime"] == "2026-11-27T06:01:02Z"
+    assert set(second["prediction"][0]) == {"outcome", "probabilityDecimal"}
+    assert first["id"] != second["id"]
+    assert len(first["id"]) == 64
+    risk = pytest.importorskip("fhir.resources.R4B.riskassessment", reason="fhir.resources is not installed")
+    for one in (first, second):
+        assert risk.RiskAssessment.model_validate(one).status == "final"

@@ -37,7 +37,7 @@ def server():
 
 def night(rows=ROWS, name="n1", as_of=FIRST, run="r1", types=TYPES):
     frame = published_rows(session().createDataFrame(rows, types), None, name, "stays", as_of)
-    return Publication(name, "stays", as_of, "v1", "b1", run, frame, sums_of(frame))
+    return Publication(name, "stays", as_of, "v1", "b1", run, "back", frame, sums_of(frame))
 
 
 def sink(url, table, rows="every_night"):
