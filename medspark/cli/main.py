@@ -7,6 +7,7 @@ cannot be written; 130 and 143 stopped by Ctrl-C and by SIGTERM; 1 else.
 
 import typer
 
+from medspark.cli.champion import promote, rollback
 from medspark.cli.data import clean, concepts, features, meds, synth
 from medspark.cli.demo import demo
 from medspark.cli.evaluate import evaluate
@@ -41,6 +42,8 @@ for command in (
     encode,
     evaluate,
     report,
+    promote,
+    rollback,
     pack,
     share_classes,
     schedule,

@@ -14,6 +14,10 @@ BundleFolder = Annotated[
     str,
     typer.Argument(metavar="BUNDLE", help="The folder that training printed, or its copy, such as hdfs://HOST/FOLDER."),
 ]
+Scored = Annotated[
+    str,
+    typer.Argument(metavar="BUNDLE", help="The same; or `champion`: the bundle promoted in the store of --to."),
+]
 Expect = Annotated[
     str | None,
     typer.Option("--expect", metavar="ID", help="The id that the bundle must have: another is refused, unread."),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, ServedBy, Source, absolute
+from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, Scored, ServedBy, Source, absolute
 from medspark.cli.run_command import exit_code_of, run_bundle, run_command, terminal
 from medspark.errors import TaskError
 
@@ -48,7 +48,7 @@ Override = Annotated[
 
 
 def score(
-    bundle: BundleFolder,
+    bundle: Scored,
     to: To,
     source: Source = None,
     as_of: AsOf = None,
@@ -67,11 +67,13 @@ def score(
     json_: Json = False,
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
+    from medspark.bundles.champion import CHAMPION, champion_of
     from medspark.score.ask import read_ask
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage, score_tensors_stage
 
     with exit_code_of(terminal()):
+        bundle = str(champion_of(absolute(to))) if bundle == CHAMPION else bundle
         ask = read_ask(explain, explain_above, explain_share, explain_by)
     place, past = (absolute(store) if store is not None else None for store in (tensors, history))
     asked: dict[str, Any] = {"source": source, "as_of": as_of, "history": past, "tensors": place, "engine": engine}

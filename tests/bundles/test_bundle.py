@@ -7,23 +7,13 @@ import zipfile
 
 import pytest
 import yaml
+from support.bundles import TEXTS, fill
 from support.tasks import STAYS
 
 from medspark.bundles.bundle import SCORED_BY, file_digest, load_bundle, save_bundle
 from medspark.bundles.manifest import id_of, id_of_files
 from medspark.errors import BundleError, TaskError
 from medspark.task.load import load_task
-
-TEXTS = {"schema.json": "{}", "statistics.json": "{}", "calibration.json": "{}", "metrics.json": "{}"}
-
-
-def fill(folder, **task):
-    """A bundle's files, each as small as it can be."""
-    for name, text in {**TEXTS, "report.html": "<html/>", "task.yaml": yaml.safe_dump({**STAYS, **task})}.items():
-        (folder / name).write_text(text)
-    with zipfile.ZipFile(folder / "model.keras", "w") as archive:
-        archive.writestr("config.json", "{}")
-    return {"created_at": "2026-11-26", "parent": None}
 
 
 @pytest.fixture
