@@ -41,7 +41,7 @@ def night(
     from medspark.stages.open_bundle import open_bundle
 
     with exit_code_of(terminal()):
-        found = _at_home(load_deployment(deployment))
+        found, bundle = _at_home(load_deployment(deployment))
         moment = _moment(found, as_of)
         if override is not None and (found.gate is None or not override.strip()):
             raise TaskError("--override", ["expected a reason, and a deployment with a gate"])
@@ -51,8 +51,8 @@ def night(
         "force": force,
         "override": override,
     }
-    with run_command("night", found.store, json_, lambda: _packages(found), **given) as run:
-        night_stage(run, Night(found, open_bundle(run, found.bundle), moment, force, override))
+    with run_command("night", found.store, json_, lambda: _packages(found, bundle), **given) as run:
+        night_stage(run, Night(found, open_bundle(run, bundle), moment, force, override))
 
 
 def backfill(
@@ -67,24 +67,28 @@ def backfill(
     from medspark.stages.open_bundle import open_bundle
 
     with exit_code_of(terminal()):
-        found = _at_home(load_deployment(deployment))
+        found, bundle = _at_home(load_deployment(deployment))
         if last < first:
             raise TaskError("--to", ["expected a day not before that of --from, received an earlier one"])
         moments = found.as_of.between(first.date(), last.date())
         if moments[-1] > datetime.now(UTC):
             raise TaskError("--to", ["expected nights that have been, received one to come"])
     given: dict[str, Any] = {"deployment": str(deployment), "first": str(first.date()), "last": str(last.date())}
-    with run_command("backfill", found.store, json_, lambda: _packages(found), **given) as run:
-        backfill_stage(run, found, open_bundle(run, found.bundle), moments)
+    with run_command("backfill", found.store, json_, lambda: _packages(found, bundle), **given) as run:
+        backfill_stage(run, found, open_bundle(run, bundle), moments)
 
 
-def _at_home(found: "Deployment") -> "Deployment":
-    """The deployment with its own places in full; the source is the task's to read."""
+def _at_home(found: "Deployment") -> tuple["Deployment", str]:
+    """The deployment with its own places in full, and the folder of its bundle; the source is the task's to read."""
+    from medspark.bundles.champion import champion_of
+
     sinks = tuple(
         sink.model_copy(update={"path": absolute(sink.path)}) if sink.kind != "jdbc" else sink for sink in found.sinks
     )
     history = absolute(found.history) if found.history is not None else None
-    return found.model_copy(update={"store": absolute(found.store), "sinks": sinks, "history": history})
+    bundle = found.bundle or str(champion_of(absolute(str(found.champion))))
+    places = {"store": absolute(found.store), "sinks": sinks, "history": history}
+    return found.model_copy(update=places), bundle
 
 
 def _moment(found: "Deployment", as_of: str | None) -> datetime:
@@ -97,13 +101,13 @@ def _moment(found: "Deployment", as_of: str | None) -> datetime:
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).replace(microsecond=0)
 
 
-def _packages(found: "Deployment") -> tuple[str, ...]:
+def _packages(found: "Deployment", bundle: str) -> tuple[str, ...]:
     """Those of the bundle's source, and of the sinks' drivers."""
     from medspark.sources.databases.packages import driver_package
     from medspark.stages.open_bundle import packages_of_bundle
 
     drivers = [driver_package(sink.database.url) for sink in found.sinks if sink.kind == "jdbc"]
-    of_bundle = packages_of_bundle(found.bundle, None, {"source": found.source})
+    of_bundle = packages_of_bundle(bundle, None, {"source": found.source})
     return tuple(dict.fromkeys([*of_bundle, *(driver for driver in drivers if driver is not None)]))
 
 

@@ -141,8 +141,10 @@ class Deployment(Closed):
     """Everything about one nightly job."""
 
     deployment: Name
-    bundle: str
+    bundle: str | None = None
     """A bundle's folder."""
+    champion: str | None = None
+    """In its place a store, whose champion scores: what `medspark promote` and `medspark rollback` say."""
     store: str
     """Where scores, receipts, the lock and the ledger lie; of this deployment alone."""
     source: str | None = None
@@ -158,6 +160,12 @@ class Deployment(Closed):
     sinks: tuple[Sink, ...] = Field(min_length=1)
     keep_days: int = Field(default=730, ge=1, le=36_500)
     """How long the store keeps every score that it published."""
+
+    @model_validator(mode="after")
+    def _one_bundle(self) -> Self:
+        if (self.bundle is None) == (self.champion is None):
+            raise ValueError(f"expected bundle or champion, received {'none' if self.bundle is None else 'both'}")
+        return self
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

@@ -6,6 +6,7 @@ running it again, and one that is complete changes nothing.
 """
 
 import getpass
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -231,7 +232,7 @@ def _note(run: Run, night: Night, facts: dict[str, Any]) -> None:
             "forced": night.force,
             "arguments": receipt.arguments,
             "versions": receipt.versions,
-            "user": getpass.getuser(),
+            "user": _user(),
             "host": receipt.process.host,
             "door": receipt.counts.get("door"),
             **facts,
@@ -239,3 +240,10 @@ def _note(run: Run, night: Night, facts: dict[str, Any]) -> None:
     )
     receipt.outputs["ledger"] = f"entry {entry.number}, {entry.digest}"
     run.say(f"ledger: {receipt.outputs['ledger']}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())

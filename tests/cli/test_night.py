@@ -10,6 +10,8 @@ import yaml
 from support.places import ROOT
 from support.roads import receipt_in, stays, write
 
+from medspark.bundles.champion import promote
+
 
 def medspark(*arguments, **changes):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **changes}
@@ -32,9 +34,11 @@ def deployment_file(folder, road, **changes):
 
 
 @pytest.mark.integration
-def test_a_night_by_the_command_then_again_then_why_and_verify(road, tmp_path):
+def test_a_night_of_the_champion_by_the_command_then_again_then_why_and_verify(road, tmp_path):
     write(tmp_path / "tonight.csv", stays(60, seed=5))
-    file = deployment_file(tmp_path, road)
+    (tmp_path / "models").mkdir()
+    decision = promote(tmp_path / "models", road["bundle"])
+    file = deployment_file(tmp_path, road, bundle=None, champion=str(tmp_path / "models"))
     first, again = (medspark("night", file, "--as-of", "2026-11-27T06:00", "--json") for _ in range(2))
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     outcomes = [receipt_in(done.stdout)["counts"]["publish"]["sinks"].values() for done in (first, again)]
@@ -43,6 +47,7 @@ def test_a_night_by_the_command_then_again_then_why_and_verify(road, tmp_path):
     score = json.loads(lines[0])
     told = json.loads(medspark("why", tmp_path / "store", score["case_id"], "--json").stdout)
     assert [one["probability"] for one in told] == [score["probability"]]
+    assert told[0]["bundle_id"] == decision.bundle_id
     assert told[0]["arguments"]["as_of"] == "2026-11-27T06:00:00+00:00"
     proved = medspark("verify", tmp_path / "store", "--json")
     assert receipt_in(proved.stdout)["counts"]["verify"]["entries"] == 1

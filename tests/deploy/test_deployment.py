@@ -46,12 +46,14 @@ def test_its_schema_is_kept_beside_the_tasks():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"sink": []}, "sink: unknown key. Allowed: deployment, bundle, store, source"),
+        ({"sink": []}, "sink: unknown key. Allowed: deployment, bundle, champion, store"),
         ({"sinks": []}, "sinks: Tuple should have at least 1 item"),
         ({"sinks": [{"kind": "parqet", "path": "/x"}]}, "sinks.0: expected a kind of parquet, csv, ndjson, fhir, jdbc"),
         ({"sinks": [FILE, {**FILE, "path": "/out/"}]}, "expected each place once, received twice parquet:/out"),
         ({"as_of": {"timezone": "Mars/Base"}}, "expected a time zone such as Europe/Berlin, received 'Mars/Base'"),
         ({"as_of": {"at": "24:00"}}, "as_of.at: "),
+        ({"bundle": None}, "expected bundle or champion, received none"),
+        ({"champion": "/store"}, "expected bundle or champion, received both"),
         ({"keep_days": 0}, "keep_days: expected greater than or equal to 1, received 0"),
         ({"gate": "stop"}, "gate: expected 'ok' or 'warn', received 'stop'"),
         (
