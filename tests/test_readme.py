@@ -129,7 +129,9 @@ def test_every_make_target_it_names_exists():
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/glossary.md", "docs/benchmarks.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/glossary.md", "docs/benchmarks.md", "docs/nights.md"]
+)
 def test_every_file_that_a_page_names_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     named = re.findall(r"\b((?:conf|jobs|medspark|benchmarks|docs)/[\w./-]*\w)", text)

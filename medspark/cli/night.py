@@ -98,7 +98,10 @@ def _moment(found: "Deployment", as_of: str | None) -> datetime:
         given = datetime.fromisoformat(as_of)
     except ValueError:
         raise TaskError("--as-of", ["expected a time such as 2026-11-27T06:00, received something else"]) from None
-    return (given if given.tzinfo else given.replace(tzinfo=UTC)).replace(microsecond=0)
+    moment = (given if given.tzinfo else given.replace(tzinfo=UTC)).replace(microsecond=0)
+    if moment > datetime.now(UTC):
+        raise TaskError("--as-of", ["expected a time that has been, received one to come"])
+    return moment
 
 
 def _packages(found: "Deployment", bundle: str) -> tuple[str, ...]:

@@ -62,7 +62,13 @@ class Explained(Closed):
 
     top: int = Field(ge=1, le=1000)
     above: str | None = None
-    share: float | None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_part(self) -> Self:
+        if self.above is not None and self.share is not None:
+            raise ValueError("expected above or share, received both")
+        return self
 
 
 class FileSink(Closed):

@@ -23,6 +23,7 @@ def load_deployment(path: Path) -> Deployment:
     try:
         return Deployment.model_validate(raw)
     except ValidationError as error:
+        # Of a list whose items are wrong, pydantic also says that it is too short
         told = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
         raise TaskError(str(path), [_sentence(detail) for detail in told]) from None
 

@@ -4,6 +4,8 @@ A patient is named by their identifier, for a source's ids need not be FHIR's. `
 the standard has it. https://hl7.org/fhir/R4/riskassessment.html
 """
 
+from typing import Final
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -24,7 +26,7 @@ from medspark.schemas import (
     VALUE,
 )
 
-INSTANT = "yyyy-MM-dd'T'HH:mm:ss'Z'"
+INSTANT: Final = "yyyy-MM-dd'T'HH:mm:ss'Z'"
 
 
 def as_risk_assessments(rows: DataFrame, outcome: str) -> DataFrame:
@@ -38,14 +40,11 @@ def as_risk_assessments(rows: DataFrame, outcome: str) -> DataFrame:
     told = EXPLANATIONS in rows.columns
     resource = F.struct(
         F.lit("RiskAssessment").alias("resourceType"),
-        F.substring(F.sha2(F.concat(DEPLOYMENT, F.lit("\n"), NIGHT, F.lit("\n"), case), 256), 1, 64).alias("id"),
+        F.sha2(F.concat(DEPLOYMENT, F.lit("\n"), NIGHT, F.lit("\n"), case), 256).alias("id"),
         F.array(F.struct(case.alias("value"))).alias("identifier"),
         F.lit("final").alias("status"),
         F.struct(F.concat(F.lit("medspark bundle "), BUNDLE_ID).alias("text")).alias("method"),
-        F.struct(
-            F.lit("Patient").alias("type"),
-            F.struct(F.col(SUBJECT_ID).cast("string").alias("value")).alias("identifier"),
-        ).alias("subject"),
+        _patient().alias("subject"),
         _instant(SCORED_AT).alias("occurrenceDateTime"),
         F.array(_prediction(outcome, told)).alias("prediction"),
         F.array(F.struct(F.concat(F.lit("As of "), _instant(AS_OF_TIME)).alias("text"))).alias("note"),

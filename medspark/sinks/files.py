@@ -18,6 +18,7 @@ from pyspark import SparkContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from medspark.errors import InputError
 from medspark.schemas import CASE_ID, SUBJECT_ID, quoted
 from medspark.sinks.fhir import as_risk_assessments
 from medspark.sinks.publication import Publication, Sums, require_arrived, sums_of, with_lists_as_text
@@ -65,7 +66,15 @@ class FilesSink:
         return exists(self.context, file) and sha256_of(self.context, file) == found.sha256
 
     def put(self, night: Publication) -> None:
-        """Write aside, read back, rename over the old file, and say so in the manifest."""
+        """Write aside, read back, rename over the old file, and say so in the manifest.
+
+        Raises:
+            InputError: the file that is there is another deployment's.
+        """
+        there = _manifest(self.context, self._folder(night))
+        if there is not None and there.deployment != night.deployment:
+            mine, other = night.deployment, there.deployment
+            raise InputError(f"{self.place}: expected a folder of deployment {mine} alone, received one of {other}")
         delete(self.context, f"{self.path}/staging")  # of attempts that died: the store's lock says that none lives
         aside = f"{self.path}/staging/{night.night}.{night.run_id}"
         end, sent = _write(night, self.kind, aside)
@@ -108,7 +117,7 @@ def _manifest(context: SparkContext, folder: str) -> Manifest | None:
         return None
     try:
         return TypeAdapter(Manifest).validate_json(read_text(context, place))
-    except ValidationError:
+    except (ValidationError, UnicodeDecodeError):
         return None
 
 

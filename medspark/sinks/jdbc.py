@@ -24,6 +24,7 @@ from medspark.sinks.publication import Publication, Sums, require_arrived, sums_
 from medspark.sinks.sql import (
     NIGHTS,
     Writes,
+    add_column,
     bring_in,
     create,
     dialect_of,
@@ -54,7 +55,7 @@ class JdbcSink:
     def holds(self, night: Publication) -> bool:
         """Whether the night is noted with the checksum that its rows have now."""
         with self._open() as database:
-            if not _columns(database, f"{self.table}_nights"):
+            if not (_columns(database, self.table) and _columns(database, f"{self.table}_nights")):
                 return False
             noted = ask(database, "look for the night", find_night(self._name("_nights")), night.night)
             if not noted or str(noted[0][0]) != night.sums.checksum:
@@ -96,7 +97,7 @@ class JdbcSink:
             if not there:
                 _run(database, f"make the table {self.table + end!r}", create(writes, self._name(end), columns))
             for name in [name for name in columns if there and name not in there]:
-                _run(database, "add a column", _add_column(writes, self._name(end), name, columns[name]))
+                _run(database, "add a column", add_column(writes, self._name(end), name, columns[name]))
 
     def _show(
         self, database: OpenDatabase, writes: Writes, night: Publication, columns: Sequence[str], staged: str
@@ -157,12 +158,6 @@ def _arrived(database: OpenDatabase, table: str, shown: str, rows: DataFrame, ni
     query = f"(SELECT {names} FROM {table}{of_night}) published"  # noqa: S608
     found = load_query(database, shown, query)
     return sums_of(found.select(*(found[quoted(name)].cast(kind).alias(name) for name, kind in types.items())))
-
-
-def _add_column(writes: Writes, table: str, name: str, kind: str) -> str:
-    """Oracle and SQL Server know no word COLUMN there; PostgreSQL does without."""
-    added = create(writes, table, {name: kind}).split("(", 1)[1].rsplit(")", 1)[0]
-    return f"ALTER TABLE {table} ADD {added}"
 
 
 def _run(database: OpenDatabase, what: str, sql: str) -> None:

@@ -66,7 +66,7 @@ DIALECTS: Final = (
         "DROP TABLE {} PURGE",
     ),
 )
-KEYS: Final = (NIGHT, DEPLOYMENT, "run_id", "bundle_id", "risk_band", "conformal_band")
+KEYS: Final = (NIGHT, DEPLOYMENT, CASE_ID, "run_id", "bundle_id", "risk_band", "conformal_band")
 """Columns whose texts are short, whatever the task."""
 
 
@@ -89,13 +89,20 @@ def create(dialect: Writes, table: str, columns: Mapping[str, str]) -> str:
     >>> create(dialect_of("jdbc:postgresql://h/d"), '"scores"', {"night": "string", "probability": "double"})
     'CREATE TABLE "scores" ("night" varchar(400), "probability" double precision)'
     """
-    parts = []
-    for name, kind in columns.items():
-        short = kind == "string" and (name in KEYS or name == CASE_ID)
-        if kind not in dialect.types:
-            raise TaskError("sinks", [f"expected a column that a database has, received {name} of type {kind}"])
-        parts.append(f"{sql_name(name)} {dialect.short if short else dialect.types[kind]}")
-    return f"CREATE TABLE {table} ({', '.join(parts)})"
+    parts = ", ".join(_column(dialect, name, kind) for name, kind in columns.items())
+    return f"CREATE TABLE {table} ({parts})"
+
+
+def add_column(dialect: Writes, table: str, name: str, kind: str) -> str:
+    """Add a column; Oracle and SQL Server know no word COLUMN there, and PostgreSQL does without."""
+    return f"ALTER TABLE {table} ADD {_column(dialect, name, kind)}"
+
+
+def _column(dialect: Writes, name: str, kind: str) -> str:
+    if kind not in dialect.types:
+        raise TaskError("sinks", [f"expected a column that a database has, received {name} of type {kind}"])
+    short = kind == "string" and name in KEYS
+    return f"{sql_name(name)} {dialect.short if short else dialect.types[kind]}"
 
 
 def remove_replaced(table: str, staged: str, newest: bool) -> str:

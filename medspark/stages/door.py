@@ -9,7 +9,7 @@ from typing import NamedTuple
 from medspark.deploy.deployment import Deployment, Door, Otherwise, Volume
 from medspark.errors import InputError, TaskError
 from medspark.runs.run import Run
-from medspark.store.chain import read_entries
+from medspark.store.chain import published_entries
 from medspark.store.files import file_state, match_files
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
@@ -98,8 +98,8 @@ def _of_volume(run: Run, volume: Volume | None, size: int) -> Iterator[tuple[Oth
     """Compare with the median of nights that were published, each as-of time once, as it was published last."""
     if volume is None:
         return
-    entries = [entry.facts for entry in read_entries(run.context, run.store)]
-    sizes = {one["as_of"]: one["door"]["bytes"] for one in entries if one.get("door") and one["outcome"] == "published"}
+    entries = [entry.facts for entry in published_entries(run.context, run.store)]
+    sizes = {one["as_of"]: one["door"]["bytes"] for one in entries if one.get("door")}
     last = list(sizes.values())[-volume.nights :]
     if len(last) < NIGHTS_ASKED:
         return

@@ -15,7 +15,7 @@ from typing import Any
 from medspark.bundles.bundle import Bundle
 from medspark.deploy.deployment import Deployment
 from medspark.errors import GateError, InputError, MedsparkError, RejectedError, Stopped, TaskError
-from medspark.runs.lock import alone
+from medspark.runs.lock import alone, require_held
 from medspark.runs.receipt import Receipt, new_run_id, now
 from medspark.runs.run import Run, open_receipt, save_receipt
 from medspark.schemas import EXPLANATIONS, SCORES
@@ -25,10 +25,11 @@ from medspark.sinks.open import open_sinks
 from medspark.sinks.publication import Publication, night_id, published_rows, sums_of
 from medspark.spark.failures import name_of
 from medspark.stages.door import pass_door
+from medspark.stages.nights import nights_of
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
-from medspark.store.chain import append_entry, read_entries
-from medspark.store.tables import keep, read_parquet
+from medspark.store.chain import append_entry, published_entries, read_entries
+from medspark.store.tables import keep, read_parquet, withdraw
 from medspark.task.event_task import EventTask
 
 
@@ -65,6 +66,7 @@ def night_stage(run: Run, night: Night) -> str:
         InputError: the source's files are not what the deployment expects: nothing was read.
         GateError: its verdict is worse than the gate lets through: no sink was touched, and the ledger says so.
         RejectedError: too many rows have no score: no sink was touched.
+        BusyError: another run has the store, or took it over from this one.
         AccountingError: what arrived at a sink is not what was sent; those before it have the night.
     """
     _require_own(run, night.deployment)
@@ -91,7 +93,8 @@ def night_stage(run: Run, night: Night) -> str:
 def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Sequence[datetime]) -> None:
     """Run a deployment's nights one after the other, each as a run of its own with a receipt of its own.
 
-    Nights that were published find themselves done. One that is refused does not keep the others from theirs.
+    Nights that were published find themselves done. One that is refused, by the gate or for lack of scores, does not
+    keep the others from theirs.
 
     Args:
         run: which says what each night says, and counts them.
@@ -100,22 +103,24 @@ def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Se
         moments: their as-of times, in their order.
 
     Raises:
-        GateError: some were refused by the gate; all others were run.
+        GateError: some were refused; all others were run.
     """
     refused: list[str] = []
     counts = run.receipt.counts["backfill"] = {"nights": len(moments), "refused": refused}
     for moment in moments:
         run.say(f"night of {moment.isoformat()}")
         try:
-            _one(run, Night(deployment, bundle, moment))
-        except GateError as error:
+            night_run(run, Night(deployment, bundle, moment))
+        except (GateError, RejectedError) as error:
             refused.append(moment.isoformat())
             run.say(str(error))
     if refused:
         raise GateError(f"{len(refused)} of {counts['nights']} nights were refused: {', '.join(refused)}")
 
 
-def _one(run: Run, night: Night) -> None:
+def night_run(run: Run, night: Night) -> Run:
+    """One night as a run of its own, with a receipt of its own, within another's; the errors are those of
+    `night_stage`."""
     receipt = Receipt("night", new_run_id(), {**run.receipt.arguments, "as_of": night.as_of.isoformat()})
     own = replace(run, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
     open_receipt(own)
@@ -130,6 +135,7 @@ def _one(run: Run, night: Night) -> None:
         raise
     finally:
         save_receipt(own)
+    return own
 
 
 def _require_own(run: Run, deployment: Deployment) -> None:
@@ -147,25 +153,45 @@ def _require_own(run: Run, deployment: Deployment) -> None:
 
 
 def _scored(run: Run, night: Night) -> str:
-    """The version of the night's scores, made or found."""
-    deployment = night.deployment
-    gate = Gate(deployment.gate, night.override) if deployment.gate is not None else None
+    """The version of the night's scores, made or found; where the night is refused, the ledger says why."""
     try:
-        return score_stage(
-            run,
-            night.bundle,
-            deployment.source,
-            _cut(night),
-            history=deployment.history,
-            ask=night.ask,
-            gate=gate,
-        )
+        version = _score(run, night)
+        if _is_unjudged(run, night, version):
+            run.say("these scores were made without the gate, which nobody asked then: they are made again")
+            withdraw(run.context, run.store, tables_of(night.ask), version)
+            version = _score(run, night)
     except GateError as error:
         _note(run, night, {"outcome": "refused", "because": run.receipt.verdict_reasons})
-        raise GateError(f"{error}\nNo sink was touched: what was published before is still there.") from None
-    except RejectedError as error:
-        _note(run, night, {"outcome": "refused", "because": ["too many rows have no score"]})
-        raise RejectedError(f"{error} No sink was touched.") from None
+        raise GateError(f"{error}\nNo sink was touched; each still has what it had.") from None
+    except (InputError, RejectedError) as error:
+        _note(run, night, {"outcome": "refused", "because": [str(error)]})
+        raise type(error)(f"{error}\nNo sink was touched; each still has what it had.") from None
+    return version
+
+
+def _score(run: Run, night: Night) -> str:
+    deployment = night.deployment
+    gate = Gate(deployment.gate, night.override) if deployment.gate is not None else None
+    return score_stage(
+        run,
+        night.bundle,
+        deployment.source,
+        _cut(night),
+        history=deployment.history,
+        ask=night.ask,
+        gate=gate,
+    )
+
+
+def _is_unjudged(run: Run, night: Night, version: str) -> bool:
+    """Whether a gate is asked for and the scores, found made, never passed one: a plain `medspark score` made them, or
+    a run that broke off as it published them."""
+    if night.deployment.gate is None or run.receipt.verdict is not None:
+        return False
+    if any(entry.facts.get("version") == version for entry in published_entries(run.context, run.store)):
+        return False
+    kept = [one.verdict for one in nights_of(run.context, run.store) if one.version == version and one.published]
+    return not any(kept)
 
 
 def _cut(night: Night) -> str | None:
@@ -201,6 +227,7 @@ def _published(run: Run, night: Night, found: Publication) -> dict[str, str]:
         if not night.force and sink.holds(found):
             outcomes[sink.place] = "there before"
         else:
+            require_held(run)
             sink.put(found)
             outcomes[sink.place] = "published"
         run.say(f"  {outcomes[sink.place]:<12}{found.sums.rows:>12,}  {sink.place}")
@@ -216,6 +243,7 @@ def _note(run: Run, night: Night, facts: dict[str, Any]) -> None:
     """An entry of the ledger: what was published or refused, from what, by what, and by whom."""
     receipt = run.receipt
     source = receipt.inputs.get("source")
+    require_held(run)
     entry = append_entry(
         run.context,
         run.store,

@@ -21,7 +21,7 @@ from medspark.schemas import (
     SCORES,
     VALUE,
 )
-from medspark.store.chain import Entry, chain_problems, read_entries
+from medspark.store.chain import Entry, chain_problems, published_entries, read_entries
 from medspark.store.ledger import Ledger, read_ledger
 from medspark.store.manifest import differences
 from medspark.store.tables import read_parquet
@@ -42,17 +42,13 @@ def why_stage(run: Run, case: str) -> list[dict[str, Any]]:
         InputError: no night that the store still has knows the case.
     """
     versions = read_ledger(run.context, run.store)
-    found = [told for entry in _published(run) for told in _told(run, versions, entry, case)]
+    found = [told for entry in published_entries(run.context, run.store) for told in _told(run, versions, entry, case)]
     if not found:
         raise InputError(f"{run.store}: expected a case that was published, received one that no kept night has")
     run.receipt.counts["why"] = {"nights": len(found)}
     for told in found:
         _say(run, told)
     return found
-
-
-def _published(run: Run) -> list[Entry]:
-    return [entry for entry in read_entries(run.context, run.store) if entry.facts.get("outcome") == "published"]
 
 
 def _told(run: Run, versions: Ledger, entry: Entry, case: str) -> Iterator[dict[str, Any]]:
@@ -105,7 +101,7 @@ def verify_stage(run: Run, expected: str | None = None) -> int:
     entries, versions = read_entries(run.context, run.store), read_ledger(run.context, run.store)
     if not entries and not problems:
         raise InputError(f"{run.store}: expected a store that a night published from, received one without a ledger")
-    for version in dict.fromkeys(entry.facts["version"] for entry in _published(run)):
+    for version in dict.fromkeys(entry.facts["version"] for entry in published_entries(run.context, run.store)):
         for name in (SCORES, REJECTED, EXPLANATIONS):
             if name in versions and versions[name].is_published(version):
                 place = f"{run.store}/{name}/{version}"

@@ -4,9 +4,9 @@
     STORE/ledger/00000002.json    "previous" is the SHA-256 of the bytes of the first
     STORE/ledger/HEAD             how many there are, and the digest of the last
 
-A file is made where none is, in one step, and never again written. Whoever alters, removes or reorders entries breaks
-the chain. Whoever may write the whole folder can forge all of it: against that, keep the newest digest elsewhere, as
-each night says it, and give it to `verify`.
+A file is written aside, shown by one rename, and never again written. Whoever alters, removes or reorders entries
+breaks the chain. Whoever may write the whole folder can forge all of it: against that, keep the newest digest
+elsewhere, as each night says it, and give it to `verify`.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from pyspark import SparkContext
 
-from medspark.errors import BusyError
-from medspark.store.files import create_text, exists, list_paths, read_text, write_text
+from medspark.errors import InputError
+from medspark.store.files import exists, list_paths, read_text, write_text
 
 LEDGER: Final = "ledger"
 HEAD: Final = "HEAD"
@@ -38,14 +38,15 @@ def append_entry(context: SparkContext, store: str, at: str, facts: dict[str, An
     """Add an entry; the caller holds the store's lock.
 
     Raises:
-        BusyError: another run wrote an entry at the same moment.
+        InputError: the last entry was altered: nothing can follow it.
     """
     names = _names(context, store)
     last = _read(context, store, names[-1]) if names else None
+    if names and last is None:
+        raise InputError(f"{store}/{LEDGER}/{names[-1]} cannot be read: it was altered. `medspark verify` says more.")
     number, previous = (last.number + 1, last.digest) if last is not None else (1, FIRST)
     text = json.dumps({"number": number, "previous": previous, "at": at, **facts}, indent=1, default=str)
-    if not create_text(context, f"{store}/{LEDGER}/{_name(number)}", text):
-        raise BusyError(f"{store}/{LEDGER}: another run wrote entry {number} at this moment. Run again.")
+    write_text(context, f"{store}/{LEDGER}/{_name(number)}", text)
     entry = Entry(number, _digest(text), json.loads(text))
     write_text(context, f"{store}/{LEDGER}/{HEAD}", json.dumps({"entries": number, "digest": entry.digest}))
     return entry
@@ -55,6 +56,11 @@ def read_entries(context: SparkContext, store: str) -> list[Entry]:
     """All entries in their order; those that cannot be read are left out, for `chain_problems` names them."""
     found = (_read(context, store, name) for name in _names(context, store))
     return [entry for entry in found if entry is not None]
+
+
+def published_entries(context: SparkContext, store: str) -> list[Entry]:
+    """Those of nights that were published."""
+    return [entry for entry in read_entries(context, store) if entry.facts.get("outcome") == "published"]
 
 
 def chain_problems(context: SparkContext, store: str, expected: str | None = None) -> list[str]:

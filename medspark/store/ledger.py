@@ -79,7 +79,7 @@ def noted(ledger: Ledger, tables: Iterable[str], version: str, made_by: str) -> 
     """The ledger with a version that is about to be written; one that is known stays as it is.
 
     >>> noted({}, ["scores"], "v1", "b")["scores"].versions
-    [Version(version='v1', made_by='b', published=False)]
+    [Version(version='v1', made_by='b', published=False, kept_until='')]
     """
     found = dict(ledger)
     for name in tables:

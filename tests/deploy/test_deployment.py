@@ -36,6 +36,17 @@ def test_the_one_that_is_kept_is_fine(monkeypatch):
     assert (found.explain.top, found.explain.above, found.keep_days) == (5, "raised", 730)
 
 
+def test_the_one_that_the_page_shows_is_fine(tmp_path, monkeypatch):
+    for name in ("BUNDLES", "HOSPITAL"):
+        monkeypatch.setenv(name, "/x")
+    path = tmp_path / "shown.yaml"
+    path.write_text((ROOT / "docs/nights.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
+    found = load_deployment(path)
+    assert [sink.kind for sink in found.sinks] == ["parquet", "csv", "ndjson", "fhir", "jdbc"]
+    assert found.door is not None
+    assert (found.door.fresh.hours, found.door.volume.otherwise, found.door.empty) == (26, "warn", "stop")
+
+
 def test_its_schema_is_kept_beside_the_tasks():
     kept = json.loads((ROOT / "conf/deployment.schema.json").read_text())
     assert kept == Deployment.model_json_schema(by_alias=True), (
@@ -55,6 +66,7 @@ def test_its_schema_is_kept_beside_the_tasks():
         ({"bundle": None}, "expected bundle or champion, received none"),
         ({"champion": "/store"}, "expected bundle or champion, received both"),
         ({"keep_days": 0}, "keep_days: expected greater than or equal to 1, received 0"),
+        ({"explain": {"top": 5, "above": "high", "share": 0.1}}, "explain: expected above or share, received both"),
         ({"gate": "stop"}, "gate: expected 'ok' or 'warn', received 'stop'"),
         (
             {"sinks": [{"kind": "jdbc", "table": "s", "database": {"url": "jdbc:postgresql://h/d?password=hush"}}]},

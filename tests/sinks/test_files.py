@@ -1,14 +1,16 @@
 """Scores as files: whole or not there, what was sent and nothing else, whatever the values are."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import duckdb
 import pandas as pd
 import pytest
+from fhir.resources.R4B.riskassessment import RiskAssessment
 from pyspark.sql import functions as F
 
-from medspark.errors import AccountingError
+from medspark.errors import AccountingError, InputError
 from medspark.sinks import files
 from medspark.sinks.files import FilesSink
 from medspark.sinks.publication import Publication, published_rows, sums_of
@@ -35,24 +37,19 @@ def sink(spark, folder, kind="parquet"):
     return FilesSink(spark.sparkContext, kind, str(folder), f"{kind}:{folder}")
 
 
-def tree(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson"])
-def test_a_night_is_one_file_and_a_manifest_and_is_held_afterwards(spark, tmp_path, kind):
-    out, night = sink(spark, tmp_path, kind), publication(spark)
+def files_of(folder, out, night):
+    """Publish a night; what lies in the folder then, below the night's own."""
     assert not out.holds(night)
     out.put(night)
-    folder = "scores/as_of=20261127T060000Z"
-    assert tree(tmp_path) == [f"{folder}/_manifest.json", f"{folder}/scores.{kind}"]
     assert out.holds(night)
-    assert json.loads((tmp_path / folder / "_manifest.json").read_text())["rows"] == 3
+    assert [path.name for path in folder.iterdir()] == ["scores"]
+    return sorted(path.name for path in (folder / "scores/as_of=20261127T060000Z").iterdir())
 
 
-def test_parquet_is_read_by_its_folder_by_spark_duckdb_and_pandas(spark, tmp_path):
-    sink(spark, tmp_path).put(publication(spark))
-    sink(spark, tmp_path).put(publication(spark, ROWS[:1], "n2", as_of=datetime(2026, 11, 28, 6, tzinfo=UTC)))
+def test_parquet_is_one_file_a_night_read_by_its_folder_by_spark_duckdb_and_pandas(spark, tmp_path):
+    out, first = sink(spark, tmp_path), publication(spark)
+    assert files_of(tmp_path, out, first) == ["_manifest.json", "scores.parquet"]
+    out.put(publication(spark, ROWS[:1], "n2", as_of=datetime(2026, 11, 28, 6, tzinfo=UTC)))
     folder = f"{tmp_path}/scores"
     counts = {"20261127T060000Z": 3, "20261128T060000Z": 1}
     by_spark = {row["as_of"]: row["count"] for row in spark.read.parquet(folder).groupBy("as_of").count().collect()}
@@ -61,10 +58,14 @@ def test_parquet_is_read_by_its_folder_by_spark_duckdb_and_pandas(spark, tmp_pat
     assert by_spark == by_duckdb == by_pandas == counts
     ids = {row[0] for row in duckdb.sql(f"SELECT case_id FROM '{folder}/as_of=20261127T060000Z/*.parquet'").fetchall()}
     assert ids == {9007199254740993, -(2**63), 2**63 - 1}
+    with pytest.raises(InputError, match="expected a folder of deployment beds alone, received one of stays"):
+        out.put(replace(first, deployment="beds"))
+    assert out.holds(first)
 
 
 def test_csv_runs_no_formula_and_tells_nothing_from_empty(spark, tmp_path):
-    sink(spark, tmp_path, "csv").put(publication(spark))
+    names = files_of(tmp_path, sink(spark, tmp_path, "csv"), publication(spark))
+    assert names == ["_manifest.json", "scores.csv"]
     found = pd.read_csv(
         tmp_path / "scores/as_of=20261127T060000Z/scores.csv", dtype=str, keep_default_na=False, lineterminator="\n"
     )
@@ -76,7 +77,8 @@ def test_csv_runs_no_formula_and_tells_nothing_from_empty(spark, tmp_path):
 
 
 def test_ndjson_has_ids_as_text_and_nulls_as_nulls(spark, tmp_path):
-    sink(spark, tmp_path, "ndjson").put(publication(spark))
+    names = files_of(tmp_path, sink(spark, tmp_path, "ndjson"), publication(spark))
+    assert names == ["_manifest.json", "scores.ndjson"]
     lines = (tmp_path / "scores/as_of=20261127T060000Z/scores.ndjson").read_text(encoding="utf-8").splitlines()
     first, second, third = map(json.loads, lines)
     assert (first["case_id"], first["subject_id"], first["note"]) == ("9007199254740993", "00123", "=1+1")
@@ -84,27 +86,30 @@ def test_ndjson_has_ids_as_text_and_nulls_as_nulls(spark, tmp_path):
     assert third["prediction_time"] == "1850-01-01T00:00:00.000000Z"
 
 
-def test_another_night_of_the_same_time_takes_the_place_of_the_first(spark, tmp_path):
+def test_another_night_of_the_same_time_takes_the_place_of_the_first_and_what_was_damaged_is_not_held(spark, tmp_path):
     out, first, second = sink(spark, tmp_path), publication(spark), publication(spark, ROWS[1:], "n2", "r2")
+    (tmp_path / "staging" / "n0.r0").mkdir(parents=True)
+    (tmp_path / "staging" / "n0.r0" / "part-0.parquet").write_bytes(b"half")  # of a run that died
     out.put(first)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores"]
     out.put(second)
     assert (out.holds(first), out.holds(second)) == (False, True)
-    assert spark.read.parquet(f"{tmp_path}/scores").count() == 2
-
-
-@pytest.mark.parametrize("damage", ["file", "manifest", "values"])
-def test_what_was_damaged_is_not_held(spark, tmp_path, damage):
-    out, night = sink(spark, tmp_path), publication(spark)
-    out.put(night)
     folder = tmp_path / "scores/as_of=20261127T060000Z"
-    if damage == "values":
-        pd.read_parquet(folder / "scores.parquet").assign(probability=0.5).to_parquet(folder / "scores.parquet")
-    else:
-        name = {"file": "scores.parquet", "manifest": "_manifest.json"}[damage]
-        (folder / name).write_bytes((folder / name).read_bytes()[:-20])
-    assert not out.holds(night)
-    out.put(night)
-    assert out.holds(night)
+    whole = {path: path.read_bytes() for path in folder.iterdir()}
+    for name, damaged in (
+        ("scores.parquet", lambda old: old[:-20]),
+        ("_manifest.json", lambda old: old[:-20]),
+        ("_manifest.json", lambda old: b"\xff" + old),
+    ):
+        (folder / name).write_bytes(damaged(whole[folder / name]))
+        assert not out.holds(second)
+        (folder / name).write_bytes(whole[folder / name])
+    assert out.holds(second)
+    pd.read_parquet(folder).assign(probability=0.5).to_parquet(folder / "scores.parquet")
+    assert not out.holds(second)
+    out.put(second)
+    assert out.holds(second)
+    assert spark.read.parquet(str(folder)).count() == 2
 
 
 def test_what_arrives_otherwise_than_sent_leaves_the_old_file(spark, tmp_path, monkeypatch):
@@ -115,15 +120,6 @@ def test_what_arrives_otherwise_than_sent_leaves_the_old_file(spark, tmp_path, m
     with pytest.raises(AccountingError, match="3 rows were to be published, 3 rows of other values arrived"):
         out.put(publication(spark, night="n2", run="r2"))
     assert out.holds(first)
-
-
-def test_what_a_dead_run_left_in_staging_is_gone_and_was_never_read(spark, tmp_path):
-    out, night = sink(spark, tmp_path), publication(spark)
-    (tmp_path / "staging" / "n0.r0").mkdir(parents=True)
-    (tmp_path / "staging" / "n0.r0" / "part-0.parquet").write_bytes(b"half")
-    out.put(night)
-    assert not (tmp_path / "staging").exists()
-    assert spark.read.parquet(f"{tmp_path}/scores").count() == 3
 
 
 def test_sums_do_not_hang_on_order_and_see_every_value(spark):
@@ -151,9 +147,7 @@ def test_fhir_is_valid_and_in_percent_and_says_why(spark, tmp_path):
     told = spark.createDataFrame(reasons, EXPLAINED)
     frame = published_rows(spark.createDataFrame(ROWS[:2], TYPES), told, "n1", "stays", AS_OF)
     night = Publication("n1", "stays", AS_OF, "v1", "b1", "r1", "back", frame, sums_of(frame))
-    out = sink(spark, tmp_path, "fhir")
-    out.put(night)
-    assert out.holds(night)
+    assert files_of(tmp_path, sink(spark, tmp_path, "fhir"), night) == ["_manifest.json", "scores.ndjson"]
     lines = (tmp_path / "scores/as_of=20261127T060000Z/scores.ndjson").read_text(encoding="utf-8").splitlines()
     first, second = sorted(map(json.loads, lines), key=lambda one: one["subject"]["identifier"]["value"])
     (prediction,) = first["prediction"]
@@ -166,6 +160,5 @@ def test_fhir_is_valid_and_in_percent_and_says_why(spark, tmp_path):
     assert set(second["prediction"][0]) == {"outcome", "probabilityDecimal"}
     assert first["id"] != second["id"]
     assert len(first["id"]) == 64
-    risk = pytest.importorskip("fhir.resources.R4B.riskassessment", reason="fhir.resources is not installed")
     for one in (first, second):
-        assert risk.RiskAssessment.model_validate(one).status == "final"
+        assert RiskAssessment.model_validate(one).status == "final"

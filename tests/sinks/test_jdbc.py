@@ -12,7 +12,7 @@ from medspark.errors import AccountingError, InputError, TaskError
 from medspark.sinks import jdbc
 from medspark.sinks.open import open_jdbc
 from medspark.sinks.publication import Publication, published_rows, sums_of
-from medspark.sinks.sql import NIGHTS, bring_in, create, dialect_of, note_night, remove_replaced
+from medspark.sinks.sql import NIGHTS, add_column, bring_in, create, dialect_of, note_night, remove_replaced
 
 TYPES = "run_id string, bundle_id string, case_id bigint, subject_id string, probability double, scored_at timestamp"
 AT = datetime(2026, 3, 29, 2, 30, 0, 123456)  # a time that Berlin's clocks skip
@@ -124,6 +124,8 @@ def changed_by_hand_and_widened(server):
     out.put(first)
     server.run("UPDATE widened SET probability = 0.5 WHERE case_id > 0")
     held = [out.holds(first)]
+    server.run("DROP TABLE widened")
+    held.append(out.holds(first))
     out.put(first)
     held.append(out.holds(first))
     wider = [(*row, True) for row in ROWS]
@@ -132,9 +134,9 @@ def changed_by_hand_and_widened(server):
 
 
 @pytest.mark.integration
-def test_rows_changed_by_hand_are_no_longer_held_and_a_new_column_is_added(away, server):
+def test_rows_changed_by_hand_or_dropped_are_no_longer_held_and_a_new_column_is_added(away, server):
     held, rows = away(changed_by_hand_and_widened, server)
-    assert held == [False, True]
+    assert held == [False, False, True]
     assert rows.splitlines() == ["n1|", "n1|", "n2|t", "n2|t"]
 
 
@@ -169,6 +171,28 @@ def test_a_connection_cut_before_the_commit_leaves_nothing_and_the_next_run_comp
     assert "unheard_staging" not in tables
 
 
+def dead_after_the_commit(server):
+    out, one, show = sink(server.url, "dead"), night(), jdbc.JdbcSink._show
+
+    def show_and_die(*arguments):
+        show(*arguments)
+        raise KeyboardInterrupt
+
+    jdbc.JdbcSink._show = show_and_die
+    try:
+        out.put(one)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        jdbc.JdbcSink._show = show
+    return out.holds(one), server.run("SELECT night, count(*) FROM dead GROUP BY 1")
+
+
+@pytest.mark.integration
+def test_a_run_that_died_after_the_commit_finds_its_night_there(away, server):
+    assert away(dead_after_the_commit, server) == (True, "n1|2")
+
+
 def test_sql_server_and_oracle_are_written_to_in_their_own_words():
     columns = {"night": "string", "case_id": "bigint", "probability": "double", "unusual": "boolean", "note": "string"}
     server, oracle = (dialect_of(url) for url in ("jdbc:sqlserver://h", "jdbc:oracle:thin:@//h:1521/d"))
@@ -180,6 +204,7 @@ def test_sql_server_and_oracle_are_written_to_in_their_own_words():
         'CREATE TABLE "s" ("night" varchar2(400 char), "case_id" number(19), "probability" binary_double, '
         '"unusual" number(1), "note" clob)'
     )
+    assert add_column(server, '"s"', "unusual", "boolean") == 'ALTER TABLE "s" ADD "unusual" bit'
     assert note_night(oracle, '"n"').endswith(f"VALUES ({'?, ' * (len(NIGHTS) - 1)}systimestamp)")
     assert remove_replaced('"s"', '"t"', False) == 'DELETE FROM "s" WHERE "deployment" = ? AND "as_of_time" = ?'
     assert bring_in('"s"', '"t"', ["a"], False) == 'INSERT INTO "s" ("a") SELECT "a" FROM "t"'
