@@ -15,7 +15,7 @@ from medspark.sinks.publication import Publication, published_rows, sums_of
 from medspark.sinks.sql import NIGHTS, add_column, bring_in, create, dialect_of, note_night, remove_replaced
 
 TYPES = "run_id string, bundle_id string, case_id bigint, subject_id string, probability double, scored_at timestamp"
-AT = datetime(2026, 3, 29, 2, 30, 0, 123456)  # a time that Berlin's clocks skip
+AT = datetime(2026, 3, 29, 2, 30, 0, 123456, UTC)  # not as the clock of the process shows it
 ROWS = [("v1", "b1", 9007199254740993, "00123", 0.1, AT), ("v1", "b1", -(2**63), "Zoë 'q'", 1e-300, None)]
 FIRST, SECOND = (datetime(2026, 11, day, 6, tzinfo=UTC) for day in (27, 28))
 
