@@ -3,7 +3,6 @@
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     task: Annotated[Path, typer.Option(help="The task to run on it.")] = Path("conf/tasks/readmission-synthetic.yaml"),
 ) -> None:
-    """A synthetic hospital, the whole road on it, and its newest stays scored and published by the nightly job."""
+    """A synthetic hospital, the whole road on it, and its newest stays scored."""
     from medspark.bundles.bundle import REPORT
     from medspark.task.load import load_task
 
@@ -33,28 +32,27 @@ def demo(
         planted = make_hospital(run, hospital, patients, seed)
         os.environ["MEDSPARK_SYNTH"] = hospital
         bundle = walk(run, load_task(task))
-        tonight = _publish_newest(run, bundle, f"{hospital}/flat/tonight")
+        tonight = _score_newest(run, bundle, f"{hospital}/flat/tonight")
         caught = {"admissions": run.receipt.counts["clean"], "tonight": tonight.receipt.counts["score"]}
         _compare(run, planted, caught)
         run.say(f"report: {bundle / REPORT}")
         run.say(f"scores: {tonight.receipt.outputs['scores']}")
 
 
-def _publish_newest(run: "Run", bundle: Path, source: str) -> "Run":
-    """The newest stays as a night of the nightly job; then the same night again, which finds everything done."""
-    from medspark.deploy.deployment import Deployment, FileSink
-    from medspark.stages.night import Night, night_run
+def _score_newest(run: "Run", bundle: Path, source: str) -> "Run":
+    """Score the newest stays as a night's run of its own would, with a receipt of its own."""
+    from medspark.runs.receipt import Receipt, new_run_id
+    from medspark.runs.run import open_receipt, save_receipt
     from medspark.stages.open_bundle import open_bundle
+    from medspark.stages.score import score_stage
 
-    sinks = (FileSink(kind="parquet", path=f"{run.store}/published"), FileSink(kind="csv", path=f"{run.store}/csv"))
-    store = f"{run.store}/tonight"
-    nightly = Deployment(deployment="demo", bundle=str(bundle), store=store, source=source, sinks=sinks)
-    night = Night(nightly, open_bundle(run, str(bundle)), nightly.as_of.last(datetime.now(UTC)))
-    here = replace(run, store=store)
-    run.say("The newest stays, whose outcome nobody knows yet, as a night of the nightly job")
-    tonight = night_run(here, night)
-    run.say("The same night again")
-    night_run(here, night)
+    run.say("The newest stays, whose outcome nobody knows yet")
+    receipt = Receipt("score", new_run_id(), {"bundle": str(bundle)})
+    tonight = replace(run, store=f"{run.store}/tonight", receipt=receipt)
+    open_receipt(tonight)
+    score_stage(tonight, open_bundle(tonight, str(bundle)), source)
+    tonight.say(f"scores: {receipt.outputs['scores']}")
+    save_receipt(tonight)
     return tonight
 
 

@@ -1,6 +1,6 @@
 """kill -9 of whole nights at random moments, while readers poll every sink: each look shows one night, whole.
 
-MEDSPARK_KILLS says how often, 6 unless it does; `make faults KILLS=100` asks for more.
+MEDSPARK_KILLS says how often, 3 unless it does; `make faults KILLS=100` asks for more.
 """
 
 import json
@@ -22,7 +22,7 @@ from support.postgres import PASSWORD, USER, binaries, started
 
 pytestmark = pytest.mark.integration
 
-KILLS = int(os.environ.get("MEDSPARK_KILLS", "6"))
+KILLS = int(os.environ.get("MEDSPARK_KILLS", "3"))
 LONGEST = 1.5
 """The longest life of a process, in times of what the first one took for its first night."""
 LOOK = "SELECT count(*), count(DISTINCT night), min(case_id), max(case_id) FROM "
