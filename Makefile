@@ -5,9 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 IN_TWO := --numprocesses 2 --dist loadfile
+KILLS  ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs integration screenshots bench clean
+.PHONY: help setup demo test check docs integration faults screenshots bench clean
 
 help:  ## Show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +31,9 @@ test: $(READY)  ## The tests that need nothing but this folder
 
 integration: $(READY)  ## The tests with a real browser and real spark-submit, and those that train large networks
 	$(BIN)/python -m pytest -m "integration or slow" $(IN_TWO)
+
+faults: $(READY)  ## The nightly job under faults: dead at each step, killed at KILLS random moments
+	MEDSPARK_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/faults
 
 check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/ruff check .

@@ -304,6 +304,27 @@ EXPLANATION_TYPES: Final[Types] = {
 
 EXPLANATION_COLUMNS: Final = tuple(EXPLANATION_TYPES)
 
+# What a night publishes: these columns, then what else stands in scores, and the explanations where they are asked for
+NIGHT: Final = "night"
+
+DEPLOYMENT: Final = "deployment"
+
+AS_OF_TIME: Final = "as_of_time"
+
+PUBLISHED_TYPES: Final[Types] = {
+    NIGHT: "string",
+    DEPLOYMENT: "string",
+    AS_OF_TIME: "timestamp",
+    CASE_ID: KEY,
+    SUBJECT_ID: KEY,
+    PREDICTION_TIME: "timestamp",
+    PROBABILITY: "double",
+    RISK_BAND: "string",
+    BUNDLE_ID: "string",
+    RUN_ID: "string",
+    SCORED_AT: "timestamp",
+}
+
 # findings: what monitoring found of a scoring run, none where all is well
 FINDING_TYPES: Final[Types] = {
     RUN_ID: "string",

@@ -15,9 +15,10 @@ from medspark.cli.draft import init, profile
 from medspark.cli.evaluate import evaluate
 from medspark.cli.look import runs, show
 from medspark.cli.model import report, run, train
+from medspark.cli.night import backfill, night, verify, why
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
-from medspark.cli.tools import pack, share_classes
+from medspark.cli.tools import pack, schedule, share_classes
 from medspark.cli.tune import tune
 from medspark.cli.update import update
 
@@ -41,6 +42,10 @@ for command in (
     run,
     score,
     monitor,
+    night,
+    backfill,
+    why,
+    verify,
     encode,
     evaluate,
     report,
@@ -52,6 +57,7 @@ for command in (
     show,
     pack,
     share_classes,
+    schedule,
     demo,
 ):
     app.command()(command)

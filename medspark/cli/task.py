@@ -1,7 +1,7 @@
 """Commands on task files, without Spark."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -47,10 +47,14 @@ def summary(task: "Task") -> str:
     return f"{len(task.columns)} columns; {task.features.summary()}."
 
 
-def schema() -> None:
-    """Print the JSON Schema of task files, for editors."""
+def schema(
+    of: Annotated[Literal["task", "deployment"], typer.Option(help="What kind of file.")] = "task",
+) -> None:
+    """Print the JSON Schema of task files, or of deployment files, for editors."""
     from pydantic import TypeAdapter
 
+    from medspark.deploy.deployment import Deployment
     from medspark.task.tasks import Task
 
-    print(json.dumps(TypeAdapter(Task).json_schema(by_alias=True), indent=1))
+    kind: TypeAdapter[Any] = TypeAdapter(Task if of == "task" else Deployment)
+    print(json.dumps(kind.json_schema(by_alias=True), indent=1))

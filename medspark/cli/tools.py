@@ -1,7 +1,9 @@
 """Commands that prepare machines."""
 
+import shutil
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,3 +35,24 @@ def share_classes() -> None:
 
     with exit_code_of(terminal()):
         print(make_archive(require_java()))
+
+
+def schedule(
+    deployment: Annotated[Path, typer.Argument(metavar="DEPLOYMENT", help="Such as conf/deployments/NAME.yaml.")],
+    by: Annotated[Literal["cron", "systemd"], typer.Option(help="Who runs it.")],
+    to: Annotated[Path, typer.Option(help="The folder for systemd's units.")] = Path(),
+) -> None:
+    """Print the crontab lines of a deployment's nights, or write systemd's service and timer."""
+    from medspark.deploy.load import load_deployment
+    from medspark.deploy.schedule import cron_line, systemd_units
+
+    with exit_code_of(terminal()):
+        found, file = load_deployment(deployment), deployment.resolve()
+        command = shutil.which("medspark") or sys.argv[0]
+        if by == "cron":
+            print(cron_line(found, file, command))
+            return
+        to.mkdir(parents=True, exist_ok=True)
+        for name, text in systemd_units(found, file, command).items():
+            (to / name).write_text(text, encoding="utf-8")
+            print(to / name)

@@ -31,9 +31,11 @@ def _this_machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """The 22nd field of Linux's `stat`; the second, in brackets, may have spaces."""
+    """The 22nd field of Linux's `stat`; the second, in brackets, may have spaces, and the third says Z of a process
+    that has ended and whose parent has not asked how: of that, as of none, nothing."""
     with suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[19] if fields[0] != "Z" else ""
     return ""
 
 

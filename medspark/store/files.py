@@ -152,19 +152,24 @@ def read_end(context: SparkContext, path: str, size: int) -> bytes:
 
 def write_text(context: SparkContext, path: str, text: str) -> None:
     """Replace a small file in one step: written aside, then renamed over the old one."""
-    hadoop = _hadoop(context)
     system, place = _file_system(context, full_path(context, path))
     if system.getScheme() == "file":  # by Hadoop, a rename that replaces starts a dozen processes here
         replace_here(Path(str(place.toUri().getPath())), text)
         return
-    aside = hadoop.path(f"{place.toString()}.new")
+    aside = _hadoop(context).path(f"{place.toString()}.new")
     stream = system.create(aside, True)
     stream.write(bytearray(text.encode("utf-8")))
     stream.close()
-    gateway: Any = context._gateway
+    _replace(context, aside, place)
+
+
+def _replace(context: SparkContext, source: Any, target: Any) -> None:
+    """Rename a file over another, by Hadoop, in one step."""
+    hadoop, gateway = _hadoop(context), context._gateway
+    assert gateway is not None
     options = gateway.new_array(hadoop.rename, 1)
     options[0] = hadoop.rename.OVERWRITE
-    hadoop.file_context.getFileContext(place.toUri(), system.getConf()).rename(aside, place, options)
+    hadoop.file_context.getFileContext(target.toUri(), hadoop.settings).rename(source, target, options)
 
 
 def replace_here(place: Path, text: str) -> None:
@@ -218,3 +223,29 @@ def rename_only_file(context: SparkContext, folder: str, path: str, end: str) ->
     (found,) = [file for file in list_files(context, folder) if file.endswith(end)]
     system.rename(_hadoop(context).path(found), _hadoop(context).path(path))
     system.delete(hadoop_folder, True)
+
+
+def move_file(context: SparkContext, path: str, target: str) -> None:
+    """Move a file over another, or to where none is, in one step; on this machine it is on the disk before that."""
+    system, source = _file_system(context, full_path(context, path))
+    place = _hadoop(context).path(full_path(context, target))
+    system.mkdirs(place.getParent())
+    if system.getScheme() == "file":  # as in `write_text`
+        here, there = (Path(str(found.toUri().getPath())) for found in (source, place))
+        with here.open("rb") as file:
+            os.fsync(file.fileno())
+        there.with_name(f".{there.name}.crc").unlink(missing_ok=True)
+        here.replace(there)
+        return
+    _replace(context, source, place)
+
+
+def sha256_of(context: SparkContext, path: str) -> str:
+    """The digest of a file's bytes, read in Java where it lies."""
+    system, hadoop_path = _file_system(context, path)
+    jvm: Any = context._jvm
+    stream = system.open(hadoop_path)
+    try:
+        return str(jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
+    finally:
+        stream.close()

@@ -31,6 +31,8 @@ class Version:
     made_by: str
     """The bundle's id, of scores and tensors; empty where a store has one maker."""
     published: bool = False
+    kept_until: str = ""
+    """A day such as 2028-11-26 through which it stays, whatever is published after it; empty where nothing says so."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def noted(ledger: Ledger, tables: Iterable[str], version: str, made_by: str) -> 
     """The ledger with a version that is about to be written; one that is known stays as it is.
 
     >>> noted({}, ["scores"], "v1", "b")["scores"].versions
-    [Version(version='v1', made_by='b', published=False)]
+    [Version(version='v1', made_by='b', published=False, kept_until='')]
     """
     found = dict(ledger)
     for name in tables:
@@ -97,19 +99,43 @@ def moved(ledger: Ledger, tables: Iterable[str], version: str, made_by: str) -> 
     for name in tables:
         table = found.get(name, TableVersions())
         others = [known for known in table.versions if known.version != version]
-        found[name] = TableVersions(version, [*others, Version(version, made_by, published=True)])
+        until = max((known.kept_until for known in table.versions if known.version == version), default="")
+        found[name] = TableVersions(version, [*others, Version(version, made_by, published=True, kept_until=until)])
     return found
 
 
-def outdated(table: TableVersions, made_by: str) -> list[str]:
-    """The versions of one maker that nobody needs: all but the newest two that it published; never the one in force.
+def kept(ledger: Ledger, tables: Iterable[str], version: str, until: str) -> Ledger:
+    """The ledger with a version that stays through a day, or longer where that was said before.
+
+    >>> kept({"scores": TableVersions("v1", [Version("v1", "b", True)])}, ["scores"], "v1", "2028-11-26")["scores"]
+    ... # doctest: +ELLIPSIS
+    TableVersions(current='v1', versions=[Version(... published=True, kept_until='2028-11-26')])
+    """
+    found = dict(ledger)
+    for name in tables:
+        versions = [
+            replace(known, kept_until=max(known.kept_until, until)) if known.version == version else known
+            for known in ledger[name].versions
+        ]
+        found[name] = replace(ledger[name], versions=versions)
+    return found
+
+
+def outdated(table: TableVersions, made_by: str, today: str = "") -> list[str]:
+    """The versions of one maker that nobody needs: all but the newest two that it published, and those that are to stay
+    through today; never the one in force.
 
     >>> outdated(TableVersions("v3", [Version(f"v{n}", "b", True) for n in (1, 2, 3)]), "b")
     ['v1']
+    >>> first = Version("v1", "b", True, "2028-11-26")
+    >>> table = TableVersions("v3", [first, Version("v2", "b", True), Version("v3", "b", True)])
+    >>> [outdated(table, "b", today) for today in ("2028-11-26", "2028-11-27")]
+    [[], ['v1']]
     """
     own = [known for known in table.versions if known.made_by == made_by]
-    kept = {known.version for known in [known for known in own if known.published][-KEPT:]} | {table.current}
-    return [known.version for known in own if known.version not in kept]
+    staying = {known.version for known in [known for known in own if known.published][-KEPT:]} | {table.current}
+    staying |= {known.version for known in own if known.published and known.kept_until >= (today or "0")}
+    return [known.version for known in own if known.version not in staying]
 
 
 def withdrawn(ledger: Ledger, tables: Iterable[str], version: str) -> Ledger:

@@ -7,19 +7,22 @@ A store has a folder a table, a folder a version in it, and a file CURRENT that 
     STORE/scores/20261122T060000Z-77b0/  the version before, kept for readers that are still in it
     STORE/scores/CURRENT                 "20261123T060000Z-1f3a", for readers who know this table alone
 
+What a night published stays for as long as its deployment says (`keep`).
+
 A version is written whole before CURRENT is replaced, by one rename: a reader sees the old rows or the new ones, and
 of tables that belong together those of one run. Everything goes through Hadoop's file system, so a store may lie on any
 that Spark can write to; its path is never a pattern.
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError
 from medspark.store.files import delete, exists, list_files, list_paths, read_text, write_text
-from medspark.store.ledger import CURRENT, moved, noted, outdated, read_ledger, withdrawn, without, write_ledger
+from medspark.store.ledger import CURRENT, kept, moved, noted, outdated, read_ledger, withdrawn, without, write_ledger
 
 
 def write_version(frame: DataFrame, store: str, table: str, version: str, **options: str) -> str:
@@ -75,13 +78,21 @@ def publish(
     write_ledger(context, store, ledger)
     for table in tables:
         write_text(context, f"{store}/{table}/{CURRENT}", version)
-        old = outdated(ledger[table], made_by)
+        old = outdated(ledger[table], made_by, datetime.now(UTC).date().isoformat())
         for name in old:
             delete(context, f"{store}/{table}/{name}")
         ledger = without(ledger, table, old)
     write_ledger(context, store, ledger)
     found = {table: _foreign(context, store, table, ledger[table].known()) for table in tables}
     return {table: names for table, names in found.items() if names}
+
+
+def keep(context: SparkContext, store: str, tables: Iterable[str], version: str, until: str) -> None:
+    """Let a published version stay through a day such as 2028-11-26, whatever is published after it."""
+    ledger = read_ledger(context, store)
+    told = kept(ledger, tables, version, until)
+    if told != ledger:
+        write_ledger(context, store, told)
 
 
 def _foreign(context: SparkContext, store: str, table: str, known: set[str]) -> list[str]:

@@ -16,7 +16,7 @@ from support.roads import new_run
 from medspark.errors import BusyError, StoreError
 from medspark.runs import lock
 from medspark.runs.lock import holding, require_held
-from medspark.runs.process import this_process
+from medspark.runs.process import _started, is_dead, this_process
 from medspark.runs.tables import making, publish_tables
 from medspark.store.tables import current_version, read_table, write_version
 
@@ -183,3 +183,12 @@ def test_a_run_whose_store_was_taken_over_publishes_nothing(spark, tmp_path):
         publish_after(spark, new_run(spark, tmp_path), lambda: put_lock(tmp_path, ANOTHER_MACHINE, beat=0))
     assert current_version(spark.sparkContext, str(tmp_path), "scores") is None
     assert json.loads((tmp_path / "LOCK").read_text())["process"]["host"] == "ward-7"  # and left to its owner
+
+
+def test_a_process_that_was_killed_is_dead_though_its_parent_has_not_asked_how_it_ended():
+    with subprocess.Popen(["sleep", "60"]) as child:
+        process = replace(this_process(), pid=child.pid, started=_started(child.pid))
+        assert is_dead(process) is False
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert is_dead(process) is True

@@ -1,0 +1,190 @@
+"""A deployment file: which bundle scores which source each night, where the scores go, and what must hold. No Spark.
+
+`medspark.deploy.load` reads it; `conf/deployment.schema.json` is its JSON Schema.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator, model_validator
+
+from medspark.task.base import Closed, Name
+from medspark.task.event_source import Connection
+from medspark.task.jdbc_urls import url_problems
+
+
+class Clock(Closed):
+    """The time that a night is of, where `--as-of` says none: the last one at which a clock showed `at`."""
+
+    at: str = Field(default="00:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"expected a time zone such as Europe/Berlin, received {name!r}") from None
+        return name
+
+    def last(self, now: datetime) -> datetime:
+        """The newest such time that is not after `now`, in UTC.
+
+        A time that the clock skips in spring is read by the offset before the change, so that each day has one; of
+        one that it shows twice in autumn, the first is meant.
+
+        >>> clock = Clock(at="02:30", timezone="Europe/Berlin")
+        >>> [str(clock.last(datetime(2026, 3, day, 12, tzinfo=UTC))) for day in (28, 29, 30)]
+        ['2026-03-28 01:30:00+00:00', '2026-03-29 01:30:00+00:00', '2026-03-30 00:30:00+00:00']
+        """
+        today = now.astimezone(ZoneInfo(self.timezone)).date()
+        times = (self.on(today + timedelta(days=days)) for days in (1, 0, -1))
+        return next(moment for moment in times if moment <= now)
+
+    def on(self, day: date) -> datetime:
+        """The time of a day of that zone, in UTC."""
+        at = time.fromisoformat(self.at)
+        return datetime.combine(day, at, ZoneInfo(self.timezone)).astimezone(UTC)
+
+    def between(self, first: date, last: date) -> list[datetime]:
+        """The times of all days from the first to the last, both included.
+
+        >>> [str(time) for time in Clock(at="06:00").between(date(2026, 2, 28), date(2026, 3, 1))]
+        ['2026-02-28 06:00:00+00:00', '2026-03-01 06:00:00+00:00']
+        """
+        return [self.on(first + timedelta(days=days)) for days in range((last - first).days + 1)]
+
+
+class Explained(Closed):
+    """Which scores are published with what raises and lowers them, as `medspark score --explain` has it."""
+
+    top: int = Field(ge=1, le=1000)
+    above: str | None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_part(self) -> Self:
+        if self.above is not None and self.share is not None:
+            raise ValueError("expected above or share, received both")
+        return self
+
+
+class FileSink(Closed):
+    """A folder with one file for each as-of time."""
+
+    kind: Literal["parquet", "csv", "ndjson", "fhir"]
+    path: str
+
+
+class DatabaseSink(Closed):
+    """A table of a database, and beside it TABLE_nights, which says what was published into it."""
+
+    kind: Literal["jdbc"]
+    database: Connection
+    table: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=30)
+    rows: Literal["every_night", "newest"] = "every_night"
+    """every_night: the rows of each as-of time stay beside one another; newest: a case has one row, its newest."""
+
+    @field_validator("database")
+    @classmethod
+    def _reached(cls, database: Connection) -> Connection:
+        problems = list(url_problems(database.url))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return database
+
+
+Otherwise = Literal["stop", "warn"]
+"""What happens where something does not hold: exit code 3 before anything is read, or a sentence in the receipt."""
+
+
+class ExpectedFiles(Closed):
+    """Files that the source must have, by their names, of which patterns such as stays-*.csv may be parts."""
+
+    names: tuple[str, ...] = Field(min_length=1)
+    otherwise: Otherwise = "stop"
+
+
+class Fresh(Closed):
+    """How old the newest file of the source may be at the run."""
+
+    hours: float = Field(gt=0)
+    otherwise: Otherwise = "stop"
+
+
+class Volume(Closed):
+    """How many times the bytes of the last nights' median the source may have; asked from three nights on."""
+
+    times: tuple[float, float] = (0.5, 2.0)
+    nights: int = Field(default=14, ge=3)
+    otherwise: Otherwise = "stop"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not 0 <= self.times[0] < self.times[1]:
+            raise ValueError(f"expected [low, high] such as [0.5, 2.0], received {list(self.times)}")
+        return self
+
+
+class Door(Closed):
+    """What the source's files must be before they are read. That none vanishes or grows meanwhile is always asked."""
+
+    files: ExpectedFiles | None = None
+    fresh: Fresh | None = None
+    volume: Volume | None = None
+    empty: Otherwise = "stop"
+    """What happens where a file has no byte."""
+    hidden: Otherwise = "warn"
+    """The same of files whose names begin with _ or a point, which nobody reads."""
+
+
+Sink = Annotated[FileSink | DatabaseSink, Field(discriminator="kind")]
+
+
+class Deployment(Closed):
+    """Everything about one nightly job."""
+
+    deployment: Name
+    bundle: str | None = None
+    """A bundle's folder."""
+    champion: str | None = None
+    """In its place a store, whose champion scores: what `medspark promote` and `medspark rollback` say."""
+    store: str
+    """Where scores, receipts, the lock and the ledger lie; of this deployment alone."""
+    source: str | None = None
+    """In place of the task's own."""
+    history: str | None = None
+    """A store whose records are earlier rows too."""
+    as_of: Clock = Clock()
+    door: Door | None = None
+    """What the source's files must be; a database has none."""
+    gate: Literal["ok", "warn"] | None = None
+    """The worst verdict of monitoring that is published."""
+    explain: Explained | None = None
+    sinks: tuple[Sink, ...] = Field(min_length=1)
+    keep_days: int = Field(default=730, ge=1, le=36_500)
+    """How long the store keeps every score that it published."""
+
+    @model_validator(mode="after")
+    def _one_bundle(self) -> Self:
+        if (self.bundle is None) == (self.champion is None):
+            raise ValueError(f"expected bundle or champion, received {'none' if self.bundle is None else 'both'}")
+        return self
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        places = [place_of(sink) for sink in self.sinks]
+        twice = sorted({place for place in places if places.count(place) > 1})
+        if twice:
+            raise ValueError(f"sinks: expected each place once, received twice {', '.join(twice)}")
+        return self
+
+
+def place_of(sink: FileSink | DatabaseSink) -> str:
+    """Where a sink is, for messages and the ledger: without user and password."""
+    if isinstance(sink, FileSink):
+        return f"{sink.kind}:{sink.path.rstrip('/')}"
+    schema = f"{sink.database.schema_}." if sink.database.schema_ is not None else ""
+    return f"{sink.database.url} {schema}{sink.table}"

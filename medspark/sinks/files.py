@@ -1,0 +1,197 @@
+"""Scores as files that anything reads: one file for each as-of time, so that each is old or new, by one rename.
+
+    PATH/scores/as_of=20261127T060000Z/scores.parquet    read by its folder: Spark, DuckDB, pandas
+    PATH/scores/as_of=20261127T060000Z/_manifest.json    written last: the night, its rows, the file's size and digest
+    PATH/staging/                                        outside of the table: nobody reads there
+
+CSV, NDJSON and FHIR lie the same way, as scores.csv and scores.ndjson. In CSV a text that a spreadsheet would take for
+a formula begins with an apostrophe; in NDJSON ids are text, since readers in JavaScript round whole numbers past 2^53.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pyspark import SparkContext
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark.errors import InputError
+from medspark.schemas import CASE_ID, SUBJECT_ID, quoted
+from medspark.sinks.fhir import as_risk_assessments
+from medspark.sinks.publication import Publication, Sums, require_arrived, sums_of, with_lists_as_text
+from medspark.store.files import delete, exists, list_files, move_file, read_text, sha256_of, write_text
+from medspark.store.tables import read_parquet
+
+MANIFEST: Final = "_manifest.json"
+FORMULA: Final = r"^[=+\-@\t\r]"
+TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"
+Kind = Literal["parquet", "csv", "ndjson", "fhir"]
+ENDS: Final = {"fhir": "ndjson"}
+"""How the names of a kind's files end, where not as the kind is called."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Beside a file: whose it is and what it was when it was published."""
+
+    night: str
+    deployment: str
+    as_of: str
+    version: str
+    bundle_id: str
+    run_id: str
+    rows: int
+    checksum: str
+    sha256: str
+    """Of the file's bytes."""
+
+
+@dataclass(frozen=True)
+class FilesSink:
+    """A folder of such files."""
+
+    context: SparkContext
+    kind: Kind
+    path: str
+    place: str
+
+    def holds(self, night: Publication) -> bool:
+        """Whether the manifest is this night's and the file is as it says, to the byte."""
+        found, file = _manifest(self.context, self._folder(night)), self._file(night)
+        if found is None or (found.night, found.checksum) != (night.night, night.sums.checksum):
+            return False
+        return exists(self.context, file) and sha256_of(self.context, file) == found.sha256
+
+    def put(self, night: Publication) -> None:
+        """Write aside, read back, rename over the old file, and say so in the manifest.
+
+        Raises:
+            InputError: the file that is there is another deployment's.
+        """
+        there = _manifest(self.context, self._folder(night))
+        if there is not None and there.deployment != night.deployment:
+            mine, other = night.deployment, there.deployment
+            raise InputError(f"{self.place}: expected a folder of deployment {mine} alone, received one of {other}")
+        delete(self.context, f"{self.path}/staging")  # of attempts that died: the store's lock says that none lives
+        aside = f"{self.path}/staging/{night.night}.{night.run_id}"
+        end, sent = _write(night, self.kind, aside)
+        require_arrived(self.place, sent, _read_back(night.rows, self.kind, aside))
+        (part,) = [file for file, below in list_files(self.context, aside).items() if _is_part(below, end)]
+        digest = sha256_of(self.context, part)
+        move_file(self.context, part, self._file(night))
+        manifest = Manifest(
+            night.night,
+            night.deployment,
+            night.as_of.isoformat(),
+            night.version,
+            night.bundle_id,
+            night.run_id,
+            *night.sums,
+            digest,
+        )
+        write_text(self.context, f"{self._folder(night)}/{MANIFEST}", json.dumps(asdict(manifest), indent=1))
+        delete(self.context, f"{self.path}/staging")
+
+    def _folder(self, night: Publication) -> str:
+        return f"{self.path}/scores/as_of={stamp(night.as_of)}"
+
+    def _file(self, night: Publication) -> str:
+        return f"{self._folder(night)}/scores.{ENDS.get(self.kind, self.kind)}"
+
+
+def stamp(as_of: datetime) -> str:
+    """A time as a folder's name has it, in UTC; no letter of it means anything to a file system.
+
+    >>> stamp(datetime(2026, 11, 27, 6, tzinfo=UTC))
+    '20261127T060000Z'
+    """
+    return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _manifest(context: SparkContext, folder: str) -> Manifest | None:
+    place = f"{folder}/{MANIFEST}"
+    if not exists(context, place):
+        return None
+    try:
+        return TypeAdapter(Manifest).validate_json(read_text(context, place))
+    except (ValidationError, UnicodeDecodeError):
+        return None
+
+
+def _is_part(below: str, end: str) -> bool:
+    return below.startswith("part-") and below.endswith(end)
+
+
+def _write(night: Publication, kind: Kind, folder: str) -> tuple[str, Sums]:
+    """Write one file; how its name ends, and what its rows add up to as this kind of file has them."""
+    rows = night.rows
+    if kind == "fhir":
+        resources = as_risk_assessments(rows, night.outcome)
+        resources.coalesce(1).write.text(folder)
+        return ".txt", sums_of(resources)
+    if kind == "parquet":
+        rows.coalesce(1).write.option("compression", "zstd").parquet(folder)
+        return ".parquet", sums_of(rows)
+    if kind == "csv":
+        texts = _as_csv(rows)
+        texts.coalesce(1).write.options(**_CSV, emptyValue='""').csv(folder)
+        return ".csv", sums_of(_empty_is_none(texts))
+    texts = _as_json(rows)
+    texts.coalesce(1).write.option("ignoreNullFields", "false").json(folder)
+    return ".json", sums_of(texts)
+
+
+_CSV: Final[dict[str, str]] = {
+    "header": "true",
+    "escape": '"',
+    "ignoreLeadingWhiteSpace": "false",
+    "ignoreTrailingWhiteSpace": "false",
+}
+
+
+def _read_back(rows: DataFrame, kind: Kind, folder: str) -> Sums:
+    spark = rows.sparkSession
+    if kind == "fhir":
+        return sums_of(spark.read.option("__globPaths__", "false").text(folder))
+    if kind == "parquet":
+        return sums_of(read_parquet(spark, folder))
+    if kind == "csv":
+        reader = spark.read.schema(_as_csv(rows).schema).option("multiLine", "true").options(**_CSV)
+        return sums_of(_empty_is_none(reader.option("__globPaths__", "false").csv(folder)))
+    reader = spark.read.schema(_as_json(rows).schema).option("__globPaths__", "false")
+    return sums_of(reader.json(folder))
+
+
+def _as_csv(rows: DataFrame) -> DataFrame:
+    """Every column as the text that a spreadsheet shows and does not run."""
+    flat = with_lists_as_text(rows)
+    return flat.select(*(_text(name, kind) for name, kind in flat.dtypes))
+
+
+def _empty_is_none(texts: DataFrame) -> DataFrame:
+    """For the sums alone: the file tells `""` from nothing, Spark's reader of several lines does not."""
+    return texts.select(*(F.nullif(quoted(name), F.lit("")).alias(name) for name in texts.columns))
+
+
+def _text(name: str, kind: str) -> Column:
+    column = F.col(quoted(name))
+    if kind == "string":
+        harmless = F.when(column.rlike(FORMULA), F.concat(F.lit("'"), column)).otherwise(column)
+        return harmless.alias(name)
+    return (F.date_format(column, TIME) if kind == "timestamp" else column.cast("string")).alias(name)
+
+
+def _as_json(rows: DataFrame) -> DataFrame:
+    return rows.select(
+        *(
+            F.col(quoted(name)).cast("string").alias(name)
+            if name in (CASE_ID, SUBJECT_ID)
+            else F.date_format(quoted(name), TIME).alias(name)
+            if kind == "timestamp"
+            else F.col(quoted(name))
+            for name, kind in rows.dtypes
+        )
+    )

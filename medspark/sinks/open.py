@@ -1,0 +1,23 @@
+"""The sinks of a deployment."""
+
+from pyspark.sql import SparkSession
+
+from medspark.deploy.deployment import DatabaseSink, Deployment, FileSink, place_of
+from medspark.sinks.files import FilesSink
+from medspark.sinks.jdbc import open_jdbc
+from medspark.sinks.publication import Sink
+
+
+def open_sinks(spark: SparkSession, deployment: Deployment) -> list[Sink]:
+    """The sinks in their order.
+
+    Raises:
+        TaskError: a database is of a kind that cannot be written to.
+    """
+    return [_opened(spark, sink) for sink in deployment.sinks]
+
+
+def _opened(spark: SparkSession, sink: FileSink | DatabaseSink) -> Sink:
+    if isinstance(sink, FileSink):
+        return FilesSink(spark.sparkContext, sink.kind, sink.path.rstrip("/"), place_of(sink))
+    return open_jdbc(spark, sink, place_of(sink))

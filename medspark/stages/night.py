@@ -1,0 +1,277 @@
+"""The night stage: a deployment's source scored, judged, published to every sink, and noted in the ledger.
+
+Each step is done once and finds itself done: scores have the version that their bundle, source and time make, a sink
+says whether it holds the night, and the ledger has an entry for it. So a night that broke off anywhere is completed by
+running it again, and one that is complete changes nothing.
+"""
+
+import getpass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from medspark.bundles.bundle import Bundle
+from medspark.deploy.deployment import Deployment
+from medspark.errors import GateError, InputError, MedsparkError, RejectedError, Stopped, TaskError
+from medspark.runs.lock import alone, require_held
+from medspark.runs.receipt import Receipt, new_run_id, now
+from medspark.runs.run import Run, open_receipt, save_receipt
+from medspark.schemas import EXPLANATIONS, SCORES
+from medspark.score.ask import Ask
+from medspark.score.publish import tables_of
+from medspark.sinks.open import open_sinks
+from medspark.sinks.publication import Publication, night_id, published_rows, sums_of
+from medspark.spark.failures import name_of
+from medspark.stages.door import pass_door
+from medspark.stages.nights import nights_of
+from medspark.stages.score import score_stage
+from medspark.stages.watch import Gate
+from medspark.store.chain import append_entry, published_entries, read_entries
+from medspark.store.tables import keep, read_parquet, withdraw
+from medspark.task.event_task import EventTask
+
+
+@dataclass(frozen=True)
+class Night:
+    """One run of a deployment."""
+
+    deployment: Deployment
+    bundle: Bundle
+    as_of: datetime
+    force: bool = False
+    """Publish again what is published."""
+    override: str | None = None
+    """Why a night is published whatever its verdict."""
+
+    @property
+    def ask(self) -> Ask | None:
+        asked = self.deployment.explain
+        return None if asked is None else Ask(asked.top, asked.above, asked.share)
+
+
+@alone
+def night_stage(run: Run, night: Night) -> str:
+    """Score, judge and publish one night.
+
+    Args:
+        run: its store is the deployment's.
+        night: what is published.
+
+    Returns:
+        The night's name, by `night_id`.
+
+    Raises:
+        InputError: the source's files are not what the deployment expects: nothing was read.
+        GateError: its verdict is worse than the gate lets through: no sink was touched, and the ledger says so.
+        RejectedError: too many rows have no score: no sink was touched.
+        BusyError: another run has the store, or took it over from this one.
+        AccountingError: what arrived at a sink is not what was sent; those before it have the night.
+    """
+    _require_own(run, night.deployment)
+    try:
+        pass_door(run, night.deployment, night.bundle.task)
+    except InputError as error:
+        _note(run, night, {"outcome": "refused", "because": [str(error)]})
+        raise
+    version = _scored(run, night)
+    tables = tables_of(night.ask)
+    until = datetime.now(UTC) + timedelta(days=night.deployment.keep_days)
+    keep(run.context, run.store, tables, version, until.date().isoformat())
+    found = _publication(run, night, version)
+    with run.receipt.timed("publish"), run.progress("publish"):
+        outcomes = _published(run, night, found)
+    noted = any(entry.facts.get("night") == found.night for entry in read_entries(run.context, run.store))
+    if not noted or any(outcome == "published" for outcome in outcomes.values()):
+        _note(run, night, {"outcome": "published", **_facts_of(found), "sinks": outcomes})
+    else:
+        run.say(f"night {found.night} was published before; nothing changed")
+    return found.night
+
+
+def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Sequence[datetime]) -> None:
+    """Run a deployment's nights one after the other, each as a run of its own with a receipt of its own.
+
+    Nights that were published find themselves done. One that is refused, by the gate or for lack of scores, does not
+    keep the others from theirs.
+
+    Args:
+        run: which says what each night says, and counts them.
+        deployment: whose nights.
+        bundle: the deployment's.
+        moments: their as-of times, in their order.
+
+    Raises:
+        GateError: some were refused; all others were run.
+    """
+    refused: list[str] = []
+    counts = run.receipt.counts["backfill"] = {"nights": len(moments), "refused": refused}
+    for moment in moments:
+        run.say(f"night of {moment.isoformat()}")
+        try:
+            night_run(run, Night(deployment, bundle, moment))
+        except (GateError, RejectedError) as error:
+            refused.append(moment.isoformat())
+            run.say(str(error))
+    if refused:
+        raise GateError(f"{len(refused)} of {counts['nights']} nights were refused: {', '.join(refused)}")
+
+
+def night_run(run: Run, night: Night) -> Run:
+    """One night as a run of its own, with a receipt of its own, within another's; the errors are those of
+    `night_stage`."""
+    receipt = Receipt("night", new_run_id(), {**run.receipt.arguments, "as_of": night.as_of.isoformat()})
+    own = replace(run, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    open_receipt(own)
+    try:
+        night_stage(own, night)
+        receipt.exit_code = 0
+    except BaseException as error:
+        expected = isinstance(error, MedsparkError | Stopped)
+        receipt.exit_code = getattr(error, "exit_code", 1)
+        receipt.error = str(error) if expected else name_of(error)
+        receipt.status = "failed" if isinstance(error, Exception) else "interrupted"
+        raise
+    finally:
+        save_receipt(own)
+    return own
+
+
+def _require_own(run: Run, deployment: Deployment) -> None:
+    """Refuse a store that another deployment publishes from: the two would take each other's nights for their own.
+
+    Raises:
+        TaskError: it is another's.
+    """
+    others = {entry.facts.get("deployment") for entry in read_entries(run.context, run.store)}
+    other = sorted(str(name) for name in others - {deployment.deployment})
+    if other:
+        raise TaskError(
+            "store", [f"expected a store of {deployment.deployment} alone, received one of {', '.join(other)}"]
+        )
+
+
+def _scored(run: Run, night: Night) -> str:
+    """The version of the night's scores, made or found; where the night is refused, the ledger says why."""
+    try:
+        version = _score(run, night)
+        if _is_unjudged(run, night, version):
+            run.say("these scores were made without the gate, which nobody asked then: they are made again")
+            withdraw(run.context, run.store, tables_of(night.ask), version)
+            version = _score(run, night)
+    except GateError as error:
+        _note(run, night, {"outcome": "refused", "because": run.receipt.verdict_reasons})
+        raise GateError(f"{error}\nNo sink was touched; each still has what it had.") from None
+    except (InputError, RejectedError) as error:
+        _note(run, night, {"outcome": "refused", "because": [str(error)]})
+        raise type(error)(f"{error}\nNo sink was touched; each still has what it had.") from None
+    return version
+
+
+def _score(run: Run, night: Night) -> str:
+    deployment = night.deployment
+    gate = Gate(deployment.gate, night.override) if deployment.gate is not None else None
+    return score_stage(
+        run,
+        night.bundle,
+        deployment.source,
+        _cut(night),
+        history=deployment.history,
+        ask=night.ask,
+        gate=gate,
+    )
+
+
+def _is_unjudged(run: Run, night: Night, version: str) -> bool:
+    """Whether a gate is asked for and the scores, found made, never passed one: a plain `medspark score` made them, or
+    a run that broke off as it published them."""
+    if night.deployment.gate is None or run.receipt.verdict is not None:
+        return False
+    if any(entry.facts.get("version") == version for entry in published_entries(run.context, run.store)):
+        return False
+    kept = [one.verdict for one in nights_of(run.context, run.store) if one.version == version and one.published]
+    return not any(kept)
+
+
+def _cut(night: Night) -> str | None:
+    """Until when the source is read; None where the task has no time to compare with, and the night is only named."""
+    task = night.bundle.task
+    if not isinstance(task, EventTask) and task.source.time is None:
+        return None
+    return night.as_of.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def _publication(run: Run, night: Night, version: str) -> Publication:
+    name = night_id(night.deployment.deployment, version, night.as_of)
+    scores = read_parquet(run.spark, f"{run.store}/{SCORES}/{version}")
+    told = read_parquet(run.spark, f"{run.store}/{EXPLANATIONS}/{version}") if night.ask is not None else None
+    rows = published_rows(scores, told, name, night.deployment.deployment, night.as_of)
+    return Publication(
+        name,
+        night.deployment.deployment,
+        night.as_of,
+        version,
+        night.bundle.bundle_id,
+        run.receipt.run_id,
+        night.bundle.task.outcome.name,
+        rows,
+        sums_of(rows),
+    )
+
+
+def _published(run: Run, night: Night, found: Publication) -> dict[str, str]:
+    """By sink, whether the night was published into it now or was there."""
+    outcomes: dict[str, str] = {}
+    for sink in open_sinks(run.spark, night.deployment):
+        if not night.force and sink.holds(found):
+            outcomes[sink.place] = "there before"
+        else:
+            require_held(run)
+            sink.put(found)
+            outcomes[sink.place] = "published"
+        run.say(f"  {outcomes[sink.place]:<12}{found.sums.rows:>12,}  {sink.place}")
+    run.receipt.counts["publish"] = {"night": found.night, **found.sums._asdict(), "sinks": outcomes}
+    return outcomes
+
+
+def _facts_of(found: Publication) -> dict[str, Any]:
+    return {"night": found.night, "version": found.version, **found.sums._asdict()}
+
+
+def _note(run: Run, night: Night, facts: dict[str, Any]) -> None:
+    """An entry of the ledger: what was published or refused, from what, by what, and by whom."""
+    receipt = run.receipt
+    source = receipt.inputs.get("source")
+    require_held(run)
+    entry = append_entry(
+        run.context,
+        run.store,
+        now(),
+        {
+            "deployment": night.deployment.deployment,
+            "as_of": night.as_of.astimezone(UTC).isoformat(),
+            "bundle_id": night.bundle.bundle_id,
+            "fingerprint": getattr(source, "fingerprint", None),
+            "run_id": receipt.run_id,
+            "made_by_run": receipt.made_by_run or receipt.run_id,
+            "verdict": receipt.verdict,
+            "override": receipt.override,
+            "forced": night.force,
+            "arguments": receipt.arguments,
+            "versions": receipt.versions,
+            "user": _user(),
+            "host": receipt.process.host,
+            "door": receipt.counts.get("door"),
+            **facts,
+        },
+    )
+    receipt.outputs["ledger"] = f"entry {entry.number}, {entry.digest}"
+    run.say(f"ledger: {receipt.outputs['ledger']}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())

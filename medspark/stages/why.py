@@ -1,0 +1,114 @@
+"""What a store can tell of what it published: each score that a case ever got, and whether anything was altered."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from medspark.errors import InputError
+from medspark.runs.run import Run
+from medspark.schemas import (
+    CASE_ID,
+    CONTRIBUTION,
+    EXPLANATIONS,
+    FEATURE,
+    ITEM,
+    PROBABILITY,
+    RANK,
+    REASON,
+    REJECTED,
+    RISK_BAND,
+    SCORES,
+    VALUE,
+)
+from medspark.store.chain import Entry, chain_problems, published_entries, read_entries
+from medspark.store.ledger import Ledger, read_ledger
+from medspark.store.manifest import differences
+from medspark.store.tables import read_parquet
+
+
+def why_stage(run: Run, case: str) -> list[dict[str, Any]]:
+    """Say each score that a case ever got, from which inputs, by what and by whom, in the ledger's order.
+
+    Args:
+        run: its store's ledger is read.
+        case: the case's id as text.
+
+    Returns:
+        An entry for each night that has the case: the ledger's facts, and its probability and band or the reason
+        why it has none, and what raised and lowered it.
+
+    Raises:
+        InputError: no night that the store still has knows the case.
+    """
+    versions = read_ledger(run.context, run.store)
+    found = [told for entry in published_entries(run.context, run.store) for told in _told(run, versions, entry, case)]
+    if not found:
+        raise InputError(f"{run.store}: expected a case that was published, received one that no kept night has")
+    run.receipt.counts["why"] = {"nights": len(found)}
+    for told in found:
+        _say(run, told)
+    return found
+
+
+def _told(run: Run, versions: Ledger, entry: Entry, case: str) -> Iterator[dict[str, Any]]:
+    version = entry.facts["version"]
+    there = {name for name, table in versions.items() if table.is_published(version)}
+    mine = F.col(CASE_ID).cast("string") == case
+    if SCORES in there:
+        for row in read_parquet(run.spark, f"{run.store}/{SCORES}/{version}").where(mine).collect():
+            told = {"probability": row[PROBABILITY], "risk_band": row[RISK_BAND]}
+            yield {**entry.facts, **told, "reasons": _reasons(run, there, version, case)}
+    if REJECTED in there:
+        for row in read_parquet(run.spark, f"{run.store}/{REJECTED}/{version}").where(mine).collect():
+            yield {**entry.facts, "rejected": row[REASON]}
+
+
+def _reasons(run: Run, there: set[str], version: str, case: str) -> list[dict[str, Any]]:
+    if EXPLANATIONS not in there:
+        return []
+    rows = read_parquet(run.spark, f"{run.store}/{EXPLANATIONS}/{version}")
+    mine = rows.where(F.col(CASE_ID).cast("string") == case).orderBy(RANK)
+    return [row.asDict() for row in mine.select(RANK, FEATURE, ITEM, VALUE, CONTRIBUTION).collect()]
+
+
+def _say(run: Run, told: dict[str, Any]) -> None:
+    score = f"{told[PROBABILITY]:.4f} {told[RISK_BAND] or 'no band'}" if PROBABILITY in told else told["rejected"]
+    run.say(f"{told['as_of']}  {score}")
+    run.say(f"  published {told['at']} by {told['user']} on {told['host']}, run {told['run_id']}")
+    run.say(f"  bundle {told['bundle_id']}, inputs {told['fingerprint']}, medspark {told['versions'].get('medspark')}")
+    given = ", ".join(f"{name} {value}" for name, value in told["arguments"].items() if value is not None)
+    run.say(f"  arguments {given}")
+    for reason in told.get("reasons", []):
+        what = " ".join(str(part) for part in (reason[FEATURE], reason[ITEM], reason[VALUE]) if part)
+        run.say(f"    {reason[CONTRIBUTION]:+.3f}  {what}")
+
+
+def verify_stage(run: Run, expected: str | None = None) -> int:
+    """Prove that the ledger is as it was written, and each version that a night published, as far as it is kept.
+
+    Args:
+        run: its store is looked at.
+        expected: the digest of an entry, noted elsewhere.
+
+    Returns:
+        The ledger's entries.
+
+    Raises:
+        InputError: something was altered, removed or reordered; all of it is named.
+    """
+    problems = chain_problems(run.context, run.store, expected)
+    entries, versions = read_entries(run.context, run.store), read_ledger(run.context, run.store)
+    if not entries and not problems:
+        raise InputError(f"{run.store}: expected a store that a night published from, received one without a ledger")
+    for version in dict.fromkeys(entry.facts["version"] for entry in published_entries(run.context, run.store)):
+        for name in (SCORES, REJECTED, EXPLANATIONS):
+            if name in versions and versions[name].is_published(version):
+                place = f"{run.store}/{name}/{version}"
+                problems += [f"{name}/{version}: {text}" for text in differences(run.context, place)]
+    if problems:
+        told = "\n".join(f"  - {problem}" for problem in problems)
+        raise InputError(f"{run.store} is not as it was written:\n{told}")
+    run.receipt.counts["verify"] = {"entries": len(entries), "digest": entries[-1].digest}
+    run.say(f"{len(entries)} entries are as they were written; the last is {entries[-1].digest}")
+    return len(entries)

@@ -1,0 +1,129 @@
+"""The ledger of what a store published: append-only, each entry with the digest of the one before it.
+
+    STORE/ledger/00000001.json    {"number": 1, "previous": "000...", "at": "2026-11-27T06:00:41+00:00", ...}
+    STORE/ledger/00000002.json    "previous" is the SHA-256 of the bytes of the first
+    STORE/ledger/HEAD             how many there are, and the digest of the last
+
+A file is written aside, shown by one rename, and never again written. Whoever alters, removes or reorders entries
+breaks the chain. Whoever may write the whole folder can forge all of it: against that, keep the newest digest
+elsewhere, as each night says it, and give it to `verify`.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pyspark import SparkContext
+
+from medspark.errors import InputError
+from medspark.store.files import exists, list_paths, read_text, write_text
+
+LEDGER: Final = "ledger"
+HEAD: Final = "HEAD"
+FIRST: Final = "0" * 64
+"""What stands for the digest before the first entry."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry, with the digest of its bytes."""
+
+    number: int
+    digest: str
+    facts: dict[str, Any]
+
+
+def append_entry(context: SparkContext, store: str, at: str, facts: dict[str, Any]) -> Entry:
+    """Add an entry; the caller holds the store's lock.
+
+    Raises:
+        InputError: the last entry was altered: nothing can follow it.
+    """
+    names = _names(context, store)
+    last = _read(context, store, names[-1]) if names else None
+    if names and last is None:
+        raise InputError(f"{store}/{LEDGER}/{names[-1]} cannot be read: it was altered. `medspark verify` says more.")
+    number, previous = (last.number + 1, last.digest) if last is not None else (1, FIRST)
+    text = json.dumps({"number": number, "previous": previous, "at": at, **facts}, indent=1, default=str)
+    write_text(context, f"{store}/{LEDGER}/{_name(number)}", text)
+    entry = Entry(number, _digest(text), json.loads(text))
+    write_text(context, f"{store}/{LEDGER}/{HEAD}", json.dumps({"entries": number, "digest": entry.digest}))
+    return entry
+
+
+def read_entries(context: SparkContext, store: str) -> list[Entry]:
+    """All entries in their order; those that cannot be read are left out, for `chain_problems` names them."""
+    found = (_read(context, store, name) for name in _names(context, store))
+    return [entry for entry in found if entry is not None]
+
+
+def published_entries(context: SparkContext, store: str) -> list[Entry]:
+    """Those of nights that were published."""
+    return [entry for entry in read_entries(context, store) if entry.facts.get("outcome") == "published"]
+
+
+def chain_problems(context: SparkContext, store: str, expected: str | None = None) -> list[str]:
+    """What of the ledger is not as it was written, a sentence each.
+
+    Args:
+        expected: the digest of an entry, noted elsewhere, which must be among them.
+    """
+    problems: list[str] = []
+    previous, digests = FIRST, set()
+    names = _names(context, store)
+    for at, name in enumerate(names, start=1):
+        if name != _name(at):
+            return [*problems, f"entry {at} is missing: {name} follows {_name(at - 1) if at > 1 else 'nothing'}"]
+        entry = _read(context, store, name)
+        if entry is None:
+            return [*problems, f"entry {at} was altered: it cannot be read"]
+        if entry.number != at:
+            problems.append(f"entry {at} was reordered: it says that it is entry {entry.number}")
+        elif entry.facts.get("previous") != previous:
+            problems.append(f"entry {at} does not follow the one before: one of the two was altered or replaced")
+        previous = entry.digest
+        digests.add(previous)
+    problems += _head_problems(context, store, len(names), previous)
+    if expected is not None and expected not in digests:
+        problems.append("no entry has the digest that was noted elsewhere: the ledger was cut or written anew")
+    return problems
+
+
+def _head_problems(context: SparkContext, store: str, entries: int, digest: str) -> list[str]:
+    """A run that was killed between the entry and HEAD leaves HEAD one behind, which is no damage."""
+    place = f"{store}/{LEDGER}/{HEAD}"
+    if not exists(context, place):
+        return [f"{HEAD} is missing"] if entries > 1 else []
+    try:
+        head = json.loads(read_text(context, place))
+        noted, last = int(head["entries"]), head["digest"]
+    except (ValueError, KeyError, TypeError):
+        return [f"{HEAD} was altered: it cannot be read"]
+    if noted > entries:
+        return [f"entry {noted} is missing: {HEAD} counts {noted} entries, there are {entries}"]
+    if noted == entries and last != digest:
+        return [f"entry {entries} was altered: it has not the digest that {HEAD} has"]
+    return [f"{HEAD} was altered: it counts {noted} entries, there are {entries}"] if noted < entries - 1 else []
+
+
+def _names(context: SparkContext, store: str) -> list[str]:
+    names = [path.rsplit("/", 1)[-1] for path in list_paths(context, f"{store}/{LEDGER}")]
+    return [name for name in names if name.endswith(".json") and not name.startswith(".")]
+
+
+def _name(number: int) -> str:
+    return f"{number:08d}.json"
+
+
+def _read(context: SparkContext, store: str, name: str) -> Entry | None:
+    try:
+        text = read_text(context, f"{store}/{LEDGER}/{name}")
+        facts = json.loads(text)
+        return Entry(int(facts["number"]), _digest(text), facts)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

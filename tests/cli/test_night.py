@@ -1,0 +1,71 @@
+"""The nightly job as a scheduler runs it: its receipt, its exit codes, and what it says of a case."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from support.places import ROOT
+from support.roads import receipt_in, stays, write
+from typer.testing import CliRunner
+
+from medspark.bundles.champion import promote
+from medspark.cli.main import app
+
+
+def medspark(*arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MEDSPARK_DRIVER_MEMORY": "1g"}
+    command = [sys.executable, "-m", "medspark.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+
+
+def deployment_file(folder, **changes):
+    path = folder / "stays-nightly.yaml"
+    given = {
+        "deployment": "stays",
+        "bundle": str(folder / "bundle"),
+        "source": str(folder / "tonight.csv"),
+        "store": str(folder / "store"),
+        "sinks": [{"kind": kind, "path": str(folder / kind)} for kind in ("parquet", "ndjson")],
+        "door": {"files": {"names": ["tonight.csv"]}, "fresh": {"hours": 26}},
+    }
+    path.write_text(yaml.safe_dump({**given, **changes}))
+    return path
+
+
+@pytest.mark.integration
+def test_a_night_of_the_champion_and_what_the_store_tells_of_a_case(road, tmp_path):
+    write(tmp_path / "tonight.csv", stays(60, seed=5))
+    (tmp_path / "models").mkdir()
+    decision = promote(tmp_path / "models", road["bundle"])
+    file = deployment_file(tmp_path, bundle=None, champion=str(tmp_path / "models"), explain={"top": 2})
+    done = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")
+    assert done.returncode == 0, done.stderr
+    counts = receipt_in(done.stdout)["counts"]
+    assert set(counts["publish"]["sinks"].values()) == {"published"}
+    assert (counts["door"]["files"], counts["door"]["warned"]) == (1, [])
+    lines = (tmp_path / "ndjson/scores/as_of=20241127T060000Z/scores.ndjson").read_text().splitlines()
+    score = json.loads(lines[0])
+    told = json.loads(medspark("why", tmp_path / "store", score["case_id"], "--json").stdout)
+    assert [one["probability"] for one in told] == [score["probability"]]
+    assert told[0]["bundle_id"] == decision.bundle_id
+    assert told[0]["arguments"]["as_of"] == "2024-11-27T06:00:00+00:00"
+    assert [one["feature"] for one in told[0]["reasons"]] == [one["feature"] for one in score["explanations"]]
+    assert len(told[0]["reasons"]) == 2
+
+
+def test_arguments_that_are_wrong_end_with_2_before_anything_starts(tmp_path):
+    file = deployment_file(tmp_path)
+    for arguments, says in (
+        (("night", file, "--as-of", "yesterday"), "expected a time such as 2026-11-27T06:00"),
+        (("night", file, "--as-of", "2999-01-01"), "received one to come"),
+        (("night", file, "--override", "because"), "expected a reason, and a deployment with a gate"),
+        (("backfill", file, "--from", "2026-11-02", "--to", "2026-11-01"), "expected a day not before"),
+        (("backfill", file, "--from", "2026-11-02", "--to", "2999-01-01"), "received one to come"),
+        (("night", tmp_path / "absent.yaml"), "received none"),
+    ):
+        done = CliRunner().invoke(app, list(map(str, arguments)))
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert says in done.stderr

@@ -1,0 +1,80 @@
+"""A run that dies at any step of publishing leaves the old night or the new one, whole, and the next run completes."""
+
+from datetime import UTC, datetime
+
+import duckdb
+from pyspark.sql import functions as F
+
+from medspark.sinks import files
+from medspark.sinks.files import FilesSink
+from medspark.sinks.publication import Publication, published_rows, sums_of
+
+AS_OF = datetime(2026, 11, 27, 6, tzinfo=UTC)
+ROWS = {"first": 30, "second": 20}
+STEPS = ("delete", "list_files", "sha256_of", "move_file", "write_text")
+"""Everything that the sink does to a file system, but Spark's own writing, which goes to the staging folder."""
+
+
+class Died(BaseException):
+    """As a process that is killed: nothing catches it."""
+
+
+def night(spark, name):
+    scores = spark.range(ROWS[name]).select(
+        F.lit(name).alias("run_id"),
+        F.lit("b1").alias("bundle_id"),
+        F.col("id").alias("case_id"),
+        F.col("id").cast("string").alias("subject_id"),
+        F.lit(0.5).alias("probability"),
+        F.timestamp_micros(F.lit(0)).alias("scored_at"),
+    )
+    rows = published_rows(scores, None, name, "stays", AS_OF)
+    return Publication(name, "stays", AS_OF, name, "b1", "r1", "back", rows, sums_of(rows))
+
+
+def seen(folder):
+    """What a reader of the folder sees: the nights and their rows, of all files together."""
+    query = f"SELECT night, count(*) FROM read_parquet('{folder}/scores/*/*.parquet') GROUP BY night"
+    return dict(duckdb.sql(query).fetchall())
+
+
+def test_death_before_any_step_leaves_the_old_night_or_the_new_one(spark, tmp_path, monkeypatch):
+    out = FilesSink(spark.sparkContext, "parquet", str(tmp_path), "parquet")
+    first, second = night(spark, "first"), night(spark, "second")
+    out.put(first)
+    left, found = [], []
+    while (died := died_before(out, second, monkeypatch, len(left))) is not None:
+        left.append(died)
+        found.append(seen(tmp_path))
+        assert out.holds(first) == (found[-1] == {"first": 30})
+    assert set(left) == set(STEPS)
+    moved = left.index("move_file") + 1
+    assert found == [{"first": 30}] * moved + [{"second": 20}] * (len(left) - moved)
+    assert out.holds(second)
+    assert seen(tmp_path) == {"second": 20}
+    assert [path.name for path in tmp_path.iterdir()] == ["scores"]
+
+
+def died_before(out, night, monkeypatch, after):
+    """Publish, and die in place of the step that follows so many; its name, or None where all was done before."""
+    steps = []
+    with monkeypatch.context() as patch:
+        for name in STEPS:
+            patch.setattr(files, name, dying(getattr(files, name), name, after, steps))
+        try:
+            out.put(night)
+        except Died:
+            return steps[-1]
+    return None
+
+
+def dying(step, name, after, steps):
+    """The step, which dies in place of the one that follows so many of all steps."""
+
+    def do(*arguments):
+        steps.append(name)
+        if len(steps) > after:
+            raise Died
+        return step(*arguments)
+
+    return do
