@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reference_keys import cell, events_page, mapping_page, task_page, unsaid_keys
+from reference_keys import ROOTS, cell, deployment_page, events_page, mapping_page, task_page, unsaid_keys
 from typer.main import get_command
 
 from medspark import errors, schemas
 from medspark.cli.main import app
-from medspark.task.event_task import EventTask
-from medspark.task.mapping import Mapping
-from medspark.task.table_task import TableTask
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,6 +87,7 @@ PAGES = {
     "reference/table-tasks.md": task_page,
     "reference/event-tasks.md": events_page,
     "reference/mappings.md": mapping_page,
+    "reference/deployments.md": deployment_page,
     "reference/commands.md": commands_page,
     "reference/tables.md": tables_page,
     "reference/errors.md": errors_page,
@@ -131,7 +129,7 @@ def on_files(files: Any, config: Any) -> Any:
     from mkdocs.exceptions import PluginError
     from mkdocs.structure.files import File
 
-    found = [*unsaid_keys(TableTask, EventTask, Mapping), *unsaid_commands(get_command(app)), *unsaid_errors(errors)]
+    found = [*unsaid_keys(*ROOTS), *unsaid_commands(get_command(app)), *unsaid_errors(errors)]
     if found:
         raise PluginError("the reference cannot be made\n" + "\n".join(f"  - {one}" for one in found))
     for place, page in PAGES.items():

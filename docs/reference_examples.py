@@ -3,6 +3,9 @@
 from typing import Any
 
 EXAMPLES: dict[tuple[str, str], Any] = {
+    ("Deployment", "champion"): "store/readmission",
+    ("Deployment", "history"): "store/readmission",
+    ("Explained", "share"): 0.1,
     ("Card", "background"): "Prognosis; no such model is in use here",
     ("Card", "dates"): "1999 to 2008",
     ("Card", "outcome_reason"): "It is what the ward plans for",

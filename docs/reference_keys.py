@@ -1,4 +1,4 @@
-"""Every key of task files and mappings with its type, default, meaning and example, made from the models."""
+"""Every key of task, mapping and deployment files with its type, default, meaning and example, from the models."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from reference_examples import EXAMPLES
 
+from medspark.deploy.deployment import Deployment
 from medspark.draft.task_file import flow
 from medspark.task.event_task import EventTask
 from medspark.task.load import check_task
@@ -21,6 +22,8 @@ from medspark.task.table_task import TableTask
 from medspark.task.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[1]
+ROOTS = (TableTask, EventTask, Mapping, Deployment)
+"""What the files of conf/ are."""
 LONGEST_EXAMPLE = 90
 
 
@@ -70,6 +73,10 @@ SECTIONS = {
     ("TableTask", "exclude"): "Rows that are no cases, each with its reason.",
     ("TableTask", "columns"): "Every column of the source, in its order, with its type and rules.",
     ("TableTask", "features"): "What the network sees of a row.",
+    ("Deployment", "as_of"): "The time that a night is of.",
+    ("Deployment", "explain"): "Which scores are published with their reasons; none without it.",
+    ("Deployment", "sinks"): "The places that scores are published to.",
+    ("DatabaseSink", "database"): "How the database is reached.",
     ("Mapping", "concepts"): "Two tables of the source that relate concepts, with OMOP's columns.",
 }
 
@@ -141,7 +148,7 @@ def examples_of_guides(pages: Iterable[Path]) -> dict[tuple[str, str], str]:
                 raw = json.loads(json.dumps(yaml.safe_load(block), default=str))
             except yaml.YAMLError:
                 continue  # such as one key in several ways, under one another
-            for root in (TableTask, EventTask, Mapping):
+            for root in ROOTS:
                 _collect_raw(root, raw, found)
     return found
 
@@ -179,6 +186,8 @@ def _of_shipped() -> dict[tuple[str, str], str]:
         _collect(task, found)
     for path in sorted((ROOT / "conf" / "sources").glob("*.yaml")):
         _collect(Mapping.model_validate(read_yaml(path)), found)
+    for path in sorted((ROOT / "conf" / "deployments").glob("*.yaml")):
+        _collect_raw(Deployment, read_yaml(path), found)
     return found
 
 
@@ -275,6 +284,11 @@ def events_page() -> str:
 def mapping_page() -> str:
     told = sections(Mapping, "", {})
     return keys_page("Mappings", Mapping, "Every key of a mapping, `conf/sources/NAME.yaml`.", told)
+
+
+def deployment_page() -> str:
+    told = sections(Deployment, "", {})
+    return keys_page("Deployment files", Deployment, "Every key of a file of `medspark night`.", told)
 
 
 def unsaid_keys(*roots: type[BaseModel]) -> Iterator[str]:

@@ -54,7 +54,7 @@ def test_its_task_files_are_fine(at, tmp_path, monkeypatch):
 
 def test_its_database_is_a_source_of_events(tmp_path, monkeypatch):
     monkeypatch.setenv("WAREHOUSE", "x")
-    raw = {**yaml.safe_load(whole_tasks()[1]), **yaml.safe_load(block_with("database:"))}
+    raw = {**yaml.safe_load(whole_tasks()[1]), **yaml.safe_load(block_with("format: jdbc"))}
     path = tmp_path / "task.yaml"
     path.write_text(yaml.safe_dump(raw))
     assert load_task(path).source.database.schema_ == "cdm"

@@ -18,7 +18,9 @@ class Clock(Closed):
     """The time that a night is of, where `--as-of` says none: the last one at which a clock showed `at`."""
 
     at: str = Field(default="00:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    """Hours and minutes, as the clock shows them."""
     timezone: str = "UTC"
+    """Where the clock hangs."""
 
     @field_validator("timezone")
     @classmethod
@@ -61,8 +63,11 @@ class Explained(Closed):
     """Which scores are published with what raises and lowers them, as `medspark score --explain` has it."""
 
     top: int = Field(ge=1, le=1000)
+    """How many features are named of each score."""
     above: str | None = None
+    """The band from which on scores are explained."""
     share: float | None = Field(default=None, gt=0, le=1)
+    """In its place the share of the highest scores that is explained."""
 
     @model_validator(mode="after")
     def _one_part(self) -> Self:
@@ -75,15 +80,19 @@ class FileSink(Closed):
     """A folder with one file for each as-of time."""
 
     kind: Literal["parquet", "csv", "ndjson", "fhir"]
+    """What is written: Parquet, CSV, lines of JSON, or FHIR's RiskAssessment as lines of JSON."""
     path: str
+    """The folder."""
 
 
 class DatabaseSink(Closed):
     """A table of a database, and beside it TABLE_nights, which says what was published into it."""
 
     kind: Literal["jdbc"]
+    """A table of a database, reached by JDBC."""
     database: Connection
     table: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=30)
+    """Its name; made where it is not there."""
     rows: Literal["every_night", "newest"] = "every_night"
     """every_night: the rows of each as-of time stay beside one another; newest: a case has one row, its newest."""
 
@@ -104,22 +113,29 @@ class ExpectedFiles(Closed):
     """Files that the source must have, by their names, of which patterns such as stays-*.csv may be parts."""
 
     names: tuple[str, ...] = Field(min_length=1)
+    """Names, or patterns, of which each must have a file."""
     otherwise: Otherwise = "stop"
+    """What happens where one is not there."""
 
 
 class Fresh(Closed):
     """How old the newest file of the source may be at the run."""
 
     hours: float = Field(gt=0)
+    """At most, by the file's own time."""
     otherwise: Otherwise = "stop"
+    """What happens where it is older."""
 
 
 class Volume(Closed):
     """How many times the bytes of the last nights' median the source may have; asked from three nights on."""
 
     times: tuple[float, float] = (0.5, 2.0)
+    """The fewest and the most times."""
     nights: int = Field(default=14, ge=3)
+    """Published nights that the median is of."""
     otherwise: Otherwise = "stop"
+    """What happens where there are more or fewer."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -147,6 +163,7 @@ class Deployment(Closed):
     """Everything about one nightly job."""
 
     deployment: Name
+    """Its name, which stands in every row that it publishes."""
     bundle: str | None = None
     """A bundle's folder."""
     champion: str | None = None

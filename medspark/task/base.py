@@ -12,7 +12,8 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_attribute_docstrings=True)
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
+NAME: Final = r"^[a-z][a-z0-9_-]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 
 
 def unsaid(value: object) -> bool:

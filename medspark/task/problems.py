@@ -6,11 +6,11 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from medspark.errors import did_you_mean
+from medspark.task.base import NAME
 from medspark.task.columns import Column, ColumnBase
 from medspark.task.tasks import Task
 
 _IN_WORDS: Final = {
-    "string_pattern_mismatch": "a name such as readmission-2026: small letters, digits, - and _, a letter first",
     "string_type": "text",
     "string_too_short": "some text",
     "bool_type": "true or false",
@@ -25,9 +25,9 @@ _IN_WORDS: Final = {
     "model_attributes_type": "a section with keys of its own",
     "tuple_type": "a list",
     "list_type": "a list",
-    "too_short": "at least one",
 }
 """What pydantic says in Python's words."""
+_A_NAME: Final = "a name such as readmission-2026: small letters, digits, - and _, a letter first"
 
 
 def sentence(model: type[Task], detail: ErrorDetails) -> str:
@@ -54,6 +54,12 @@ def sentence(model: type[Task], detail: ErrorDetails) -> str:
             return f"{where}: expected {expected}, received {shown}.{did_you_mean(str(received), allowed)}"
         case "value_error":
             return f"{where or 'task'}: {detail['ctx']['error']!s}"
+        case "string_pattern_mismatch":
+            pattern = detail.get("ctx", {})["pattern"]
+            return f"{where}: expected {_A_NAME if pattern == NAME else f'text like {pattern}'}, received {shown}"
+        case "too_short":
+            least = detail.get("ctx", {})["min_length"]
+            return f"{where}: expected at least {'one' if least == 1 else least}, received {shown}"
         case kind if kind in _IN_WORDS:
             return f"{where}: expected {_IN_WORDS[kind]}, received {shown}"
         case _:
