@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from support.roads import new_run, write
+from support.tasks import STAYS
 
 AS_OF = datetime(2026, 11, 27, 6, tzinfo=UTC)
 
@@ -20,10 +20,22 @@ def rows_of(generation):
     return 20 + generation % 7
 
 
-def lines_of(generation):
+def text_of(generation):
     """A generation's stays: each of them gets a score."""
     ids = range(generation * 1000, generation * 1000 + rows_of(generation))
-    return [f"{case},p{case},{30 + case % 50}.0,F,I50,I10,false," for case in ids]
+    lines = [f"{case},p{case},{30 + case % 50}.0,F,I50,I10,false," for case in ids]
+    return "\n".join([",".join(STAYS["columns"]), *lines]) + "\n"
+
+
+def new_run(spark, store):
+    """As `support.roads.new_run`, which brings all that training needs."""
+    from rich.console import Console
+
+    from medspark.runs.receipt import Receipt, new_run_id
+    from medspark.runs.run import Run
+
+    quiet = Console(quiet=True)
+    return Run(spark.sparkContext, store, quiet, Receipt("night", new_run_id(), {}), quiet)
 
 
 def deployment(folder, bundle, url):
@@ -48,7 +60,7 @@ def main(folder, bundle, url):
     deployed, opened = deployment(folder, bundle, url), load_bundle(bundle)
     print("ready", flush=True)
     for generation in itertools.count(int(sys.stdin.readline())):
-        write(Path(folder) / "tonight.csv", lines_of(generation))
+        (Path(folder) / "tonight.csv").write_text(text_of(generation))
         print(json.dumps({"begun": generation}), flush=True)
         run = new_run(spark, deployed.store)
         night_stage(run, Night(deployed, opened, AS_OF))
