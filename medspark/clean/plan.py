@@ -1,0 +1,97 @@
+"""What workers are told of a table, out of the same readings that Spark's way has."""
+
+from typing import Any, Final
+
+from pyspark.sql import SparkSession
+
+from medspark.clean.judge import reasons_of
+from medspark.clean.typed_values import INVISIBLE_LETTERS, Reading, column_rule, read_column
+from medspark.clean.worker.plan import ColumnPlan, TablePlan
+from medspark.clean.worker.zones import Zone
+from medspark.sources.record_rules import RECORD_REASONS
+from medspark.task.columns import CategoryColumn, DateColumn
+from medspark.task.expressions import columns_of
+from medspark.task.raw_table import RawTable
+
+_FIRST_YEAR, _LAST_YEAR = 1900, 2100
+
+
+def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TablePlan:
+    """A table as workers judge it.
+
+    Args:
+        spark: whose Java knows the zones.
+        table: one that `choose_reader` gives to workers.
+        names: the columns that its files have.
+    """
+    source, duplicates = table.source, table.source.duplicates
+    whole_row = duplicates is not None and duplicates.same == "whole_row"
+    keys: list[tuple[str, ...]] = []
+    if duplicates is not None and isinstance(duplicates.same, tuple):
+        keys.append(duplicates.same)
+    if (source.case,) not in keys:
+        keys.append((source.case,))
+    checked = {name for check in table.checks for name in columns_of(check.expect)}
+    return TablePlan(
+        names=tuple(names),
+        columns=tuple(_plan_column(read_column(name, "string", table), table) for name in names),
+        encoding=source.encoding,
+        delimiter=source.delimiter,
+        header=source.header,
+        zone=zone_of(spark, source.timezone) if _has_times(table) else _UTC,
+        point_zero=source.point_zero,
+        reasons=expected_of(table, names),
+        keys=tuple(keys),
+        whole_row=whole_row,
+        checked=frozenset(checked & set(names)),
+    )
+
+
+def expected_of(table: RawTable, names: list[str]) -> dict[str, str]:
+    """What every rule expects that a row can break."""
+    return {**RECORD_REASONS, **reasons_of(names, table)}
+
+
+def _plan_column(reading: Reading, table: RawTable) -> ColumnPlan:
+    name, spec = reading.name, reading.spec
+    action = "set_aside" if reading.is_key else spec.otherwise
+    lookup = table.lookups[spec.lookup].entries if isinstance(spec, CategoryColumn) and spec.lookup else None
+    return ColumnPlan(
+        name=name,
+        spec=spec,
+        dtype=reading.kind.dtype,
+        rules=tuple(column_rule(name, step.rule) for step in reading.kind.steps),
+        required=column_rule(name, "required") if spec.required or reading.is_key else None,
+        on_missing="fail" if action == "fail" else "set_aside",
+        action=action,
+        normalised=column_rule(name, INVISIBLE_LETTERS),
+        missing=frozenset(("", *table.source.missing, *spec.missing)),
+        entries=lookup,
+    )
+
+
+def _has_times(table: RawTable) -> bool:
+    return any(isinstance(column, DateColumn) and column.type == "timestamp" for column in table.columns.values())
+
+
+_UTC: Final = Zone(-62_135_596_800, 253_402_300_800, 0, ())
+"""From the year 1 to the year 9999."""
+
+
+def zone_of(spark: SparkSession, name: str) -> Zone:
+    """A zone's changes, as the Java that Spark runs on knows them."""
+    java: Any = spark.sparkContext._jvm
+    time = java.java.time
+    rules = time.ZoneId.of(name, time.ZoneId.SHORT_IDS).getRules()
+    if rules.isFixedOffset():
+        offset = int(rules.getStandardOffset(time.Instant.EPOCH).getTotalSeconds())
+        return _UTC._replace(offset=offset)
+    first = time.Instant.parse(f"{_FIRST_YEAR}-01-01T00:00:00Z")
+    last = time.Instant.parse(f"{_LAST_YEAR}-01-01T00:00:00Z").getEpochSecond()
+    changes, at = [], rules.nextTransition(first)
+    while at is not None and (instant := at.getInstant().getEpochSecond()) < last:
+        changes.append((instant, at.getOffsetBefore().getTotalSeconds(), at.getOffsetAfter().getTotalSeconds()))
+        at = rules.nextTransition(at.getInstant())
+    offset = int(rules.getOffset(first).getTotalSeconds())
+    day = 86_400  # no wall clock is further from UTC
+    return Zone(first.getEpochSecond() + day, last - day, offset, tuple(changes))
