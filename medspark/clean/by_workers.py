@@ -69,7 +69,7 @@ from medspark.sources.encodings import require_declared_encoding
 from medspark.sources.headers import check_header
 from medspark.sources.parse import parse_csv
 from medspark.sources.record_rules import DUPLICATE
-from medspark.sources.spans import ROUNDS, Surveyed, first_lines, plan_spans, survey_of
+from medspark.sources.spans import ROUNDS, first_lines, lines_before, plan_spans, survey_of
 from medspark.sources.worker.spans import Span
 from medspark.spark.spill import spill_folders
 from medspark.task.raw_table import RawTable
@@ -94,11 +94,9 @@ class ByWorkers:
         """
         self.spark, self.table = spark, table
         heads = first_lines(spark.sparkContext, files, table.source.encoding)
-        if not table.source.header:
-            self.names = list(table.columns)
-        require_declared_encoding(survey_of(heads, [], table), table.source.encoding)
-        if table.source.header:
-            self.names = check_header(survey_of(heads, [], table), files, table)
+        beginnings = survey_of(heads, [], table)
+        require_declared_encoding(beginnings, table.source.encoding)
+        self.names = check_header(beginnings, files, table) if table.source.header else list(table.columns)
         self.plan = plan_table(spark, table, self.names)
         self.spans = plan_spans(spark.sparkContext, heads)
         self.folder = tempfile.mkdtemp(prefix="raw-", dir=spill_folders().split(",")[0])
@@ -106,8 +104,8 @@ class ByWorkers:
             for name in (ROWS, ASIDE, TAKEN, DOUBT):
                 Path(self.folder, name).mkdir()
             self.told = self._judged()
-            self.survey = survey_of(heads, self._surveyed(), table)
-            self.starts = self._starts()
+            self.survey = survey_of(heads, [told.found for told in self.told], table)
+            self.starts = lines_before(told.found for told in self.told)
             self._settle()
         except BaseException:
             self.release()
@@ -134,21 +132,6 @@ class ByWorkers:
         context = self.spark.sparkContext
         tasks = max(-(-len(items) // SPANS_OF_A_TASK), min(len(items), ROUNDS * context.defaultParallelism))
         return context.parallelize(items, tasks).map(work).collect() if items else []
-
-    def _surveyed(self) -> list[Surveyed]:
-        pairs = zip(self.spans, self.told, strict=True)
-        return [
-            Surveyed(span.file, told.lines, told.blank, told.hashes, told.parts, told.placed) for span, told in pairs
-        ]
-
-    def _starts(self) -> list[int]:
-        """The lines of its file before each span."""
-        seen: Counter[str] = Counter()
-        starts = []
-        for span, told in zip(self.spans, self.told, strict=True):
-            starts.append(seen[span.file])
-            seen[span.file] += told.lines
-        return starts
 
     # ------------------------------------------------------------ what Spark reads of it
 

@@ -1,5 +1,6 @@
 """The files of a text source cut into spans for workers, and what workers found in them as a survey."""
 
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from pyspark import SparkContext
 
 from medspark.sources.survey import FileSurvey, Survey, whole_survey
-from medspark.sources.worker.spans import Span, first_line, size_of
+from medspark.sources.worker.spans import Span, Surveyed, first_line, size_of
 from medspark.task.raw_table import RawTable
 
 SPAN_BYTES: Final = 16 * 2**20
@@ -26,17 +27,6 @@ class Head(NamedTuple):
     file: str
     size: int
     first_line: str | None
-
-
-class Surveyed(NamedTuple):
-    """What a worker found in a span of a file; the spans of a file are in their order."""
-
-    file: str
-    lines: int
-    blank: int
-    hashes: int
-    parts: int
-    placed: int
 
 
 def first_lines(context: SparkContext, files: list[str], encoding: str) -> list[Head]:
@@ -66,6 +56,16 @@ def plan_spans(context: SparkContext, heads: list[Head]) -> list[Span]:
         for first in range(0, head.size, most)
         if head.first_line is not None
     ]
+
+
+def lines_before(spans: Iterable[Surveyed]) -> list[int]:
+    """How many lines of its file come before each span."""
+    seen: Counter[str] = Counter()
+    before = []
+    for span in spans:
+        before.append(seen[span.file])
+        seen[span.file] += span.lines
+    return before
 
 
 def survey_of(heads: list[Head], spans: Iterable[Surveyed], table: RawTable) -> Survey:

@@ -16,7 +16,7 @@ from medspark.errors import InputError, TaskError
 from medspark.schemas import DIGEST, FILE, LINE, SOURCE_FILE, SOURCE_LINE
 from medspark.sources import spans
 
-FEW = settings(max_examples=3, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
+FEW = settings(max_examples=2, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
 """Without shrinking, which would take hours at some seconds a file."""
 
 
@@ -93,7 +93,7 @@ def test_which_of_the_rows_that_are_the_same_counts(
 ) -> None:
     rows = ["1,x,1", "2,x,2", "3,y,", "4,,5", "5,,5", "6,z,1", "7,z,", "3,y,"]
     (tmp_path / "in.csv").write_text("a,b,c\n" + "\n".join(rows))
-    columns = {**AB, "c": "double"}
+    columns = {**AB, "c": "integer"}
     found = both(clean_path, tmp_path / "in.csv", columns, duplicates=duplicates)
     assert [row[0] for row in found["records"]] == kept
     assert found["counts"]["duplicates"] == len(rows) - len(kept)

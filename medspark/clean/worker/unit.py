@@ -27,7 +27,7 @@ from medspark.clean.worker.rows import (
 from medspark.clean.worker.texts import Flags, bytes_of
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.worker.csv_fields import cut_fields
-from medspark.sources.worker.spans import Lines, Places, Span, read_lines
+from medspark.sources.worker.spans import Lines, Places, Span, Surveyed, read_lines
 from medspark.sources.worker.xxhash64 import hash_texts
 from medspark.store.worker.places import open_place
 
@@ -44,14 +44,7 @@ class Told(NamedTuple):
     """What a worker counted of a span."""
 
     number: int
-    lines: int
-    blank: int
-    hashes: int
-    """The sum of its lines' hashes."""
-    parts: int
-    """The sum of 31 bits of each."""
-    placed: int
-    """The same times each line's place in the span."""
+    found: Surveyed
     groups: dict[tuple[str, str, str, str], int]
     """Rows by the rules that they break: set aside, set missing, failed, normalised."""
     missing: dict[str, int]
@@ -96,11 +89,7 @@ def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
     parts = digests & _SEED_31
     return Told(
         number,
-        len(lines),
-        int(blank.sum()),
-        _sum(digests),
-        _sum(parts),
-        _placed(parts),
+        Surveyed(span.file, len(lines), int(blank.sum()), _sum(digests), _sum(parts), _placed(parts)),
         dict(counted(judged.rules, ~judged.doubtful)),
         {plan.name: lacking(values, kept) for plan, values in zip(table.columns, judged.values, strict=True)},
         len(doubtful),

@@ -57,22 +57,22 @@ def cut_fields(lines: Lines, read: Flags, names: list[str], delimiter: str) -> F
     commas = np.flatnonzero(data == ord(delimiter))
     quotes = np.flatnonzero(data == _QUOTE)
     quoted, well = _quoting(data, quotes, lines, ord(delimiter))
-    if len(quotes):
-        commas = commas[_outside(commas, quotes, lines)]
-    fields = np.searchsorted(commas, lines.ends) - np.searchsorted(commas, lines.starts) + 1
+    fields = _fields(commas, quotes, well, lines)
     if quoted.any():  # of a control between quotes nothing is known
         controls = np.flatnonzero((data < 32) & (data != 10) & (data != 13) & (data != ord(delimiter)))
         well[np.searchsorted(lines.starts, controls, "right") - 1] = False
     sound = read & ~lines.unsound & (fields == len(names))
-    plain, in_quotes = sound & ~quoted, sound & well
-    odd = np.flatnonzero(read & ~plain & ~in_quotes)
+    sound &= ~quoted | well
+    odd = np.flatnonzero(read & ~sound)
     doubts = {int(at) for at in odd if not _can_tell(lines, int(at), bool(quoted[at]), bool(well[at]), delimiter)}
     told = [int(at) for at in odd if at not in doubts]
-    parts = [_parsed(lines, plain, names, delimiter, quotes=False), _parsed(lines, in_quotes, names, delimiter, True)]
-    rows = np.concatenate([np.flatnonzero(plain), np.flatnonzero(in_quotes), np.array(told, np.int64)])
+    rows = np.concatenate([np.flatnonzero(sound), np.array(told, np.int64)])
     first_odd = len(rows) - len(told)
     cut = [_cut(lines, at, bool(well[at] or not quoted[at]), len(names), delimiter) for at in told]
-    parts.append([pa.array([row.values[at] for row in cut], pa.string()) for at in range(len(names))])
+    parts = [
+        _parsed(lines, sound, names, delimiter, bool((sound & quoted).any())),
+        [pa.array([row.values[at] for row in cut], pa.string()) for at in range(len(names))],
+    ]
     columns = [_joined([part[at] for part in parts]) for at in range(len(names))]
     rules = {first_odd + at: row.rule for at, row in enumerate(cut)}
     unknown = {first_odd + at: row.unknown for at, row in enumerate(cut) if row.unknown}
@@ -96,8 +96,7 @@ def _quoting(data: npt.NDArray[np.uint8], quotes: Places, lines: Lines, comma: i
     line = np.searchsorted(lines.starts, quotes, "right") - 1
     firsts = np.searchsorted(quotes, lines.starts)
     opens = (np.arange(len(quotes)) - firsts[line]) % 2 == 0
-    around = np.concatenate([[0], data, [0]])
-    before, after = around[quotes], around[quotes + 2]
+    before, after = data[np.maximum(quotes - 1, 0)], data[np.minimum(quotes + 1, len(data) - 1)]
     at_start, at_end = quotes == lines.starts[line], quotes + 1 == lines.ends[line]
     fits_open = at_start | (before == comma) | (before == _QUOTE)
     fits_close = at_end | (after == comma) | (after == _QUOTE)
@@ -108,11 +107,15 @@ def _quoting(data: npt.NDArray[np.uint8], quotes: Places, lines: Lines, comma: i
     return quoted, quoted & (count % 2 == 0) & (broken == 0)
 
 
-def _outside(commas: Places, quotes: Places, lines: Lines) -> Flags:
-    """The delimiters before which a line has quotes in pairs."""
-    line = np.searchsorted(lines.starts, commas, "right") - 1
-    firsts = np.searchsorted(quotes, lines.starts)
-    return np.asarray((np.searchsorted(quotes, commas) - firsts[line]) % 2 == 0)
+def _fields(commas: Places, quotes: Places, well: Flags, lines: Lines) -> Places:
+    """The fields of each line that has no quotes or is well quoted: one more than its delimiters outside quotes."""
+    fields = np.searchsorted(commas, lines.ends) - np.searchsorted(commas, lines.starts) + 1
+    if len(quotes):
+        line = np.searchsorted(lines.starts, quotes, "right") - 1
+        pairs = quotes[well[line]]
+        within = np.searchsorted(commas, pairs[1::2]) - np.searchsorted(commas, pairs[::2])
+        np.subtract.at(fields, line[well[line]][::2], within)
+    return np.asarray(fields)
 
 
 # ---------------------------------------------------------------- lines by Arrow

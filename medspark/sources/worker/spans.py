@@ -34,6 +34,20 @@ class Span(NamedTuple):
     last: int
 
 
+class Surveyed(NamedTuple):
+    """What was found in a span, to be added up over those of a file."""
+
+    file: str
+    lines: int
+    blank: int
+    hashes: int
+    """The sum of the lines' hashes."""
+    parts: int
+    """The sum of 31 bits of each."""
+    placed: int
+    """The same times each line's place in the span."""
+
+
 class Lines(NamedTuple):
     """The lines of a span in UTF-8: line i is `text[starts[i]:ends[i]]`."""
 
