@@ -21,7 +21,8 @@ def texts(*cells: str | None, missing: tuple[str, ...] = ()):
 
 def test_the_hash_of_a_text_is_sparks_whatever_its_length(spark: SparkSession) -> None:
     found = ["x" * n + "é" * (n % 3) for n in range(100)]
-    expected = [row[0] for row in spark.createDataFrame([(t,) for t in found], "t string").select(F.xxhash64("t")).collect()]
+    frame = spark.createDataFrame([(text,) for text in found], "t string")
+    expected = [row[0] for row in frame.select(F.xxhash64("t")).collect()]
     data = "".join(found).encode()
     ends = np.cumsum([len(text.encode()) for text in found])
     assert hash_texts(data, np.append(0, ends[:-1]), ends).tolist() == expected
@@ -35,7 +36,18 @@ def test_a_text_that_says_missing_is_none_and_one_with_letters_nobody_sees_is_sp
 
 
 def test_whole_numbers_up_to_their_last_bit() -> None:
-    cells = ("0", "007", "-0", "+5", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "1.0", "0x1", "")
+    cells = (
+        "0",
+        "007",
+        "-0",
+        "+5",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "1.0",
+        "0x1",
+        "",
+    )
     values, there = read_whole(texts(*cells), "bigint", point_zero=False)
     assert values[there].tolist() == [0, 7, 0, 5, 2**63 - 1, -(2**63)]
     assert np.flatnonzero(there).tolist() == [0, 1, 2, 3, 4, 5]
@@ -68,7 +80,9 @@ def test_a_year_with_a_sign_is_sparks_to_tell() -> None:
 
 def test_every_hour_of_two_centuries_is_the_instant_that_spark_says(spark: SparkSession) -> None:
     hours = np.arange(-2_208_000_000, 4_102_000_000, 90_061, dtype=np.int64)
-    wall = np.concatenate([hours, np.arange(1_585_440_000, 1_585_460_000, 600), np.arange(1_603_580_000, 1_603_600_000, 600)])
+    wall = np.concatenate(
+        [hours, np.arange(1_585_440_000, 1_585_460_000, 600), np.arange(1_603_580_000, 1_603_600_000, 600)]
+    )
     for name in ("Europe/Amsterdam", "America/St_Johns", "Asia/Kolkata", "UTC"):
         frame = spark.createDataFrame(pa.table({"s": wall}))
         instant = F.to_utc_timestamp(F.timestamp_seconds("s"), name)
@@ -78,4 +92,6 @@ def test_every_hour_of_two_centuries_is_the_instant_that_spark_says(spark: Spark
         told = [None if gap else int(at) for at, gap in zip(micros, skipped, strict=True)]
         known = ~unknown
         assert known.mean() > 0.99
-        assert [t for t, k in zip(told, known, strict=True) if k] == [e for e, k in zip(expected, known, strict=True) if k]
+        assert [t for t, k in zip(told, known, strict=True) if k] == [
+            e for e, k in zip(expected, known, strict=True) if k
+        ]
