@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+IN_TWO := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check integration screenshots bench clean
@@ -24,10 +25,11 @@ demo: $(READY)  ## A synthetic hospital of 20,000 patients, cleaned, learned and
 	$(BIN)/medspark demo --patients 20000 --out build/demo
 
 test: $(READY)  ## The tests that need nothing but this folder
-	$(BIN)/python -m pytest -m "not integration"
+	$(BIN)/python -m pytest -m "not integration and not slow" $(IN_TWO)
 
-integration: $(READY)  ## The tests with a real browser and real spark-submit
+integration: $(READY)  ## The tests with a real browser and real spark-submit, and those that train large networks
 	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m "slow and not integration" $(IN_TWO)
 
 check: $(READY)  ## Lint, types and import contracts
 	$(BIN)/ruff check .

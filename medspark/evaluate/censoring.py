@@ -4,6 +4,7 @@ inverse of its chance to be followed.
 Inverse probability of censoring weights (Graf et al. 1999, Stat Med 18:2529; Uno et al. 2007, JASA 102:527).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,11 @@ class Truth(NamedTuple):
 
     def take(self, rows: NDArray[np.generic] | slice) -> "Truth":
         return Truth(self.label[rows], self.weight[rows])
+
+
+def joined(parts: Sequence[Truth]) -> Truth:
+    """Of all cases, part by part."""
+    return Truth(np.concatenate([part.label for part in parts]), np.concatenate([part.weight for part in parts]))
 
 
 class Followed(NamedTuple):

@@ -70,10 +70,22 @@ def reliance(
     return found
 
 
+def missing_ends(missing: Floats, groups: int) -> Floats:
+    """The largest shares missing of so many groups of cases, about as many in each; fewer where many shares are alike,
+    and none of no case.
+
+    >>> missing_ends(np.array([0.5, 0.0, 0.1, 0.2]), 2).tolist()
+    [0.1, 0.5]
+    """
+    if not len(missing):
+        return np.empty(0)
+    return np.asarray(np.unique(np.quantile(missing, np.arange(1, groups + 1) / groups, method="inverted_cdf")))
+
+
 def _groups(missing: Floats, subgroups: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Everyone, then cases by thirds of what is missing, then those of each level that enough cases have."""
     yield EVERYONE, EVERYONE, np.ones(len(missing), bool)
-    ends = np.unique(np.quantile(missing, [1 / 3, 2 / 3, 1], method="inverted_cdf")) if len(missing) else np.empty(0)
+    ends = missing_ends(missing, 3)
     place = np.searchsorted(ends, missing)
     for at, end in enumerate(ends):
         if len(ends) > 1:

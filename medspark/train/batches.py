@@ -12,7 +12,7 @@ from pandas.util import hash_array
 
 from medspark.encode.inputs import Input, pixels_of
 from medspark.encode.worker.tensors import Arrays, arrays
-from medspark.evaluate.censoring import Truth
+from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.truth import Reading, truth_of
 from medspark.schemas import SPLIT, SUBJECT_ID
 
@@ -103,7 +103,7 @@ def _none(inputs: Sequence[Input]) -> Arrays:
 def _together(held: list[Batch], rng: np.random.Generator | None) -> Batch:
     held = [part for part in held if len(part[2])] or held[:1]
     subject = np.concatenate([part[2] for part in held])
-    truth = Truth(*(np.concatenate(of_all) for of_all in zip(*(part[1] for part in held), strict=True)))
+    truth = joined([part[1] for part in held])
     order = rng.permutation(len(subject)) if rng is not None else np.arange(len(subject))
     tensors = {name: np.concatenate([part[0][name] for part in held])[order] for name in held[0][0]}
     return tensors, truth.take(order), subject[order]

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.evaluate.censoring import Truth
+from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.truth import Floats, Reading, reading_of, truth_of
 from medspark.task.outcome import Kind, Targets
 from medspark.task.tasks import Task
@@ -154,7 +154,7 @@ def _require_both_outcomes(
             f"expected cases with a known outcome in train and valid, received {cases} and {others}. "
             "Is there enough data for the task's split?"
         )
-    learned = Truth(*map(np.concatenate, zip(found, watched, strict=True))) if both_learned else found
+    learned = joined([found, watched]) if both_learned else found
     return learned, shares_of(targets.kind, targets.names, learned)
 
 

@@ -16,10 +16,22 @@ from medspark.encode.apply import encode_cases, in_training_order, tensors_optio
 from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
-from medspark.evaluate.censoring import Truth
+from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.evaluation import evaluate_cases
 from medspark.evaluate.truth import Floats, Reading
-from medspark.schemas import CASE_ID, LABEL, LOGIT, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN, VALID, quoted
+from medspark.schemas import (
+    CASE_ID,
+    LABEL,
+    LOGIT,
+    MISSING_SHARE,
+    PROBABILITY,
+    SPLIT,
+    SUBJECT_ID,
+    TEST,
+    TRAIN,
+    VALID,
+    quoted,
+)
 from medspark.score.worker.calibration import TargetCalibrations, apply_calibrations
 from medspark.score.worker.uncertainty import Uncertainty
 from medspark.task.event_task import EventTask
@@ -34,7 +46,7 @@ from medspark.train.fit import Fitted, fit_network, held_out_logit
 from medspark.train.networks.student import student_settings
 from medspark.train.pretrain import Excerpts, write_excerpts
 from medspark.train.schedule import predicted_at_once
-from medspark.train.uncertainty import LearnedFrom, Served, held_out_reliance, stand_beside
+from medspark.train.uncertainty import HeldOut, LearnedFrom, Served, held_out_reliance, stand_beside
 
 ROWS_PER_FILE = 500_000
 SPLITS = (TRAIN, VALID, TEST)
@@ -122,8 +134,8 @@ def learn(
     """
     fitted, teacher = _fit(table, statistics, task, progress, excerpts)
     parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
-    logit, known = _watched(fitted, parts)
-    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, logit, known)
+    watched = _watched(fitted, parts)
+    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, watched.logit, watched.truth)
     predictions = pd.concat(
         [_predictions(part, split, calibration) for split, part in parts.items()], ignore_index=True
     )
@@ -136,9 +148,9 @@ def learn(
     test = predictions[predictions[SPLIT] == TEST].reset_index(drop=True)
     frame = test.merge(subgroups, on=CASE_ID, how="left", validate="one_to_one", sort=False)
     metrics = evaluate_cases(frame, task, parts[TEST].truth, apply_calibrations(calibration, parts[TEST].logit), others)
-    risk = apply_calibrations(calibration, logit)
+    held_out = HeldOut(apply_calibrations(calibration, watched.logit), watched.truth, watched.missing)
     split = LearnedFrom(table, statistics, fitted, teacher is not None)
-    served, uncertainty = stand_beside(split, risk, known, task)
+    served, uncertainty = stand_beside(split, held_out, task)
     metrics["reliance"] = held_out_reliance(split, served, uncertainty, frame, task)
     return Trained(statistics, fitted, calibration, predictions, metrics, served, uncertainty, teacher)
 
@@ -163,17 +175,21 @@ def _fit(
         return distil(fitted, files, statistics, task, settings, progress), fitted
 
 
-def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> tuple[Floats, Truth]:
-    """Logits, and what is known, of the cases that the network, or the member that is asked, was not trained on."""
-    watched = [parts[TRAIN], parts[VALID]] if fitted.folds else [parts[VALID]]
-    logit = np.concatenate([part.logit for part in watched])
-    return logit, Truth(*map(np.concatenate, zip(*(part.truth for part in watched), strict=True)))
+def _watched(fitted: Fitted, parts: Mapping[str, "_Predicted"]) -> "_Predicted":
+    """The cases that the network, or the member that is asked, was not trained on."""
+    if not fitted.folds:
+        return parts[VALID]
+    both = (parts[TRAIN], parts[VALID])
+    keys = pd.concat([part.keys for part in both], ignore_index=True)
+    logit, missing = np.concatenate([part.logit for part in both]), np.concatenate([part.missing for part in both])
+    return _Predicted(keys, logit, joined([part.truth for part in both]), missing)
 
 
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:
     """A network's own calibrated risks (n, k) of the test split."""
     parts = {split: _predict(fitted, table, split, statistics) for split in SPLITS}
-    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, *_watched(fitted, parts))
+    watched = _watched(fitted, parts)
+    calibration = fit_calibrations(task.outcome.targets, task.training.calibration, watched.logit, watched.truth)
     return apply_calibrations(calibration, parts[TEST].logit)
 
 
@@ -189,22 +205,25 @@ class _Predicted(NamedTuple):
     keys: pd.DataFrame
     logit: Floats
     truth: Truth
+    missing: Floats
+    """(n,) the share of each case that is missing."""
 
 
 def _predict(fitted: Fitted, table: str, split: str, statistics: Statistics) -> _Predicted:
     """The logits of a split; of patients that members learned from, by the member that did not."""
-    loaded = load_split(table, split, statistics.inputs(), fitted.reading, (CASE_ID, SUBJECT_ID))
+    loaded = load_split(table, split, statistics.inputs(), fitted.reading, (CASE_ID, SUBJECT_ID, MISSING_SHARE))
     if loaded is None:
         none = np.empty((0, fitted.reading.size))
-        return _Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: []}), none, Truth(none, none))
+        return _Predicted(pd.DataFrame({CASE_ID: [], SUBJECT_ID: []}), none, Truth(none, none), np.empty(0))
     keys: pd.DataFrame = loaded.keys.to_pandas()
+    missing = keys.pop(MISSING_SHARE).to_numpy(np.float64)
     at_once = predicted_at_once(statistics.inputs())
     if fitted.folds is not None and split != TEST:
         logits = np.asarray(fitted.members.predict(loaded.tensors, batch_size=at_once, verbose=0), np.float64)
         logit = held_out_logit(logits, keys[SUBJECT_ID].to_numpy(), fitted.folds)
     else:
         logit = keras_logits(fitted.network, loaded.tensors, at_once)
-    return _Predicted(keys, logit, loaded.truth)
+    return _Predicted(keys, logit, loaded.truth, missing)
 
 
 def _predictions(part: _Predicted, split: str, calibration: TargetCalibrations) -> pd.DataFrame:
@@ -229,7 +248,7 @@ def _baselines(
     inputs, seed = statistics.inputs(), task.training.seed
     parts = [part for split in splits if (part := load_split(table, split, inputs, reading)) is not None]
     tensors = {one.name: np.concatenate([part.tensors[one.name] for part in parts]) for one in inputs}
-    truth = Truth(*map(np.concatenate, zip(*(part.truth for part in parts), strict=True)))
+    truth = joined([part.truth for part in parts])
     test = load_split(table, TEST, inputs, reading)
     assert test is not None, "there are test cases"
     if reading.kind == "classes":

@@ -13,7 +13,7 @@ from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats
-from medspark.evaluate.reliance import Stated, reliance
+from medspark.evaluate.reliance import Stated, missing_ends, reliance
 from medspark.schemas import LABEL, MISSING_SHARE, PROBABILITY, SUBJECT_ID, TEST, TRAIN, VALID
 from medspark.score.worker.uncertainty import DISAGREES, Conformal, Tail, Uncertainty, VennAbers, beside_scores
 from medspark.task.event_task import EventTask
@@ -29,6 +29,10 @@ UNUSUAL_SHARE: Final = 0.01
 """Where the task says none."""
 LEAST_OF_EACH: Final = 11
 """Patients with and without the outcome in each group of an interval: fewer could be told from its ends."""
+CASES_OF_EACH: Final = 50
+"""Cases with and without the outcome in each group of conformal ends: of fewer, chance decides who is left open."""
+MISSING_GROUPS: Final = (3, 2, 1)
+"""By how much is missing: thirds, else halves, else all together."""
 MOST_GROUPS: Final = 100
 TAIL_POINTS: Final = 100
 SLACK: Final = 1e-3
@@ -53,14 +57,24 @@ class LearnedFrom(NamedTuple):
     is_student: bool
 
 
-def stand_beside(learned: LearnedFrom, risk: Floats, known: Truth, task: Task) -> tuple[Served, Uncertainty]:
+class HeldOut(NamedTuple):
+    """n cases that a network, or the member that is asked, was not trained on."""
+
+    risk: Floats
+    """(n, k) of each target."""
+    known: Truth
+    """Of the same."""
+    missing: Floats
+    """(n,) the share of each case that is missing."""
+
+
+def stand_beside(learned: LearnedFrom, held_out: HeldOut, task: Task) -> tuple[Served, Uncertainty]:
     """The network as the bundle keeps it, and what it says beside its scores: distances from the training split, by the
     validation split's.
 
     Args:
         learned: the network.
-        risk: (n, k) of cases that it, or the member that is asked, was not trained on.
-        known: of the same.
+        held_out: cases that it, or the member that is asked, was not trained on.
         task: its coverage and share of unusual cases.
     """
     inputs, at, reading = learned.statistics.inputs(), task.outcome.targets.headline, learned.fitted.reading
@@ -70,8 +84,7 @@ def stand_beside(learned: LearnedFrom, risk: Floats, known: Truth, task: Task) -
     valid = load_split(learned.table, VALID, inputs, reading)
     assert valid is not None, "there are validation cases"
     distances = beside_of(served, valid.tensors, inputs)
-    label, weight = known.label[:, at], known.weight[:, at]
-    found = fit_uncertainty(served.beside, distances, risk[:, at], label, weight, task.scoring)
+    found = fit_uncertainty(served.beside, distances, held_out, at, task.scoring)
     return served, found.model_copy(update={"newest_event": isinstance(task, EventTask)})
 
 
@@ -91,11 +104,11 @@ def held_out_reliance(
     test = load_split(learned.table, TEST, inputs, learned.fitted.reading, (MISSING_SHARE,))
     assert test is not None, "there are test cases"
     risk = frame[PROBABILITY].to_numpy(np.float64)
-    stands = beside_scores(uncertainty, beside_of(served, test.tensors, inputs), risk)
+    missing = test.keys[MISSING_SHARE].to_numpy()
+    stands = beside_scores(uncertainty, beside_of(served, test.tensors, inputs), risk, missing)
     label = frame[LABEL].to_numpy(np.float64, na_value=np.nan)
     coverage = None if uncertainty.conformal is None else uncertainty.conformal.coverage
     stated = Stated(uncertainty.unusual_share, coverage, uncertainty.absent)
-    missing = test.keys[MISSING_SHARE].to_numpy()
     groups, subject = frame[[*task.report.subgroups]], frame[SUBJECT_ID].to_numpy()
     return reliance(stated, stands, label, missing, groups, subject)
 
@@ -121,26 +134,22 @@ def beside_of(served: Served, tensors: Mapping[str, npt.NDArray[Any]], inputs: l
 
 
 def fit_uncertainty(
-    beside: tuple[str, ...],
-    distances: Floats,
-    probability: Floats,
-    label: Floats,
-    weight: Floats,
-    asked: Scoring,
+    beside: tuple[str, ...], distances: Floats, held_out: HeldOut, headline: int, asked: Scoring
 ) -> Uncertainty:
     """What stands beside the scores.
 
     Args:
         beside: what the network gives behind its logits.
         distances: (m, outputs) that of the validation split's cases.
-        probability: (n,) of the headline, of cases not learned from.
-        label: (n,) of 0 and 1, NaN where it is not known.
-        weight: (n,) of each case, 0 where its label is not known.
+        held_out: cases not learned from.
+        headline: the place of the target that all of it is about.
         asked: the task's coverage and share of unusual cases.
     """
+    label, weight = held_out.known.label[:, headline], held_out.known.weight[:, headline]
     known = (weight > 0) & np.isfinite(label)
-    p, y, w = probability[known], label[known].astype(bool), weight[known]
-    interval, conformal = venn_abers(p, y, w), conformal_ends(p, y, w, asked.coverage or COVERAGE)
+    p, y, w = held_out.risk[known, headline], label[known].astype(bool), weight[known]
+    interval = venn_abers(p, y, w)
+    conformal = conformal_ends(p, y, w, held_out.missing[known], asked.coverage or COVERAGE)
     few = f"it takes {LEAST_OF_EACH} cases of each outcome that the network did not learn from"
     absent = {} if DISAGREES in beside else {"disagreement": "the network has one member"}
     if interval is None:
@@ -217,14 +226,31 @@ def _edges(p: Floats, y: npt.NDArray[np.bool_]) -> Floats | None:
     return np.array(edges)
 
 
-def conformal_ends(p: Floats, y: npt.NDArray[np.bool_], w: Floats, coverage: float) -> Conformal:
+def conformal_ends(p: Floats, y: npt.NDArray[np.bool_], w: Floats, missing: Floats, coverage: float) -> Conformal:
     """From which probability on an outcome, and up to which none, is left open, so that of the cases with the outcome,
-    and of those without, the stated share has what came true left open: in a new case as well, by exchangeability."""
+    and of those without, the stated share has what came true left open: in a new case as well, by exchangeability.
+
+    So it is in each group of cases by how much of them is missing, as many as leave CASES_OF_EACH in each group.
+    """
+    edges, group = _by_missing(missing, y)
+    each = [group == at for at in range(len(edges) + 1)]
     return Conformal(
         coverage=coverage,
-        likely_from=max(0.0, _least_open(p[y], w[y], coverage)),
-        unlikely_to=min(1.0, -_least_open(-p[~y], w[~y], coverage)),
+        missing_up_to=tuple(map(float, edges)),
+        likely_from=tuple(max(0.0, _least_open(p[y & one], w[y & one], coverage)) for one in each),
+        unlikely_to=tuple(min(1.0, -_least_open(-p[~y & one], w[~y & one], coverage)) for one in each),
     )
+
+
+def _by_missing(missing: Floats, y: npt.NDArray[np.bool_]) -> tuple[Floats, npt.NDArray[np.intp]]:
+    """The last shares missing of all groups but one, and each case's group (n,)."""
+    for groups in MISSING_GROUPS:
+        edges = missing_ends(missing, groups)[:-1]
+        group = np.searchsorted(edges, missing)
+        least = min(np.bincount(group, of_them, minlength=len(edges) + 1).min() for of_them in (y, ~y))
+        if least >= CASES_OF_EACH:
+            break
+    return edges, group
 
 
 def _least_open(values: Floats, weight: Floats, coverage: float) -> float:

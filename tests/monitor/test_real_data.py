@@ -21,7 +21,7 @@ from medspark.monitor.worker.read import score_cell
 from medspark.monitor.worker.tally import tally_of
 from medspark.task.monitoring import Monitoring
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 NUMBERS = ["time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications", "number_outpatient",
            "number_emergency", "number_inpatient", "number_diagnoses"]  # fmt: skip

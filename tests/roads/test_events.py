@@ -92,6 +92,7 @@ def test_scores_from_the_bundle_alone_are_those_of_training(spark, road):
     assert max(abs(found[case] - trained[case]) for case in trained) < 1e-6
 
 
+@pytest.mark.slow
 def test_an_encoder_pretrained_on_training_patients_is_served_by_litert(spark, road, tmp_path, monkeypatch):
     read = []
     pretrain = fit.pretrain

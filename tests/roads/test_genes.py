@@ -12,6 +12,8 @@ from medspark.stages.score import score_stage
 from medspark.store.tables import read_table
 from medspark.task.load import check_task
 
+pytestmark = pytest.mark.slow
+
 MOTIF = "TTGACATC"
 HEADER = "sample,patient,age,promoter,outcome"
 TASK = {

@@ -13,6 +13,8 @@ from medspark.stages.encode import encode_stage
 from medspark.stages.score import score_stage, score_tensors_stage
 from medspark.store.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 HEADER = ",".join(PICTURES["columns"])
 
 
@@ -77,7 +79,8 @@ def test_an_image_that_cannot_be_read_is_rejected_where_the_column_sets_its_row_
     lines = pictured(tmp_path / "files", 200, seed=1)
     source = write(tmp_path / "stays.csv", lines, HEADER)
     columns = {"xray": {**PICTURES["columns"]["xray"], "folder": str(tmp_path / "files"), "otherwise": "set_aside"}}
-    task = pictures_task(source, tmp_path / "files", columns=columns, training={"epochs": 1, "batch_size": 32})
+    quick = {"training": {"epochs": 1, "batch_size": 32}, "network": {"members": 1, "images": {"filters": [8]}}}
+    task = pictures_task(source, tmp_path / "files", columns=columns, **quick)
     bundle, _ = walk(spark, tmp_path / "store", task)
     run = new_run(spark, tmp_path / "scores")
     score_stage(run, load_bundle(bundle), str(source))

@@ -15,6 +15,8 @@ from medspark.stages.evaluate import evaluate_stage
 from medspark.stages.score import score_stage
 from medspark.store.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 CASES = 5000
 AGES = np.random.default_rng(0).uniform(20, 90, CASES).round(1)
 STEEP = (AGES - 55) / 20

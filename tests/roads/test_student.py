@@ -7,6 +7,8 @@ from support.tasks import stays_at
 from medspark.bundles.bundle import load_bundle
 from medspark.store.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 STAYS = 1500
 
 

@@ -140,7 +140,7 @@ def test_an_empty_source_gives_no_score_and_no_failure(spark, road):
 
 def test_from_raw_to_score_no_table_is_written_between(spark, road):
     _, run = score(spark, road, "at-once")
-    assert sorted(os.listdir(run.store)) == ["CURRENT", "rejected", "scores"]
+    assert sorted(os.listdir(run.store)) == ["CURRENT", "monitoring", "rejected", "scores"]
     assert run.receipt.counts["score"]["writer"] == {"kind": "workers", "because": "they reach it"}
 
 
@@ -184,6 +184,7 @@ def test_a_rejected_gate_keeps_no_bundle(spark, road, tmp_path):
     assert not (tmp_path / "store" / "bundles").exists()
 
 
+@pytest.mark.slow
 def test_cross_validation_holds_each_patient_out_once(spark, road, tmp_path):
     task = stays_at(
         road["source"],
@@ -244,6 +245,10 @@ def test_the_bundle_has_every_part_and_no_pickle(road):
         "model.keras",
         "model.tflite",
         "calibration.json",
+        "uncertainty.json",
+        "explain.tflite",
+        "explain.json",
+        "monitor.json",
         "metrics.json",
         "report.html",
         "card.json",

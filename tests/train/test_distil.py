@@ -25,6 +25,8 @@ from medspark.train.networks.student import student_settings
 from medspark.train.schedule import Schedule
 from medspark.train.train_network import learn
 
+pytestmark = pytest.mark.slow
+
 NUMBER = NumericStatistics(
     column="age", scaling="none", center=0, scale=1, knots=(0,) * 13, impute=0, missing_indicator=False, mean=0, sd=1,
     missing_share=0,

@@ -16,6 +16,8 @@ from medspark.task.outcome import Targets
 from medspark.task.training import ImageNetwork, Network
 from medspark.train.networks.build import build_network, serving_network
 
+pytestmark = pytest.mark.slow
+
 NOTHING = {"cases": 100, "numeric": (), "categorical": (), "codes": ()}
 EVENTS = 6
 

@@ -12,6 +12,8 @@ from medspark.task.training import Network, Pretraining
 from medspark.train.networks.build import build_network
 from medspark.train.pretrain import Excerpts, _asked, pretrain
 
+pytestmark = pytest.mark.slow
+
 PAST = SequenceStatistics(
     column="past_all",
     codes=("a", "b", "c"),

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import sigmoid
 from medspark.score.worker.uncertainty import conformal_band, interval_of
 from medspark.task.training import Scoring
-from medspark.train.uncertainty import conformal_ends, fit_uncertainty, tail_of, venn_abers
+from medspark.train.uncertainty import HeldOut, conformal_ends, fit_uncertainty, tail_of, venn_abers
 
 
 def cases(n, seed=0, level=-1.0):
@@ -53,17 +54,54 @@ def test_what_came_true_is_left_open_as_often_as_stated_of_each_outcome_alone(co
     """Over 200 draws of 300 held-out cases; the mean is what the theorem is about."""
     covered = []
     for seed in range(200):
-        found = conformal_ends(*cases(300, seed), coverage)
+        found = conformal_ends(*cases(300, seed), np.zeros(300), coverage)
         p, y, _ = cases(2_000, seed + 1000)
-        band = conformal_band(found, p)
+        band = conformal_band(found, p, np.zeros(2_000))
         covered.append([(band[y] != 0).mean(), (band[~y] != 2).mean()])
     assert np.mean(covered, axis=0).tolist() == pytest.approx([coverage, coverage], abs=0.01)
 
 
 def test_of_too_few_cases_nothing_is_ruled_out():
-    found = conformal_ends(np.array([0.9, 0.1]), np.array([True, False]), np.ones(2), 0.9)
-    assert (found.likely_from, found.unlikely_to) == (0.0, 1.0)
-    assert conformal_band(found, np.array([0.0, 0.5, 1.0])).tolist() == [1, 1, 1]
+    found = conformal_ends(np.array([0.9, 0.1]), np.array([True, False]), np.ones(2), np.zeros(2), 0.9)
+    assert (found.likely_from, found.unlikely_to) == ((0.0,), (1.0,))
+    assert conformal_band(found, np.array([0.0, 0.5, 1.0]), np.zeros(3)).tolist() == [1, 1, 1]
+
+
+def blurred(n, seed):
+    """Cases of whom up to 60 % is missing; the more, the less the probability says."""
+    rng = np.random.default_rng(seed)
+    missing = rng.choice([0.0, 0.2, 0.6], n, p=[0.4, 0.3, 0.3])
+    said = rng.normal(-1.0, np.where(missing == 0.6, 0.3, 1.5))
+    return sigmoid(said), rng.random(n) < sigmoid(said + rng.normal(0, missing)), np.ones(n), missing
+
+
+def test_the_coverage_holds_of_those_of_whom_much_is_missing_as_of_the_others():
+    covered = []
+    for seed in range(100):
+        found = conformal_ends(*blurred(1_000, seed), 0.9)
+        p, y, _, missing = blurred(3_000, seed + 1000)
+        band = conformal_band(found, p, missing)
+        of_each = [
+            ((band[y & at] != 0).mean(), (band[~y & at] != 2).mean()) for at in map(missing.__eq__, (0, 0.2, 0.6))
+        ]
+        covered.append(np.ravel(of_each))
+    assert found.missing_up_to == (0.0, 0.2)
+    assert np.mean(covered, axis=0) == pytest.approx(np.full(6, 0.9), abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("cases_of_each", "missing", "edges"),
+    [
+        (150, np.resize([0.0, 0.2, 0.6], 300), (0.0, 0.2)),
+        (140, np.repeat([0.0, 0.2, 0.6, 0.8], 70), (0.2,)),
+        (40, np.resize([0.0, 0.2, 0.6], 80), ()),
+    ],
+)
+def test_groups_by_what_is_missing_have_fifty_cases_of_each_outcome_or_are_fewer(cases_of_each, missing, edges):
+    n = 2 * cases_of_each
+    y = np.arange(n) % 2 == 0
+    found = conformal_ends(np.linspace(0, 1, n), y, np.ones(n), missing, 0.9)
+    assert found.missing_up_to == edges
 
 
 def test_a_tail_counts_the_cases_that_are_as_far_closest_at_the_far_end():
@@ -80,8 +118,10 @@ def test_cases_whose_outcome_is_not_known_say_nothing():
     p, y, w = cases(500)
     label = np.where(np.arange(500) < 400, y, np.nan)
     weight = np.where(np.arange(500) < 400, w, 0.0)
-    some = fit_uncertainty(("numbers",), p[:, None], p[:400], label[:400], weight[:400], Scoring())
-    assert fit_uncertainty(("numbers",), p[:, None], p, label, weight, Scoring()) == some
+    held_out = HeldOut(p[:, None], Truth(label[:, None], weight[:, None]), np.zeros(500))
+    first = HeldOut(p[:400, None], Truth(label[:400, None], weight[:400, None]), np.zeros(400))
+    some = fit_uncertainty(("numbers",), p[:, None], first, 0, Scoring())
+    assert fit_uncertainty(("numbers",), p[:, None], held_out, 0, Scoring()) == some
     assert (some.unusual_share, some.conformal and some.conformal.coverage) == (0.01, 0.9)
     assert some.absent == {"disagreement": "the network has one member"}
 
@@ -89,6 +129,7 @@ def test_cases_whose_outcome_is_not_known_say_nothing():
 def test_the_task_says_how_many_may_be_flagged_and_what_is_covered():
     p, y, w = cases(500)
     asked = Scoring(unusual_share=0.002, coverage=0.8)
-    found = fit_uncertainty(("disagreement", "numbers"), np.stack([p, p], 1), p, y.astype(float), w, asked)
+    held_out = HeldOut(p[:, None], Truth(y.astype(float)[:, None], w[:, None]), np.zeros(500))
+    found = fit_uncertainty(("disagreement", "numbers"), np.stack([p, p], 1), held_out, 0, asked)
     assert (found.unusual_share, found.conformal and found.conformal.coverage, found.absent) == (0.002, 0.8, {})
     assert list(found.tails) == ["numbers"]

@@ -218,7 +218,7 @@ def answers_of(
     beside: dict[str, pa.Array] = {}
     if served.uncertainty:
         assert missing is not None, "a bundle that says something beside its scores says how much is missing"
-        stands = beside_scores(_parsed_uncertainty(served.uncertainty), more, probability)
+        stands = beside_scores(_parsed_uncertainty(served.uncertainty), more, probability, missing)
         beside = as_columns(stands, missing, newest, unscored)
     names = [*KEYS, *ANSWERS, *targets.columns, *beside]
     return pa.table([*keys.columns, *answers, *each, *beside.values()], names=names)

@@ -6,8 +6,10 @@
 - disagreement: the standard deviation of the members' logits.
 - interval: the two probabilities of Venn-Abers (Vovk & Petej 2014, UAI), one of which is calibrated whatever the
   distribution, and the probability itself between them.
-- conformal band: the outcomes that can't be ruled out at a stated coverage, of each outcome's own patients (label-
-  conditional conformal prediction, Vovk 2012): `likely`, `unlikely`, or `uncertain` where it is both.
+- conformal band: the outcomes that can't be ruled out at a stated coverage, of each outcome's own patients among those
+  of whom about as much is missing (Mondrian conformal prediction, Vovk 2012): `likely`, `unlikely`, or `uncertain`
+  where it is both. With one pair of ends for all, a coverage of 90 % of everyone is less of those of whom more is
+  missing.
 """
 
 from typing import Any, Final
@@ -76,14 +78,23 @@ class VennAbers(_Frozen):
 
 
 class Conformal(_Frozen):
-    """Which outcomes a probability leaves open."""
+    """Which outcomes a probability leaves open, in each of m groups by how much of a case is missing."""
 
     coverage: float
-    """Of each outcome's patients the share whose outcome is left open, at least."""
-    likely_from: float
-    """The outcome is left open from this probability on."""
-    unlikely_to: float
-    """No outcome is left open up to this probability."""
+    """Of each outcome's patients in each group the share whose outcome is left open, at least."""
+    missing_up_to: tuple[float, ...] = ()
+    """(m - 1,) rising: the groups' last shares missing, but for the last group's."""
+    likely_from: tuple[float, ...]
+    """(m,) the outcome is left open from this probability on."""
+    unlikely_to: tuple[float, ...]
+    """(m,) no outcome is left open up to this probability."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Conformal":
+        groups = len(self.missing_up_to) + 1
+        if len(self.likely_from) != groups or len(self.unlikely_to) != groups:
+            raise ValueError("expected two ends of each group by what is missing")
+        return self
 
 
 class Uncertainty(_Frozen):
@@ -123,19 +134,20 @@ def uncertainty_of(text: str) -> Uncertainty:
         raise BundleError(f"uncertainty.json: {where}: {first['msg']}") from None
 
 
-def beside_scores(uncertainty: Uncertainty, answers: Floats, probability: Floats) -> Beside:
+def beside_scores(uncertainty: Uncertainty, answers: Floats, probability: Floats, missing: Floats) -> Beside:
     """What stands beside n scores, row by row.
 
     Args:
         uncertainty: the bundle's.
         answers: (n, outputs) what the network gives behind the logits.
         probability: (n,) of the headline; a NaN has whatever.
+        missing: (n,) the share of each case that is missing.
     """
     by_name = dict(zip(uncertainty.beside, answers.T, strict=True))
     disagreement = by_name.pop(DISAGREES, None)
     strangeness = strangeness_of(uncertainty, by_name, len(answers))
     low, high = (None, None) if uncertainty.interval is None else interval_of(uncertainty.interval, probability)
-    band = None if uncertainty.conformal is None else conformal_band(uncertainty.conformal, probability)
+    band = None if uncertainty.conformal is None else conformal_band(uncertainty.conformal, probability, missing)
     unusual = strangeness >= 1 - uncertainty.unusual_share
     return Beside(strangeness, unusual, disagreement, low, high, band)
 
@@ -167,13 +179,16 @@ def interval_of(found: VennAbers, probability: Floats) -> tuple[Floats, Floats]:
     return np.minimum(low, probability), np.maximum(high, probability)
 
 
-def conformal_band(found: Conformal, probability: Floats) -> npt.NDArray[np.int8]:
+def conformal_band(found: Conformal, probability: Floats, missing: Floats) -> npt.NDArray[np.int8]:
     """Each one's place among BANDS, (n,). Where both outcomes could be ruled out, none is: `uncertain`.
 
-    >>> conformal_band(Conformal(coverage=0.9, likely_from=0.2, unlikely_to=0.5), np.array([0.1, 0.3, 0.6])).tolist()
-    [0, 1, 2]
+    >>> found = Conformal(coverage=0.9, missing_up_to=(0.5,), likely_from=(0.2, 0.0), unlikely_to=(0.5, 0.7))
+    >>> conformal_band(found, np.array([0.1, 0.3, 0.6, 0.6]), np.array([0.0, 0.0, 0.5, 0.9])).tolist()
+    [0, 1, 2, 1]
     """
-    likely, unlikely = probability >= found.likely_from, probability <= found.unlikely_to
+    group = np.searchsorted(np.array(found.missing_up_to), missing)
+    likely = probability >= np.array(found.likely_from)[group]
+    unlikely = probability <= np.array(found.unlikely_to)[group]
     return np.where(likely == unlikely, 1, np.where(likely, 2, 0)).astype(np.int8)
 
 

@@ -16,6 +16,8 @@ from medspark.train.export import export_litert, keras_logits
 from medspark.train.losses import loss_of
 from medspark.train.networks.build import build_network, serving_network
 
+pytestmark = pytest.mark.slow
+
 SIDE, LETTERS, EVENTS = 12, 24, 6
 STATISTICS = Statistics(
     cases=1,

@@ -67,6 +67,7 @@ def drawn(statistics, cases=40):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*READ])
 def test_a_small_student_has_at_most_20_000_weights_and_litert_serves_it_alike(kind, tmp_path):
     statistics = READ[kind]
