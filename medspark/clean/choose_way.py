@@ -14,6 +14,7 @@ from medspark.sources.encodings import is_wide
 from medspark.task.columns import Column, DateColumn, ImageColumn, IntervalColumn, NumberColumn, TextColumn
 from medspark.task.raw_table import RawTable
 
+_DELIMITERS: Final = "\t,;:|!#$%&*+/<=>?@^_~"
 _COMPRESSED: Final = (".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate", ".xz")
 
 
@@ -41,7 +42,7 @@ def _of_files(context: SparkContext, table: RawTable, files: list[str]) -> str |
         return f"they read csv, and the source is {source.format}"
     if source.quoted_newlines or is_wide(source.encoding):
         return "a record's end can be found only from its file's beginning"
-    if not source.delimiter.isascii() or source.delimiter in '"\n\r\\ ':
+    if source.delimiter not in _DELIMITERS:
         return "the delimiter"
     if any(file.endswith(_COMPRESSED) for file in files):
         return "files are compressed"

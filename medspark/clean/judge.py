@@ -70,7 +70,8 @@ def judge(rows: DataFrame, names: list[str], table: RawTable, letters: int = COM
     set_aside = _and(SET_ASIDE, _broken(checks, "set_aside", F.lit(True)))
     failed = _and(FAILED, _broken(checks, "fail", F.lit(True)))
     others = [quoted(name) for name in typed.columns if name not in (SET_ASIDE, FAILED)]
-    return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *derived_columns(table, names))
+    derived = derived_columns(table, names).values()
+    return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *derived)
 
 
 TYPED_VALUES: Final = 3
@@ -89,13 +90,13 @@ def _of_another_table(texts: list[Reading]) -> list[Column]:
     return [(given >= TYPED_VALUES) & reduce(Column.__and__, (reading.at(2).isNull() for reading in typed))]
 
 
-def derived_columns(table: RawTable, names: list[str]) -> list[Column]:
+def derived_columns(table: RawTable, names: list[str]) -> dict[str, Column]:
     """The derived columns that read none but `names`, or the file's name."""
-    return [
-        F.expr(derived_sql(item)).alias(name)
+    return {
+        name: F.expr(derived_sql(item)).alias(name)
         for name, item in table.derived.items()
         if set(columns_of(item.expression)) <= {*names, SOURCE_FILE}
-    ]
+    }
 
 
 def broken_checks(table: RawTable, names: list[str]) -> list[Violation]:

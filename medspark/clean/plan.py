@@ -32,6 +32,7 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
     if (source.case,) not in keys:
         keys.append((source.case,))
     checked = {name for check in table.checks for name in columns_of(check.expect)}
+    derived = {name for item in table.derived.values() for name in columns_of(item.expression)}
     return TablePlan(
         names=tuple(names),
         columns=tuple(_plan_column(read_column(name, "string", table), table) for name in names),
@@ -44,6 +45,8 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
         keys=tuple(keys),
         whole_row=whole_row,
         checked=frozenset(checked & set(names)),
+        asked=frozenset((checked | derived) & set(names)),
+        in_sql=bool(table.checks or table.derived),
     )
 
 
@@ -55,7 +58,9 @@ def expected_of(table: RawTable, names: list[str]) -> dict[str, str]:
 def _plan_column(reading: Reading, table: RawTable) -> ColumnPlan:
     name, spec = reading.name, reading.spec
     action = "set_aside" if reading.is_key else spec.otherwise
-    lookup = table.lookups[spec.lookup].entries if isinstance(spec, CategoryColumn) and spec.lookup else None
+    lookup = None
+    if isinstance(spec, CategoryColumn) and spec.lookup is not None:
+        lookup = table.lookups[spec.lookup].entries or {}
     return ColumnPlan(
         name=name,
         spec=spec,

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.alike import AT, Hashed, Places, repeats, several, suspects
 from medspark.clean.worker.plan import TablePlan
-from medspark.clean.worker.unit import LINES_OF_A_SPAN, ROWS, Told, hash_keys, texts_of
+from medspark.clean.worker.settle import texts_of
+from medspark.clean.worker.staged import LINES_OF_A_SPAN, ROWS, rows_of
+from medspark.clean.worker.unit import Told, hash_keys
 from medspark.schemas import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.worker.spans import Span
 from medspark.task.raw_table import RawTable
@@ -97,9 +97,8 @@ class SameRows:
         parts = []
         for number in np.unique(at // LINES_OF_A_SPAN):
             lines = at[at // LINES_OF_A_SPAN == number]
-            path = Path(self.folder, ROWS, f"{number:06}.parquet")
-            if ROWS in self.told[number].written:
-                found = pq.read_table(path, columns=[*names, "file", "at", "digest"])
+            if self.told[number].rows:
+                found = rows_of(self.folder, ROWS, int(number), [*names, "at", "digest", "first", "size"])
                 found = found.filter(pa.array(np.isin(found["at"].to_numpy(), lines)))
                 parts.append(self._with_places(found, int(number), with_text))
         if self.by_spark is not None:
@@ -113,7 +112,7 @@ class SameRows:
 
     def _with_places(self, rows: pa.Table, number: int, with_text: bool) -> pa.Table:
         lines = rows["at"].to_numpy() % LINES_OF_A_SPAN
-        texts = texts_of(self.spans[number], self.plan.encoding, lines) if with_text else None
-        rows = rows.set_column(rows.column_names.index("file"), "file", rows["file"].cast(pa.string()))
+        texts = texts_of(self.spans[number], self.plan, rows) if with_text else None
+        rows = rows.append_column("file", pa.array([self.spans[number].file] * len(lines), pa.string()))
         rows = rows.append_column("line", pa.array(lines + self.starts[number] + 1, pa.int64()))
         return rows if texts is None else rows.append_column("text", pa.array(texts, pa.binary()))

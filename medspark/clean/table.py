@@ -8,6 +8,7 @@ settled, and a rule that fails the run has spoken, before a row is written.
 import hashlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from pyspark import StorageLevel
@@ -54,6 +55,8 @@ class Cleaned(NamedTuple):
     reader: Chosen
     """Who read it, and why."""
     free: Callable[[], object]
+    written: tuple[Path, ...] = ()
+    """The files of the records, where workers wrote them as a store has them."""
 
     def release(self) -> None:
         self.free()
@@ -99,11 +102,9 @@ def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: li
         counts = _counts(found.survey, found.tally, {name: found.missing[name] for name in present})
         _require_all(task, counts, found.tally, None)
         require_one_row_a_case(found.repeated_cases, task)
-        records = found.records()
-        columns = [quoted(name) for name in [*task.columns, *task.derived] if name in records.columns]
-        records = records.select(*columns, SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
+        tables = (found.records(), found.quarantine())
         fingerprint = found.survey.fingerprint
-        return Cleaned(records, found.quarantine(), counts, fingerprint, files, states, chosen, found.release)
+        return Cleaned(*tables, counts, fingerprint, files, states, chosen, found.release, found.files())
     except BaseException:
         found.release()
         raise

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from pyspark.sql import DataFrame
@@ -32,7 +33,7 @@ from medspark.store.facts import (
     rows_quarantined,
     write_facts,
 )
-from medspark.store.tables import write_version
+from medspark.store.tables import take_version, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import shown_url
 from medspark.task.places import expression_places
@@ -51,6 +52,8 @@ class CleanSource:
     quarantine: DataFrame
     counts: TableCounts | EventCounts
     read: SourceRead
+    written: tuple[Path, ...] = ()
+    """The files of the records, where workers wrote them as a store has them."""
 
 
 @alone
@@ -73,7 +76,10 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
-            records = write_version(found.records, run.store, RECORDS, run.version)
+            if found.written and run.here is not None:
+                records = take_version(run.context, found.written, run.store, RECORDS, run.version)
+            else:
+                records = write_version(found.records, run.store, RECORDS, run.version)
             quarantine = write_version(found.quarantine, run.store, QUARANTINE, run.version)
             require_rows(run.spark, records, found.counts.records)
             require_rows(run.spark, quarantine, rows_quarantined(found.counts))
@@ -127,7 +133,7 @@ def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, 
     try:
         read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
         with _watched(run, table.states):
-            yield CleanSource(table.records, table.quarantine, table.counts, read)
+            yield CleanSource(table.records, table.quarantine, table.counts, read, table.written)
     finally:
         table.release()
 

@@ -4,12 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from support.cleaning import AB, Clean
-from support.dirty import COLUMNS, SECTIONS, SETTINGS, dirty_files
+from support.dirty import COLUMNS, SECTIONS, SETTINGS, dirty_files, each_cell
 
 from medspark.clean.table import Cleaned
 from medspark.errors import InputError, TaskError
@@ -51,19 +52,80 @@ def both(clean_path: Clean, path: Path, columns: dict[str, Any], **settings: Any
 
 
 @FEW
-@given(content=dirty_files())
+@given(file=dirty_files())
 def test_a_dirty_file_has_the_same_records_quarantine_counts_and_fingerprint(
-    content: bytes, clean_path: Clean, tmp_path_factory: pytest.TempPathFactory
+    file: tuple[bytes, str], clean_path: Clean, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("dirty") / "in.csv"
-    path.write_bytes(content)
+    path.write_bytes(file[0])
     found: dict[str, Any] = {}
     for reader in ("workers", "spark"):
         try:
-            found[reader] = outcome(clean_path(path, COLUMNS, sections=SECTIONS, reader=reader, **SETTINGS))
-        except Exception as error:  # an other header among the rows ends both
+            cleaned = clean_path(path, COLUMNS, sections=SECTIONS, reader=reader, delimiter=file[1], **SETTINGS)
+            found[reader] = outcome(cleaned)
+        except InputError as error:  # an other header among the rows, or a case that is there twice, ends both
             found[reader] = str(error)
     assert found["workers"] == found["spark"]
+
+
+def test_every_cell_that_somebody_has_to_judge_is_judged_alike(clean_path: Clean, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(each_cell())
+    settings = {**SETTINGS, "duplicates": {"same": ["id"], "keep": "latest", "by": "at"}}
+    found = both(clean_path, tmp_path / "in.csv", COLUMNS, sections=SECTIONS, **settings)
+    assert found["counts"]["records"] > 200
+    assert len(found["counts"]["quarantined"]) > 15
+
+
+def test_files_that_begin_and_end_in_any_way(clean_path: Clean, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    noise = [bytes(random.choice([*range(32, 127), *range(128, 256), 0xE2, 0x80, 0xF0], 12)) for _ in range(400)]
+    files = {
+        "a": b"a,b\n1,x",
+        "b": b"\xef\xbb\xbfa,b\r\n2,x\r\n",
+        "c": b"a,b\r3,x\r\r4,x\r",
+        "d": b"a,b\n",
+        "e": b"a,b\n\xef\xbb\xbf5,x\n\xef\xbb\xbfa,b\n6,\xef\xbb\xbfx\n\n   \n",
+        "f": b'a,b\n"7","x ""y"""\n8,"x\ty"\n9,"x\n10,x"\n11,""\n"12" ,x\n13,"x"y\n,\n',
+        "g": b"a,b\n" + b"\n".join(b"%d,%s" % item for item in enumerate(noise, 100)),
+    }
+    for name, content in files.items():
+        (tmp_path / f"{name}.csv").write_bytes(content)
+    found = both(clean_path, tmp_path, AB)
+    assert {row[0] for row in found["records"]} >= {1, 2, 3, 4, 5, 6, 7, 8, 11}
+    assert found["counts"]["normalised"]["b: invisible letters"] >= 1
+    assert found["counts"]["quarantined"]["record: encoding"] > 300
+
+
+def test_a_file_without_a_header_that_has_a_mark_alone_is_a_blank_line(clean_path: Clean, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf")
+    (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbf\xef\xbb\xbf1,x\n2,\xe2\x80\x8bx")
+    found = both(clean_path, tmp_path, AB, header=False)
+    assert (found["counts"]["blank_lines"], found["counts"]["records"]) == (1, 2)
+    assert found["counts"]["normalised"] == {"b: invisible letters": 1}
+
+
+def test_a_check_that_fails_the_run_counts_rows_that_were_set_aside_too(clean_path: Clean, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text('a,b,c\n1,x,9\n2,x,9,9\n3,x,1\n4,x,"9\n5,5 "q",9\n6,x,9x\n')
+    checks = [
+        {"name": "b is no x", "expect": "b != 'x' or c < 5", "otherwise": "fail"},
+        {"name": "a is low", "expect": "a < 6"},
+    ]
+    columns, said = {**AB, "c": "integer"}, []
+    for reader in ("workers", "spark"):
+        with pytest.raises(InputError) as error:
+            clean_path(tmp_path / "in.csv", columns, sections={"checks": checks}, reader=reader)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    assert "b is no x: 2 rows" in said[0]
+    checks[0]["otherwise"] = "set_aside"
+    found = both(clean_path, tmp_path / "in.csv", columns, sections={"checks": checks})
+    assert [row[0] for row in found["records"]] == [3, 5]
+    assert [row[5] for row in found["quarantine"]] == [
+        "expected b != 'x' or c < 5",
+        "expected one field for each column; expected b != 'x' or c < 5",
+        "expected every quote to be closed within its field, and none unpaired: is a delimiter lost before it?",
+        "c: expected a whole number of at most 32 bits; expected a < 6",
+    ]
 
 
 def test_files_in_several_spans_have_true_lines(

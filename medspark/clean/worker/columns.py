@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +26,8 @@ from medspark.task.columns import (
 )
 
 DOUBT: Final = -1
+MOST_PLAIN_INTERVAL: Final = 300
+"""Letters: of more, an end may be infinite."""
 
 
 class Judged(NamedTuple):
@@ -101,7 +102,8 @@ def _times(spec: DateColumn, texts: Texts, table: TablePlan) -> Judged:
 
 
 def _booleans(spec: BooleanColumn, texts: Texts) -> Judged:
-    says = [flags(pc.is_in(texts.array, value_set=pa.array(found))) for found in (spec.true_values, spec.false_values)]
+    named = (pa.array(values, pa.string()) for values in (spec.true_values, spec.false_values))
+    says = [flags(pc.is_in(texts.array, value_set=values)) for values in named]
     there = texts.given & (says[0] | says[1])
     return Judged(pa.array(says[0], mask=~there), (texts.given & ~there).astype(np.int8))
 
@@ -156,10 +158,12 @@ def _decimal(spec: NumberColumn, text: str) -> Answer:
         return None, 1
     if spec.range is not None and not within(np.array([float(value)]), spec.range)[0]:
         return None, 2
-    return value.quantize(Decimal(1).scaleb(-spec.scale)), 0
+    return value, 0
 
 
 def _interval(spec: IntervalColumn, text: str) -> Answer:
+    if len(text) > MOST_PLAIN_INTERVAL:
+        return None, DOUBT
     value = interval_of(text)
     if value is None:
         return None, 1

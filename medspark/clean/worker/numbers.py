@@ -1,7 +1,7 @@
 """Text to numbers, as `medspark.clean.kinds.numbers` reads it. No Spark here."""
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,11 @@ _BOUND: Final = re.compile(rf"[<>]=?\s*{_END}", re.ASCII)
 _MOST_DIGITS: Final = {"int": 9, "bigint": 18}
 """That every number fits with."""
 _BITS: Final = {"int": 31, "bigint": 63}
+_MOST_OF_ANY: Final = 19
+"""Digits of the largest number of 64 bits."""
 _MOST_PLAIN: Final = 30
+_EXACT: Final = Context(prec=100, traps=[])
+"""More digits than a decimal of Spark's has before and after its point."""
 
 
 def read_whole(texts: Texts, dtype: str, point_zero: bool) -> tuple[npt.NDArray[np.int64], Flags]:
@@ -49,9 +53,10 @@ def whole_of(text: str, bits: int, point_zero: bool) -> int | None:
     """
     if point_zero and (found := _POINT_ZERO.fullmatch(text)):
         text = found[1]
-    if not _WHOLE.fullmatch(text):
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    if not _WHOLE.fullmatch(text) or len(digits) > _MOST_OF_ANY:
         return None
-    value = int(text) if len(text) < 400 else 2**bits
+    value = -int(digits) if text[0] == "-" else int(digits)
     return value if -(2**bits) <= value < 2**bits else None
 
 
@@ -87,14 +92,19 @@ def double_of(text: str) -> float:
 def decimal_of(text: str, spec: NumberColumn) -> Decimal | None:
     """A decimal without a digit rounded away; None where the text is none, or too large.
 
-    >>> decimal_of("1.50", NumberColumn(type="decimal", precision=3, scale=1))
-    Decimal('1.50')
+    >>> decimal_of("1.500", NumberColumn(type="decimal", precision=3, scale=1))
+    Decimal('1.5')
+    >>> decimal_of("9" * 38, NumberColumn(type="decimal", precision=38, scale=0)) == 10**38 - 1
+    True
     """
     found = _DECIMAL.fullmatch(text)
-    if found is None or len((found[1] or "").rstrip("0")) > spec.scale or len(text) > 400:
+    if found is None or len(decimals := (found[1] or "").rstrip("0")) > spec.scale:
         return None
-    value = Decimal(text)
-    return value if abs(value) < Decimal(10) ** (spec.precision - spec.scale) else None
+    whole = text.partition(".")[0].lstrip("+-").lstrip("0")
+    if len(whole) > spec.precision - spec.scale:
+        return None
+    sign = "-" if text[0] == "-" else ""
+    return Decimal(f"{sign}{whole or '0'}.{decimals}").quantize(Decimal(1).scaleb(-spec.scale), context=_EXACT)
 
 
 def interval_of(text: str) -> float | None:

@@ -47,3 +47,7 @@ class TablePlan(NamedTuple):
     """Whether rows are the same where their text is."""
     checked: frozenset[str]
     """The columns that checks read: of rows set aside, too."""
+    asked: frozenset[str]
+    """The columns that checks and derived columns read: of rows not set aside."""
+    in_sql: bool
+    """Whether there are checks or derived columns."""

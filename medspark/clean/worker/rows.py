@@ -53,10 +53,10 @@ def judge_rows(fields: Fields, table: TablePlan) -> JudgedRows:
     texts = dict(_texts(fields, table))
     judged = {plan.name: judge_column(plan, texts[plan.name], table, _unit(plan, texts)) for plan in table.columns}
     doubtful = np.zeros(rows, bool)
-    for found in judged.values():
-        doubtful |= found.broken == DOUBT
+    for name, found in judged.items():
+        doubtful |= (found.broken == DOUBT) | texts[name].doubtful
     for row, unknown in fields.unknown.items():
-        doubtful[row] = any(table.names[at] in table.checked for at in unknown)
+        doubtful[row] |= any(table.names[at] in table.checked for at in unknown)
     _note(rules[SET_ASIDE], whole & _of_another_table(table, texts, judged), OTHER_TABLE)
     for plan in table.columns:
         _note_column(rules, plan, texts[plan.name], judged[plan.name], whole)
@@ -106,14 +106,11 @@ def _note(found: dict[int, list[str]], where: npt.NDArray[np.bool_], rule: str) 
 
 def counted(rules: tuple[dict[int, list[str]], ...], rows: Flags) -> Counter[tuple[str, str, str, str]]:
     """How many of the chosen rows break which rules: texts of rules, one a line, by what they do."""
-    named = {row for part in rules for row in part}
-    groups: Counter[tuple[str, str, str, str]] = Counter()
-    for row in named:
-        if rows[row]:
-            aside, missing, failed, normalised = ("\n".join(part.get(row, ())) for part in rules)
-            groups[aside, missing, failed, normalised] += 1
+    joined = [{row: "\n".join(names) for row, names in part.items()} for part in rules]
+    named = set().union(*joined)
+    groups = Counter(tuple(part.get(row, "") for part in joined) for row in named if rows[row])
     groups["", "", "", ""] += int(rows.sum()) - groups.total()
-    return groups
+    return groups  # type: ignore[return-value]
 
 
 def lacking(values: pa.Array, rows: Flags) -> int:

@@ -5,7 +5,9 @@ Python, however many rows have it. No Spark here.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -33,6 +35,8 @@ class Texts(NamedTuple):
     """Whether a text is there that does not say that the value is missing."""
     changed: Flags
     """Whether a text lost letters that nobody sees."""
+    doubtful: Flags
+    """Whether only Spark can tell how a text is spelt."""
 
     @property
     def lengths(self) -> Places:
@@ -48,26 +52,51 @@ def read_texts(array: pa.Array, missing: Iterable[str], spaces_count: bool) -> T
         spaces_count: whether space at the ends is a change of the text.
     """
     offsets, data = bytes_of(array)
-    changed = np.zeros(len(array), bool)
+    changed, doubtful = np.zeros(len(array), bool), np.zeros(len(array), bool)
     rows = np.flatnonzero(_strange(offsets, data))
     if len(rows):
-        spelt, place = by_text(array, rows, _spelt)
-        raw = array.take(pa.array(rows)).dictionary_encode().dictionary.to_pylist()
-        differs = [(old if spaces_count else old.strip(" ")) != new for old, new in zip(raw, spelt, strict=True)]
+        raw, place = different(array, rows)
+        spelt = [_spelt(text) for text in raw]
+        doubtful[rows] = np.array([text is None for text in spelt])[place]
+        bare = raw if spaces_count else [text.strip(" ") for text in raw]
+        differs = [text is not None and text != old for old, text in zip(bare, spelt, strict=True)]
         changed[rows] = np.array(differs, bool)[place]
         mask = np.zeros(len(array), bool)
         mask[rows] = True
         array = pc.replace_with_mask(array, pa.array(mask), pa.array(spelt, pa.string()).take(pa.array(place)))
         offsets, data = bytes_of(array)
-    spellings = pa.array([text for text in missing if text], pa.string())
     given = np.diff(offsets) > 0
-    if len(spellings):
-        given &= ~flags(pc.is_in(array, value_set=spellings))
-    return Texts(array, offsets, data, given, changed)
+    given[_saying(array, offsets, data, [text for text in missing if text])] = False
+    return Texts(array, offsets, data, given, changed, doubtful)
 
 
-def _spelt(text: str) -> str:
-    return text.strip(" ") if _SEEN.fullmatch(text) else normalised(text)
+def _saying(array: pa.Array, offsets: Places, data: npt.NDArray[np.uint8], spellings: list[str]) -> Places:
+    """The rows with one of some texts: most others differ from all of them by their length or first byte."""
+    lengths, maybe = np.diff(offsets), np.zeros(len(array), bool)
+    for text in {(len(text.encode()), text.encode()[0]) for text in spellings}:
+        rows = np.flatnonzero(lengths == text[0])
+        maybe[rows[data[offsets[rows]] == text[1]]] = True
+    rows = np.flatnonzero(maybe)
+    found = array.take(pa.array(rows))
+    return rows[flags(pc.is_in(found, value_set=pa.array(spellings, pa.string())))]
+
+
+def _spelt(text: str) -> str | None:
+    """The one spelling of a text; None where Java may know of another.
+
+    >>> _spelt(" a "), _spelt("e\u0301") == "\u00e9", _spelt("\u2126"), _spelt("\U0001f9ec")
+    ('a', True, None, None)
+    """
+    if _SEEN.fullmatch(text):
+        return text.strip(" ")
+    return normalised(text) if all(map(_is_settled, text)) else None
+
+
+@lru_cache(maxsize=2**16)
+def _is_settled(letter: str) -> bool:
+    """Whether every Unicode since 3.2 says the same of a letter, and none writes it as another one."""
+    of_old = unicodedata.ucd_3_2_0.category(letter) != "Cn"
+    return of_old and (unicodedata.normalize("NFC", letter) == letter or unicodedata.category(letter)[0] == "M")
 
 
 def bytes_of(array: pa.Array) -> tuple[Places, npt.NDArray[np.uint8]]:
@@ -96,10 +125,16 @@ def rows_of(offsets: Places, places: Places) -> Places:
     return np.searchsorted(offsets, places, "right") - 1
 
 
+def different(array: pa.Array, rows: Places) -> tuple[list[str], Places]:
+    """The different texts of some rows, and for each row which of them is its."""
+    encoded = array.take(pa.array(rows)).dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
 def by_text(array: pa.Array, rows: Places, function: Callable[[str], Found]) -> tuple[list[Found], Places]:
     """What a function says of each different text of some rows, and for each row which of the answers is its."""
-    encoded = array.take(pa.array(rows)).dictionary_encode()
-    return [function(text) for text in encoded.dictionary.to_pylist()], encoded.indices.to_numpy().astype(np.int64)
+    texts, place = different(array, rows)
+    return [function(text) for text in texts], place
 
 
 def flags(array: Any) -> Flags:

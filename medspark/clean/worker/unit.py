@@ -1,8 +1,6 @@
 """One span of a source read, judged and put down for what follows, by one worker in one pass. No Spark here.
 
-What it puts down are Parquet files beside one another: `rows` are those that break no rule that sets them aside, with
-their typed values; `aside` are those that do, with their text; `doubt` has the lines that only Spark can read. A row
-that a check or another row sets aside is put down in `taken`, once that is known.
+Where things are put down, `medspark.clean.worker.staged` says.
 """
 
 from typing import Final, NamedTuple
@@ -11,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from medspark.clean.worker.plan import TablePlan
 from medspark.clean.worker.rows import (
@@ -24,17 +21,13 @@ from medspark.clean.worker.rows import (
     judge_rows,
     lacking,
 )
+from medspark.clean.worker.staged import ASIDE, DOUBT, LINES_OF_A_SPAN, ROWS, SQL, put_parquet, put_rows
 from medspark.clean.worker.texts import Flags, bytes_of
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.worker.csv_fields import cut_fields
 from medspark.sources.worker.spans import Lines, Places, Span, Surveyed, read_lines
 from medspark.sources.worker.xxhash64 import hash_texts
-from medspark.store.worker.places import open_place
 
-ROWS, ASIDE, TAKEN, DOUBT = "rows", "aside", "taken", "doubt"
-"""What is put down of a span, as the beginnings of the files' names."""
-LINES_OF_A_SPAN: Final = 2**32
-"""At most; a row's place is its span's number times this, and its line in the span."""
 _SEED_31: Final = 2**31 - 1
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _NOTHING: Final = np.uint64(0x5851F42D4C957F2D)
@@ -52,8 +45,8 @@ class Told(NamedTuple):
     doubtful: int
     keys: tuple[bytes, ...]
     """Of the rows not set aside: their lines in the span, then of each key the hashes."""
-    written: tuple[str, ...]
-    """What was put down: ROWS, ASIDE, DOUBT."""
+    rows: int
+    """Rows not set aside."""
 
 
 def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
@@ -81,11 +74,9 @@ def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
     aside[list(judged.rules[SET_ASIDE])] = True
     kept, aside = ~aside & ~judged.doubtful, aside & ~judged.doubtful
     put = _Put(number, span, lines, digests, folder)
-    written = (
-        put.rows(judged, fields.rows, kept),
-        put.aside(judged, fields.rows, aside, table),
-        put.doubt(doubtful),
-    )
+    put.rows(judged, fields.rows, kept, table)
+    put.aside(judged, fields.rows, aside, table)
+    put.doubt(doubtful)
     parts = digests & _SEED_31
     return Told(
         number,
@@ -94,7 +85,7 @@ def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
         {plan.name: lacking(values, kept) for plan, values in zip(table.columns, judged.values, strict=True)},
         len(doubtful),
         _keys(judged, table, fields.rows, kept, digests),
-        tuple(name for name in written if name),
+        int(kept.sum()),
     )
 
 
@@ -130,40 +121,52 @@ class _Put(NamedTuple):
     digests: npt.NDArray[np.int64]
     folder: str
 
-    def rows(self, judged: JudgedRows, rows: Places, which: Flags) -> str:
-        texts = [_texts(judged.rules[part], which) for part in (SET_MISSING, FAILED, NORMALISED)]
-        values = [_chosen(found, which) for found in judged.values]
-        return self._write(ROWS, rows[which], {"missing": texts[0], "failed": texts[1], "normalised": texts[2]}, values)
+    def rows(self, judged: JudgedRows, rows: Places, which: Flags, table: TablePlan) -> None:
+        """Rows that no rule of theirs sets aside; what Spark reads of them beside, in Parquet."""
+        if not which.any():
+            return
+        values = {f"c{at}": _chosen(found, which) for at, found in enumerate(judged.values)}
+        notes = {
+            name: _texts(judged.rules[part], which)
+            for name, part in (("missing", SET_MISSING), ("failed", FAILED), ("normalised", NORMALISED))
+        }
+        lines = rows[which]
+        places = self._places(lines)
+        texts = {"first": pa.array(self.lines.firsts[lines]), "size": pa.array(self.lines.sizes[lines])}
+        put_rows(self.folder, ROWS, self.number, pa.table(values | places | texts | notes))
+        if table.in_sql:
+            asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
+            self._put(SQL, asked | places, len(places["at"]))
 
-    def aside(self, judged: JudgedRows, rows: Places, which: Flags, table: TablePlan) -> str:
+    def aside(self, judged: JudgedRows, rows: Places, which: Flags, table: TablePlan) -> None:
+        """Rows that a rule of theirs sets aside, with their text."""
         broken = [judged.rules[SET_ASIDE][int(row)] for row in np.flatnonzero(which)]
         columns = {
-            "failed": _texts(judged.rules[FAILED], which),
             "text": pa.array([self.lines.line(int(at)).decode(errors="replace") for at in rows[which]], pa.string()),
             "rule": pa.array([rules[0] for rules in broken], pa.string()),
             "reason": pa.array(["; ".join(table.reasons[rule] for rule in rules) for rules in broken], pa.string()),
         }
-        pairs = zip(table.columns, judged.values, strict=True)
-        values = [_chosen(found, which) if plan.name in table.checked else None for plan, found in pairs]
-        return self._write(ASIDE, rows[which], columns, values)
+        judged_here = zip(table.columns, judged.values, strict=True)
+        values = {
+            f"c{at}": _chosen(found, which)
+            for at, (plan, found) in enumerate(judged_here)
+            if plan.name in table.checked
+        }
+        self._put(ASIDE, values | self._places(rows[which]) | columns, len(broken))
 
-    def doubt(self, lines: Places) -> str:
+    def doubt(self, lines: Places) -> None:
+        """Lines that only Spark can read."""
         texts = pa.array([self.lines.line(int(at)) for at in lines], pa.binary())
         rules = pa.array([BAD_ENCODING if self.lines.unsound[at] else None for at in lines], pa.string())
-        return self._write(DOUBT, lines, {"text": texts, "rule": rules}, [])
+        self._put(DOUBT, self._places(lines) | {"text": texts, "rule": rules}, len(lines))
 
-    def _write(self, what: str, lines: Places, columns: dict[str, pa.Array], values: list[pa.Array | None]) -> str:
-        if not len(lines):
-            return ""
-        found = {f"c{at}": value for at, value in enumerate(values) if value is not None}
-        found["file"] = pa.DictionaryArray.from_arrays(np.zeros(len(lines), np.int32), [self.span.file])
-        found["at"] = pa.array(self.number * LINES_OF_A_SPAN + lines)
-        found["digest"] = pa.array(self.digests[lines])
-        system, path = open_place(f"{self.folder}/{what}/{self.number:06}.parquet")
-        table = pa.table(found | columns)
-        few = [name for name in table.column_names if name not in ("at", "digest")]
-        pq.write_table(table, path, filesystem=system, compression="snappy", use_dictionary=few, write_statistics=False)
-        return what
+    def _places(self, lines: Places) -> dict[str, pa.Array]:
+        return {"at": pa.array(self.number * LINES_OF_A_SPAN + lines), "digest": pa.array(self.digests[lines])}
+
+    def _put(self, what: str, columns: dict[str, pa.Array], rows: int) -> None:
+        if rows:
+            file = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [self.span.file])
+            put_parquet(self.folder, what, self.number, pa.table(columns | {"file": file}))
 
 
 def _chosen(values: pa.Array, which: Flags) -> pa.Array:
@@ -176,59 +179,6 @@ def _texts(rules: dict[int, list[str]], which: Flags) -> pa.Array:
     if not rules:
         return pa.nulls(len(rows), pa.string())
     return pa.array(["\n".join(rules[row]) if row in rules else None for row in rows.tolist()], pa.string())
-
-
-# ---------------------------------------------------------------- what is looked at again
-
-
-class Taken(NamedTuple):
-    """Rows that are no records after all: what they were counted as, and what of."""
-
-    groups: list[tuple[str, str, str, str]]
-    """Of each: the rules that set it aside now, and those that its values broke, that it failed, that normalised it."""
-    missing: dict[str, int]
-    """How many of them lack a value, by column."""
-
-
-def take_rows(number: int, span: Span, table: TablePlan, folder: str, rules: dict[int, tuple[str, ...]]) -> Taken:
-    """Put rows down as set aside that were not by themselves: their text is read again.
-
-    Args:
-        number: of the span.
-        span: as it was judged.
-        table: its columns and rules.
-        folder: where the span's rows are.
-        rules: by line in the span, what each breaks.
-    """
-    system, path = open_place(f"{folder}/{ROWS}/{number:06}.parquet")
-    found = pq.read_table(path, filesystem=system)
-    places = found["at"].combine_chunks().to_numpy() - number * LINES_OF_A_SPAN
-    wanted = np.array(sorted(rules), np.int64)
-    order = np.argsort(places, kind="stable")
-    found = found.take(pa.array(order[np.searchsorted(places, wanted, sorter=order)]))
-    lines = read_lines(span, table.encoding)
-    broken = [rules[int(at)] for at in wanted]
-    columns = {
-        "file": found["file"],
-        "at": found["at"],
-        "digest": found["digest"],
-        "text": pa.array([lines.line(int(at)).decode(errors="replace") for at in wanted], pa.string()),
-        "rule": pa.array([names[0] for names in broken], pa.string()),
-        "reason": pa.array(["; ".join(table.reasons[rule] for rule in names) for names in broken], pa.string()),
-    }
-    pq.write_table(pa.table(columns), f"{open_place(folder)[1]}/{TAKEN}/{number:06}.parquet", filesystem=system)
-    texts = (found[name].to_pylist() for name in ("missing", "failed", "normalised"))
-    groups = [
-        ("\n".join(names), missing or "", failed or "", normalised or "")
-        for names, missing, failed, normalised in zip(broken, *texts, strict=True)
-    ]
-    return Taken(groups, {plan.name: found[f"c{at}"].null_count for at, plan in enumerate(table.columns)})
-
-
-def texts_of(span: Span, encoding: str, lines: Places) -> list[bytes]:
-    """The text of some lines of a span."""
-    found = read_lines(span, encoding)
-    return [found.line(int(at)) for at in lines]
 
 
 # ---------------------------------------------------------------- keys

@@ -5,6 +5,7 @@ by one, and of one with quotes in pairs within a field, as 5 "q", nothing is sai
 No Spark here.
 """
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator
@@ -53,31 +54,20 @@ def cut_fields(lines: Lines, read: Flags, names: list[str], delimiter: str) -> F
         names: the file's columns.
         delimiter: an ASCII letter.
     """
-    data = np.frombuffer(lines.text, np.uint8)
-    commas = np.flatnonzero(data == ord(delimiter))
-    quotes = np.flatnonzero(data == _QUOTE)
-    quoted, well = _quoting(data, quotes, lines, ord(delimiter))
-    fields = _fields(commas, quotes, well, lines)
-    if quoted.any():  # of a control between quotes nothing is known
-        controls = np.flatnonzero((data < 32) & (data != 10) & (data != 13) & (data != ord(delimiter)))
-        well[np.searchsorted(lines.starts, controls, "right") - 1] = False
-    sound = read & ~lines.unsound & (fields == len(names))
-    sound &= ~quoted | well
-    odd = np.flatnonzero(read & ~sound)
-    doubts = {int(at) for at in odd if not _can_tell(lines, int(at), bool(quoted[at]), bool(well[at]), delimiter)}
-    told = [int(at) for at in odd if at not in doubts]
-    rows = np.concatenate([np.flatnonzero(sound), np.array(told, np.int64)])
-    first_odd = len(rows) - len(told)
-    cut = [_cut(lines, at, bool(well[at] or not quoted[at]), len(names), delimiter) for at in told]
+    told = _looked_at(lines, read, len(names), delimiter)
+    sound, odd = told.sound, told.odd
+    rows = np.concatenate([np.flatnonzero(sound), odd])
+    first_odd = len(rows) - len(odd)
+    cut = [_cut(lines, int(at), bool(told.well[at]), len(names), delimiter) for at in odd]
     parts = [
-        _parsed(lines, sound, names, delimiter, bool((sound & quoted).any())),
+        _parsed(lines, sound, names, delimiter, bool((sound & told.quoted).any())),
         [pa.array([row.values[at] for row in cut], pa.string()) for at in range(len(names))],
     ]
     columns = [_joined([part[at] for part in parts]) for at in range(len(names))]
     rules = {first_odd + at: row.rule for at, row in enumerate(cut)}
     unknown = {first_odd + at: row.unknown for at, row in enumerate(cut) if row.unknown}
     rules |= dict(_headers(columns, names, first_odd))
-    return Fields(rows, columns, rules, unknown, np.array(sorted(doubts), np.int64))
+    return Fields(rows, columns, rules, unknown, told.doubtful)
 
 
 def _joined(parts: list[pa.Array]) -> pa.Array:
@@ -86,6 +76,40 @@ def _joined(parts: list[pa.Array]) -> pa.Array:
 
 
 # ---------------------------------------------------------------- which lines are well quoted
+
+
+class _LookedAt(NamedTuple):
+    quoted: Flags
+    """Lines with quotes."""
+    well: Flags
+    """Lines without quotes, or whose quotes all open and close whole fields, or are doubled."""
+    sound: Flags
+    """Lines that are records by themselves."""
+    odd: Places
+    """Those that are none."""
+    doubtful: Places
+    """Those of which only Spark can tell."""
+
+
+def _looked_at(lines: Lines, read: Flags, width: int, delimiter: str) -> _LookedAt:
+    data = np.frombuffer(lines.text, np.uint8)
+    commas = np.flatnonzero(data == ord(delimiter))
+    quotes = np.flatnonzero(data == _QUOTE)
+    quoted, well = _quoting(data, quotes, lines, ord(delimiter))
+    fields = _fields(commas, quotes, well, lines)
+    sound = read & ~lines.unsound & (fields == width) & (well | ~quoted)
+    odd = read & ~sound
+    doubtful = odd & (np.searchsorted(commas, lines.ends) - np.searchsorted(commas, lines.starts) > MOST_FIELDS)
+    if quoted.any():
+        controls = np.flatnonzero((data < 32) & (data != 10) & (data != 13) & (data != ord(delimiter)))
+        with_controls = np.zeros(len(lines), bool)
+        with_controls[np.searchsorted(lines.starts, controls, "right") - 1] = True
+        doubtful |= read & quoted & with_controls  # of a control between quotes nothing is known
+        doubtful |= odd & quoted & (lines.ends - lines.starts > MOST_QUOTED)
+        for at in np.flatnonzero(odd & quoted & ~well & ~doubtful):
+            doubtful[at] = not has_stray_quote(lines.line(int(at)).decode(errors="replace"), delimiter)
+    places = np.flatnonzero(odd & ~doubtful), np.flatnonzero(doubtful)
+    return _LookedAt(quoted, well | ~quoted, sound & ~doubtful, *places)
 
 
 def _quoting(data: npt.NDArray[np.uint8], quotes: Places, lines: Lines, comma: int) -> tuple[Flags, Flags]:
@@ -123,6 +147,8 @@ def _fields(commas: Places, quotes: Places, well: Flags, lines: Lines) -> Places
 
 def _parsed(lines: Lines, which: Flags, names: list[str], delimiter: str, quotes: bool) -> list[pa.Array]:
     text = b"\n".join(_runs(lines, which))
+    if text.startswith(codecs.BOM_UTF8):  # Arrow takes one away
+        text = codecs.BOM_UTF8 + text
     places = [str(at) for at in range(len(names))]
     if not text:
         return [pa.array([], pa.string())] * len(names)
@@ -162,18 +188,6 @@ class _Cut(NamedTuple):
     values: list[str | None]
     rule: str
     unknown: frozenset[int] = frozenset()
-
-
-def _can_tell(lines: Lines, at: int, quoted: bool, well: bool, delimiter: str) -> bool:
-    """Whether a line that is no sound record can be told without Spark's parser."""
-    line = lines.line(at)
-    if line.count(delimiter.encode()) > MOST_FIELDS:
-        return False
-    if not quoted:
-        return True
-    if len(line) > MOST_QUOTED or any(byte < 32 and byte != ord(delimiter) for byte in line):
-        return False
-    return well or has_stray_quote(line.decode(errors="replace"), delimiter)
 
 
 def _cut(lines: Lines, at: int, well: bool, width: int, delimiter: str) -> _Cut:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from medspark.store.worker.places import open_place
 
 Places = npt.NDArray[np.int64]
-_MARK: Final = b"\xef\xbb\xbf"
+_MARK: Final = codecs.BOM_UTF8
 _LOOK: Final = 2**20
 """Bytes read at a time where a line's end is looked for."""
 
@@ -56,6 +56,10 @@ class Lines(NamedTuple):
     ends: Places
     unsound: npt.NDArray[np.bool_]
     """Lines with bytes that are not in the source's encoding."""
+    firsts: Places
+    """Where in the file each begins."""
+    sizes: Places
+    """Its bytes there."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -74,32 +78,55 @@ def read_lines(span: Span, encoding: str) -> Lines:
     Raises:
         OSError: the file cannot be read.
     """
-    content = _content(span)
+    content, first = _content(span)
     if span.first == 0 and content.startswith(_MARK):
-        content = content[len(_MARK) :]
+        content = content[len(_MARK) :] or b"\n"  # a mark alone is an empty line
+        first += len(_MARK)
     starts, ends = line_places(content)
+    places = starts + first, ends - starts
     if encoding == "utf-8":
-        return Lines(content, starts, ends, _not_utf8(content, starts, ends))
-    text = content.decode("iso-8859-1") if encoding == "iso-8859-1" else _of_windows(content)
+        return Lines(content, starts, ends, _not_utf8(content, starts, ends), *places)
     bad = np.zeros(len(starts), bool)
     if encoding == "windows-1252" and any(byte in content for byte in _UNDEFINED):
-        places = np.flatnonzero(np.isin(np.frombuffer(content, np.uint8), np.frombuffer(_UNDEFINED, np.uint8)))
-        bad[np.searchsorted(starts, places, "right") - 1] = True
-    whole = text.encode()
-    return Lines(whole, *line_places(whole), bad)
+        undefined = np.flatnonzero(np.isin(np.frombuffer(content, np.uint8), np.frombuffer(_UNDEFINED, np.uint8)))
+        bad[np.searchsorted(starts, undefined, "right") - 1] = True
+    whole = _decoded(content, encoding)
+    return Lines(whole, *line_places(whole), bad, *places)
+
+
+def texts_at(span: Span, encoding: str, firsts: Places, sizes: Places) -> list[bytes]:
+    """Lines by their places in a file, in UTF-8.
+
+    Args:
+        span: of the file.
+        encoding: the source's.
+        firsts: where each line begins.
+        sizes: its bytes.
+    """
+    system, path = open_place(span.address)
+    with system.open_input_file(path) as source:
+        lines = zip(firsts.tolist(), sizes.tolist(), strict=True)
+        return [_decoded(bytes(source.read_at(size, first)), encoding) for first, size in lines]
+
+
+def _decoded(content: bytes, encoding: str) -> bytes:
+    """Text in UTF-8."""
+    if encoding == "utf-8":
+        return content
+    return (content.decode("iso-8859-1") if encoding == "iso-8859-1" else _of_windows(content)).encode()
 
 
 def _of_windows(content: bytes) -> str:
     return codecs.charmap_decode(content, "strict", _WINDOWS)[0]
 
 
-def _content(span: Span) -> bytes:
-    """The bytes of the lines that begin in a span, their ends included."""
+def _content(span: Span) -> tuple[bytes, int]:
+    """The bytes of the lines that begin in a span, their ends included, and where the first of them begins."""
     system, path = open_place(span.address)
     with system.open_input_file(path) as source:
         first = _line_start(source, span.first)
         last = _line_start(source, span.last)
-        return bytes(source.read_at(last - first, first)) if last > first else b""
+        return bytes(source.read_at(last - first, first)) if last > first else b"", first
 
 
 def _line_start(source: "object", at: int) -> int:
@@ -170,14 +197,11 @@ def first_line(address: str, encoding: str) -> str | None:
         size, content = source.size(), b""
         while len(content) < size and not any(end in content[:-1] for end in (b"\n", b"\r")):
             content += bytes(source.read_at(min(_LOOK, size - len(content)), len(content)))
-    content = content.removeprefix(_MARK)
     if not content:
         return None
+    content = content.removeprefix(_MARK) or b"\n"
     starts, ends = line_places(content)
-    line = content[starts[0] : ends[0]]
-    if encoding == "utf-8":
-        return line.decode(errors="replace")
-    return line.decode("iso-8859-1") if encoding == "iso-8859-1" else _of_windows(line)
+    return _decoded(content[starts[0] : ends[0]], encoding).decode(errors="replace")
 
 
 def size_of(address: str) -> int:

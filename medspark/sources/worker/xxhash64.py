@@ -51,10 +51,11 @@ def _stripes(eights: Words, starts: Places, lengths: Places) -> Words:
     stripes, at = lengths[rows] // 32, starts[rows]
     seeds = (np.uint64(SEED) + _P1 + _P2, np.uint64(SEED) + _P2, np.uint64(SEED), np.uint64(SEED) - _P1)
     lanes = [np.full(len(rows), seed, np.uint64) for seed in seeds]
+    spare = np.empty(len(rows), np.uint64)
     for stripe in range(int(stripes[0])):
         some = int(np.searchsorted(-stripes, -stripe, "left"))
         for lane, values in enumerate(lanes):
-            values[:some] = _round(values[:some], eights[at[:some] + (32 * stripe + 8 * lane)])
+            _mix(values[:some], eights[at[:some] + (32 * stripe + 8 * lane)], spare[:some])
     turned = [_rotated(values, by) for values, by in zip(lanes, (1, 7, 12, 18), strict=True)]
     whole = turned[0] + turned[1] + turned[2] + turned[3]
     for values in lanes:
@@ -84,6 +85,16 @@ def _tail(eights: Words, padded: npt.NDArray[np.uint8], state: Words, at: Places
         at[rows] += 1
         left[rows] -= 1
     return state
+
+
+def _mix(state: Words, words: Words, spare: Words) -> None:
+    """As `_round`, in the place of the state; words and spare are overwritten."""
+    words *= _P2
+    state += words
+    np.left_shift(state, np.uint64(31), out=spare)
+    state >>= np.uint64(33)
+    state |= spare
+    state *= _P1
 
 
 def _round(state: Words, words: Words) -> Words:
