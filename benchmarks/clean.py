@@ -27,15 +27,20 @@ from medspark.clean.typed_values import read_column
 from medspark.runs.chosen import Asked
 from medspark.schemas import quoted
 from medspark.spark.session import start_session
+from medspark.store.tables import take_version, write_version
 from medspark.synth.write import write_hospital
 from medspark.task.load import load_task
 from medspark.task.table_task import TableTask
 
 
 def with_medspark(reader: Asked, spark: SparkSession, task: TableTask, out: str) -> int:
+    """As the stage does it, but for the ledger of the store."""
     cleaned = clean(spark, task, reader=reader)
-    cleaned.records.write.mode("overwrite").parquet(f"{out}/records")
-    cleaned.quarantine.write.mode("overwrite").parquet(f"{out}/quarantine")
+    if cleaned.written:
+        take_version(spark.sparkContext, cleaned.written, out, "records", reader)
+    else:
+        write_version(cleaned.records, out, "records", reader)
+    write_version(cleaned.quarantine, out, "quarantine", reader)
     cleaned.release()
     return cleaned.counts.rows_in
 

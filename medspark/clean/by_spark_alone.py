@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 
 from medspark.clean.alike import Places
 from medspark.clean.judge import KEPT, QUARANTINED, SET_ASIDE, STATUS, judge
-from medspark.clean.put_down import AT, PutDown
+from medspark.clean.put_down import PutDown
 from medspark.clean.quarantine import quarantine_rows
 from medspark.clean.same_rows import compared, compared_rows
 from medspark.clean.tally import ROWS, TALLIED
-from medspark.clean.worker.staged import DOUBT
+from medspark.clean.worker.staged import AT, DOUBT
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.parse import parse_csv
 from medspark.sources.record_rules import DUPLICATE

@@ -1,10 +1,12 @@
 """What workers are told of a table, out of the same readings that Spark's way has."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
-from medspark.clean.judge import reasons_of
+from medspark.clean.judge import derived_columns, reasons_of
 from medspark.clean.typed_values import INVISIBLE_LETTERS, Reading, column_rule, read_column
 from medspark.clean.worker.plan import ColumnPlan, TablePlan
 from medspark.clean.worker.zones import Zone
@@ -46,6 +48,7 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
         whole_row=whole_row,
         checked=frozenset(checked & set(names)),
         asked=frozenset((checked | derived) & set(names)),
+        derived=tuple(derived_columns(table, names)),
         in_sql=bool(table.checks or table.derived),
     )
 
@@ -92,11 +95,41 @@ def zone_of(spark: SparkSession, name: str) -> Zone:
         offset = int(rules.getStandardOffset(time.Instant.EPOCH).getTotalSeconds())
         return _UTC._replace(offset=offset)
     first = time.Instant.parse(f"{_FIRST_YEAR}-01-01T00:00:00Z")
-    last = time.Instant.parse(f"{_LAST_YEAR}-01-01T00:00:00Z").getEpochSecond()
-    changes, at = [], rules.nextTransition(first)
-    while at is not None and (instant := at.getInstant().getEpochSecond()) < last:
-        changes.append((instant, at.getOffsetBefore().getTotalSeconds(), at.getOffsetAfter().getTotalSeconds()))
-        at = rules.nextTransition(at.getInstant())
+    since, until = first.getEpochSecond(), time.Instant.parse(f"{_LAST_YEAR}-01-01T00:00:00Z").getEpochSecond()
+    known = [_change(text) for text in _CHANGE.findall(str(rules.getTransitions().toString()))]
+    last, coming = max(known, default=(since, 0, 0))[0], list(rules.getTransitionRules())
+    years = range(_year_of(last), _LAST_YEAR + 1) if coming else ()
+    told = (str(rule.createTransition(year).toString()) for year in years for rule in coming)
+    known += [change for text in told for change in map(_change, _CHANGE.findall(text)) if change[0] > last]
+    changes = sorted(change for change in known if since < change[0] < until)
     offset = int(rules.getOffset(first).getTotalSeconds())
     day = 86_400  # no wall clock is further from UTC
-    return Zone(first.getEpochSecond() + day, last - day, offset, tuple(changes))
+    return Zone(since + day, until - day, offset, tuple(changes))
+
+
+_OFFSET: Final = r"(Z|[+-][0-9:]+)"
+_CHANGE: Final = re.compile(rf"at (\S+?){_OFFSET} to {_OFFSET}\]")
+"""How Java writes a zone's change: Transition[Gap at 2020-03-29T02:00+01:00 to +02:00]; all of them in one call."""
+
+
+def _change(found: tuple[str, str, str]) -> tuple[int, int, int]:
+    """
+    >>> _change(("2020-03-29T02:00", "+01:00", "+02:00"))
+    (1585443600, 3600, 7200)
+    """
+    before, after = _seconds(found[1]), _seconds(found[2])
+    return int(datetime.fromisoformat(found[0]).replace(tzinfo=UTC).timestamp()) - before, before, after
+
+
+def _seconds(offset: str) -> int:
+    """
+    >>> _seconds("Z"), _seconds("-03:30:52")
+    (0, -12652)
+    """
+    parts = (int(part) for part in offset[1:].split(":") if part)
+    seconds = sum(part * size for part, size in zip(parts, (3600, 60, 1), strict=False))
+    return -seconds if offset[0] == "-" else seconds
+
+
+def _year_of(seconds: int) -> int:
+    return datetime.fromtimestamp(seconds, UTC).year

@@ -3,17 +3,28 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import BETWEEN, broken_checks, derived_columns
 from medspark.clean.typed_values import Violation
 from medspark.clean.worker.plan import TablePlan
-from medspark.clean.worker.settle import put_derived
-from medspark.clean.worker.staged import ASIDE, LINES_OF_A_SPAN, SQL, TAKEN
+from medspark.clean.worker.staged import (
+    AS_ASIDE,
+    ASIDE,
+    AT,
+    BROKEN,
+    EVALUATED,
+    FAILED,
+    LINES_OF_A_SPAN,
+    SQL,
+    TAKEN,
+    evaluated_files,
+)
 from medspark.schemas import (
     DIGEST,
     FILE,
@@ -27,14 +38,12 @@ from medspark.schemas import (
     SOURCE_FILE,
     SOURCE_LINE,
 )
-from medspark.spark.arrow import map_batches
 from medspark.task.places import SPARK_TYPES
 from medspark.task.raw_table import RawTable
 
-AT: Final = "_medspark_at"
-"""A row's place: its span's number times LINES_OF_A_SPAN, and its line in the span."""
-_ASIDE, _FAILED = "_medspark_aside", "_medspark_failed"
-_TOLD: Final = {"text": "string", "rule": "string", "reason": "string"}
+_GROUP_BYTES: Final = 4 * 2**20
+"""Of a row group of what Spark computed: a worker reads those that have rows of its span."""
+_TOLD: Final = {"_medspark_text": "string", "_medspark_rule": "string", "_medspark_reason": "string"}
 _PLACE: Final = {"file": "string", "at": "bigint", "digest": "bigint"}
 
 
@@ -70,7 +79,7 @@ class PutDown:
             F.col("file").alias(SOURCE_FILE),
             F.col("digest").alias(ROW_DIGEST),
             F.col("at").alias(AT),
-            *(F.col(name).alias(f"_medspark_{name}") for name in columns),
+            *columns,
         )
 
     # ------------------------------------------------------------ checks and derived columns
@@ -81,28 +90,31 @@ class PutDown:
         return {name: SPARK_TYPES[self.table.derived[name].type].lower() for name in names}
 
     def evaluate(self) -> tuple[dict[int, tuple[str, ...]], Counter[str]]:
-        """Compute the derived columns of rows not set aside before, and put them down for workers.
+        """Compute checks and derived columns of all rows, and put them down as EVALUATED.
 
         Returns:
-            The checks that such rows break, by the rows' places; and how many rows fail which others, those set aside
-            too.
+            The checks that rows not set aside before break, by the rows' places; how many of all rows fail which
+            others.
         """
         rules: dict[int, tuple[str, ...]] = {}
         failing: Counter[str] = Counter()
         if not self.plan.in_sql:
             return rules, failing
-        derived = derived_columns(self.table, list(self.plan.names)).values()
-        rows = self._typed(SQL, self.plan.asked, {}).select(F.col(AT).alias("at"), *self._broken(), *derived)
-        keep = partial(put_derived, folder=self.folder, told=[_ASIDE, _FAILED])
-        schema = f"at bigint, {_ASIDE} string, {_FAILED} string"
-        broken = map_batches(rows, keep, schema) if derived else rows
-        for row in broken.where(f"{_ASIDE} != '' or {_FAILED} != ''").collect():
-            failing.update(rule for rule in row[_FAILED].split(BETWEEN) if rule)
-            if row[_ASIDE]:
-                rules[row["at"]] = tuple(row[_ASIDE].split(BETWEEN))
-        if any(check.action == "fail" for check in self._checks()):
-            aside = self._typed(ASIDE, self.plan.checked, {}).select(*self._broken()).where(f"{_FAILED} != ''")
-            failing.update(rule for row in aside.collect() for rule in row[_FAILED].split(BETWEEN))
+        found = derived_columns(self.table, list(self.plan.names)).values()
+        derived = [column.alias(f"d{at}") for at, column in enumerate(found)]
+        rows = self._typed(SQL, self.plan.asked, {AS_ASIDE: "boolean"})
+        rows = rows.select(AT, AS_ASIDE, *self._broken(), *derived)
+        if not derived:
+            rows = rows.where(f"{BROKEN} != '' or {FAILED} != ''")
+        options = {"compression": "snappy", "parquet.block.size": str(_GROUP_BYTES)}
+        rows.write.options(**options).parquet(f"file:{self.folder}/{EVALUATED}")
+        for file in evaluated_files(self.folder):
+            rows_of_file = pq.read_table(file, columns=[AT, AS_ASIDE, BROKEN, FAILED])
+            some = rows_of_file.filter((pc.field(BROKEN) != "") | (pc.field(FAILED) != ""))
+            for at, aside, broken, failed in zip(*(column.to_pylist() for column in some.columns), strict=True):
+                failing.update(rule for rule in failed.split(BETWEEN) if rule)
+                if broken and not aside:
+                    rules[at] = tuple(broken.split(BETWEEN))
         return rules, failing
 
     def _checks(self) -> list[Violation]:
@@ -112,7 +124,7 @@ class PutDown:
         """The checks that a row breaks, one a line: those that set it aside, and those that fail the run."""
         by_action = {
             name: [F.when(check.condition, check.rule) for check in self._checks() if check.action == action]
-            for name, action in ((_ASIDE, "set_aside"), (_FAILED, "fail"))
+            for name, action in ((BROKEN, "set_aside"), (FAILED, "fail"))
         }
         return [F.concat_ws(BETWEEN, *columns).alias(name) for name, columns in by_action.items()]
 

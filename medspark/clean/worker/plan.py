@@ -46,8 +46,10 @@ class TablePlan(NamedTuple):
     whole_row: bool
     """Whether rows are the same where their text is."""
     checked: frozenset[str]
-    """The columns that checks read: of rows set aside, too."""
+    """The columns that checks read."""
     asked: frozenset[str]
-    """The columns that checks and derived columns read: of rows not set aside."""
+    """The columns that checks and derived columns read."""
+    derived: tuple[str, ...]
+    """The columns that Spark computes, in their order."""
     in_sql: bool
-    """Whether there are checks or derived columns."""
+    """Whether Spark has something to compute: checks or derived columns."""

@@ -56,7 +56,7 @@ def judge_rows(fields: Fields, table: TablePlan) -> JudgedRows:
     for name, found in judged.items():
         doubtful |= (found.broken == DOUBT) | texts[name].doubtful
     for row, unknown in fields.unknown.items():
-        doubtful[row] |= any(table.names[at] in table.checked for at in unknown)
+        doubtful[row] |= any(table.names[at] in table.asked for at in unknown)
     _note(rules[SET_ASIDE], whole & _of_another_table(table, texts, judged), OTHER_TABLE)
     for plan in table.columns:
         _note_column(rules, plan, texts[plan.name], judged[plan.name], whole)

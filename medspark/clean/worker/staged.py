@@ -14,22 +14,31 @@ from pyarrow import feather
 
 ROWS: Final = "rows"
 """Rows that no rule of theirs sets aside, with their typed values; for workers."""
-SQL: Final = "sql"
-"""Of the same rows what checks and derived columns read."""
-DERIVED: Final = "derived"
-"""Of the same rows the derived columns, which Spark computed; for workers."""
 ASIDE: Final = "aside"
 """Rows that a rule of theirs sets aside, with their text."""
+SQL: Final = "sql"
+"""Of all these what checks and derived columns read."""
+EVALUATED: Final = "evaluated"
+"""What Spark computed of them: AT, AS_ASIDE, BROKEN, FAILED, and derived columns as d0, d1; the files are Spark's."""
 DOUBT: Final = "doubt"
 """Lines that only Spark can read."""
 TAKEN: Final = "taken"
 """Rows that a check or another row sets aside, with their text."""
 KEPT: Final = "kept"
 """The records, as a store has them."""
-ALL: Final = (ROWS, SQL, DERIVED, ASIDE, DOUBT, TAKEN, KEPT)
+ALL: Final = (ROWS, SQL, ASIDE, DOUBT, TAKEN, KEPT)
+
+AT: Final = "_medspark_at"
+"""A row's place: its span's number times LINES_OF_A_SPAN, and its line in the span."""
+AS_ASIDE: Final = "_medspark_aside"
+"""Whether a rule of its own set the row aside."""
+TEXT, RULE, REASON = "_medspark_text", "_medspark_rule", "_medspark_reason"
+"""Of a row set aside: its text, the first rule that it breaks, and what is expected."""
+BROKEN, FAILED = "_medspark_broken", "_medspark_failed"
+"""The checks that a row breaks, one a line: those that set it aside, and those that fail the run."""
 
 LINES_OF_A_SPAN: Final = 2**32
-"""At most; a row's place is its span's number times this, and its line in the span."""
+"""At most."""
 
 
 def put_rows(folder: str, what: str, number: int, rows: pa.Table) -> None:
@@ -37,19 +46,35 @@ def put_rows(folder: str, what: str, number: int, rows: pa.Table) -> None:
     feather.write_feather(rows, _path(folder, what, number, "arrow"), compression="uncompressed")
 
 
-def has_rows(folder: str, what: str, number: int) -> bool:
-    return _path(folder, what, number, "arrow").exists()
-
-
 def rows_of(folder: str, what: str, number: int, columns: list[str] | None = None) -> pa.Table:
     """What `put_rows` put down, or some columns of it; its bytes are read as they are used."""
     return feather.read_table(_path(folder, what, number, "arrow"), columns=columns, memory_map=True)
 
 
-def put_parquet(folder: str, what: str, number: int, rows: pa.Table) -> None:
-    """Put a span's rows down for Spark."""
+def put_parquet(folder: str, what: str, number: int, rows: pa.Table, part: str = "") -> None:
+    """Put a span's rows, or a part of them, down for Spark."""
     options: Mapping[str, Any] = {"compression": "snappy", "use_dictionary": ["file"], "write_statistics": False}
-    pq.write_table(rows, _path(folder, what, number, "parquet"), row_group_size=rows.num_rows, **options)
+    pq.write_table(rows, _path(folder, what, number, f"{part}parquet"), row_group_size=rows.num_rows, **options)
+
+
+def evaluated_of(folder: str, number: int, columns: list[str]) -> pa.Table:
+    """What Spark computed of a span's rows that are not set aside, in their order, with their places in AT."""
+    first, behind = number * LINES_OF_A_SPAN, (number + 1) * LINES_OF_A_SPAN
+    parts = []
+    for path in evaluated_files(folder):
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):
+            places = file.metadata.row_group(group).column(0).statistics
+            if places.min < behind and places.max >= first:
+                parts.append(file.read_row_group(group, [AT, AS_ASIDE, *columns], use_threads=False))
+    found = pa.concat_tables(parts)
+    at = found[AT].to_numpy()
+    chosen = (at >= first) & (at < behind) & ~found[AS_ASIDE].to_numpy()
+    return found.filter(pa.array(chosen))
+
+
+def evaluated_files(folder: str) -> list[Path]:
+    return sorted(Path(folder, EVALUATED).glob("*.parquet"))
 
 
 def put_records(folder: str, number: int, rows: pa.Table) -> None:

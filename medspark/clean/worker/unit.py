@@ -21,7 +21,19 @@ from medspark.clean.worker.rows import (
     judge_rows,
     lacking,
 )
-from medspark.clean.worker.staged import ASIDE, DOUBT, LINES_OF_A_SPAN, ROWS, SQL, put_parquet, put_rows
+from medspark.clean.worker.staged import (
+    AS_ASIDE,
+    ASIDE,
+    DOUBT,
+    LINES_OF_A_SPAN,
+    REASON,
+    ROWS,
+    RULE,
+    SQL,
+    TEXT,
+    put_parquet,
+    put_rows,
+)
 from medspark.clean.worker.texts import Flags, bytes_of
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.worker.csv_fields import cut_fields
@@ -134,25 +146,22 @@ class _Put(NamedTuple):
         places = self._places(lines)
         texts = {"first": pa.array(self.lines.firsts[lines]), "size": pa.array(self.lines.sizes[lines])}
         put_rows(self.folder, ROWS, self.number, pa.table(values | places | texts | notes))
-        if table.in_sql:
-            asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
-            self._put(SQL, asked | places, len(places["at"]))
+        self._put_sql(values, lines, table, aside=False)
 
     def aside(self, judged: JudgedRows, rows: Places, which: Flags, table: TablePlan) -> None:
         """Rows that a rule of theirs sets aside, with their text."""
+        if not which.any():
+            return
         broken = [judged.rules[SET_ASIDE][int(row)] for row in np.flatnonzero(which)]
         columns = {
-            "text": pa.array([self.lines.line(int(at)).decode(errors="replace") for at in rows[which]], pa.string()),
-            "rule": pa.array([rules[0] for rules in broken], pa.string()),
-            "reason": pa.array(["; ".join(table.reasons[rule] for rule in rules) for rules in broken], pa.string()),
+            TEXT: pa.array([self.lines.line(int(at)).decode(errors="replace") for at in rows[which]], pa.string()),
+            RULE: pa.array([rules[0] for rules in broken], pa.string()),
+            REASON: pa.array(["; ".join(table.reasons[rule] for rule in rules) for rules in broken], pa.string()),
         }
-        judged_here = zip(table.columns, judged.values, strict=True)
-        values = {
-            f"c{at}": _chosen(found, which)
-            for at, (plan, found) in enumerate(judged_here)
-            if plan.name in table.checked
-        }
-        self._put(ASIDE, values | self._places(rows[which]) | columns, len(broken))
+        values = {f"c{at}": _chosen(found, which) for at, found in enumerate(judged.values)}
+        checked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.checked}
+        self._put(ASIDE, checked | self._places(rows[which]) | columns, len(broken))
+        self._put_sql(values, rows[which], table, aside=True)
 
     def doubt(self, lines: Places) -> None:
         """Lines that only Spark can read."""
@@ -163,10 +172,16 @@ class _Put(NamedTuple):
     def _places(self, lines: Places) -> dict[str, pa.Array]:
         return {"at": pa.array(self.number * LINES_OF_A_SPAN + lines), "digest": pa.array(self.digests[lines])}
 
-    def _put(self, what: str, columns: dict[str, pa.Array], rows: int) -> None:
+    def _put_sql(self, values: dict[str, pa.Array], lines: Places, table: TablePlan, aside: bool) -> None:
+        if table.in_sql:
+            asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
+            flag = pa.array(np.full(len(lines), aside))
+            self._put(SQL, asked | self._places(lines) | {AS_ASIDE: flag}, len(lines), "aside." if aside else "")
+
+    def _put(self, what: str, columns: dict[str, pa.Array], rows: int, part: str = "") -> None:
         if rows:
             file = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [self.span.file])
-            put_parquet(self.folder, what, self.number, pa.table(columns | {"file": file}))
+            put_parquet(self.folder, what, self.number, pa.table(columns | {"file": file}), part)
 
 
 def _chosen(values: pa.Array, which: Flags) -> pa.Array:
