@@ -10,13 +10,11 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
 
 from medspark.clean.by_spark_alone import BySparkAlone
 from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
@@ -29,7 +27,7 @@ from medspark.clean.worker.settle import Broken, Settled, settle_span
 from medspark.clean.worker.staged import LINES_OF_A_SPAN
 from medspark.clean.worker.unit import Told, judge_span
 from medspark.errors import AccountingError
-from medspark.schemas import REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE
+from medspark.schemas import REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.sources.encodings import require_declared_encoding
 from medspark.sources.headers import check_header
 from medspark.sources.record_rules import DUPLICATE
@@ -167,7 +165,7 @@ class ByWorkers:
 
     def records(self) -> DataFrame:
         """The rows that are records, with the derived columns and their place."""
-        schema = reduce(lambda found, item: found.add(*item), self._types().items(), StructType())
+        schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in self._types().items())
         return self.spark.read.option("__globPaths__", "false").schema(schema).parquet(self._place())
 
     def _types(self) -> dict[str, str]:

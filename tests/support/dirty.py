@@ -38,7 +38,7 @@ SETTINGS: dict[str, Any] = {
     "timezone": "Europe/Amsterdam",
     "missing": ["NA"],
     "point_zero": True,
-    "duplicates": {"same": ["who", "day"], "keep": "latest", "by": "at"},
+    "duplicates": {"same": ["id"], "keep": "latest", "by": "at"},
 }
 TEXTS = (
     "",

@@ -80,7 +80,7 @@ def read_lines(span: Span, encoding: str) -> Lines:
     """
     content, first = _content(span)
     if span.first == 0 and content.startswith(_MARK):
-        content = content[len(_MARK) :] or b"\n"  # a mark alone is an empty line
+        content = content[len(_MARK) :]
         first += len(_MARK)
     starts, ends = line_places(content)
     places = starts + first, ends - starts
@@ -197,9 +197,9 @@ def first_line(address: str, encoding: str) -> str | None:
         size, content = source.size(), b""
         while len(content) < size and not any(end in content[:-1] for end in (b"\n", b"\r")):
             content += bytes(source.read_at(min(_LOOK, size - len(content)), len(content)))
+    content = content.removeprefix(_MARK)
     if not content:
         return None
-    content = content.removeprefix(_MARK) or b"\n"
     starts, ends = line_places(content)
     return _decoded(content[starts[0] : ends[0]], encoding).decode(errors="replace")
 
