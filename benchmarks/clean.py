@@ -36,11 +36,12 @@ from medspark.task.table_task import TableTask
 def with_medspark(reader: Asked, spark: SparkSession, task: TableTask, out: str) -> int:
     """As the stage does it, but for the ledger of the store."""
     cleaned = clean(spark, task, reader=reader)
-    if cleaned.written:
-        take_version(spark.sparkContext, cleaned.written, out, "records", reader)
-    else:
-        write_version(cleaned.records, out, "records", reader)
-    write_version(cleaned.quarantine, out, "quarantine", reader)
+    tables = {"records": cleaned.records, "quarantine": cleaned.quarantine}
+    for files, (name, rows) in zip(cleaned.written, tables.items(), strict=True):
+        if files:
+            take_version(spark.sparkContext, files, out, name, reader)
+        else:
+            write_version(rows, out, name, reader)
     cleaned.release()
     return cleaned.counts.rows_in
 

@@ -9,9 +9,9 @@ where Spark reads.
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
@@ -19,15 +19,15 @@ from pyspark.sql import DataFrame, SparkSession
 from medspark.clean.by_spark_alone import BySparkAlone
 from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
 from medspark.clean.plan import plan_table
-from medspark.clean.put_down import PutDown
+from medspark.clean.put_down import PutDown, Rules
 from medspark.clean.same_rows import SameRows
 from medspark.clean.tally import ROWS, Tally, tally
 from medspark.clean.worker import staged
-from medspark.clean.worker.settle import Broken, Settled, settle_span
+from medspark.clean.worker.settle import Broken, Judgement, Settled, settle_span
 from medspark.clean.worker.staged import LINES_OF_A_SPAN
 from medspark.clean.worker.unit import Told, judge_span
 from medspark.errors import AccountingError
-from medspark.schemas import REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
+from medspark.schemas import QUARANTINE_TYPES, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.sources.encodings import require_declared_encoding
 from medspark.sources.headers import check_header
 from medspark.sources.record_rules import DUPLICATE
@@ -43,6 +43,16 @@ Found = TypeVar("Found")
 Groups = Counter[tuple[str, ...]]
 """Rows by what becomes of them, and by the rules that set them aside, that their values broke, by which text was
 normalised, that they failed."""
+
+
+class Written(NamedTuple):
+    """The files of a table's records and of its quarantine, where workers wrote them as a store has them."""
+
+    records: tuple[Path, ...]
+    quarantine: tuple[Path, ...]
+
+
+NOTHING_WRITTEN: Final = Written((), ())
 
 
 class ByWorkers:
@@ -106,46 +116,52 @@ class ByWorkers:
             self.missing.update(told.missing)
         if any(told.doubtful for told in self.told):
             self.alone = BySparkAlone.of(self.put)
-        checked, failing = self.put.evaluate()
+        checked, of_aside, failing = self.put.evaluate()
         by_spark = self.alone.compared() if self.alone is not None else None
         self._same = SameRows(self.table, self.plan, self.spans, self.told, self.put.starts, self.folder, by_spark)
         places = np.array(sorted(checked), np.int64)
         self.copies = self._same.copies(places)
         self._gone = np.concatenate([self.copies, places])
-        self._write(checked | dict.fromkeys(self.copies.tolist(), (DUPLICATE,)), groups)
+        self._write(of_aside | checked | dict.fromkeys(self.copies.tolist(), (DUPLICATE,)), groups)
         self.tally = self._tallied(groups, failing)
 
     def repeated_cases(self) -> int:
         """How many cases more than one record is of."""
         return self._same.repeated_cases(self._gone)
 
-    def _write(self, broken: dict[int, tuple[str, ...]], groups: Groups) -> None:
-        """Write the records; put down rows as what they are after all, and count them as that."""
-        by_span: defaultdict[int, dict[int, tuple[str, ...]]] = defaultdict(dict)
+    def _write(self, broken: Rules, groups: Groups) -> None:
+        """Write the records and the quarantine, and count rows as what they are after all."""
+        by_span: defaultdict[int, Broken] = defaultdict(dict)
         for at, rules in broken.items():
             by_span[at // LINES_OF_A_SPAN][at % LINES_OF_A_SPAN] = rules
         plan, folder = self.plan, self.folder
 
-        def work(item: tuple[int, Span, Broken, int]) -> Settled:
-            number, span, lines, before = item
-            return settle_span(number, span, plan, folder, lines, before)
+        def work(judgement: Judgement) -> Settled:
+            return settle_span(judgement, plan, folder)
 
-        spans = [(told.number, self.spans[told.number]) for told in self.told if told.rows]
-        items = [(number, span, by_span[number], self.put.starts[number]) for number, span in spans]
-        records = 0
-        for settled in self._each(items, work):
-            records += settled.records
+        records = quarantined = 0
+        for settled in self._each([self._judgement(told, by_span[told.number]) for told in self.told], work):
+            records, quarantined = records + settled.records, quarantined + settled.quarantined
             self.missing.subtract(settled.missing)
             for aside, missing, failed, normalised in settled.groups:
                 groups[KEPT, "", missing, normalised, failed] -= 1
                 status = DUPLICATE if aside == DUPLICATE else QUARANTINED
                 groups[status, "" if aside == DUPLICATE else aside, missing, normalised, failed] += 1
         counted = sum(rows for (status, *_), rows in groups.items() if status == KEPT)
-        if records != counted:
-            raise AccountingError(f"{counted} records were counted, {records} written. Run again.")
+        others = groups.total() - counted
+        if (records, quarantined) != (counted, others):
+            told = f"{counted} records and {others} other rows were counted, {records} and {quarantined} written"
+            raise AccountingError(f"{told}. Run again.")
         if self.alone is not None:
-            found = self.alone.records(self.copies, list(self._types()))
-            found.write.mode("append").parquet(self._place(), compression="zstd")
+            for what, frame in (
+                (staged.KEPT, self.alone.records(self.copies, list(self._types()))),
+                (staged.QUARANTINE, self.alone.quarantine(self.copies)),
+            ):
+                frame.write.mode("append").parquet(f"file:{self.folder}/{what}", compression="zstd")
+
+    def _judgement(self, told: Told, broken: Broken) -> Judgement:
+        span = self.spans[told.number]
+        return Judgement(told.number, span, told.rows, told.aside, self.put.starts[told.number], broken)
 
     def _tallied(self, groups: Groups, failing: Counter[str]) -> Tally:
         names = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED)
@@ -165,22 +181,22 @@ class ByWorkers:
 
     def records(self) -> DataFrame:
         """The rows that are records, with the derived columns and their place."""
-        schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in self._types().items())
-        return self.spark.read.option("__globPaths__", "false").schema(schema).parquet(self._place())
+        return self._read(staged.KEPT, self._types())
+
+    def quarantine(self) -> DataFrame:
+        """Every row that is no record, as `quarantine_rows` has it."""
+        return self._read(staged.QUARANTINE, QUARANTINE_TYPES)
+
+    def files(self) -> Written:
+        """The files of both."""
+        found = (sorted(Path(self.folder, what).glob("*.parquet")) for what in (staged.KEPT, staged.QUARANTINE))
+        return Written(*map(tuple, found))
 
     def _types(self) -> dict[str, str]:
         """The Spark types of the records' columns."""
         columns = {plan.name: plan.dtype for plan in self.plan.columns} | self.put.derived_types()
         return {**columns, SOURCE_FILE: "string", SOURCE_LINE: "bigint", ROW_DIGEST: "bigint"}
 
-    def _place(self) -> str:
-        return f"file:{self.folder}/{staged.KEPT}"
-
-    def files(self) -> tuple[Path, ...]:
-        """The files of the records."""
-        return (*sorted(Path(self.folder, staged.KEPT).glob("*.parquet")),)
-
-    def quarantine(self) -> DataFrame:
-        """Every row that is no record, as `quarantine_rows` has it."""
-        found = self.put.quarantine()
-        return found if self.alone is None else found.unionByName(self.alone.quarantine(self.copies))
+    def _read(self, what: str, types: Mapping[str, str]) -> DataFrame:
+        schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
+        return self.spark.read.option("__globPaths__", "false").schema(schema).parquet(f"file:{self.folder}/{what}")

@@ -36,6 +36,7 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
     checked = {name for check in table.checks for name in columns_of(check.expect)}
     derived = {name for item in table.derived.values() for name in columns_of(item.expression)}
     return TablePlan(
+        source=table.name,
         names=tuple(names),
         columns=tuple(_plan_column(read_column(name, "string", table), table) for name in names),
         encoding=source.encoding,
@@ -46,7 +47,6 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
         reasons=expected_of(table, names),
         keys=tuple(keys),
         whole_row=whole_row,
-        checked=frozenset(checked & set(names)),
         asked=frozenset((checked | derived) & set(names)),
         derived=tuple(derived_columns(table, names)),
         in_sql=bool(table.checks or table.derived),

@@ -8,14 +8,13 @@ settled, and a rule that fails the run has spoken, before a row is written.
 import hashlib
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.by_workers import ByWorkers
+from medspark.clean.by_workers import NOTHING_WRITTEN, ByWorkers, Written
 from medspark.clean.choose_way import choose_reader
 from medspark.clean.judge import KEPT, STATUS, judge_rows, mark_duplicates
 from medspark.clean.limits import require_no_other_header, require_within
@@ -55,8 +54,7 @@ class Cleaned(NamedTuple):
     reader: Chosen
     """Who read it, and why."""
     free: Callable[[], object]
-    written: tuple[Path, ...] = ()
-    """The files of the records, where workers wrote them as a store has them."""
+    written: Written = NOTHING_WRITTEN
 
     def release(self) -> None:
         self.free()

@@ -9,6 +9,7 @@ from typing import Final
 
 from pyspark.sql import DataFrame
 
+from medspark.clean.by_workers import NOTHING_WRITTEN, Written
 from medspark.clean.limits import empty_columns
 from medspark.clean.table import clean
 from medspark.errors import TaskError
@@ -52,8 +53,7 @@ class CleanSource:
     quarantine: DataFrame
     counts: TableCounts | EventCounts
     read: SourceRead
-    written: tuple[Path, ...] = ()
-    """The files of the records, where workers wrote them as a store has them."""
+    written: Written = NOTHING_WRITTEN
 
 
 @alone
@@ -76,11 +76,8 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
-            if found.written and run.here is not None:
-                records = take_version(run.context, found.written, run.store, RECORDS, run.version)
-            else:
-                records = write_version(found.records, run.store, RECORDS, run.version)
-            quarantine = write_version(found.quarantine, run.store, QUARANTINE, run.version)
+            records = _put(run, found.records, found.written.records, RECORDS)
+            quarantine = _put(run, found.quarantine, found.written.quarantine, QUARANTINE)
             require_rows(run.spark, records, found.counts.records)
             require_rows(run.spark, quarantine, rows_quarantined(found.counts))
             write_facts(run.context, records, RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts))
@@ -93,6 +90,13 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     else:
         _tell_table(run, found.counts)
     return task
+
+
+def _put(run: Run, rows: DataFrame, written: tuple[Path, ...], table: str) -> str:
+    """Write a version of a table, of files where workers wrote them."""
+    if written and run.here is not None:
+        return take_version(run.context, written, run.store, table, run.version)
+    return write_version(rows, run.store, table, run.version)
 
 
 @contextmanager

@@ -30,6 +30,8 @@ class ColumnPlan(NamedTuple):
 class TablePlan(NamedTuple):
     """A table's columns and what is asked of its rows."""
 
+    source: str
+    """The table's name, as the quarantine has it."""
     names: tuple[str, ...]
     """The file's columns, in their order."""
     columns: tuple[ColumnPlan, ...]
@@ -45,8 +47,6 @@ class TablePlan(NamedTuple):
     """The columns that may tell two rows to be the same, of each question apart."""
     whole_row: bool
     """Whether rows are the same where their text is."""
-    checked: frozenset[str]
-    """The columns that checks read."""
     asked: frozenset[str]
     """The columns that checks and derived columns read."""
     derived: tuple[str, ...]

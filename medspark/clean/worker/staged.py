@@ -15,25 +15,21 @@ from pyarrow import feather
 ROWS: Final = "rows"
 """Rows that no rule of theirs sets aside, with their typed values; for workers."""
 ASIDE: Final = "aside"
-"""Rows that a rule of theirs sets aside, with their text."""
+"""Rows that a rule of theirs sets aside, with their text; for workers."""
 SQL: Final = "sql"
 """Of all these what checks and derived columns read."""
 EVALUATED: Final = "evaluated"
 """What Spark computed of them: AT, AS_ASIDE, BROKEN, FAILED, and derived columns as d0, d1; the files are Spark's."""
 DOUBT: Final = "doubt"
 """Lines that only Spark can read."""
-TAKEN: Final = "taken"
-"""Rows that a check or another row sets aside, with their text."""
-KEPT: Final = "kept"
-"""The records, as a store has them."""
-ALL: Final = (ROWS, SQL, ASIDE, DOUBT, TAKEN, KEPT)
+KEPT, QUARANTINE = "kept", "quarantine"
+"""The records, and the rows that are none, as a store has them."""
+ALL: Final = (ROWS, ASIDE, SQL, DOUBT, KEPT, QUARANTINE)
 
 AT: Final = "_medspark_at"
 """A row's place: its span's number times LINES_OF_A_SPAN, and its line in the span."""
 AS_ASIDE: Final = "_medspark_aside"
 """Whether a rule of its own set the row aside."""
-TEXT, RULE, REASON = "_medspark_text", "_medspark_rule", "_medspark_reason"
-"""Of a row set aside: its text, the first rule that it breaks, and what is expected."""
 BROKEN, FAILED = "_medspark_broken", "_medspark_failed"
 """The checks that a row breaks, one a line: those that set it aside, and those that fail the run."""
 
@@ -77,12 +73,12 @@ def evaluated_files(folder: str) -> list[Path]:
     return sorted(Path(folder, EVALUATED).glob("*.parquet"))
 
 
-def put_records(folder: str, number: int, rows: pa.Table) -> None:
-    """Put a span's records down as a store has them: compressed, with checksums."""
+def put_finished(folder: str, what: str, number: int, rows: pa.Table) -> None:
+    """Put a span's rows down as a store has them: compressed, with checksums."""
     whole = [field.name for field in rows.schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
     pq.write_table(
         rows,
-        _path(folder, KEPT, number, "parquet"),
+        _path(folder, what, number, "parquet"),
         compression="zstd",
         use_dictionary=[name for name in rows.column_names if name not in whole],
         column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),

@@ -21,20 +21,9 @@ from medspark.clean.worker.rows import (
     judge_rows,
     lacking,
 )
-from medspark.clean.worker.staged import (
-    AS_ASIDE,
-    ASIDE,
-    DOUBT,
-    LINES_OF_A_SPAN,
-    REASON,
-    ROWS,
-    RULE,
-    SQL,
-    TEXT,
-    put_parquet,
-    put_rows,
-)
+from medspark.clean.worker.staged import AS_ASIDE, ASIDE, DOUBT, LINES_OF_A_SPAN, ROWS, SQL, put_parquet, put_rows
 from medspark.clean.worker.texts import Flags, bytes_of
+from medspark.schemas import RAW, REASON, RULE
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.worker.csv_fields import cut_fields
 from medspark.sources.worker.spans import Lines, Places, Span, Surveyed, read_lines
@@ -59,6 +48,8 @@ class Told(NamedTuple):
     """Of the rows not set aside: their lines in the span, then of each key the hashes."""
     rows: int
     """Rows not set aside."""
+    aside: int
+    """Rows set aside."""
 
 
 def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
@@ -98,6 +89,7 @@ def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
         len(doubtful),
         _keys(judged, table, fields.rows, kept, digests),
         int(kept.sum()),
+        int(aside.sum()),
     )
 
 
@@ -153,15 +145,15 @@ class _Put(NamedTuple):
         if not which.any():
             return
         broken = [judged.rules[SET_ASIDE][int(row)] for row in np.flatnonzero(which)]
+        lines = rows[which]
         columns = {
-            TEXT: pa.array([self.lines.line(int(at)).decode(errors="replace") for at in rows[which]], pa.string()),
+            RAW: pa.array([self.lines.line(int(at)).decode(errors="replace") for at in lines], pa.string()),
             RULE: pa.array([rules[0] for rules in broken], pa.string()),
             REASON: pa.array(["; ".join(table.reasons[rule] for rule in rules) for rules in broken], pa.string()),
         }
+        put_rows(self.folder, ASIDE, self.number, pa.table(self._places(lines) | columns))
         values = {f"c{at}": _chosen(found, which) for at, found in enumerate(judged.values)}
-        checked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.checked}
-        self._put(ASIDE, checked | self._places(rows[which]) | columns, len(broken))
-        self._put_sql(values, rows[which], table, aside=True)
+        self._put_sql(values, lines, table, aside=True)
 
     def doubt(self, lines: Places) -> None:
         """Lines that only Spark can read."""
