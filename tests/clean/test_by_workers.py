@@ -17,7 +17,7 @@ from medspark.errors import InputError, TaskError
 from medspark.schemas import DIGEST, FILE, LINE, SOURCE_FILE, SOURCE_LINE
 from medspark.sources import spans
 
-FEW = settings(max_examples=2, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
+FEW = settings(max_examples=1, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
 """Without shrinking, which would take hours at some seconds a file."""
 
 
