@@ -66,11 +66,12 @@ def judge(rows: DataFrame, names: list[str], table: RawTable, letters: int = COM
         ),
         *(reading.value() for reading in readings),
     )
-    checks = _checks(table, names)
+    checks = broken_checks(table, names)
     set_aside = _and(SET_ASIDE, _broken(checks, "set_aside", F.lit(True)))
     failed = _and(FAILED, _broken(checks, "fail", F.lit(True)))
     others = [quoted(name) for name in typed.columns if name not in (SET_ASIDE, FAILED)]
-    return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *_derived(table, names))
+    derived = derived_columns(table, names).values()
+    return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *derived)
 
 
 TYPED_VALUES: Final = 3
@@ -89,16 +90,16 @@ def _of_another_table(texts: list[Reading]) -> list[Column]:
     return [(given >= TYPED_VALUES) & reduce(Column.__and__, (reading.at(2).isNull() for reading in typed))]
 
 
-def _derived(table: RawTable, names: list[str]) -> list[Column]:
+def derived_columns(table: RawTable, names: list[str]) -> dict[str, Column]:
     """The derived columns that read none but `names`, or the file's name."""
-    return [
-        F.expr(derived_sql(item)).alias(name)
+    return {
+        name: F.expr(derived_sql(item)).alias(name)
         for name, item in table.derived.items()
         if set(columns_of(item.expression)) <= {*names, SOURCE_FILE}
-    ]
+    }
 
 
-def _checks(table: RawTable, names: list[str]) -> list[Violation]:
+def broken_checks(table: RawTable, names: list[str]) -> list[Violation]:
     """The checks that read none but `names`; what is unknown passes."""
     return [
         Violation(check.name, check.name, F.coalesce(~F.expr(spark_sql(check.expect)), F.lit(False)), check.otherwise)
@@ -141,7 +142,11 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
 
 def reasons(judged: DataFrame, table: RawTable) -> dict[str, str]:
     """What each column's and check's rule expects."""
-    names = [name for name in table.judged if name in judged.columns]
+    return reasons_of([name for name in table.judged if name in judged.columns], table)
+
+
+def reasons_of(names: list[str], table: RawTable) -> dict[str, str]:
+    """What the rules of these columns, and the checks, expect."""
     readings = [read_column(name, "string", table) for name in names]
     readings += [  # of a source's own numbers, which break a type where text has none
         read_column(name, "double", table) for name in names if table.judged[name].type in ("category", "string")

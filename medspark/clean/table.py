@@ -1,21 +1,27 @@
 """A table task's source, read and judged: records, the quarantine and the counts.
 
-Two passes over the source: one counts and fingerprints it and looks at its columns, one reads it. What that one
-read is kept, so that the counts are settled, and a rule that fails the run has spoken, before a row is written.
+Where workers can, they read a CSV table in one pass: see `medspark.clean.by_workers`. Else Spark does in two: one
+counts and fingerprints the source and looks at its columns, one reads it. What was read is kept, so that the counts are
+settled, and a rule that fails the run has spoken, before a row is written.
 """
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from medspark.clean.by_workers import NOTHING_WRITTEN, ByWorkers, Written
+from medspark.clean.choose_way import choose_reader
 from medspark.clean.judge import KEPT, STATUS, judge_rows, mark_duplicates
 from medspark.clean.limits import require_no_other_header, require_within
 from medspark.clean.quarantine import quarantine_rows
 from medspark.clean.tally import ROWS, TALLIED, Tally, tally
 from medspark.errors import AccountingError, InputError
+from medspark.runs.chosen import Asked, Chosen
 from medspark.schemas import DIGEST, FILE, LINE, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.failures import readable
 from medspark.sources.fasta import sequences_of, with_sequences
@@ -27,6 +33,7 @@ from medspark.sources.unchanged import FileStates, file_states
 from medspark.spark.failures import expressions_hold
 from medspark.store.facts import TableCounts
 from medspark.task.places import expression_places
+from medspark.task.raw_table import RawTable
 from medspark.task.scoring import columns_not_asked_for
 from medspark.task.table_task import TableTask
 
@@ -44,27 +51,66 @@ class Cleaned(NamedTuple):
     files: list[str]
     states: FileStates
     """Of the files, before the first pass."""
-    kept: DataFrame
+    reader: Chosen
+    """Who read it, and why."""
+    free: Callable[[], object]
+    written: Written = NOTHING_WRITTEN
 
     def release(self) -> None:
-        self.kept.unpersist()
+        self.free()
 
 
-def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repairs: DataFrame | None = None) -> Cleaned:
+def clean(
+    spark: SparkSession,
+    task: TableTask,
+    *,
+    scoring: bool = False,
+    repairs: DataFrame | None = None,
+    reader: Asked = "auto",
+) -> Cleaned:
     """Read and judge every row of the task's source.
 
     Args:
         task: with its look-ups frozen.
         scoring: whether columns that scoring does not read, as the outcome's, may be absent.
         repairs: repaired rows of the quarantine (`file`, `line`, `row_digest`, `raw`), read in place of theirs.
+        reader: workers: each reads spans of the files itself; spark: Spark reads; auto: workers where they can. What
+            comes of it is the same.
 
     Raises:
+        TaskError: workers are asked for where they cannot.
         InputError: the source cannot be read, has other columns, or breaks a rule that fails the run.
         AccountingError: rows in are not records + quarantined + duplicates.
     """
     require_whole_files(spark)
     table = task.raw_table(columns_not_asked_for(task) if scoring else frozenset())
     files = source_files(spark, task.source.path)
+    chosen = choose_reader(spark.sparkContext, table, files, repairs, reader)
+    if chosen.kind == "workers":
+        return _by_workers(spark, task, table, files, chosen)
+    return _by_spark(spark, task, table, files, repairs, chosen)
+
+
+def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: list[str], chosen: Chosen) -> Cleaned:
+    states = file_states(spark.sparkContext, files)
+    with expressions_hold(expression_places(task)), readable(task.source.path):
+        found = ByWorkers(spark, table, files)
+    try:
+        present = [name for name in task.columns if found.missing[name]]
+        counts = _counts(found.survey, found.tally, {name: found.missing[name] for name in present})
+        _require_all(task, counts, found.tally, None)
+        require_one_row_a_case(found.repeated_cases, task)
+        tables = (found.records(), found.quarantine())
+        fingerprint = found.survey.fingerprint
+        return Cleaned(*tables, counts, fingerprint, files, states, chosen, found.release, found.files())
+    except BaseException:
+        found.release()
+        raise
+
+
+def _by_spark(
+    spark: SparkSession, task: TableTask, table: RawTable, files: list[str], repairs: DataFrame | None, chosen: Chosen
+) -> Cleaned:
     with sequences_of(spark, task) as sequences:
         beside = [file for found in sequences.values() for file in found.files]
         states = file_states(spark.sparkContext, [*files, *beside])
@@ -80,17 +126,23 @@ def clean(spark: SparkSession, task: TableTask, *, scoring: bool = False, repair
             counts = _counts(raw.survey, found, _add_missing(groups, raw.present))
             names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
             records = judged.where(F.col(STATUS) == KEPT)
-            _require_whole(counts, repairs)
-            require_no_other_header(counts.quarantined, task.source.path)
-            _require_sound(found)
-            require_within(task.limits, counts)
-            require_one_row_a_case(records, task)
+            _require_all(task, counts, found, repairs)
+            require_one_row_a_case(partial(_repeated_cases, records, task.source.case), task)
             records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
             fingerprint = _with_images(raw.survey.fingerprint, records, task)
-            return Cleaned(records, quarantine_rows(judged, table), counts, fingerprint, files, states, judged)
+            quarantine = quarantine_rows(judged, table)
+            return Cleaned(records, quarantine, counts, fingerprint, files, states, chosen, judged.unpersist)
         except BaseException:
             judged.unpersist()
             raise
+
+
+def _require_all(task: TableTask, counts: TableCounts, found: Tally, repairs: DataFrame | None) -> None:
+    """Refuse a source of which rows do not add up, or that breaks a rule that fails the run."""
+    _require_whole(counts, repairs)
+    require_no_other_header(counts.quarantined, task.source.path)
+    _require_sound(found)
+    require_within(task.limits, counts)
 
 
 def _with_images(fingerprint: str, records: DataFrame, task: TableTask) -> str:
@@ -161,13 +213,17 @@ def _require_sound(found: Tally) -> None:
         raise InputError(f"the source breaks rules that the task says must hold\n{lines}")
 
 
-def require_one_row_a_case(records: DataFrame, task: TableTask) -> None:
-    key = task.source.case
-    if task.source.duplicates is not None and task.source.duplicates.same == (key,):
+def require_one_row_a_case(repeated: Callable[[], int], task: TableTask) -> None:
+    """Refuse records of which several are of one case; `repeated` says how many cases those are."""
+    key, duplicates = task.source.case, task.source.duplicates
+    if duplicates is not None and duplicates.same == (key,):
         return
-    repeated = records.groupBy(quoted(key)).count().where("count > 1").count()
-    if repeated:
+    if cases := repeated():
         raise InputError(
-            f"expected each {key!r} once, received {repeated} of them more than once. "
+            f"expected each {key!r} once, received {cases} of them more than once. "
             f"State which row counts: source.duplicates: {{same: [{key}], keep: first}}"
         )
+
+
+def _repeated_cases(records: DataFrame, key: str) -> int:
+    return records.groupBy(quoted(key)).count().where("count > 1").count()

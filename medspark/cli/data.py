@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medspark.cli.options import STORE, Json, Store, TaskFile, absolute
+from medspark.cli.options import STORE, Json, Reader, Store, TaskFile, absolute
 from medspark.cli.run_command import run_command, run_task
 from medspark.errors import TaskError
 from medspark.synth import DEFAULT_PARTS
@@ -49,13 +49,14 @@ def clean(
     task: TaskFile,
     store: Store = STORE,
     replay: Annotated[str | None, typer.Option(help="Repaired quarantine rows: Parquet, or JSON lines.")] = None,
+    reader: Reader = "auto",
     json_: Json = False,
 ) -> None:
     """Source to records and quarantine."""
     from medspark.stages.clean import clean_stage
 
-    with run_task("clean", task, store, json_, replay=replay) as (run, found):
-        clean_stage(run, found, replay)
+    with run_task("clean", task, store, json_, replay=replay, reader=reader) as (run, found):
+        clean_stage(run, found, replay, reader)
         run.say(f"quarantine: {run.receipt.outputs['quarantine']}")
 
 

@@ -43,6 +43,10 @@ History = Annotated[
 ServedBy = Annotated[
     Literal["auto", "litert", "tensorflow"], typer.Option(help="auto: litert where the bundle has it.")
 ]
+Who = Literal["auto", "workers", "spark"]
+Reader = Annotated[
+    Who, typer.Option(help="Who reads tensors or a table. auto: the workers themselves where they can, else Spark.")
+]
 STORE = "store"
 
 

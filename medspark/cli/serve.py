@@ -4,20 +4,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medspark.cli.options import AsOf, BundleFolder, Expect, History, Json, Scored, ServedBy, Source, absolute
+from medspark.cli.options import (
+    AsOf,
+    BundleFolder,
+    Expect,
+    History,
+    Json,
+    Reader,
+    Scored,
+    ServedBy,
+    Source,
+    Who,
+    absolute,
+)
 from medspark.cli.run_command import exit_code_of, run_bundle, run_command, terminal
 from medspark.errors import TaskError
 
 if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
     from medspark.stages.watch import Gate
 
-Who = Literal["auto", "workers", "spark"]
 By = Literal["gradients", "shap", "lime"]
 To = Annotated[str, typer.Option(help="Where the scores go.")]
 Tensors = Annotated[str | None, typer.Option(help="A store that `medspark encode` wrote: what it encoded is scored.")]
-Reader = Annotated[
-    Who, typer.Option(help="Who reads tensors. auto: the workers themselves where they can, else Spark.")
-]
 Writer = Annotated[
     Who, typer.Option(help="Who writes the scores. auto: the workers themselves where they can, else Spark.")
 ]
@@ -82,12 +90,12 @@ def score(
     light = is_left_to_workers(place, to, reader, writer) and ask is None
     with run_bundle("score", bundle, to, json_, light=light, expect=expect, **asked) as run:
         gate = _gate(require_verdict, override)
-        _require_choice(place, reader, any(given is not None for given in (source, as_of, past)))
+        _require_choice(place, any(given is not None for given in (source, as_of, past)))
         opened = open_bundle(run, bundle, expect)
         if place is not None:
             score_tensors_stage(run, opened, place, engine, reader, writer, ask, gate)
         else:
-            score_stage(run, opened, source, as_of, engine, writer, past, ask, gate)
+            score_stage(run, opened, source, as_of, engine, writer, past, ask, gate, reader)
         run.say(f"scores: {run.receipt.outputs['scores']}")
 
 
@@ -101,12 +109,10 @@ def _gate(require_verdict: Literal["ok", "warn"] | None, override: str | None) -
     return None if require_verdict is None else Gate(require_verdict, override)
 
 
-def _require_choice(tensors: str | None, reader: Who, moved: bool) -> None:
-    """Refuse what was decided before, or what there is no choice of."""
+def _require_choice(tensors: str | None, moved: bool) -> None:
+    """Refuse what was decided before."""
     if tensors is not None and moved:
         raise TaskError("--tensors", ["--source, --as-of and --history were decided when the tensors were encoded"])
-    if tensors is None and reader != "auto":
-        raise TaskError("--reader", ["there is a choice for --tensors only: a raw source is read by Spark"])
 
 
 def is_left_to_workers(tensors: str | None, store: str, reader: Who, writer: Who) -> bool:

@@ -1,21 +1,11 @@
 """Who reads and who writes: Spark's workers themselves, where they reach the files, or Spark."""
 
-from typing import Literal, NamedTuple
-
 from pyspark import SparkContext
 
 from medspark.errors import TaskError
+from medspark.runs.chosen import Asked, Chosen
 from medspark.score.ship import is_local
 from medspark.score.worker.files import out_of_reach
-
-Asked = Literal["auto", "workers", "spark"]
-
-
-class Chosen(NamedTuple):
-    """Who reads, or who writes, and why."""
-
-    kind: Literal["workers", "spark"]
-    because: str
 
 
 def choose(context: SparkContext, option: str, asked: Asked, reads: list[str], writes: list[str]) -> Chosen:

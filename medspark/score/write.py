@@ -4,9 +4,10 @@ from functools import partial
 
 from pyspark.sql import DataFrame
 
+from medspark.runs.chosen import Asked
 from medspark.score.by_spark import write_by_spark
 from medspark.score.by_workers import write_by_workers
-from medspark.score.choose_way import Asked, choose
+from medspark.score.choose_way import choose
 from medspark.score.explain import explain_frame
 from medspark.score.publish import Scoring, publish_scores
 from medspark.store.files import full_path, make_folder

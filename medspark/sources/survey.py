@@ -100,10 +100,12 @@ def survey_lines(lines: DataFrame, header: bool, table: RawTable) -> Survey:
             row["first_line"] if row[BLOCK] <= 0 else seen.first_line,
         )
     most = max((row[_LETTERS] for row in found), default=PLAIN)
-    return _whole(list(files.values()), splits, header, table.order_matters)._replace(letters=most)
+    return whole_survey(list(files.values()), splits, header, table.order_matters)._replace(letters=most)
 
 
-def _whole(files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool, ordered: bool) -> Survey:
+def whole_survey(
+    files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool, ordered: bool
+) -> Survey:
     headers = len(files) if header else 0
     return Survey(
         files=files,
@@ -146,7 +148,7 @@ def survey_typed(frames: list[DataFrame], ordered: bool = False) -> Survey:
     _require_digits({row[SOURCE_FILE]: row[LOST] for row in counts})
     found = [FileSurvey(row[SOURCE_FILE], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
     most = max((row[_LETTERS] for row in counts), default=PLAIN)
-    return _whole(found, [], False, ordered)._replace(letters=most)
+    return whole_survey(found, [], False, ordered)._replace(letters=most)
 
 
 def _hashed(frame: DataFrame) -> DataFrame:

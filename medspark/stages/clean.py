@@ -4,14 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from pyspark.sql import DataFrame
 
+from medspark.clean.by_workers import NOTHING_WRITTEN, Written
 from medspark.clean.limits import empty_columns
 from medspark.clean.table import clean
+from medspark.errors import TaskError
 from medspark.events.count import total_counts
 from medspark.events.read import read_events
+from medspark.runs.chosen import Asked
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
@@ -30,7 +34,7 @@ from medspark.store.facts import (
     rows_quarantined,
     write_facts,
 )
-from medspark.store.tables import write_version
+from medspark.store.tables import take_version, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import shown_url
 from medspark.task.places import expression_places
@@ -49,27 +53,31 @@ class CleanSource:
     quarantine: DataFrame
     counts: TableCounts | EventCounts
     read: SourceRead
+    written: Written = NOTHING_WRITTEN
 
 
 @alone
-def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
+def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: Asked = "auto") -> Task:
     """Source to `records` and `quarantine`; returns the task frozen.
 
     Args:
         run: its store is where the tables go.
         task: as `load_task` gives it.
         repairs_path: repaired rows of the quarantine, which are read in place of theirs.
+        reader: workers: each reads spans of the files itself; spark: Spark reads; auto: workers where they can.
 
     Raises:
+        TaskError: workers are asked for where they cannot.
         InputError: the source cannot be read, or breaks a rule that fails the run.
         AccountingError: rows do not add up.
     """
     with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze(run, task)
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
-        with making(run, (RECORDS, QUARANTINE), run.version), clean_source(run, task, repairs=repairs) as found:
-            records = write_version(found.records, run.store, RECORDS, run.version)
-            quarantine = write_version(found.quarantine, run.store, QUARANTINE, run.version)
+        source = clean_source(run, task, repairs=repairs, reader=reader)
+        with making(run, (RECORDS, QUARANTINE), run.version), source as found:
+            records = _put(run, found.records, found.written.records, RECORDS)
+            quarantine = _put(run, found.quarantine, found.written.quarantine, QUARANTINE)
             require_rows(run.spark, records, found.counts.records)
             require_rows(run.spark, quarantine, rows_quarantined(found.counts))
             write_facts(run.context, records, RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts))
@@ -84,42 +92,52 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None) -> Task:
     return task
 
 
+def _put(run: Run, rows: DataFrame, written: tuple[Path, ...], table: str) -> str:
+    """Write a version of a table, of files where workers wrote them."""
+    if written and run.here is not None:
+        return take_version(run.context, written, run.store, table, run.version)
+    return write_version(rows, run.store, table, run.version)
+
+
 @contextmanager
 def clean_source(
-    run: Run, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None
+    run: Run, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None, reader: Asked = "auto"
 ) -> Iterator[CleanSource]:
     """The records of a task's source, whatever its kind; what was kept of it is freed at the end.
 
     Args:
         scoring: whether the outcome's columns may be absent.
         repairs: repaired rows of the quarantine, read in place of theirs.
+        reader: who reads, as `clean_stage` has it.
 
     Raises:
-        InputError, AccountingError: see `medspark.clean.table.clean` and `medspark.events.read.read_events`.
+        TaskError, InputError, AccountingError: see `medspark.clean.table.clean` and `medspark.events.read.read_events`.
     """
     with expressions_hold(expression_places(task)):  # what reads the records fails for them too
         if isinstance(task, EventTask):
-            yield from _events(run, task, repairs)
+            yield from _events(run, task, repairs, reader)
         else:
-            yield from _table(run, task, scoring, repairs)
+            yield from _table(run, task, scoring, repairs, reader)
 
 
-def _events(run: Run, task: EventTask, repairs: DataFrame | None) -> Iterator[CleanSource]:
+def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
+    if reader == "workers":
+        raise TaskError("--reader", ["workers cannot do it here: they read tables with a row a case. Use spark."])
     source = task.source
     where = shown_url(source.database.url) if source.database is not None else source.path
     with read_events(run.spark, source, task.mapping, repairs) as events:
-        read = SourceRead(where, events.files, events.fingerprint)
+        read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
         _tell_unread(run, events.unread)
         with _watched(run, events.states):
             yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
 
 
-def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None) -> Iterator[CleanSource]:
-    table = clean(run.spark, task, scoring=scoring, repairs=repairs)
+def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
+    table = clean(run.spark, task, scoring=scoring, repairs=repairs, reader=reader)
     try:
-        read = SourceRead(task.source.path, len(table.files), table.fingerprint)
+        read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
         with _watched(run, table.states):
-            yield CleanSource(table.records, table.quarantine, table.counts, read)
+            yield CleanSource(table.records, table.quarantine, table.counts, read, table.written)
     finally:
         table.release()
 

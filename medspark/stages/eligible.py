@@ -15,6 +15,7 @@ from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.clean.limits import empty_columns
 from medspark.errors import InputError, TaskError
+from medspark.runs.chosen import Asked
 from medspark.runs.run import Run
 from medspark.schemas import (
     CASE_ID,
@@ -46,7 +47,12 @@ AnyTask = TypeVar("AnyTask", TableTask, EventTask, TableTask | EventTask)
 
 
 def eligible(
-    run: Run, task: Task, source: str | None, as_of: str | None, history: str | None = None
+    run: Run,
+    task: Task,
+    source: str | None,
+    as_of: str | None,
+    history: str | None = None,
+    reader: Asked = "auto",
 ) -> AbstractContextManager[Eligible]:
     """The source's eligible cases, and why its other rows are none; what was kept of it is freed at the end.
 
@@ -57,6 +63,7 @@ def eligible(
         as_of: a timestamp. Of a table, cases whose prediction time is later are excluded; of events, what happened or
             became known later is left out, and the population is taken as it then stood.
         history: a store whose `records` are part of the cases' past, in place of the task's; None leaves it.
+        reader: who reads the source, as `medspark.clean.table.clean` has it.
 
     Raises:
         TaskError: what is asked for does not suit the task.
@@ -66,8 +73,8 @@ def eligible(
     if history is not None and not has_history(task):
         raise TaskError("--history", ["the bundle's task has no features.history, so that nobody reads earlier rows"])
     if isinstance(task, EventTask):
-        return _of_events(run, task, source, as_of)
-    return _of_table(run, task, source, as_of, history)
+        return _of_events(run, task, source, as_of, reader)
+    return _of_table(run, task, source, as_of, history, reader)
 
 
 def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
@@ -132,13 +139,13 @@ def _suddenly_empty(trained: Mapping[str, Any], counts: TableCounts, asked: list
 
 @contextmanager
 def _of_table(
-    run: Run, task: TableTask, source: str | None, as_of: str | None, history: str | None
+    run: Run, task: TableTask, source: str | None, as_of: str | None, history: str | None, reader: Asked
 ) -> Iterator[Eligible]:
     task = moved(task, source)
     if as_of is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
     with ExitStack() as stack:
-        found = _cleaned(run, task, stack)
+        found = _cleaned(run, task, stack, reader)
         marked = exclude_later(mark_excluded(found.records, task, scoring=True), task, as_of)
         keys = (quoted(task.source.case), quoted(task.source.subject), SOURCE_FILE, SOURCE_LINE, EXCLUDED)
         names = (CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
@@ -155,7 +162,7 @@ def _of_table(
 
 
 @contextmanager
-def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None) -> Iterator[Eligible]:
+def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None, reader: Asked) -> Iterator[Eligible]:
     if source is not None and task.source.format == "jdbc":
         raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
     if task.population.snapshot is not None and as_of is None:
@@ -163,7 +170,7 @@ def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None)
     task = moved(task, source)
     plan = Plan(task, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
     with ExitStack() as stack:
-        found = _cleaned(run, task, stack)
+        found = _cleaned(run, task, stack, reader)
         candidates = build_candidates(found.records, plan, found.counts.records)
         candidates = candidates.persist(StorageLevel.MEMORY_AND_DISK)
         stack.callback(candidates.unpersist)
@@ -188,10 +195,10 @@ def moved(task: AnyTask, source: str | None) -> AnyTask:
     return task.model_copy(update={"source": task.source.model_copy(update={"path": source})})
 
 
-def _cleaned(run: Run, task: Task, stack: ExitStack) -> CleanSource:
+def _cleaned(run: Run, task: Task, stack: ExitStack, reader: Asked) -> CleanSource:
     """The task's source, open until the stack is left."""
     with run.receipt.timed("clean"), run.progress("clean"):
-        return stack.enter_context(clean_source(run, task, scoring=True))
+        return stack.enter_context(clean_source(run, task, scoring=True, reader=reader))
 
 
 def exclude_later(marked: DataFrame, task: TableTask, as_of: str | None) -> DataFrame:

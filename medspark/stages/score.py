@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 
 from medspark.bundles.bundle import Bundle
 from medspark.errors import InputError, TaskError
+from medspark.runs.chosen import Asked, Chosen
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, published_before
@@ -17,7 +18,7 @@ from medspark.schemas import REASON, REJECTED, SCORES, TENSORS
 from medspark.score.ask import Ask, explaining
 from medspark.score.by_spark import count_by
 from medspark.score.by_workers import read_and_write_by_workers
-from medspark.score.choose_way import Asked, Chosen, choose
+from medspark.score.choose_way import choose
 from medspark.score.explain import explain_units
 from medspark.score.publish import Scoring, publish_scores, rejected_rows, require_enough, tables_of
 from medspark.score.serve import score_id, serve, statistics_digest
@@ -46,6 +47,7 @@ def score_stage(
     history: str | None = None,
     ask: Ask | None = None,
     gate: Gate | None = None,
+    reader: Asked = "auto",
 ) -> str:
     """A source and a bundle to `scores` and `rejected`: one score for each eligible case, or a reason.
 
@@ -63,24 +65,27 @@ def score_stage(
             that the task names.
         ask: which scores are explained, in the table `explanations`.
         gate: the verdict that the night must have to be published.
+        reader: workers: each reads spans of a raw table's files itself; spark: Spark reads; auto: workers where they
+            can.
 
     Returns:
         The version of the tables, which is the `run_id` of their rows.
 
     Raises:
+        TaskError: workers are asked for where they cannot.
         InputError: the source breaks its contract.
         AccountingError: rows or cases do not add up.
         GateError: the night's verdict is worse than the gate lets through; nothing is published.
     """
     asked = None if ask is None else explaining(bundle, ask)  # first of all: a bundle may have no explanations
-    with eligible(run, bundle.task, source, as_of, history) as found:
+    with eligible(run, bundle.task, source, as_of, history, reader) as found:
         version = _with_explanations(run, begin(run, bundle, found, as_of), ask)
         tables = tables_of(ask)
         if published_before(run, tables, version, bundle.bundle_id):
             _tell_scored_before(run, bundle, version, tables)
         else:
             with run.receipt.timed("score"), run.progress("score"):
-                _note(run, "reader", Chosen("spark", "the source is raw: Spark cleans it"))
+                _note(run, "reader", Chosen(found.read.read_by, found.read.because))
                 served = ship(run.context, serve(bundle, engine))
                 scoring = _asked(Scoring(run, bundle, served, version, found.expected()), ask, asked)
                 scoring = with_watch(scoring, gate)

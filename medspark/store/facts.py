@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
@@ -118,6 +118,9 @@ class SourceRead:
     path: str | None
     files: int
     fingerprint: str
+    read_by: Literal["workers", "spark"] = "spark"
+    """Who read and judged it: the same comes of both."""
+    because: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,26 @@ of tables that belong together those of one run. Everything goes through Hadoop'
 that Spark can write to; its path is never a pattern.
 """
 
+import os
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError
-from medspark.store.files import delete, exists, list_files, list_paths, read_text, write_text
+from medspark.store.files import (
+    delete,
+    exists,
+    full_path,
+    list_files,
+    list_paths,
+    make_folder,
+    read_text,
+    write_text,
+)
 from medspark.store.ledger import CURRENT, kept, moved, noted, outdated, read_ledger, withdrawn, without, write_ledger
 
 
@@ -29,6 +41,21 @@ def write_version(frame: DataFrame, store: str, table: str, version: str, **opti
     """Write a version of a table, without showing it yet, and return its path; `options` are the Parquet writer's."""
     path = f"{store}/{table}/{version}"
     frame.write.mode("overwrite").options(**{"compression": "zstd", **options}).parquet(path)
+    return path
+
+
+def take_version(context: SparkContext, files: Iterable[Path], store: str, table: str, version: str) -> str:
+    """As `write_version`, of files of Parquet that are there: a store on this machine gets links to them, or copies."""
+    path = f"{store}/{table}/{version}"
+    delete(context, path)
+    make_folder(context, path)
+    place = Path(full_path(context, path).removeprefix("file:"))
+    for file in files:
+        try:
+            os.link(file, place / file.name)
+        except OSError:  # another disk
+            shutil.copyfile(file, place / file.name)
+            (place / file.name).chmod(0o600)
     return path
 
 

@@ -106,7 +106,7 @@ def test_a_source_that_changes_while_it_is_read_does_not_add_up(
     survey_lines = read.survey_lines
     monkeypatch.setattr(read, "survey_lines", lambda *given: survey_lines(*given)._replace(rows=3))
     with pytest.raises(AccountingError, match=r"3 rows came in, but 1 records \+ 0 quarantined \+ 0 duplicates = 1"):
-        clean_text("id,age,note\n1,40,x\n", PATIENTS)
+        clean_text("id,age,note\n1,40,x\n", PATIENTS, reader="spark")
 
 
 # ---------------------------------------------------------------- duplicates

@@ -8,6 +8,7 @@ from support.tensors import REASONS, WAYS, rewritten, score_tensors, spoil
 from medspark.bundles.bundle import load_bundle
 from medspark.errors import AccountingError
 from medspark.score.serve import statistics_digest
+from medspark.sources import spans
 from medspark.store.facts import TensorsFacts, write_facts
 from medspark.store.tables import read_table
 
@@ -47,7 +48,9 @@ def test_what_one_way_left_is_not_counted_twice_by_another(spark, road, encoded,
 
 
 @pytest.mark.parametrize("writer", ["workers", "spark"])
-def test_a_raw_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, writer):
+def test_a_raw_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, writer, monkeypatch):
+    monkeypatch.setattr(spans, "LEAST_BYTES", 8192)  # of what workers read
+    monkeypatch.setattr(spans, "SPAN_BYTES", 8192)
     spark.conf.set("spark.sql.files.maxPartitionBytes", "8192")
     try:
         expected, _ = score(spark, road, f"raw-stopped-{writer}", writer=writer)

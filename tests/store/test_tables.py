@@ -1,8 +1,11 @@
 """Tables of a store: a version shows only when whole, and the one before stays for its readers."""
 
 import os
+import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from chispa import assert_df_equality
 from pyspark import SparkContext
@@ -12,7 +15,16 @@ from pyspark.sql import functions as F
 from medspark.errors import InputError
 from medspark.store import tables
 from medspark.store.files import exists
-from medspark.store.tables import begin, current_version, finished_rows, publish, read_table, table_path, write_version
+from medspark.store.tables import (
+    begin,
+    current_version,
+    finished_rows,
+    publish,
+    read_table,
+    table_path,
+    take_version,
+    write_version,
+)
 
 
 def write(spark: SparkSession, store: str, version: str, *ages: int) -> None:
@@ -46,6 +58,28 @@ def test_the_version_before_stays_for_its_readers_and_the_one_before_that_goes(
     publish(context, store, ["cases"], "v3")
     assert not exists(context, f"{store}/cases/v1")
     assert sorted(os.listdir(tmp_path / "cases")) == ["CURRENT", "v2", "v3"]
+
+
+@pytest.mark.parametrize("other_disk", [False, True])
+def test_files_that_are_there_become_a_version_that_outlives_them(
+    spark: SparkSession, context: SparkContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_disk: bool
+) -> None:
+    store, made = str(tmp_path / "store"), tmp_path / "made"
+    made.mkdir()
+    for name, age in (("a.parquet", 40), ("b.parquet", 41)):
+        pq.write_table(pa.table({"age": pa.array([age], pa.int32())}), made / name)
+    if other_disk:
+        monkeypatch.setattr(tables.os, "link", _refuse)
+    begin(context, store, ["cases"], "v1")
+    take_version(context, sorted(made.iterdir()), store, "cases", "v1")
+    publish(context, store, ["cases"], "v1")
+    shutil.rmtree(made)
+    found = read_table(spark, store, "cases").orderBy("age")
+    assert_df_equality(found, spark.createDataFrame([(40,), (41,)], "age int"))
+
+
+def _refuse(*_: object) -> None:
+    raise OSError(18, "another disk")
 
 
 def test_publishing_a_version_again_keeps_the_one_before_it_too(

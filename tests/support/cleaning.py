@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from medspark.clean.table import Cleaned, clean
 from medspark.errors import InputError
+from medspark.runs.chosen import Asked
 from medspark.schemas import ROW_DIGEST, SOURCE_FILE, SOURCE_LINE
 from medspark.task.table_task import TableTask
 from support.errors import SECRET
@@ -68,9 +69,11 @@ def clean_path(spark: SparkSession) -> Callable[..., Cleaned]:
         sections: dict[str, Any] | None = None,
         scoring: bool = False,
         repairs: DataFrame | None = None,
+        reader: Asked = "auto",
         **source: Any,
     ) -> Cleaned:
-        return clean(spark, _task(path, columns, sections or {}, source), scoring=scoring, repairs=repairs)
+        task = _task(path, columns, sections or {}, source)
+        return clean(spark, task, scoring=scoring, repairs=repairs, reader=reader)
 
     return run
 

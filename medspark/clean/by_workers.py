@@ -1,0 +1,202 @@
+"""A CSV table read, judged and written by workers, a span of a file each.
+
+The steps: workers read and judge their spans, once. Spark computes what the task says in its SQL, over typed columns:
+checks and derived columns. Rows that repeat another one are found by hashes of their keys. Then workers write the
+records, in the files in which a store keeps them. Lines that only Spark can read are judged by it, as every row is
+where Spark reads.
+"""
+
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+
+from medspark.clean.by_spark_alone import BySparkAlone
+from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
+from medspark.clean.plan import plan_table
+from medspark.clean.put_down import PutDown, Rules
+from medspark.clean.same_rows import SameRows
+from medspark.clean.tally import ROWS, Tally, tally
+from medspark.clean.worker import staged
+from medspark.clean.worker.settle import Broken, Judgement, Settled, settle_span
+from medspark.clean.worker.staged import LINES_OF_A_SPAN
+from medspark.clean.worker.unit import Told, judge_span
+from medspark.errors import AccountingError
+from medspark.schemas import QUARANTINE_TYPES, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
+from medspark.sources.encodings import require_declared_encoding
+from medspark.sources.headers import check_header
+from medspark.sources.record_rules import DUPLICATE
+from medspark.sources.spans import ROUNDS, first_lines, lines_before, plan_spans, survey_of
+from medspark.sources.worker.spans import Span
+from medspark.spark.spill import spill_folders
+from medspark.task.raw_table import RawTable
+
+SPANS_OF_A_TASK = 8
+"""At most: Spark takes some 10 ms to hand a Python worker its next task."""
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+Groups = Counter[tuple[str, ...]]
+"""Rows by what becomes of them, and by the rules that set them aside, that their values broke, by which text was
+normalised, that they failed."""
+
+
+class Written(NamedTuple):
+    """The files of a table's records and of its quarantine, where workers wrote them as a store has them."""
+
+    records: tuple[Path, ...]
+    quarantine: tuple[Path, ...]
+
+
+NOTHING_WRITTEN: Final = Written((), ())
+
+
+class ByWorkers:
+    """A table's rows as workers put them down, and what became of them."""
+
+    def __init__(self, spark: SparkSession, table: RawTable, files: list[str]) -> None:
+        """Read, judge and write every row.
+
+        Raises:
+            InputError: a file has other columns than the table, or another encoding.
+        """
+        self.spark, self.table = spark, table
+        self.alone: BySparkAlone | None = None
+        heads = first_lines(spark.sparkContext, files, table.source.encoding)
+        beginnings = survey_of(heads, [], table)
+        require_declared_encoding(beginnings, table.source.encoding)
+        names = check_header(beginnings, files, table) if table.source.header else list(table.columns)
+        self.plan = plan_table(spark, table, names)
+        self.spans = plan_spans(spark.sparkContext, heads)
+        self.folder = tempfile.mkdtemp(prefix="raw-", dir=spill_folders().split(",")[0])
+        try:
+            for name in staged.ALL:
+                Path(self.folder, name).mkdir()
+            self.told = self._judged()
+            self.survey = survey_of(heads, [told.found for told in self.told], table)
+            starts = lines_before(told.found for told in self.told)
+            self.put = PutDown(spark, table, self.plan, self.folder, starts)
+            self._settle()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Free what was put down."""
+        if self.alone is not None:
+            self.alone.free()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _judged(self) -> list[Told]:
+        plan, folder = self.plan, self.folder
+
+        def work(item: tuple[int, Span]) -> Told:
+            return judge_span(*item, plan, folder)
+
+        return self._each(list(enumerate(self.spans)), work)
+
+    def _each(self, items: list[Item], work: Callable[[Item], Found]) -> list[Found]:
+        context = self.spark.sparkContext
+        tasks = max(-(-len(items) // SPANS_OF_A_TASK), min(len(items), ROUNDS * context.defaultParallelism))
+        return context.parallelize(items, tasks).map(work).collect() if items else []
+
+    # ------------------------------------------------------------ what becomes of each row
+
+    def _settle(self) -> None:
+        """Find the rows that checks and other rows set aside, count everything, and write the records."""
+        groups: Groups = Counter()
+        self.missing: Counter[str] = Counter()
+        for told in self.told:
+            for (aside, missing, failed, normalised), rows in told.groups.items():
+                groups[QUARANTINED if aside else KEPT, aside, missing, normalised, failed] += rows
+            self.missing.update(told.missing)
+        if any(told.doubtful for told in self.told):
+            self.alone = BySparkAlone.of(self.put)
+        checked, of_aside, failing = self.put.evaluate()
+        by_spark = self.alone.compared() if self.alone is not None else None
+        self._same = SameRows(self.table, self.plan, self.spans, self.told, self.put.starts, self.folder, by_spark)
+        places = np.array(sorted(checked), np.int64)
+        self.copies = self._same.copies(places)
+        self._gone = np.concatenate([self.copies, places])
+        self._write(of_aside | checked | dict.fromkeys(self.copies.tolist(), (DUPLICATE,)), groups)
+        self.tally = self._tallied(groups, failing)
+
+    def repeated_cases(self) -> int:
+        """How many cases more than one record is of."""
+        return self._same.repeated_cases(self._gone)
+
+    def _write(self, broken: Rules, groups: Groups) -> None:
+        """Write the records and the quarantine, and count rows as what they are after all."""
+        by_span: defaultdict[int, Broken] = defaultdict(dict)
+        for at, rules in broken.items():
+            by_span[at // LINES_OF_A_SPAN][at % LINES_OF_A_SPAN] = rules
+        plan, folder = self.plan, self.folder
+
+        def work(judgement: Judgement) -> Settled:
+            return settle_span(judgement, plan, folder)
+
+        records = quarantined = 0
+        for settled in self._each([self._judgement(told, by_span[told.number]) for told in self.told], work):
+            records, quarantined = records + settled.records, quarantined + settled.quarantined
+            self.missing.subtract(settled.missing)
+            for aside, missing, failed, normalised in settled.groups:
+                groups[KEPT, "", missing, normalised, failed] -= 1
+                status = DUPLICATE if aside == DUPLICATE else QUARANTINED
+                groups[status, "" if aside == DUPLICATE else aside, missing, normalised, failed] += 1
+        counted = sum(rows for (status, *_), rows in groups.items() if status == KEPT)
+        others = groups.total() - counted
+        if (records, quarantined) != (counted, others):
+            told = f"{counted} records and {others} other rows were counted, {records} and {quarantined} written"
+            raise AccountingError(f"{told}. Run again.")
+        if self.alone is not None:
+            for what, frame in (
+                (staged.KEPT, self.alone.records(self.copies, list(self._types()))),
+                (staged.QUARANTINE, self.alone.quarantine(self.copies)),
+            ):
+                frame.write.mode("append").parquet(f"file:{self.folder}/{what}", compression="zstd")
+
+    def _judgement(self, told: Told, broken: Broken) -> Judgement:
+        span = self.spans[told.number]
+        return Judgement(told.number, span, told.rows, told.aside, self.put.starts[told.number], broken)
+
+    def _tallied(self, groups: Groups, failing: Counter[str]) -> Tally:
+        names = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED)
+        found: list[Any] = [
+            {**dict(zip(names, group, strict=True)), REPAIRED: False, ROWS: rows}
+            for group, rows in groups.items()
+            if rows
+        ]
+        found += [{**dict.fromkeys(names, ""), FAILED: rule, REPAIRED: False, ROWS: n} for rule, n in failing.items()]
+        if self.alone is not None:
+            more, missing = self.alone.tallied(self.copies)
+            found += more
+            self.missing.update(missing)
+        return tally(found)
+
+    # ------------------------------------------------------------ the tables
+
+    def records(self) -> DataFrame:
+        """The rows that are records, with the derived columns and their place."""
+        return self._read(staged.KEPT, self._types())
+
+    def quarantine(self) -> DataFrame:
+        """Every row that is no record, as `quarantine_rows` has it."""
+        return self._read(staged.QUARANTINE, QUARANTINE_TYPES)
+
+    def files(self) -> Written:
+        """The files of both."""
+        found = (sorted(Path(self.folder, what).glob("*.parquet")) for what in (staged.KEPT, staged.QUARANTINE))
+        return Written(*map(tuple, found))
+
+    def _types(self) -> dict[str, str]:
+        """The Spark types of the records' columns."""
+        columns = {plan.name: plan.dtype for plan in self.plan.columns} | self.put.derived_types()
+        return {**columns, SOURCE_FILE: "string", SOURCE_LINE: "bigint", ROW_DIGEST: "bigint"}
+
+    def _read(self, what: str, types: Mapping[str, str]) -> DataFrame:
+        schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
+        return self.spark.read.option("__globPaths__", "false").schema(schema).parquet(f"file:{self.folder}/{what}")

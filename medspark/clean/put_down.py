@@ -1,0 +1,101 @@
+"""What workers put down of a table, as Spark reads it; what Spark computes of it: checks and derived columns."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from medspark.clean.judge import BETWEEN, broken_checks, derived_columns
+from medspark.clean.typed_values import Violation
+from medspark.clean.worker.plan import TablePlan
+from medspark.clean.worker.staged import AS_ASIDE, AT, BROKEN, EVALUATED, FAILED, LINES_OF_A_SPAN, SQL, evaluated_files
+from medspark.schemas import SOURCE_FILE, SOURCE_LINE
+from medspark.task.places import SPARK_TYPES
+from medspark.task.raw_table import RawTable
+
+_GROUP_BYTES: Final = 4 * 2**20
+"""Of a row group of what Spark computed: a worker reads those that have rows of its span."""
+Rules = dict[int, tuple[str, ...]]
+"""By a row's place."""
+_PLACE: Final = {"file": "string", "at": "bigint", "digest": "bigint"}
+
+
+@dataclass(frozen=True)
+class PutDown:
+    """A table's rows where workers put them down."""
+
+    spark: SparkSession
+    table: RawTable
+    plan: TablePlan
+    folder: str
+    starts: list[int]
+    """The lines of its file before each span."""
+
+    def read(self, what: str, columns: dict[str, str]) -> DataFrame:
+        """What was put down of a kind, by the columns' types, with the rows' places in `file`, `at` and `digest`."""
+        schema = ", ".join(f"{name} {kind}" for name, kind in {**columns, **_PLACE}.items())
+        return self.spark.read.option("__globPaths__", "false").schema(schema).parquet(f"file:{self.folder}/{what}")
+
+    def line(self, at: str) -> Column:
+        """The line in its file of a row, by its place."""
+        starts = F.from_json(F.lit(str(self.starts)), F.lit("array<bigint>"))
+        span = F.shiftright(at, 32).cast("int")
+        return (F.get(starts, span) + F.col(at).bitwiseAND(F.lit(LINES_OF_A_SPAN - 1)) + 1).alias(SOURCE_LINE)
+
+    def _asked(self) -> DataFrame:
+        """The columns that checks and derived columns read, of all rows, under their own names."""
+        plans = enumerate(self.plan.columns)
+        typed = {plan.name: (f"c{at}", plan.dtype) for at, plan in plans if plan.name in self.plan.asked}
+        frame = self.read(SQL, {**dict(typed.values()), AS_ASIDE: "boolean"})
+        columns = (F.col(place).alias(name) for name, (place, _) in typed.items())
+        return frame.select(*columns, F.col("file").alias(SOURCE_FILE), F.col("at").alias(AT), AS_ASIDE)
+
+    # ------------------------------------------------------------ checks and derived columns
+
+    def derived_types(self) -> dict[str, str]:
+        """The Spark types of the derived columns."""
+        names = derived_columns(self.table, list(self.plan.names))
+        return {name: SPARK_TYPES[self.table.derived[name].type].lower() for name in names}
+
+    def evaluate(self) -> tuple[Rules, Rules, Counter[str]]:
+        """Compute checks and derived columns of all rows, and put them down as EVALUATED.
+
+        Returns:
+            Of rows not set aside before the checks that they break, by the rows' places; the same of rows that were;
+            how many of all rows fail which other checks.
+        """
+        rules: Rules = {}
+        of_aside: Rules = {}
+        failing: Counter[str] = Counter()
+        if not self.plan.in_sql:
+            return rules, of_aside, failing
+        found = derived_columns(self.table, list(self.plan.names)).values()
+        derived = [column.alias(f"d{at}") for at, column in enumerate(found)]
+        rows = self._asked().select(AT, AS_ASIDE, *self._broken(), *derived)
+        if not derived:
+            rows = rows.where(f"{BROKEN} != '' or {FAILED} != ''")
+        options = {"compression": "snappy", "parquet.block.size": str(_GROUP_BYTES)}
+        rows.write.options(**options).parquet(f"file:{self.folder}/{EVALUATED}")
+        for file in evaluated_files(self.folder):
+            rows_of_file = pq.read_table(file, columns=[AT, AS_ASIDE, BROKEN, FAILED])
+            some = rows_of_file.filter((pc.field(BROKEN) != "") | (pc.field(FAILED) != ""))
+            for at, aside, broken, failed in zip(*(column.to_pylist() for column in some.columns), strict=True):
+                failing.update(rule for rule in failed.split(BETWEEN) if rule)
+                if broken:
+                    (of_aside if aside else rules)[at] = tuple(broken.split(BETWEEN))
+        return rules, of_aside, failing
+
+    def _checks(self) -> list[Violation]:
+        return broken_checks(self.table, list(self.plan.names))
+
+    def _broken(self) -> list[Column]:
+        """The checks that a row breaks, one a line: those that set it aside, and those that fail the run."""
+        by_action = {
+            name: [F.when(check.condition, check.rule) for check in self._checks() if check.action == action]
+            for name, action in ((BROKEN, "set_aside"), (FAILED, "fail"))
+        }
+        return [F.concat_ws(BETWEEN, *columns).alias(name) for name, columns in by_action.items()]

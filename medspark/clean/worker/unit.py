@@ -1,0 +1,221 @@
+"""One span of a source read, judged and put down for what follows, by one worker in one pass. No Spark here.
+
+Where things are put down, `medspark.clean.worker.staged` says.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medspark.clean.worker.plan import TablePlan
+from medspark.clean.worker.rows import (
+    FAILED,
+    NORMALISED,
+    SET_ASIDE,
+    SET_MISSING,
+    JudgedRows,
+    counted,
+    judge_rows,
+    lacking,
+)
+from medspark.clean.worker.staged import AS_ASIDE, ASIDE, DOUBT, LINES_OF_A_SPAN, ROWS, SQL, put_parquet, put_rows
+from medspark.clean.worker.texts import Flags, bytes_of
+from medspark.schemas import RAW, REASON, RULE
+from medspark.sources.record_rules import BAD_ENCODING
+from medspark.sources.worker.csv_fields import cut_fields
+from medspark.sources.worker.spans import Lines, Places, Span, Surveyed, read_lines
+from medspark.sources.worker.xxhash64 import hash_texts
+
+_SEED_31: Final = 2**31 - 1
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_NOTHING: Final = np.uint64(0x5851F42D4C957F2D)
+
+
+class Told(NamedTuple):
+    """What a worker counted of a span."""
+
+    number: int
+    found: Surveyed
+    groups: dict[tuple[str, str, str, str], int]
+    """Rows by the rules that they break: set aside, set missing, failed, normalised."""
+    missing: dict[str, int]
+    """Rows not set aside without a value, by column."""
+    doubtful: int
+    keys: tuple[bytes, ...]
+    """Of the rows not set aside: their lines in the span, then of each key the hashes."""
+    rows: int
+    """Rows not set aside."""
+    aside: int
+    """Rows set aside."""
+
+
+def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
+    """Read a span's lines, judge them, and put down what became of them.
+
+    Args:
+        number: of the span among all of the source.
+        span: of an uncompressed CSV file.
+        table: its columns and rules.
+        folder: where to.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    lines = read_lines(span, table.encoding)
+    digests = hash_texts(lines.text, lines.starts, lines.ends)
+    blank = _blank(lines)
+    read = ~blank
+    if table.header and span.first == 0:
+        read[:1] = False
+    fields = cut_fields(lines, read, list(table.names), table.delimiter)
+    judged = judge_rows(fields, table)
+    doubtful = np.concatenate([fields.doubtful, fields.rows[judged.doubtful]])
+    aside = np.zeros(len(fields.rows), bool)
+    aside[list(judged.rules[SET_ASIDE])] = True
+    kept, aside = ~aside & ~judged.doubtful, aside & ~judged.doubtful
+    put = _Put(number, span, lines, digests, folder)
+    put.rows(judged, fields.rows, kept, table)
+    put.aside(judged, fields.rows, aside, table)
+    put.doubt(doubtful)
+    parts = digests & _SEED_31
+    return Told(
+        number,
+        Surveyed(span.file, len(lines), int(blank.sum()), _sum(digests), _sum(parts), _placed(parts)),
+        dict(counted(judged.rules, ~judged.doubtful)),
+        {plan.name: lacking(values, kept) for plan, values in zip(table.columns, judged.values, strict=True)},
+        len(doubtful),
+        _keys(judged, table, fields.rows, kept, digests),
+        int(kept.sum()),
+        int(aside.sum()),
+    )
+
+
+def _blank(lines: Lines) -> Flags:
+    blank = lines.starts == lines.ends
+    some = np.flatnonzero(~blank)
+    spaced = some[np.frombuffer(lines.text, np.uint8)[lines.starts[some]] == 32] if len(some) else some
+    for at in spaced:
+        blank[at] = not lines.line(int(at)).strip(b" ")
+    return np.asarray(blank)
+
+
+def _sum(numbers: npt.NDArray[np.int64]) -> int:
+    """The exact sum of 64-bit numbers."""
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
+
+
+def _placed(parts: npt.NDArray[np.int64]) -> int:
+    """The sum of 31-bit numbers, each times its place, exact for as many as a span has."""
+    places = np.arange(len(parts), dtype=np.int64)
+    return (_sum((parts >> 16) * places) << 16) + _sum((parts & 0xFFFF) * places)
+
+
+# ---------------------------------------------------------------- what is put down
+
+
+class _Put(NamedTuple):
+    """Where a span's rows go, and what they have in common."""
+
+    number: int
+    span: Span
+    lines: Lines
+    digests: npt.NDArray[np.int64]
+    folder: str
+
+    def rows(self, judged: JudgedRows, rows: Places, which: Flags, table: TablePlan) -> None:
+        """Rows that no rule of theirs sets aside; what Spark reads of them beside, in Parquet."""
+        if not which.any():
+            return
+        values = {f"c{at}": _chosen(found, which) for at, found in enumerate(judged.values)}
+        notes = {
+            name: _texts(judged.rules[part], which)
+            for name, part in (("missing", SET_MISSING), ("failed", FAILED), ("normalised", NORMALISED))
+        }
+        lines = rows[which]
+        places = self._places(lines)
+        texts = {"first": pa.array(self.lines.firsts[lines]), "size": pa.array(self.lines.sizes[lines])}
+        put_rows(self.folder, ROWS, self.number, pa.table(values | places | texts | notes))
+        self._put_sql(values, lines, table, aside=False)
+
+    def aside(self, judged: JudgedRows, rows: Places, which: Flags, table: TablePlan) -> None:
+        """Rows that a rule of theirs sets aside, with their text."""
+        if not which.any():
+            return
+        broken = [judged.rules[SET_ASIDE][int(row)] for row in np.flatnonzero(which)]
+        lines = rows[which]
+        columns = {
+            RAW: pa.array([self.lines.line(int(at)).decode(errors="replace") for at in lines], pa.string()),
+            RULE: pa.array([rules[0] for rules in broken], pa.string()),
+            REASON: pa.array(["; ".join(table.reasons[rule] for rule in rules) for rules in broken], pa.string()),
+        }
+        put_rows(self.folder, ASIDE, self.number, pa.table(self._places(lines) | columns))
+        values = {f"c{at}": _chosen(found, which) for at, found in enumerate(judged.values)}
+        self._put_sql(values, lines, table, aside=True)
+
+    def doubt(self, lines: Places) -> None:
+        """Lines that only Spark can read."""
+        texts = pa.array([self.lines.line(int(at)) for at in lines], pa.binary())
+        rules = pa.array([BAD_ENCODING if self.lines.unsound[at] else None for at in lines], pa.string())
+        self._put(DOUBT, self._places(lines) | {"text": texts, "rule": rules}, len(lines))
+
+    def _places(self, lines: Places) -> dict[str, pa.Array]:
+        return {"at": pa.array(self.number * LINES_OF_A_SPAN + lines), "digest": pa.array(self.digests[lines])}
+
+    def _put_sql(self, values: dict[str, pa.Array], lines: Places, table: TablePlan, aside: bool) -> None:
+        if table.in_sql:
+            asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
+            flag = pa.array(np.full(len(lines), aside))
+            self._put(SQL, asked | self._places(lines) | {AS_ASIDE: flag}, len(lines), "aside." if aside else "")
+
+    def _put(self, what: str, columns: dict[str, pa.Array], rows: int, part: str = "") -> None:
+        if rows:
+            file = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [self.span.file])
+            put_parquet(self.folder, what, self.number, pa.table(columns | {"file": file}), part)
+
+
+def _chosen(values: pa.Array, which: Flags) -> pa.Array:
+    return values if which.all() else values.filter(pa.array(which))
+
+
+def _texts(rules: dict[int, list[str]], which: Flags) -> pa.Array:
+    """Of each chosen row the rules that it breaks, one a line; null where none."""
+    rows = np.flatnonzero(which)
+    if not rules:
+        return pa.nulls(len(rows), pa.string())
+    return pa.array(["\n".join(rules[row]) if row in rules else None for row in rows.tolist()], pa.string())
+
+
+# ---------------------------------------------------------------- keys
+
+
+def _keys(
+    judged: JudgedRows, table: TablePlan, rows: Places, kept: Flags, digests: npt.NDArray[np.int64]
+) -> tuple[bytes, ...]:
+    values = {plan.name: found for plan, found in zip(table.columns, judged.values, strict=True)}
+    hashes = [hash_keys([_chosen(values[name], kept) for name in names]) for names in table.keys]
+    if table.whole_row:
+        hashes.append(digests[rows[kept]].view(np.uint64))
+    return rows[kept].astype(np.uint32).tobytes(), *(found.tobytes() for found in hashes)
+
+
+def hash_keys(columns: list[pa.Array]) -> npt.NDArray[np.uint64]:
+    """A hash of each row of some columns: rows that are the same have the same; nulls are alike."""
+    mixed = np.zeros(len(columns[0]), np.uint64)
+    with np.errstate(over="ignore"):
+        for column in columns:
+            mixed = (mixed ^ _hashed(column)) * _MIX
+            mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+def _hashed(column: pa.Array) -> npt.NDArray[np.uint64]:
+    if pa.types.is_string(column.type):
+        offsets, data = bytes_of(column)
+        found = hash_texts(data.tobytes(), offsets[:-1], offsets[1:]).view(np.uint64)
+    else:
+        kind = {pa.date32(): pa.int32(), pa.bool_(): pa.int8()}.get(column.type, pa.int64())
+        found = column.cast(kind).cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)
+    return np.where(pc.is_null(column).to_numpy(zero_copy_only=False), _NOTHING, found)

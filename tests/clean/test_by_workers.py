@@ -1,0 +1,195 @@
+"""Both ways to read a table come to the same: Spark's, and workers' that read the files themselves."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from support.cleaning import AB, Clean
+from support.dirty import COLUMNS, SECTIONS, SETTINGS, dirty_files, each_cell
+
+from medspark.clean.table import Cleaned
+from medspark.errors import InputError, TaskError
+from medspark.schemas import DIGEST, FILE, LINE, SOURCE_FILE, SOURCE_LINE
+from medspark.sources import spans
+
+FEW = settings(max_examples=1, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
+"""Without shrinking, which would take hours at some seconds a file."""
+
+
+def outcome(cleaned: Cleaned) -> dict[str, Any]:
+    """All that a reader can see of what was cleaned."""
+    records = cleaned.records.orderBy(SOURCE_FILE, SOURCE_LINE)
+    quarantine = cleaned.quarantine.orderBy(FILE, LINE, DIGEST)
+    found = {
+        "counts": asdict(cleaned.counts),
+        "fingerprint": cleaned.fingerprint,
+        "types": (records.dtypes, quarantine.dtypes),
+        "records": [tuple(row) for row in _printable(records).collect()],
+        "quarantine": [tuple(row) for row in quarantine.collect()],
+    }
+    cleaned.release()
+    return found
+
+
+def _printable(records: DataFrame) -> DataFrame:
+    """Times as text: Python's have no year 12020."""
+    times = [name for name, kind in records.dtypes if kind in ("timestamp", "date")]
+    return records.withColumns({name: F.col(name).cast("string") for name in times})
+
+
+def both(clean_path: Clean, path: Path, columns: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """The outcome, which is that of both ways."""
+    by_workers = outcome(clean_path(path, columns, reader="workers", **settings))
+    by_spark = outcome(clean_path(path, columns, reader="spark", **settings))
+    for name, found in by_spark.items():
+        assert by_workers[name] == found, name
+    return by_spark
+
+
+@FEW
+@given(file=dirty_files())
+def test_a_dirty_file_has_the_same_records_quarantine_counts_and_fingerprint(
+    file: tuple[bytes, str], clean_path: Clean, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("dirty") / "in.csv"
+    path.write_bytes(file[0])
+    found: dict[str, Any] = {}
+    for reader in ("workers", "spark"):
+        try:
+            cleaned = clean_path(path, COLUMNS, sections=SECTIONS, reader=reader, delimiter=file[1], **SETTINGS)
+            found[reader] = outcome(cleaned)
+        except InputError as error:  # an other header among the rows, or a case that is there twice, ends both
+            found[reader] = str(error)
+    assert found["workers"] == found["spark"]
+
+
+def test_every_cell_that_somebody_has_to_judge_is_judged_alike(clean_path: Clean, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(each_cell())
+    found = both(clean_path, tmp_path / "in.csv", COLUMNS, sections=SECTIONS, **SETTINGS)
+    assert found["counts"]["records"] > 200
+    assert len(found["counts"]["quarantined"]) > 15
+
+
+def test_files_that_begin_and_end_in_any_way(clean_path: Clean, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    noise = [bytes(random.choice([*range(32, 127), *range(128, 256), 0xE2, 0x80, 0xF0], 12)) for _ in range(400)]
+    files = {
+        "a": b"a,b\n1,x",
+        "b": b"\xef\xbb\xbfa,b\r\n2,x\r\n",
+        "c": b"a,b\r3,x\r\r4,x\r",
+        "d": b"a,b\n",
+        "e": b"a,b\n\xef\xbb\xbf5,x\n\xef\xbb\xbfa,b\n6,\xef\xbb\xbfx\n\n   \n",
+        "f": b'a,b\n"7","x ""y"""\n8,"x\ty"\n9,"x\n10,x"\n11,""\n"12" ,x\n13,"x"y\n,\n',
+        "g": b"a,b\n" + b"\n".join(b"%d,%s" % item for item in enumerate(noise, 100)),
+    }
+    for name, content in files.items():
+        (tmp_path / f"{name}.csv").write_bytes(content)
+    found = both(clean_path, tmp_path, AB)
+    assert {row[0] for row in found["records"]} >= {1, 2, 3, 4, 5, 6, 7, 8, 11}
+    assert found["counts"]["normalised"]["b: invisible letters"] >= 1
+    assert found["counts"]["quarantined"]["record: encoding"] > 300
+
+
+def test_a_file_that_has_a_mark_alone_has_no_line(clean_path: Clean, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf")
+    (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbf\xef\xbb\xbf1,x\n2,\xe2\x80\x8bx")
+    found = both(clean_path, tmp_path, AB, header=False)
+    assert (found["counts"]["blank_lines"], found["counts"]["records"]) == (0, 2)
+    assert found["counts"]["normalised"] == {"a: invisible letters": 1, "b: invisible letters": 1}
+
+
+def test_a_check_that_fails_the_run_counts_rows_that_were_set_aside_too(clean_path: Clean, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text('a,b,c\n1,x,9\n2,x,9,9\n3,x,1\n4,x,"9\n5,5 "q",9\n6,x,9x\n')
+    checks = [
+        {"name": "b is no x", "expect": "b != 'x' or c < 5", "otherwise": "fail"},
+        {"name": "a is low", "expect": "a < 6"},
+    ]
+    columns, said = {**AB, "c": "integer"}, []
+    for reader in ("workers", "spark"):
+        with pytest.raises(InputError) as error:
+            clean_path(tmp_path / "in.csv", columns, sections={"checks": checks}, reader=reader)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    assert "b is no x: 3 rows" in said[0]
+    checks[0]["otherwise"] = "set_aside"
+    found = both(clean_path, tmp_path / "in.csv", columns, sections={"checks": checks})
+    assert [row[0] for row in found["records"]] == [3, 5]
+    assert [row[5] for row in found["quarantine"]] == [
+        "expected b != 'x' or c < 5",
+        "expected one field for each column; expected b != 'x' or c < 5",
+        "expected every quote to be closed within its field, and none unpaired: is a delimiter lost before it?; "
+        "expected b != 'x' or c < 5",
+        "c: expected a whole number of at most 32 bits; expected a < 6",
+    ]
+
+
+def test_files_in_several_spans_have_true_lines(
+    clean_path: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spans, "LEAST_BYTES", 64)
+    monkeypatch.setattr(spans, "SPAN_BYTES", 64)
+    (tmp_path / "a b.csv").write_text("a,b\n" + "".join(f"{n},{'x' * (n % 50)}\n" for n in range(60)))
+    (tmp_path / "c.csv").write_text("a,b\n\n" + "".join(f"{n},{'y' if n % 7 else 'z,z'}\n\n" for n in range(100, 130)))
+    found = both(clean_path, tmp_path, AB)
+    lines = {row[0]: row[3] for row in found["records"]}
+    assert (lines[0], lines[59], lines[101], lines[129]) == (2, 61, 5, 61)
+    assert [(row[2], row[4]) for row in found["quarantine"][:2]] == [(13, "record: fields"), (27, "record: fields")]
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "kept"),
+    [
+        ({"same": ["b"], "keep": "first"}, [1, 3, 4, 6]),
+        ({"same": ["b"], "keep": "latest", "by": "c"}, [2, 3, 4, 6]),
+        ({"same": ["b", "c"], "keep": "earliest", "by": "a"}, [1, 2, 3, 4, 6, 7]),
+        ({"same": "whole_row"}, [1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_which_of_the_rows_that_are_the_same_counts(
+    clean_path: Clean, tmp_path: Path, duplicates: dict[str, Any], kept: list[int]
+) -> None:
+    rows = ["1,x,1", "2,x,2", "3,y,", "4,,5", "5,,5", "6,z,1", "7,z,", "3,y,"]
+    (tmp_path / "in.csv").write_text("a,b,c\n" + "\n".join(rows))
+    columns = {**AB, "c": "integer"}
+    found = both(clean_path, tmp_path / "in.csv", columns, duplicates=duplicates)
+    assert [row[0] for row in found["records"]] == kept
+    assert found["counts"]["duplicates"] == len(rows) - len(kept)
+
+
+def test_a_case_that_is_there_twice_ends_the_run(clean_text: Clean) -> None:
+    with pytest.raises(InputError, match="expected each 'a' once, received 1 of them more than once"):
+        clean_text("a,b\n1,x\n1,y\n2,x\n", AB, reader="workers")
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "windows-1252"])
+def test_one_byte_encodings(clean_path: Clean, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "in.csv").write_bytes(b"a,b\n1,\xe9\n2,\x80\n3,\x81\n4,\x93x\x94\r\n5,x\n")
+    found = both(clean_path, tmp_path / "in.csv", AB, encoding=encoding)
+    assert found["records"][0][1] == "é"
+
+
+def test_lines_that_only_spark_can_read_are_read_by_it(clean_path: Clean, tmp_path: Path) -> None:
+    text = 'a,b\n1,5 "q" y\n2,x\n2,5 "q" y\n3,"x"\n1,again\n4,5 "q",z\n'
+    (tmp_path / "in.csv").write_text(text)
+    found = both(clean_path, tmp_path / "in.csv", AB, duplicates={"same": ["a"], "keep": "first"})
+    assert [row[:2] for row in found["records"]] == [(1, '5 "q" y'), (2, "x"), (3, "x")]
+    assert found["counts"]["duplicates"] == 2
+
+
+def test_the_receipt_can_say_who_read_and_why_and_what_workers_cannot_is_refused(
+    clean_text: Clean, tmp_path: Path
+) -> None:
+    cleaned = clean_text("a,b\n1,x\n", AB)
+    assert cleaned.reader == ("workers", "they can tell all that the table asks")
+    cleaned.release()
+    columns = {"a": "long", "b": {"type": "date", "format": "d/M/yyyy"}}
+    cleaned = clean_text("a,b\n1,1/2/2003\n", columns)
+    assert cleaned.reader == ("spark", "workers cannot: column 'b': the pattern d/M/yyyy")
+    cleaned.release()
+    with pytest.raises(TaskError, match="workers cannot do it here: column 'b'"):
+        clean_text("a,b\n1,1/2/2003\n", columns, reader="workers")
