@@ -27,6 +27,7 @@ from medspark.runs.run import Run, local_path
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
+from medspark.store.facts import CasesFacts
 from medspark.store.tables import read_table
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
@@ -89,17 +90,8 @@ def train_stage(
         if tuning is not None:
             trained.metrics["tuning"] = tuning
         _require_gates(trained, task, checkpoints)
-        with run.receipt.timed("bundle"):
-            write_predictions(trained.predictions, store / PREDICTIONS / run.version)
-            versions, seconds = run.receipt.versions, run.receipt.seconds
-            names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
-            cases = read_table(run.spark, run.store, CASES)
-            groups, period = other_groups(cases.where(F.col(SPLIT) != VALID), task), months_of(cases)
-            about = (task, tensors, facts, versions, seconds, run.version)
-            made = Made(*about, created_at=now(), names=names, period=period, groups=groups, peak_mb=peak_mb)
-            bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
-            publish_tables(run, (TENSORS, PREDICTIONS), run.version)
-            checkpoints.delete()
+        bundle = _bundled(run, task, facts, trained, peak_mb)
+        checkpoints.delete()
         if tracking is not None:
             tracking.finish(trained.metrics, bundle)
     run.receipt.bundle_id = bundle.name
@@ -113,6 +105,30 @@ def train_stage(
     for name, remark in remarks.items():
         run.say(f"  look at     {name}: {remark}")
     _tell(run, trained.metrics)
+    return bundle
+
+
+def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb: int | None) -> Path:
+    """Write the bundle and publish the tables it came from."""
+    store, tensors = local_path(run.store), f"{run.store}/{TENSORS}/{run.version}"
+    with run.receipt.timed("bundle"):
+        write_predictions(trained.predictions, store / PREDICTIONS / run.version)
+        cases = read_table(run.spark, run.store, CASES)
+        made = Made(
+            task,
+            tensors,
+            facts,
+            run.receipt.versions,
+            run.receipt.seconds,
+            run.version,
+            created_at=now(),
+            groups=other_groups(cases.where(F.col(SPLIT) != VALID), task),
+            names=code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {},
+            period=months_of(cases),
+            peak_mb=peak_mb,
+        )
+        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
+        publish_tables(run, (TENSORS, PREDICTIONS), run.version)
     return bundle
 
 
