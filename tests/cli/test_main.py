@@ -184,6 +184,6 @@ def test_the_shell_completes_commands_options_and_their_values():
         }
         return CliRunner().invoke(app, prog_name="medspark", env=asked).output.split()
 
-    assert completed("medspark", "sc") == ["schema", "score"]
+    assert completed("medspark", "sch") == ["schema", "schedule"]
     assert completed("medspark", "score", "--explain-s") == ["--explain-share"]
     assert completed("medspark", "score", "BUNDLE", "--engine", "li") == ["litert"]

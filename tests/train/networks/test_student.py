@@ -9,9 +9,10 @@ from medspark.encode.kinds.images import ImageStatistics
 from medspark.encode.kinds.table import CodesStatistics, NumericStatistics
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
+from medspark.score.speed import to_time
 from medspark.score.worker.engine import litert_engine
 from medspark.task.training import ImageNetwork, Network
-from medspark.train.export import export_litert, keras_logits, to_time
+from medspark.train.export import export_litert, keras_logits
 from medspark.train.networks.build import serving_network
 from medspark.train.networks.student import MOST_WEIGHTS, student_settings, students_network
 
