@@ -1,5 +1,6 @@
 """Who reads and judges a raw table: workers by themselves, where they can tell all that it asks, or Spark."""
 
+from pathlib import Path
 from typing import Final
 
 from pyspark import SparkContext
@@ -48,7 +49,15 @@ def _of_files(context: SparkContext, table: RawTable, files: list[str]) -> str |
         return "files are compressed"
     if not all(file.startswith("file:") for file in files):
         return "files are not on this machine"
+    if any(_checksum_of(file).exists() for file in files):
+        return "Hadoop's checksums lie beside the files, which its own reader compares"
     return None if master == "local" or master.startswith("local[") else "they are on other machines"
+
+
+def _checksum_of(file: str) -> Path:
+    """Where Hadoop's file system on this machine would have put a file's checksums."""
+    place = Path(file.removeprefix("file:"))
+    return place.with_name(f".{place.name}.crc")
 
 
 def _of_rules(table: RawTable) -> str | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medspark.evaluate.bootstrap import interval_of
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.metrics import performance, resampled
-from medspark.evaluate.subgroups import Cases, Drawing, levels_of, too_small
+from medspark.evaluate.subgroups import Cases, Drawing, few_together, levels_of, too_small
 from medspark.task.updating import Updating
 
 WORSE: Final[dict[str, Callable[[Any], Any]]] = {
@@ -34,7 +34,13 @@ none), `worse_by` (by metric how much worse the challenger is: `value`, `low`, `
 and `reason`, why there is no more than this."""
 
 
-def challenged(cases: Cases, challenger: Floats, groups: Mapping[str, "pd.Series[Any]"], drawing: Drawing) -> list[Row]:
+def challenged(
+    cases: Cases,
+    challenger: Floats,
+    groups: Mapping[str, "pd.Series[Any]"],
+    drawing: Drawing,
+    names_of_few: bool = False,
+) -> list[Row]:
     """A row for all cases, and one for each level of each subgroup.
 
     Args:
@@ -42,11 +48,12 @@ def challenged(cases: Cases, challenger: Floats, groups: Mapping[str, "pd.Series
         challenger: (n,) its risks of the same.
         groups: by column the subgroup (n,) of each case; null is a level too.
         drawing: the bootstrap.
+        names_of_few: whether levels of few patients have a row of their own, by their name.
     """
     every = np.ones(len(cases.label), np.bool_)
     rows = [_row(EVERYBODY, EVERYBODY, cases, challenger, every, drawing)]
     for column, values in groups.items():
-        levels = levels_of(values)
+        levels = levels_of(values) if names_of_few else few_together(levels_of(values), cases.subject)
         rows += [
             _row(column, level, cases, challenger, levels == level, drawing) for level in np.unique(levels).tolist()
         ]

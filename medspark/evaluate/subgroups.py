@@ -74,7 +74,7 @@ def subgroup_rows(
     """
     levels = levels_of(values)
     if not names_of_few:
-        levels = _few_together(levels, every.subject)
+        levels = few_together(levels, every.subject)
     names = sorted(set(levels), key=lambda level: (level == MISSING, level))
     place = pd.Categorical(levels, categories=names).codes.astype(np.intp)
     reasons = [too_small(*_counts(every.label[place == at])) for at in range(len(names))]
@@ -223,7 +223,7 @@ def _hide_counts(rows: list[dict[str, Any]], patients: list[tuple[int, int, int]
                 figures["scaled_brier"] = {"value": None, "low": None, "high": None, "reason": HIDDEN_REASON}
 
 
-def _few_together(levels: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
+def few_together(levels: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
     """Levels of fewer than LEAST_NAMED patients as one: a rare name may say who it was."""
     names, place = np.unique(levels, return_inverse=True)
     patients = np.bincount(np.unique(np.stack([place, subject]), axis=1)[0], minlength=len(names))

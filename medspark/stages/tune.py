@@ -23,7 +23,7 @@ from medspark.train.batches import split_files
 from medspark.train.checkpoints import digest_of
 from medspark.train.in_tasks import in_tasks
 from medspark.train.train_network import write_tensors
-from medspark.train.trials import Search, open_study, prepare, rows_of, summary, try_one
+from medspark.train.trials import Search, ended, open_study, prepare, rows_of, summary, try_one
 
 TUNING = "tuning"
 """The journals of a store's trials, which the same command goes on with."""
@@ -65,29 +65,29 @@ def _searched(run: Run, task: Task) -> dict[str, Any]:
         files = (tuple(map(str, some)) for some in (train, valid))
         search = Search(str(folder / f"{name[:16]}.log"), name, task, to_json(statistics), *files)
         study = open_study(search)
-        done, left = len(study.trials), prepare(study, task)
-        if done:
-            run.say(f"  {done} trials were there already")
+        made, left = len(study.trials), prepare(study, task)
+        if left < asked.trials:
+            run.say(f"  {len(ended(study))} trials were there already")
         with _told(run, search, asked.trials):
-            in_tasks(run.context, "trials", partial(try_one, search), range(done, done + left))
+            in_tasks(run.context, "trials", partial(try_one, search), range(made, made + left))
         return summary(open_study(search), task)
 
 
 @contextmanager
 def _told(run: Run, search: Search, trials: int) -> Iterator[None]:
     """Say of each trial what became of it, when it ends."""
-    ended = Event()
-    said = {row["trial"] for row in rows_of(open_study(search).trials, search.task)}
+    over, study = Event(), open_study(search)
+    said = {row["trial"] for row in rows_of(ended(study), search.task)}
 
     def look() -> None:
-        for row in rows_of(open_study(search).trials, search.task):
+        for row in rows_of(ended(study), search.task):
             if row["trial"] not in said:
                 said.add(row["trial"])
                 value = "" if row["value"] is None else f" {row['value']:.4f}"
                 run.say(f"  trial {row['trial']:>3} of {trials}: {row['outcome']}{value} {row['error'] or ''}".rstrip())
 
     def watch() -> None:
-        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+        while not over.wait(SECONDS_BETWEEN_LOOKS):
             look()
 
     thread = Thread(target=watch, daemon=True)
@@ -95,6 +95,6 @@ def _told(run: Run, search: Search, trials: int) -> Iterator[None]:
     try:
         yield
     finally:
-        ended.set()
+        over.set()
         thread.join()
         look()

@@ -25,7 +25,7 @@ from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
 from medspark.runs.tables import making, publish_tables
-from medspark.schemas import CASE_ID, CASES, PREDICTIONS, SPLIT, TENSORS, TEST, VALID
+from medspark.schemas import CASE_ID, CASES, PREDICTIONS, SPLIT, TENSORS, TEST, TRAIN, VALID
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.eligible import require_what_training_read
 from medspark.stages.evaluate import asked_of, built_of
@@ -72,7 +72,7 @@ def update_stage(
         InputError: the source breaks its contract, the store's cases are of other rules, or outcomes are lacking.
         GateError: the challenger is worse than the champion beyond the task's margins; no bundle is kept.
     """
-    asked = _asked(run, bundle, source, task)
+    asked = _asked(run, bundle, source, task, how)
     checkpoints = Checkpoints(local_path(run.store) / CHECKPOINTS, run.say).below(f"{how}-of-{bundle.bundle_id}")
     run.receipt.arguments["parent"] = bundle.bundle_id
     with clean_source(run, asked) as found:
@@ -97,12 +97,22 @@ def update_stage(
     return place
 
 
-def _asked(run: Run, bundle: Bundle, source: str | None, task: Task) -> Task:
+def _asked(run: Run, bundle: Bundle, source: str | None, task: Task, how: How) -> Task:
     """The task of an update: what it may not change is the bundle's."""
     asked, old = asked_of(run, bundle, source, task), bundle.task
     if asked.split != old.split:
         raise TaskError(
             task.task, ["split: expected the bundle's, or patients that it learned from would be among the held-out"]
+        )
+    if old.split.site is not None:
+        raise TaskError(task.task, ["split.site: a patient of a site held out may come to another: nobody is updated"])
+    if old.network.student is not None and how != "calibration":
+        raise TaskError(
+            task.task,
+            [
+                "network.student: it learned from all patients, so that none could say when to stop. Expected "
+                "--calibration-only, or a new training"
+            ],
         )
     training = asked.training.model_copy(update={"seed": old.training.seed, "pretrain": old.training.pretrain})
     return asked.model_copy(update={"network": old.network, "training": training})
@@ -118,7 +128,7 @@ def _learned(
     checkpoints: Checkpoints,
 ) -> Updated:
     statistics = from_json(bundle.read_text(STATISTICS))
-    learned = sum(split.cases for name, split in splits.items() if name != TEST)
+    learned = sum(split.cases for name, split in splits.items() if name in (TRAIN, VALID))
     with run.receipt.timed("update"), epoch_progress(run.terminal) as progress:
         table = write_tensors(built.cases, statistics, f"{run.store}/{TENSORS}/{run.version}")
         with _before(run, bundle, task, built.cases, 0 if how == "calibration" else learned) as (before, groups):
@@ -149,7 +159,7 @@ def _before(
     old = read_table(run.spark, run.store, CASES).join(new.select(CASE_ID), CASE_ID, "left_anti")
     place = F.xxhash64(F.lit("rehearsed"), CASE_ID)
     statistics = from_json(bundle.read_text(STATISTICS))
-    sample = old.where(F.col(SPLIT) != TEST).orderBy(place).limit(rehearsed)
+    sample = old.where(F.col(SPLIT).isin(TRAIN, VALID)).orderBy(place).limit(rehearsed)
     held_out = old.where(F.col(SPLIT) == TEST).orderBy(place).limit(MOST_BEFORE)
     folder = tempfile.mkdtemp(dir=local_path(run.store), prefix=".before-")
     try:

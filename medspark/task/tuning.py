@@ -23,6 +23,8 @@ NEVER_TRIED: Final = frozenset(
     }
 )
 """Settings that a trial is not judged by, or that have a key of their own."""
+MOVE_RISKS: Final = frozenset({"training.loss", "training.class_weight", "training.label_smoothing"})
+"""Settings by which the cross-entropy before calibration says nothing of that after it."""
 
 
 class Between(Closed):

@@ -143,11 +143,12 @@ def _pretrained(
     beside = None if checkpoint is None else checkpoint.beside("pretrained")
     kept = None if beside is None else beside.read()
     if kept is not None:
-        members.set_weights(kept.arrays["weights"])
+        for variable, array in zip(members.variables, kept.arrays["variables"], strict=True):
+            variable.assign(array)
         return dict(kept.about["history"])
     found = pretrain(members, excerpts, training.pretrain, training.seed)
     if beside is not None:
-        beside.write(Kept({"history": found}, {"weights": members.get_weights()}))
+        beside.write(Kept({"history": found}, {"variables": [np.asarray(one) for one in members.variables]}))
     return found
 
 

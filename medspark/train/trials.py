@@ -66,9 +66,19 @@ def prepare(study: optuna.Study, task: Task) -> int:
         study.tell(trial.number, state=TrialState.FAIL)
     space = space_of(task)
     own = {key: setting_of(task, key) for key in space}
-    if not study.trials and all(holds(space[key], value) for key, value in own.items()):
+    done = ended(study)
+    if (
+        not done
+        and not study.get_trials(states=(TrialState.WAITING,))
+        and all(holds(space[key], value) for key, value in own.items())
+    ):
         study.enqueue_trial({key: _written(space[key], value) for key, value in own.items()})
-    return max(0, (task.tuning or Tuning()).trials - len(study.get_trials(states=ENDED)))
+    return max(0, (task.tuning or Tuning()).trials - len(done))
+
+
+def ended(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials with an outcome: one whose process died has none, and is tried again by others."""
+    return [trial for trial in study.get_trials(states=ENDED) if "seconds" in trial.user_attrs]
 
 
 def try_one(search: Search, place: int) -> None:
@@ -137,8 +147,7 @@ def chosen(study: optuna.Study, task: Task) -> dict[str, Any]:
     Raises:
         InputError: no trial came to an end.
     """
-    ended = study.get_trials(states=(TrialState.COMPLETE,))
-    if not ended:
+    if not study.get_trials(states=(TrialState.COMPLETE,)):
         told = next(
             (one.user_attrs["error"] for one in study.trials if "error" in one.user_attrs), "no reason is known"
         )
@@ -149,14 +158,14 @@ def chosen(study: optuna.Study, task: Task) -> dict[str, Any]:
 
 def summary(study: optuna.Study, task: Task) -> dict[str, Any]:
     """How many settings were tried, what became of each, and which was chosen."""
-    states = [trial.state for trial in study.trials]
+    states = [trial.state for trial in ended(study)]
     counts = {state.name.lower(): states.count(state) for state in ENDED}
     return {
         "judged_by": task.training.stop_on or "valid_loss",
         "trials": counts,
         "chosen": study.best_trial.number + 1,
         "settings": chosen(study, task),
-        "tried": rows_of(study.trials, task),
+        "tried": rows_of(ended(study), task),
     }
 
 
@@ -173,5 +182,4 @@ def rows_of(trials: Sequence[FrozenTrial], task: Task) -> list[dict[str, Any]]:
             **{name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "error")},
         }
         for trial in trials
-        if trial.state in ENDED
     ]

@@ -192,4 +192,5 @@ def _compared(
     cases = Cases(label[known] == 1, risk[0], subject[known], weight[known])
     rows = one.keys[[CASE_ID]].merge(groups, on=CASE_ID, how="left", validate="one_to_one", sort=False)[known]
     columns = {name: rows[name].reset_index(drop=True) for name in task.report.subgroups}
-    return challenged(cases, risk[1], columns, Drawing(task.report.bootstrap, task.training.seed))
+    drawing = Drawing(task.report.bootstrap, task.training.seed)
+    return challenged(cases, risk[1], columns, drawing, task.privacy.names_of_few)

@@ -27,16 +27,22 @@ def task(tmp_path_factory) -> Path:
     return task_file(folder, write(folder / "stays.csv", stays(300_000)))
 
 
-def begin(task, store) -> subprocess.Popen:
-    command = [sys.executable, "-m", "medspark.cli", "clean", str(task), "--store", str(store)]
+def begin(task, store, reader="spark") -> subprocess.Popen:
+    command = [sys.executable, "-m", "medspark.cli", "clean", str(task), "--store", str(store), "--reader", reader]
+    place = store / "local"
+    place.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, **SETTINGS, "MEDSPARK_LOCAL_DIR": str(place)}
     return subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **SETTINGS}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def wait_for_the_middle(run, store) -> list[psutil.Process]:
+MIDDLE = {"spark": "stays/records/*/_temporary/*/*", "workers": "local/**/raw-*/rows/*"}
+
+
+def wait_for_the_middle(run, store, reader="spark") -> list[psutil.Process]:
     """Until rows are being written; all processes of the run then."""
-    while not list((store / "stays").glob("records/*/_temporary/*/*")):
+    while not list(store.glob(MIDDLE[reader])):
         assert run.poll() is None, run.stdout.read()
         time.sleep(0.02)
     return family(run.pid)
@@ -51,10 +57,16 @@ def versions(store) -> list[str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("everyone", [False, True], ids=["the-command", "and-java"])
-def test_a_signal_completes_the_receipt_and_leaves_no_java_and_nothing_half(task, tmp_path, number, code, everyone):
-    run = begin(task, tmp_path)
-    processes = wait_for_the_middle(run, tmp_path)
+@pytest.mark.parametrize(
+    ("everyone", "reader"),
+    [(False, "spark"), (True, "spark"), (False, "workers")],
+    ids=["the-command", "and-java", "the-command-by-workers"],
+)
+def test_a_signal_completes_the_receipt_and_leaves_no_java_and_nothing_half(
+    task, tmp_path, number, code, everyone, reader
+):
+    run = begin(task, tmp_path, reader)
+    processes = wait_for_the_middle(run, tmp_path, reader)
     for process in processes if everyone else processes[:1]:
         process.send_signal(number)
     said, _ = run.communicate(timeout=200)

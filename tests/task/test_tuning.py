@@ -39,6 +39,7 @@ def problems(**changes):
         ),
         ({"network.dropout": {"low": 0.5, "high": 0.1}}, "expected low below high, received 0.5 and 0.1"),
         ({"training.l2": {"low": 0, "high": 0.1, "log": True}}, "expected low above 0 where log is asked for"),
+        ({"training.class_weight": ["none", "balanced"]}, "expected training.stop_on: auroc or auprc"),
         ({"network.size": ["small"]}, "expected at least 2, received ['small']"),
     ],
 )

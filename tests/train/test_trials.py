@@ -51,9 +51,19 @@ def test_a_search_goes_on_with_the_trials_of_before_and_names_one_that_broke_off
     try_one(search, 0)
     open_study(search).ask()  # its process dies
     again = open_study(search)
-    assert prepare(again, search.task) == 1
+    assert prepare(again, search.task) == 2  # what broke off has no outcome, and another is tried
     assert [trial.state for trial in again.trials] == [TrialState.COMPLETE, TrialState.FAIL]
-    assert prepare(again, search_of(table, tmp_path, trials=5).task) == 3
+    assert prepare(again, search_of(table, tmp_path, trials=5).task) == 4
+
+
+def test_where_all_broke_off_the_tasks_own_settings_are_asked_for_again(table, tmp_path):
+    search = search_of(table, tmp_path)
+    prepare(open_study(search), search.task)
+    assert open_study(search).ask().params == {}  # the task's own, and its process dies
+    again = open_study(search)
+    assert prepare(again, search.task) == 3
+    (waiting,) = again.get_trials(states=(TrialState.WAITING,))
+    assert waiting.system_attrs["fixed_params"]["training.learning_rate"] == 0.002
 
 
 def test_settings_that_cannot_be_trained_are_a_failed_trial_with_its_reason(table, tmp_path):
@@ -63,7 +73,7 @@ def test_settings_that_cannot_be_trained_are_a_failed_trial_with_its_reason(tabl
     study = open_study(search)
     with pytest.raises(InputError, match=r"none of 1 trials.*InputError: training.warmup: expected fewer"):
         chosen(study, search.task)
-    (row,) = module.rows_of(study.trials, search.task)
+    (row,) = module.rows_of(module.ended(study), search.task)
     assert (row["outcome"], row["value"]) == ("fail", None)
 
 

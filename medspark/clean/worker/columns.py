@@ -182,7 +182,9 @@ def _code(spec: CodeColumn, text: str) -> Answer:
 
 _LETTER: Final = r"(?:[A-Za-z0-9_ :;/@#%=,~!<>'\"&-]|\\[dDwWsS.\-/+*?()\[\]{}|\\])"
 _CLASS: Final = r"\[\^?(?:[A-Za-z0-9_ :;/@#%=,~!.+*()-]|\\[dwsDWS.\-/])+\]"
-_PLAIN: Final = re.compile(rf"(?:\(\?i\))?(?:{_LETTER}|{_CLASS}|\((?:\?:)?|\)|\||[*+?]|\{{[0-9]+(?:,[0-9]*)?\}})*")
+_PLAIN: Final = re.compile(
+    rf"(?:\(\?i\))?(?:{_LETTER}|{_CLASS}|\((?:\?:|(?!\?))|\)|\||[*+?]|\{{[0-9]+(?:,[0-9]*)?\}})*"
+)
 
 
 def plain_pattern(pattern: str) -> re.Pattern[str] | None:
@@ -190,10 +192,12 @@ def plain_pattern(pattern: str) -> re.Pattern[str] | None:
 
     >>> plain_pattern("(?i)[ACGT]+").fullmatch("acgt") is not None, plain_pattern(r"\p{L}+"), plain_pattern("a.b")
     (True, None, None)
+    >>> plain_pattern(r"(?u:\w+)"), plain_pattern(r"(?iu)a"), plain_pattern("(?:a|b)+") is not None
+    (None, None, True)
     """
     if not _PLAIN.fullmatch(pattern) or re.search(r"[*+?}][+?]", pattern):
         return None
     try:
         return re.compile(pattern, re.ASCII)
-    except re.error:
+    except (re.error, ValueError):
         return None

@@ -76,15 +76,17 @@ def evaluated_files(folder: str) -> list[Path]:
 def put_finished(folder: str, what: str, number: int, rows: pa.Table) -> None:
     """Put a span's rows down as a store has them: compressed, with checksums."""
     whole = [field.name for field in rows.schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
+    path = _path(folder, what, number, "parquet")
     pq.write_table(
         rows,
-        _path(folder, what, number, "parquet"),
+        path,
         compression="zstd",
         use_dictionary=[name for name in rows.column_names if name not in whole],
         column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
         write_page_checksum=True,
         store_schema=False,
     )
+    path.chmod(0o600)  # a store gets a link to it, whatever the umask was that Java was started with
 
 
 def _path(folder: str, what: str, number: int, end: str) -> Path:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from medspark.errors import did_you_mean
 from medspark.task.training import LEAST_FOLDS, LEAST_NAMED, TaskBase
-from medspark.task.tuning import NEVER_TRIED, SECTIONS, ends_of, with_settings
+from medspark.task.tuning import MOVE_RISKS, NEVER_TRIED, SECTIONS, ends_of, with_settings
 
 
 def bands_are_sound(task: TaskBase) -> Iterator[str]:
@@ -112,6 +112,8 @@ def a_search_tries_what_is_allowed(task: TaskBase) -> Iterator[str]:
             hint = did_you_mean(key, known)
             yield f"tuning.space.{key}: no setting that can be tried. Expected one of {', '.join(known)}.{hint}"
             continue
+        if key in MOVE_RISKS and task.training.stop_on not in ("auroc", "auprc"):
+            yield f"tuning.space.{key}: moves the risks before calibration; expected training.stop_on: auroc or auprc"
         for value in ends_of(choice):
             try:
                 other = with_settings(task, {key: value})
