@@ -4,6 +4,7 @@
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from os.path import normpath
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -192,11 +193,18 @@ class Deployment(Closed):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        places = [place_of(sink) for sink in self.sinks]
+        places = [place for sink in self.sinks for place in _taken(sink)] + [normpath(self.store)]
         twice = sorted({place for place in places if places.count(place) > 1})
         if twice:
-            raise ValueError(f"sinks: expected each place once, received twice {', '.join(twice)}")
+            raise ValueError(f"sinks and store: expected each place once, received twice {', '.join(twice)}")
         return self
+
+
+def _taken(sink: FileSink | DatabaseSink) -> tuple[str, ...]:
+    """The places that nothing else may have: two kinds of file in a folder would share its manifest."""
+    if isinstance(sink, FileSink):
+        return (normpath(sink.path),)
+    return place_of(sink), f"{place_of(sink)}_nights"
 
 
 def place_of(sink: FileSink | DatabaseSink) -> str:

@@ -2,12 +2,13 @@
 
     PATH/scores/as_of=20261127T060000Z/scores.parquet    read by its folder: Spark, DuckDB, pandas
     PATH/scores/as_of=20261127T060000Z/_manifest.json    written last: the night, its rows, the file's size and digest
-    PATH/staging/                                        outside of the table: nobody reads there
+    PATH/.medspark-staging-DIGEST/                       this deployment's; outside of the table: nobody reads there
 
 CSV, NDJSON and FHIR lie the same way, as scores.csv and scores.ndjson. In CSV a text that a spreadsheet would take for
 a formula begins with an apostrophe; in NDJSON ids are text, since readers in JavaScript round whole numbers past 2^53.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -75,8 +76,9 @@ class FilesSink:
         if there is not None and there.deployment != night.deployment:
             mine, other = night.deployment, there.deployment
             raise InputError(f"{self.place}: expected a folder of deployment {mine} alone, received one of {other}")
-        delete(self.context, f"{self.path}/staging")  # of attempts that died: the store's lock says that none lives
-        aside = f"{self.path}/staging/{night.night}.{night.run_id}"
+        staging = f"{self.path}/{_staging(night.deployment)}"
+        delete(self.context, staging)  # of attempts that died: the store's lock says that none lives
+        aside = f"{staging}/{night.night}.{night.run_id}"
         end, sent = _write(night, self.kind, aside)
         require_arrived(self.place, sent, _read_back(night.rows, self.kind, aside))
         (part,) = [file for file, below in list_files(self.context, aside).items() if _is_part(below, end)]
@@ -93,7 +95,7 @@ class FilesSink:
             digest,
         )
         write_text(self.context, f"{self._folder(night)}/{MANIFEST}", json.dumps(asdict(manifest), indent=1))
-        delete(self.context, f"{self.path}/staging")
+        delete(self.context, staging)
 
     def _folder(self, night: Publication) -> str:
         return f"{self.path}/scores/as_of={stamp(night.as_of)}"
@@ -119,6 +121,11 @@ def _manifest(context: SparkContext, folder: str) -> Manifest | None:
         return TypeAdapter(Manifest).validate_json(read_text(context, place))
     except (ValidationError, UnicodeDecodeError):
         return None
+
+
+def _staging(deployment: str) -> str:
+    """Where one deployment's files are written aside: nobody else has a folder of that name."""
+    return f".medspark-staging-{hashlib.sha256(deployment.encode()).hexdigest()[:16]}"
 
 
 def _is_part(below: str, end: str) -> bool:

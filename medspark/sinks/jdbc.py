@@ -94,6 +94,11 @@ class JdbcSink:
             _run(database, "drop an old staging table", writes.drop.format(_name(database, name)))
         for end, columns in (("", dict(rows.dtypes)), ("_nights", dict(NIGHTS))):
             there = _columns(database, self.table + end)
+            if there and not {"night", "deployment", "as_of_time"} <= {name.lower() for name in there}:
+                raise InputError(
+                    f"{database.place}: expected the table {self.table + end!r} to be medspark's own, received one "
+                    "without night, deployment and as_of_time: nothing of it was changed. Name another table."
+                )
             if not there:
                 _run(database, f"make the table {self.table + end!r}", create(writes, self._name(end), columns))
             for name in [name for name in columns if there and name not in there]:

@@ -15,6 +15,7 @@ from typing import Any
 from medspark.bundles.bundle import Bundle
 from medspark.deploy.deployment import Deployment
 from medspark.errors import GateError, InputError, MedsparkError, RejectedError, Stopped, TaskError
+from medspark.monitor.verdict import ORDER
 from medspark.runs.lock import alone, require_held
 from medspark.runs.receipt import Receipt, new_run_id, now
 from medspark.runs.run import Run, open_receipt, save_receipt
@@ -28,7 +29,7 @@ from medspark.stages.door import pass_door
 from medspark.stages.nights import nights_of
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
-from medspark.store.chain import append_entry, published_entries, read_entries
+from medspark.store.chain import append_entry, last_entry, published_entries, read_entries
 from medspark.store.tables import keep, read_parquet, withdraw
 from medspark.task.event_task import EventTask
 
@@ -63,13 +64,15 @@ def night_stage(run: Run, night: Night) -> str:
         The night's name, by `night_id`.
 
     Raises:
-        InputError: the source's files are not what the deployment expects: nothing was read.
+        InputError: the source's files are not what the deployment expects, or the ledger's end was altered: nothing was
+            read.
         GateError: its verdict is worse than the gate lets through: no sink was touched, and the ledger says so.
         RejectedError: too many rows have no score: no sink was touched.
         BusyError: another run has the store, or took it over from this one.
         AccountingError: what arrived at a sink is not what was sent; those before it have the night.
     """
     _require_own(run, night.deployment)
+    last_entry(run.context, run.store)  # before anything is published that could not be noted
     try:
         pass_door(run, night.deployment, night.bundle.task)
     except InputError as error:
@@ -190,8 +193,12 @@ def _is_unjudged(run: Run, night: Night, version: str) -> bool:
         return False
     if any(entry.facts.get("version") == version for entry in published_entries(run.context, run.store)):
         return False
-    kept = [one.verdict for one in nights_of(run.context, run.store) if one.version == version and one.published]
-    return not any(kept)
+    nights = [one for one in nights_of(run.context, run.store) if one.version == version and one.published]
+    judged = [one for one in nights if one.verdict is not None]
+    if not judged:
+        return True
+    newest, worst = judged[-1], night.deployment.gate
+    return newest.override is None and ORDER.index(newest.verdict or "stop") > ORDER.index(worst)
 
 
 def _cut(night: Night) -> str | None:

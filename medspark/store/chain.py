@@ -38,18 +38,31 @@ def append_entry(context: SparkContext, store: str, at: str, facts: dict[str, An
     """Add an entry; the caller holds the store's lock.
 
     Raises:
-        InputError: the last entry was altered: nothing can follow it.
+        InputError: the end was altered or taken out: nothing can follow it.
     """
-    names = _names(context, store)
-    last = _read(context, store, names[-1]) if names else None
-    if names and last is None:
-        raise InputError(f"{store}/{LEDGER}/{names[-1]} cannot be read: it was altered. `medspark verify` says more.")
+    last = last_entry(context, store)
     number, previous = (last.number + 1, last.digest) if last is not None else (1, FIRST)
     text = json.dumps({"number": number, "previous": previous, "at": at, **facts}, indent=1, default=str)
     write_text(context, f"{store}/{LEDGER}/{_name(number)}", text)
     entry = Entry(number, _digest(text), json.loads(text))
     write_text(context, f"{store}/{LEDGER}/{HEAD}", json.dumps({"entries": number, "digest": entry.digest}))
     return entry
+
+
+def last_entry(context: SparkContext, store: str) -> Entry | None:
+    """The newest entry; None where there is none.
+
+    Raises:
+        InputError: it, or what is noted of it, was altered or taken out: another would hide that.
+    """
+    names = _names(context, store)
+    last = _read(context, store, names[-1]) if names else None
+    if names and last is None:
+        raise InputError(f"{store}/{LEDGER}/{names[-1]} cannot be read: it was altered. `medspark verify` says more.")
+    problems = _head_problems(context, store, len(names), FIRST if last is None else last.digest)
+    if problems:
+        raise InputError(f"{store}/{LEDGER}: {problems[0]}. `medspark verify` says more.")
+    return last
 
 
 def read_entries(context: SparkContext, store: str) -> list[Entry]:

@@ -35,7 +35,8 @@ def sentence(model: type[Task], detail: ErrorDetails) -> str:
     received = detail["input"]
     if "database" in detail["loc"] and not isinstance(received, int | float | bool | None):
         received = type(received).__name__  # a password may stand where it should not
-    shown = shortened(repr(received))
+    # Within a section may stand a password
+    shown = shortened(repr(type(received).__name__ if _has_sections(received) else received))
     match detail["type"]:
         case "extra_forbidden":
             key = str(detail["loc"][-1])
@@ -64,6 +65,10 @@ def sentence(model: type[Task], detail: ErrorDetails) -> str:
             return f"{where}: expected {_IN_WORDS[kind]}, received {shown}"
         case _:
             return f"{where}: {detail['msg'].replace('Input should be', 'expected')}, received {shown}"
+
+
+def _has_sections(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and any(map(_has_sections, value)))
 
 
 def shortened(text: str) -> str:

@@ -57,10 +57,18 @@ def test_its_schema_is_kept_beside_the_tasks():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        (
+            {"sinks": [{"kind": "ndjson", "path": "/srv/x"}, {"kind": "fhir", "path": "/srv/./x/"}]},
+            "sinks and store: expected each place once, received twice /srv/x",
+        ),
+        (
+            {"sinks": {"kind": "jdbc", "table": "t", "database": {"url": "u", "password": "hunter2"}}},
+            "sinks: expected a list, received 'dict'",
+        ),
         ({"sink": []}, "sink: unknown key. Allowed: deployment, bundle, champion, store"),
         ({"sinks": []}, "sinks: expected at least one, received []"),
         ({"sinks": [{"kind": "parqet", "path": "/x"}]}, "sinks.0: expected a kind of parquet, csv, ndjson, fhir, jdbc"),
-        ({"sinks": [FILE, {**FILE, "path": "/out/"}]}, "expected each place once, received twice parquet:/out"),
+        ({"sinks": [FILE, {**FILE, "path": "/out/"}]}, "expected each place once, received twice /out"),
         ({"as_of": {"timezone": "Mars/Base"}}, "expected a time zone such as Europe/Berlin, received 'Mars/Base'"),
         ({"as_of": {"at": "24:00"}}, "as_of.at: "),
         ({"bundle": None}, "expected bundle or champion, received none"),

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from medspark.errors import AccountingError, InputError
 from medspark.sinks import files
-from medspark.sinks.files import FilesSink
+from medspark.sinks.files import FilesSink, _staging
 from medspark.sinks.publication import Publication, published_rows, sums_of
 
 AS_OF = datetime(2026, 11, 27, 6, tzinfo=UTC)
@@ -88,10 +88,13 @@ def test_ndjson_has_ids_as_text_and_nulls_as_nulls(spark, tmp_path):
 
 def test_another_night_of_the_same_time_takes_the_place_of_the_first_and_what_was_damaged_is_not_held(spark, tmp_path):
     out, first, second = sink(spark, tmp_path), publication(spark), publication(spark, ROWS[1:], "n2", "r2")
-    (tmp_path / "staging" / "n0.r0").mkdir(parents=True)
-    (tmp_path / "staging" / "n0.r0" / "part-0.parquet").write_bytes(b"half")  # of a run that died
+    died, other = tmp_path / _staging("stays") / "n0.r0", tmp_path / "staging"
+    for folder in (died, other):
+        folder.mkdir(parents=True)
+        (folder / "part-0.parquet").write_bytes(b"half")  # of a run that died, and somebody else's
     out.put(first)
-    assert [path.name for path in tmp_path.iterdir()] == ["scores"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores", "staging"]
+    assert (other / "part-0.parquet").exists()
     out.put(second)
     assert (out.holds(first), out.holds(second)) == (False, True)
     folder = tmp_path / "scores/as_of=20261127T060000Z"

@@ -53,3 +53,15 @@ def test_nothing_follows_an_entry_that_cannot_be_read(context, ledger):
 def test_a_head_that_does_not_fit_is_named(context, ledger, head, says):
     (ledger / "HEAD").unlink() if head is None else (ledger / "HEAD").write_text(head)
     assert chain_problems(context, str(ledger.parent)) == [says]
+    with pytest.raises(InputError, match=says):
+        append_entry(context, str(ledger.parent), "now", {})
+
+
+def test_an_entry_more_hides_no_last_one_that_was_altered_or_taken_out(context, ledger):
+    last = ledger / "00000002.json"
+    last.write_text(last.read_text().replace("refused", "published"))
+    with pytest.raises(InputError, match="entry 2 was altered"):
+        append_entry(context, str(ledger.parent), "now", {})
+    last.unlink()
+    with pytest.raises(InputError, match="entry 2 is missing"):
+        append_entry(context, str(ledger.parent), "now", {})
