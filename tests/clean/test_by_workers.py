@@ -193,3 +193,12 @@ def test_the_receipt_can_say_who_read_and_why_and_what_workers_cannot_is_refused
     cleaned.release()
     with pytest.raises(TaskError, match="workers cannot do it here: column 'b'"):
         clean_text("a,b\n1,1/2/2003\n", columns, reader="workers")
+
+
+def test_files_beside_which_hadoops_checksums_lie_are_read_by_spark_which_compares_them(
+    clean_path: Clean, tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("a,b\n1,x\n")
+    (tmp_path / ".in.csv.crc").write_bytes(b"crc\x00\x00\x00\x02\x00" + b"\x00" * 4)  # of other bytes
+    with pytest.raises(InputError, match="cannot be read"):
+        clean_path(tmp_path / "in.csv", AB).records.collect()
