@@ -46,7 +46,7 @@ def write(folder: Path, cases: int, width: int = WIDTH, group: int = GROUP_ROWS)
         count = min(500_000, cases - start)
         numbers = rng.normal(size=(count, width)).astype(np.float32)
         numbers[:, 0] = np.arange(start, start + count) / cases
-        label = rng.random(count) < 1 / (1 + np.exp(-numbers[:, 1] - numbers[:, 2]))
+        label = rng.random(count) < 1 / (1 + np.exp(-numbers[:, 1:3].sum(axis=1)))
         frame = pa.table({"subject_id": np.arange(start, start + count), "boolean_value": label})
         files.append(folder / f"{at}.parquet")
         whole = frame.append_column("numeric", as_list(numbers))
