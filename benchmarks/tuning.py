@@ -18,7 +18,6 @@ from typing import Any
 from pyspark import SparkContext
 from pyspark.sql import DataFrame
 
-from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import to_json
 from medspark.schemas import CASES, TRAIN, VALID
 from medspark.stages.clean import clean_stage
@@ -32,7 +31,7 @@ from medspark.task.tuning import Between, Tuning
 from medspark.train.batches import split_files
 from medspark.train.folds import measure, parts_of
 from medspark.train.in_tasks import in_tasks
-from medspark.train.train_network import write_tensors
+from medspark.train.train_network import fit_and_encode
 from medspark.train.trials import Search, open_study, try_one
 
 NO_RACE = {"training.learning_rate": Between(low=1e-3, high=4e-3, log=True)}
@@ -67,8 +66,7 @@ def made(folder: Path, patients: int, folds: int, epochs: int) -> tuple[DataFram
 
 
 def search_of(cases: DataFrame, task: Task, folder: Path) -> Search:
-    statistics = fit_statistics(cases, task.features, {}, task.privacy.names_of_few)
-    table = write_tensors(cases, statistics, str(folder / "tensors"))
+    statistics, table = fit_and_encode(cases, task, str(folder / "tensors"))
     train, valid = (tuple(map(str, split_files(table, split))) for split in (TRAIN, VALID))
     search = Search(str(folder / "journal.log"), "benchmark", task, to_json(statistics), train, valid)
     open_study(search)

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -23,10 +22,10 @@ from medspark.errors import InputError
 from medspark.schemas import CASE_ID, SUBJECT_ID, quoted
 from medspark.sinks.fhir import as_risk_assessments
 from medspark.sinks.publication import Publication, Sums, require_arrived, sums_of, with_lists_as_text
-from medspark.store.files import delete, exists, list_files, move_file, read_text, sha256_of, write_text
+from medspark.store.files import delete, exists, list_files, move_file, sha256_of, write_text
+from medspark.store.manifest import MANIFEST, read_noted
 from medspark.store.tables import read_parquet
 
-MANIFEST: Final = "_manifest.json"
 FORMULA: Final = r"^[=+\-@\t\r]"
 TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"
 Kind = Literal["parquet", "csv", "ndjson", "fhir"]
@@ -61,7 +60,7 @@ class FilesSink:
 
     def holds(self, night: Publication) -> bool:
         """Whether the manifest is this night's and the file is as it says, to the byte."""
-        found, file = _manifest(self.context, self._folder(night)), self._file(night)
+        found, file = read_noted(self.context, self._folder(night), Manifest), self._file(night)
         if found is None or (found.night, found.checksum) != (night.night, night.sums.checksum):
             return False
         return exists(self.context, file) and sha256_of(self.context, file) == found.sha256
@@ -72,7 +71,7 @@ class FilesSink:
         Raises:
             InputError: the file that is there is another deployment's.
         """
-        there = _manifest(self.context, self._folder(night))
+        there = read_noted(self.context, self._folder(night), Manifest)
         if there is not None and there.deployment != night.deployment:
             mine, other = night.deployment, there.deployment
             raise InputError(f"{self.place}: expected a folder of deployment {mine} alone, received one of {other}")
@@ -111,16 +110,6 @@ def stamp(as_of: datetime) -> str:
     '20261127T060000Z'
     """
     return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-
-
-def _manifest(context: SparkContext, folder: str) -> Manifest | None:
-    place = f"{folder}/{MANIFEST}"
-    if not exists(context, place):
-        return None
-    try:
-        return TypeAdapter(Manifest).validate_json(read_text(context, place))
-    except (ValidationError, UnicodeDecodeError):
-        return None
 
 
 def _staging(deployment: str) -> str:

@@ -18,7 +18,6 @@ from medspark.evaluate.evaluation import evaluate_cases
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.report.beside import Costs, render_beside, sentences_of
 from medspark.evaluate.report.format import NONE, performance_lines
-from medspark.evaluate.truth import reading_of, truth_of
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.schemas import CASE_ID, CASES, LABEL, PROBABILITY, SPLIT, SUBJECT_ID, TEST, quoted
@@ -26,7 +25,8 @@ from medspark.score.by_spark import predict_cases
 from medspark.score.serve import serve
 from medspark.score.ship import ship
 from medspark.score.speed import TIMED, rows_per_second, to_time
-from medspark.score.worker.predict import columns_read
+from medspark.score.worker.predict import Served, columns_read
+from medspark.stages.evaluate import known_of
 from medspark.stages.features import require_cases
 from medspark.store.files import write_text
 from medspark.store.tables import read_table
@@ -62,8 +62,9 @@ def compare_stage(run: Run, bundles: Sequence[Bundle]) -> str:
     cases = read_table(run.spark, run.store, CASES).where(F.col(SPLIT) == TEST).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         with run.receipt.timed("compare"), run.progress("compare"):
-            metrics = _measured(run, cases, task, dict(zip(names, bundles, strict=True)))
-            costs = [_costs(name, bundle, cases) for name, bundle in zip(names, bundles, strict=True)]
+            served = {name: serve(bundle, "auto") for name, bundle in zip(names, bundles, strict=True)}
+            metrics = _measured(run, cases, task, served)
+            costs = [_costs(name, bundle, served[name], cases) for name, bundle in zip(names, bundles, strict=True)]
     finally:
         cases.unpersist()
     about = f"{metrics['test']['cases']:,} cases of the test patients of {task.task}, the same for all"
@@ -100,19 +101,18 @@ def _names(bundles: Sequence[Bundle]) -> list[str]:
     return [f"{size} {bundle.bundle_id[:8]}" for size, bundle in zip(sizes, bundles, strict=True)]
 
 
-def _measured(run: Run, cases: DataFrame, task: Task, bundles: dict[str, Bundle]) -> dict[str, Any]:
+def _measured(run: Run, cases: DataFrame, task: Task, served: dict[str, Served]) -> dict[str, Any]:
     """What `evaluate_cases` says of the first, the others as its baselines."""
     targets = task.outcome.targets
-    subgroups = [F.col(quoted(name)).cast("string").alias(name) for name in task.report.subgroups]
-    known = cases.select(*map(F.col, (CASE_ID, SUBJECT_ID, *targets.labels)), *subgroups).toArrow()
-    truth = truth_of(known, reading_of(task.outcome, known))
+    known, truth = known_of(cases, task)
     keys: pd.DataFrame = known.select([CASE_ID, SUBJECT_ID, LABEL, *task.report.subgroups]).to_pandas()
-    risks = {name: _risks(run, cases, bundle, keys) for name, bundle in bundles.items()}
+    columns = list(targets.columns or (PROBABILITY,))
+    risks = {name: _risks(run, cases, one, columns, keys) for name, one in served.items()}
     scored = [np.isfinite(risk).all(axis=1) for risk in risks.values()]
     kept = np.all([(truth.weight > 0).any(axis=1), *scored], axis=0)
     if not kept.any():
         raise InputError(f"no test case has a known outcome and a score of each bundle: of {len(keys)} cases")
-    for name, those in zip(bundles, scored, strict=True):
+    for name, those in zip(served, scored, strict=True):
         if not those.all():
             run.say(f"  unscored    {int((~those).sum()):>12,}  cases by {name}: compared are those that all score")
     (first, risk), *others = ((name, risk[kept]) for name, risk in risks.items())
@@ -120,23 +120,22 @@ def _measured(run: Run, cases: DataFrame, task: Task, bundles: dict[str, Bundle]
     return {**evaluate_cases(frame, task, truth.take(kept), risk, dict(others)), "first": first}
 
 
-def _risks(run: Run, cases: DataFrame, bundle: Bundle, keys: pd.DataFrame) -> Floats:
+def _risks(run: Run, cases: DataFrame, served: Served, columns: list[str], keys: pd.DataFrame) -> Floats:
     """(n, k) in the order of the keys, NaN without a score."""
-    columns = list(bundle.task.outcome.targets.columns or (PROBABILITY,))
-    found = predict_cases(cases, ship(run.context, serve(bundle, "auto"))).select(CASE_ID, *map(quoted, columns))
+    found = predict_cases(cases, ship(run.context, served)).select(CASE_ID, *map(quoted, columns))
     merged = keys[[CASE_ID]].merge(found.toPandas(), on=CASE_ID, how="left", validate="one_to_one", sort=False)
     return merged[columns].to_numpy(np.float64)
 
 
-def _costs(name: str, bundle: Bundle, cases: DataFrame) -> Costs:
-    manifest, served = bundle.manifest, LITERT if LITERT in bundle.manifest["files"] else KERAS
+def _costs(name: str, bundle: Bundle, served: Served, cases: DataFrame) -> Costs:
+    manifest, network = bundle.manifest, LITERT if LITERT in bundle.manifest["files"] else KERAS
     statistics = from_json(bundle.read_text(STATISTICS))
-    sample = cases.select(*map(quoted, columns_read(serve(bundle, "auto")))).limit(TIMED).toArrow()
+    sample = cases.select(*map(quoted, columns_read(served))).limit(TIMED).toArrow()
     rows = to_time(encode(sample.combine_chunks().to_batches()[0], statistics))
     return Costs(
         name,
         manifest.get("engine", {}).get("parameters"),
-        round((bundle.path / served).stat().st_size / 1e6, 3),
+        round((bundle.path / network).stat().st_size / 1e6, 3),
         manifest.get("seconds", {}).get("train"),
         manifest.get("peak_mb"),
         rows_per_second(bundle.path / LITERT, rows),

@@ -142,6 +142,14 @@ class _Scored(NamedTuple):
     """Cases without a target that is known."""
 
 
+def known_of(cases: DataFrame, task: Task) -> tuple[pa.Table, Truth]:
+    """The keys, labels and subgroups of cases, and what is known of their outcomes."""
+    subgroups = [F.col(quoted(name)).cast("string").alias(name) for name in task.report.subgroups]
+    columns = [*map(F.col, (CASE_ID, SUBJECT_ID, *task.outcome.targets.labels)), *subgroups]
+    known: pa.Table = cases.select(*columns).toArrow()
+    return known, truth_of(known, reading_of(task.outcome, known))
+
+
 def _scored(run: Run, bundle: Bundle, task: Task, cases: DataFrame, engine: str) -> _Scored:
     """The risks that the bundle gives, beside what is known of the outcomes.
 
@@ -149,10 +157,7 @@ def _scored(run: Run, bundle: Bundle, task: Task, cases: DataFrame, engine: str)
         InputError: nothing is known of any case's outcome.
     """
     targets = task.outcome.targets
-    subgroups = [F.col(quoted(name)).cast("string").alias(name) for name in task.report.subgroups]
-    columns = [*map(F.col, (CASE_ID, SUBJECT_ID, *targets.labels)), *subgroups]
-    known: pa.Table = cases.select(*columns).toArrow()
-    truth = truth_of(known, reading_of(task.outcome, known))
+    known, truth = known_of(cases, task)
     there = np.asarray((truth.weight > 0).any(axis=1))
     if not there.any():
         raise InputError(

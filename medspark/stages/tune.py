@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import to_json
 from medspark.runs.lock import alone
 from medspark.runs.run import Run, local_path
@@ -16,13 +15,12 @@ from medspark.schemas import CASES, TRAIN, VALID
 from medspark.stages.features import require_cases
 from medspark.stages.train import UNWATCHED, Watched, train_stage
 from medspark.store.tables import read_table
-from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.task.tuning import Tuning, in_yaml, with_settings
 from medspark.train.batches import split_files
 from medspark.train.checkpoints import digest_of
 from medspark.train.in_tasks import in_tasks
-from medspark.train.train_network import write_tensors
+from medspark.train.train_network import fit_and_encode
 from medspark.train.trials import Search, ended, open_study, prepare, rows_of, summary, try_one
 
 TUNING = "tuning"
@@ -53,9 +51,7 @@ def _searched(run: Run, task: Task) -> dict[str, Any]:
     store = local_path(run.store)
     cases = read_table(run.spark, run.store, CASES)
     with tempfile.TemporaryDirectory(dir=store, prefix=".tuning-") as scratch:
-        shapes = task.image_shapes() if isinstance(task, TableTask) else {}
-        statistics = fit_statistics(cases, task.features, shapes, task.privacy.names_of_few)
-        table = write_tensors(cases, statistics, scratch)
+        statistics, table = fit_and_encode(cases, task, scratch)
         train, valid = split_files(table, TRAIN), split_files(table, VALID)
         asked = task.tuning or Tuning()
         any_number = task.model_copy(update={"tuning": asked.model_copy(update={"trials": 2})})

@@ -8,7 +8,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError
@@ -23,6 +23,7 @@ from medspark.store.tables import is_parquet, read_parquet
 
 MANIFEST: Final = "_manifest.json"
 _READERS: Final = 4
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,16 @@ def write_manifest(context: SparkContext, path: str, run_id: str) -> None:
 
 def read_manifest(context: SparkContext, path: str) -> Manifest | None:
     """What a version was when it was published; None where nothing sound says so."""
+    return read_noted(context, path, Manifest)
+
+
+def read_noted(context: SparkContext, path: str, kind: type[T]) -> T | None:
+    """What a folder's manifest says, as a dataclass of its kind; None where nothing sound does."""
     place = f"{path}/{MANIFEST}"
     if not exists(context, place):
         return None
     try:
-        return TypeAdapter(Manifest).validate_json(read_text(context, place))
+        return TypeAdapter(kind).validate_json(read_text(context, place))
     except (ValidationError, UnicodeDecodeError):
         return None
 

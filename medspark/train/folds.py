@@ -10,18 +10,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.cases.split import hold_out_fold
-from medspark.encode.fit.fit import fit_statistics
 from medspark.encode.statistics import from_json, to_json
 from medspark.errors import InputError
 from medspark.evaluate.metrics import performance
 from medspark.evaluate.report.format import number
 from medspark.schemas import CASE_ID, FOLD, LABEL, PROBABILITY, SPLIT, TEST
-from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.task.training import Report
 from medspark.train.checkpoints import Checkpoints
 from medspark.train.in_tasks import in_tasks
-from medspark.train.train_network import learn, write_tensors
+from medspark.train.train_network import fit_and_encode, learn
 
 Tell = Callable[[str], None]
 
@@ -67,9 +65,7 @@ def parts_of(cases: DataFrame, task: Task, scratch: str, checkpoints: Path | Non
     parts = []
     for fold in range(folds):
         held_out = cases.withColumn(SPLIT, hold_out_fold(F.col(FOLD), fold, folds))
-        shapes = task.image_shapes() if isinstance(task, TableTask) else {}
-        statistics = fit_statistics(held_out, task.features, shapes, task.privacy.names_of_few)
-        table = write_tensors(held_out, statistics, f"{scratch}/fold{fold}")
+        statistics, table = fit_and_encode(held_out, task, f"{scratch}/fold{fold}")
         kept = None if checkpoints is None else str(checkpoints / f"fold{fold}")
         parts.append(Part(table, to_json(statistics), lean, kept))
     return parts

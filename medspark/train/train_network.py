@@ -90,6 +90,13 @@ def write_tensors(cases: DataFrame, statistics: Statistics, path: str) -> str:
     return path
 
 
+def fit_and_encode(cases: DataFrame, task: Task, path: str) -> tuple[Statistics, str]:
+    """Statistics of the training split, and the tensors' folder of all cases."""
+    shapes = task.image_shapes() if isinstance(task, TableTask) else {}
+    statistics = fit_statistics(cases, task.features, shapes, task.privacy.names_of_few)
+    return statistics, write_tensors(cases, statistics, path)
+
+
 def train_network(
     cases: DataFrame,
     task: Task,
@@ -113,9 +120,7 @@ def train_network(
     Raises:
         InputError: a split lacks cases or an outcome.
     """
-    shapes = task.image_shapes() if isinstance(task, TableTask) else {}
-    statistics = fit_statistics(cases, task.features, shapes, task.privacy.names_of_few)
-    table = write_tensors(cases, statistics, tensors_path)
+    statistics, table = fit_and_encode(cases, task, tensors_path)
     excerpts = _excerpts(histories, task, statistics)
     return learn(table, statistics, task, progress, subgroups_of(cases, task), with_baselines, excerpts, checkpoints)
 
