@@ -87,7 +87,7 @@ class Stopped(BaseException):
     """A signal asked the command to end: 2 is Ctrl-C, 15 SIGTERM."""
 
     def __init__(self, number: int) -> None:
-        self.exit_code = 128 + number
+        self.number, self.exit_code = number, 128 + number
         super().__init__(f"stopped by {signal.Signals(number).name}")
 
 

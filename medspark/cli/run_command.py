@@ -149,13 +149,14 @@ def _started(
 @contextmanager
 def _saved(run: "Run") -> Iterator[None]:
     """Begin the receipt, and complete it at the end of the block with its exit code, whatever ended it."""
+    from medspark.cli.signals import signal_first
     from medspark.runs.run import open_receipt
     from medspark.runs.writable import disk_full, is_full
     from medspark.spark.failures import told_in_words
 
     open_receipt(run)
     try:
-        with told_in_words():
+        with signal_first(), told_in_words():
             yield
         run.receipt.exit_code = 0
     except Stopped as stopped:

@@ -64,6 +64,24 @@ def stoppable() -> Iterator[Callable[["SparkContext"], None]]:
                 signal.signal(number, before[number] or signal.SIG_DFL)
 
 
+@contextmanager
+def signal_first() -> Iterator[None]:
+    """What a signal ended, a signal ended: though freeing what was held failed after it, as Java may be gone too.
+
+    Raises:
+        Stopped: where the block's failure came while a `Stopped` was on its way.
+    """
+    try:
+        yield
+    except Exception as error:
+        before: BaseException | None = error
+        while before is not None and not isinstance(before, Stopped):
+            before = before.__context__
+        if before is None:
+            raise
+        raise Stopped(before.number) from error
+
+
 def _cancel(context: "SparkContext") -> None:
     """Cancel what Spark is at, and wait until its tasks are gone, so that none writes a file after the last look."""
     context.cancelAllJobs()

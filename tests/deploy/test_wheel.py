@@ -37,6 +37,7 @@ def medspark(wheel, tmp_path_factory):
     python = place / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
     alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    alone["MEDSPARK_DATA"] = str(place)  # what a shipped task asks for; nothing is read there
     subprocess.run(pip, check=True, timeout=120, env=alone)
     own = next((place / "venv" / "lib").glob("python*/site-packages"))
     (own / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")

@@ -134,7 +134,7 @@ def test_kill_9_at_random_moments_shows_no_reader_anything_but_a_whole_night(roa
         print(f"{len(reader.wrong)} wrong; nights seen: {len(reader.looks)}")
         assert reader.wrong == []
         assert any(first == done[-1]["done"] * 1000 for _, _, first, _ in reader.looks)
-    assert done[-1]["entries"] >= len(done)
+    assert done[-1]["entries"] >= len({step["done"] for step in done})  # a night done again adds none
 
 
 def killed(folder, bundle, url):
