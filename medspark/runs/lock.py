@@ -22,7 +22,7 @@ from medspark.runs.process import Process, is_dead, this_process
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, find_here, name_broken_off
 from medspark.runs.writable import store_writable
-from medspark.store.files import create_text, delete, exists, read_text, replace_here, write_text
+from medspark.store.files import create_text, delete, exists, file_state, read_text, replace_here, write_text
 
 LOCK: Final = "LOCK"
 BEAT: Final = 20.0
@@ -96,9 +96,17 @@ def _take(run: Run) -> None:
         owner = _read(run, LOCK)
         if owner is None:  # released at this moment
             continue
-        if not _is_stale(run, owner):
+        if _is_stale(run, owner):
+            _take_over(run, owner)
+        elif "run_id" in owner:
             raise BusyError(f"{_told(run.store, owner)} Wait for its end, or write elsewhere.")
-        _take_over(run, owner)
+        else:
+            time.sleep(0.05)  # it is being written
+    if _read(run, LOCK) == {}:
+        raise BusyError(
+            f"{run.store} is in use: its file {LOCK} is empty or damaged, as a failure of power leaves it. "
+            f"{STALE:.0f} s after it was written it is taken over."
+        )
     raise BusyError(f"{run.store}: other runs take and leave it all the time. Run again.")
 
 
@@ -106,7 +114,7 @@ def _take_over(run: Run, stale: dict[str, Any]) -> None:
     """Remove a stale lock. Of several that find it stale one removes it, and none removes another's new one."""
     guard = _place(run, f"{LOCK}-takeover")
     if not create_text(run.context, guard, now()):
-        if _age(_text(run, f"{LOCK}-takeover") or "") > STALE:
+        if _age_of_file(run, f"{LOCK}-takeover") > STALE:
             delete(run.context, guard)
         time.sleep(0.1)
         return
@@ -115,7 +123,7 @@ def _take_over(run: Run, stale: dict[str, Any]) -> None:
         if owner is not None and owner.get("run_id") == stale.get("run_id"):
             delete(run.context, _place(run, LOCK))
             delete(run.context, _place(run, f"{LOCK}.{stale.get('run_id')}"))
-            run.say(f"{run.store}: run {stale.get('run_id')} held it and is gone; it is taken over")
+            run.say(f"{run.store}: run {stale.get('run_id', 'unknown')} held it and is gone; it is taken over")
             name_broken_off(run, str(stale.get("run_id")))
     finally:
         delete(run.context, guard)
@@ -126,13 +134,24 @@ def _is_stale(run: Run, owner: dict[str, Any]) -> bool:
         dead = is_dead(Process(**owner["process"]))
         if dead is not None:
             return dead
-    return _age(_text(run, f"{LOCK}.{owner.get('run_id')}") or owner.get("since", "")) > STALE
+    since = _text(run, f"{LOCK}.{owner.get('run_id')}") or owner.get("since")
+    return (_age_of_file(run, LOCK) if since is None else _age(since)) > STALE
 
 
 def _age(time_text: str) -> float:
     """Seconds since a time; of none, as a file has that is being written, zero."""
     with suppress(ValueError):
         return (datetime.now(UTC) - datetime.fromisoformat(time_text)).total_seconds()
+    return 0.0
+
+
+def _age_of_file(run: Run, name: str) -> float:
+    """Seconds since a file was written, of whose content nothing came to the disk; zero where it is gone."""
+    with suppress(OSError, Py4JJavaError):
+        if run.here is not None:
+            return time.time() - (run.here / name).stat().st_mtime
+        state = file_state(run.context, _place(run, name))
+        return 0.0 if state is None else time.time() - state[1] / 1000
     return 0.0
 
 

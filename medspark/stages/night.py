@@ -29,6 +29,7 @@ from medspark.stages.door import pass_door
 from medspark.stages.nights import nights_of
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
+from medspark.stages.why import manifests_of
 from medspark.store.chain import append_entry, last_entry, published_entries, read_entries
 from medspark.store.tables import keep, read_parquet, withdraw
 from medspark.task.event_task import EventTask
@@ -85,9 +86,12 @@ def night_stage(run: Run, night: Night) -> str:
     found = _publication(run, night, version)
     with run.receipt.timed("publish"), run.progress("publish"):
         outcomes = _published(run, night, found)
-    noted = any(entry.facts.get("night") == found.night for entry in read_entries(run.context, run.store))
+    manifests = manifests_of(run, found.version)
+    same = {"night": found.night, "manifests": manifests}.items()
+    noted = any(same <= entry.facts.items() for entry in published_entries(run.context, run.store))
     if not noted or any(outcome == "published" for outcome in outcomes.values()):
-        _note(run, night, {"outcome": "published", **_facts_of(found), "sinks": outcomes})
+        facts = {"night": found.night, "version": found.version, **found.sums._asdict(), "manifests": manifests}
+        _note(run, night, {"outcome": "published", **facts, "sinks": outcomes})
     else:
         run.say(f"night {found.night} was published before; nothing changed")
     return found.night
@@ -159,8 +163,9 @@ def _scored(run: Run, night: Night) -> str:
     """The version of the night's scores, made or found; where the night is refused, the ledger says why."""
     try:
         version = _score(run, night)
-        if _is_unjudged(run, night, version):
-            run.say("these scores were made without the gate, which nobody asked then: they are made again")
+        again = _why_again(run, night, version)
+        if again is not None:
+            run.say(f"{again}: they are made again")
             withdraw(run.context, run.store, tables_of(night.ask), version)
             version = _score(run, night)
     except GateError as error:
@@ -186,12 +191,22 @@ def _score(run: Run, night: Night) -> str:
     )
 
 
+def _why_again(run: Run, night: Night, version: str) -> str | None:
+    """Why scores that were found made are not to be trusted; None where they are."""
+    published = _last_published(run, version).get("manifests")
+    if published is not None and published != manifests_of(run, version):
+        return "these scores are not those that were published"
+    if _is_unjudged(run, night, version):
+        return "these scores were made without the gate, which nobody asked then"
+    return None
+
+
 def _is_unjudged(run: Run, night: Night, version: str) -> bool:
     """Whether a gate is asked for and the scores, found made, never passed one: a plain `medspark score` made them, or
     a run that broke off as it published them."""
     if night.deployment.gate is None or run.receipt.verdict is not None:
         return False
-    if any(entry.facts.get("version") == version for entry in published_entries(run.context, run.store)):
+    if _last_published(run, version):
         return False
     nights = [one for one in nights_of(run.context, run.store) if one.version == version and one.published]
     judged = [one for one in nights if one.verdict is not None]
@@ -242,8 +257,10 @@ def _published(run: Run, night: Night, found: Publication) -> dict[str, str]:
     return outcomes
 
 
-def _facts_of(found: Publication) -> dict[str, Any]:
-    return {"night": found.night, "version": found.version, **found.sums._asdict()}
+def _last_published(run: Run, version: str) -> dict[str, Any]:
+    """What the ledger says of the version as it was last published; nothing where it never was."""
+    found = [entry.facts for entry in published_entries(run.context, run.store) if entry.facts["version"] == version]
+    return found[-1] if found else {}
 
 
 def _note(run: Run, night: Night, facts: dict[str, Any]) -> None:

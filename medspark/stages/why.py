@@ -1,7 +1,7 @@
 """What a store can tell of what it published: each score that a case ever got, and whether anything was altered."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import functions as F
 
@@ -23,8 +23,11 @@ from medspark.schemas import (
 )
 from medspark.store.chain import Entry, chain_problems, published_entries, read_entries
 from medspark.store.ledger import Ledger, read_ledger
-from medspark.store.manifest import differences
+from medspark.store.manifest import MANIFEST, differences, manifest_digest
 from medspark.store.tables import read_parquet
+
+PUBLISHED: Final = (SCORES, REJECTED, EXPLANATIONS)
+"""The tables of one scoring run."""
 
 
 def why_stage(run: Run, case: str) -> list[dict[str, Any]]:
@@ -101,14 +104,30 @@ def verify_stage(run: Run, expected: str | None = None) -> int:
     entries, versions = read_entries(run.context, run.store), read_ledger(run.context, run.store)
     if not entries and not problems:
         raise InputError(f"{run.store}: expected a store that a night published from, received one without a ledger")
-    for version in dict.fromkeys(entry.facts["version"] for entry in published_entries(run.context, run.store)):
-        for name in (SCORES, REJECTED, EXPLANATIONS):
-            if name in versions and versions[name].is_published(version):
-                place = f"{run.store}/{name}/{version}"
-                problems += [f"{name}/{version}: {text}" for text in differences(run.context, place)]
+    last = {entry.facts["version"]: entry for entry in published_entries(run.context, run.store)}
+    for version, entry in last.items():
+        problems += _version_problems(run, versions, version, entry)
     if problems:
         told = "\n".join(f"  - {problem}" for problem in problems)
         raise InputError(f"{run.store} is not as it was written:\n{told}")
     run.receipt.counts["verify"] = {"entries": len(entries), "digest": entries[-1].digest}
     run.say(f"{len(entries)} entries are as they were written; the last is {entries[-1].digest}")
     return len(entries)
+
+
+def _version_problems(run: Run, versions: Ledger, version: str, entry: Entry) -> Iterator[str]:
+    """What of a version's tables is not as its last entry in the ledger and its manifests have it."""
+    noted: dict[str, str] = entry.facts.get("manifests", {})
+    for name in PUBLISHED:
+        if name not in versions or not versions[name].is_published(version):
+            continue
+        place = f"{run.store}/{name}/{version}"
+        yield from (f"{name}/{version}: {text}" for text in differences(run.context, place))
+        if name in noted and noted[name] != manifest_digest(run.context, place):
+            yield f"{name}/{version}: {MANIFEST} is another than entry {entry.number} has"
+
+
+def manifests_of(run: Run, version: str) -> dict[str, str]:
+    """The digests of a version's manifests by their tables, which bind a ledger's entry to every byte of the scores."""
+    found = {name: manifest_digest(run.context, f"{run.store}/{name}/{version}") for name in PUBLISHED}
+    return {name: digest for name, digest in found.items() if digest is not None}

@@ -186,7 +186,7 @@ def replace_here(place: Path, text: str) -> None:
 
 
 def _create_here(place: Path, text: str) -> None:
-    """Write a file where none is, for its owner only.
+    """Write a file where none is, for its owner only; it is on the disk when this returns, should the power fail then.
 
     Raises:
         FileExistsError: there is one, or a link.
@@ -195,6 +195,8 @@ def _create_here(place: Path, text: str) -> None:
     file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
         stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def create_text(context: SparkContext, path: str, text: str) -> bool:

@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from medspark.store.files import exists, full_path, list_files, read_text, write_text
+from medspark.store.files import exists, full_path, list_files, read_text, sha256_of, write_text
 from medspark.store.tables import is_parquet, read_parquet
 
 MANIFEST: Final = "_manifest.json"
@@ -70,6 +70,12 @@ def read_noted(context: SparkContext, path: str, kind: type[T]) -> T | None:
         return TypeAdapter(kind).validate_json(read_text(context, place))
     except (ValidationError, UnicodeDecodeError):
         return None
+
+
+def manifest_digest(context: SparkContext, path: str) -> str | None:
+    """The SHA-256 of a version's manifest, which has those of all its files; None where it has none."""
+    place = f"{path}/{MANIFEST}"
+    return sha256_of(context, place) if exists(context, place) else None
 
 
 def differences(context: SparkContext, path: str) -> list[str]:

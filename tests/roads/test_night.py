@@ -6,6 +6,8 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.roads import new_run, stays, write
 
@@ -20,6 +22,7 @@ from medspark.stages.score import score_stage
 from medspark.stages.why import verify_stage, why_stage
 from medspark.store.chain import read_entries
 from medspark.store.ledger import read_ledger
+from medspark.store.manifest import write_manifest
 
 FIRST, SECOND = (datetime(2026, 11, day, tzinfo=UTC) for day in (20, 21))
 
@@ -143,6 +146,7 @@ def test_a_store_is_of_one_deployment(spark, story):
         ("reordered", "entry 1 was reordered"),
         ("the last altered", "entry 3 was altered"),
         ("scores", "scores/.*: (a file cannot be read|.* was changed)"),
+        ("scores and their manifest", "scores/.*: _manifest.json is another than entry [23] has"),
     ],
 )
 def test_what_was_altered_is_named(spark, store, damage, says):
@@ -163,6 +167,9 @@ def test_what_was_altered_is_named(spark, store, damage, says):
         case "scores":
             (part, *_) = (store / "scores").glob("*/*.parquet")
             part.write_bytes(part.read_bytes()[:-1] + b"x")
+        case "scores and their manifest":
+            version = next((store / "scores").glob("*/*.parquet")).parent
+            write_manifest(spark.sparkContext, str(version), "20261120T000000Z-f0f0")  # as a forger would
     with pytest.raises(InputError, match=says):
         verify_stage(new_run(spark, store))
 
@@ -202,6 +209,25 @@ def test_a_night_that_breaks_off_anywhere_is_completed_by_the_next_run(spark, ro
     assert outcomes(run) == ["there before", "there before"]
     assert len(published(spark, tmp_path)) == run.receipt.counts["publish"]["rows"]
     assert noted(spark, deployment) == ["published"]
+
+
+def test_scores_that_were_forged_with_their_manifest_are_made_again_and_not_published(spark, road, tmp_path):
+    deployment = deployed(tmp_path, road, "parquet")
+    walk(spark, deployment)
+    before = published(spark, tmp_path)
+    (part,) = Path(deployment.store).glob("scores/*/*.parquet")
+    rows = pq.read_table(part)
+    zeros = pa.array([0.0] * rows.num_rows, rows.schema.field("probability").type)
+    at = rows.schema.get_field_index("probability")
+    pq.write_table(rows.set_column(at, rows.schema.field(at), zeros), part)
+    write_manifest(spark.sparkContext, str(part.parent), "20261120T000000Z-f0f0")
+    run = walk(spark, deployment)
+    assert published(spark, tmp_path) == before
+    assert outcomes(run) == ["published"]  # their time of scoring is another
+    assert noted(spark, deployment) == ["published", "published"]  # the second names the new manifest
+    assert verify_stage(new_run(spark, deployment.store)) == 2
+    walk(spark, deployment)
+    assert noted(spark, deployment) == ["published", "published"]
 
 
 def test_two_at_once_one_wins_and_the_other_says_who(spark, road, tmp_path):

@@ -84,6 +84,18 @@ def test_the_lock_of_another_machine_is_stale_by_its_heartbeat_alone(spark, tmp_
         pass
 
 
+@pytest.mark.parametrize("content", ["", '{"run_id": "2026'])
+def test_a_lock_that_a_failure_of_power_cut_short_is_taken_over_once_it_is_old(spark, tmp_path, content):
+    (tmp_path / "LOCK").write_text(content)
+    with pytest.raises(BusyError, match="LOCK is empty or damaged"), holding(new_run(spark, tmp_path)):
+        pass
+    long_ago = time.time() - lock.STALE - 60
+    os.utime(tmp_path / "LOCK", (long_ago, long_ago))
+    with holding(new_run(spark, tmp_path)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_owner_renews_its_lock(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "BEAT", 0.02)
     run = new_run(spark, tmp_path)
