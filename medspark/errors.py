@@ -4,7 +4,8 @@
     ├── SparkError             1   Spark failed, and nobody's mistake is known: its log has where
     ├── TaskError              2   the task file or the arguments are wrong
     ├── InputError             3   the input breaks its contract
-    │   └── AccountingError    3   rows in do not equal rows out and rows set aside
+    │   ├── AccountingError    3   rows in do not equal rows out and rows set aside
+    │   └── AwayError          8   a database is away: run again
     ├── BundleError            3   a bundle is damaged, incomplete or from another version
     ├── GateError              4   a quality gate refused
     ├── BusyError              5   another run has the store
@@ -51,6 +52,12 @@ class InputError(MedsparkError):
 
 class AccountingError(InputError):
     """Rows in do not equal rows out and rows set aside."""
+
+
+class AwayError(InputError):
+    """A database cannot be reached, or ended the session: what another attempt may mend."""
+
+    exit_code = 8
 
 
 class BundleError(MedsparkError):

@@ -2,7 +2,7 @@
 
 Each step is done once and finds itself done: scores have the version that their bundle, source and time make, a sink
 says whether it holds the night, and the ledger has an entry for it. So a night that broke off anywhere is completed by
-running it again, and one that is complete changes nothing.
+running it again, one that broke off among the sinks also by the next one, and one that is complete changes nothing.
 """
 
 import getpass
@@ -26,6 +26,7 @@ from medspark.sinks.open import open_sinks
 from medspark.sinks.publication import Publication, night_id, published_rows, sums_of
 from medspark.spark.failures import name_of
 from medspark.stages.door import pass_door
+from medspark.stages.due import Due, begin, due_in, end
 from medspark.stages.nights import nights_of
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
@@ -74,27 +75,28 @@ def night_stage(run: Run, night: Night) -> str:
     """
     _require_own(run, night.deployment)
     last_entry(run.context, run.store)  # before anything is published that could not be noted
+    _complete(run, night)
     try:
         pass_door(run, night.deployment, night.bundle.task)
     except InputError as error:
-        _note(run, night, {"outcome": "refused", "because": [str(error)]})
+        _refused(run, night, [str(error)])
         raise
     version = _scored(run, night)
     tables = tables_of(night.ask)
     until = datetime.now(UTC) + timedelta(days=night.deployment.keep_days)
     keep(run.context, run.store, tables, version, until.date().isoformat())
-    found = _publication(run, night, version)
-    with run.receipt.timed("publish"), run.progress("publish"):
-        outcomes = _published(run, night, found)
-    manifests = manifests_of(run, found.version)
-    same = {"night": found.night, "manifests": manifests}.items()
-    noted = any(same <= entry.facts.items() for entry in published_entries(run.context, run.store))
-    if not noted or any(outcome == "published" for outcome in outcomes.values()):
-        facts = {"night": found.night, "version": found.version, **found.sums._asdict(), "manifests": manifests}
-        _note(run, night, {"outcome": "published", **facts, "sinks": outcomes})
-    else:
-        run.say(f"night {found.night} was published before; nothing changed")
-    return found.night
+    due = Due(
+        night_id(night.deployment.deployment, version, night.as_of),
+        night.as_of.astimezone(UTC),
+        version,
+        night.bundle.bundle_id,
+        night.bundle.task.outcome.name,
+        night.ask is not None,
+        manifests_of(run, version),
+        _facts_of(run, night),
+    )
+    begin(run, due)
+    return _published(run, night.deployment, due, night.force)
 
 
 def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Sequence[datetime]) -> None:
@@ -169,10 +171,10 @@ def _scored(run: Run, night: Night) -> str:
             withdraw(run.context, run.store, tables_of(night.ask), version)
             version = _score(run, night)
     except GateError as error:
-        _note(run, night, {"outcome": "refused", "because": run.receipt.verdict_reasons})
+        _refused(run, night, run.receipt.verdict_reasons)
         raise GateError(f"{error}\nNo sink was touched; each still has what it had.") from None
     except (InputError, RejectedError) as error:
-        _note(run, night, {"outcome": "refused", "because": [str(error)]})
+        _refused(run, night, [str(error)])
         raise type(error)(f"{error}\nNo sink was touched; each still has what it had.") from None
     return version
 
@@ -224,29 +226,58 @@ def _cut(night: Night) -> str | None:
     return night.as_of.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
-def _publication(run: Run, night: Night, version: str) -> Publication:
-    name = night_id(night.deployment.deployment, version, night.as_of)
-    scores = read_parquet(run.spark, f"{run.store}/{SCORES}/{version}")
-    told = read_parquet(run.spark, f"{run.store}/{EXPLANATIONS}/{version}") if night.ask is not None else None
-    rows = published_rows(scores, told, name, night.deployment.deployment, night.as_of)
+def _published(run: Run, deployment: Deployment, due: Due, force: bool = False) -> str:
+    """Bring what is due into the sinks that have it not, and note it; the night's name."""
+    found = _publication(run, deployment, due)
+    with run.receipt.timed("publish"), run.progress("publish"):
+        outcomes = _put(run, deployment, found, force)
+    same = {"night": due.night, "manifests": due.manifests}.items()
+    noted = any(same <= entry.facts.items() for entry in published_entries(run.context, run.store))
+    if not noted or any(outcome == "published" for outcome in outcomes.values()):
+        what = {"night": due.night, "version": due.version, **found.sums._asdict(), "manifests": due.manifests}
+        _note(run, {**due.facts, "outcome": "published", **what, "sinks": outcomes})
+    else:
+        run.say(f"night {due.night} was published before; nothing changed")
+    end(run, due)
+    return due.night
+
+
+def _complete(run: Run, night: Night) -> None:
+    """Publish what runs before this one left due of other nights: their scores as they are, whatever the source has
+    tonight."""
+    for due in due_in(run):
+        if due.as_of == night.as_of:
+            continue
+        if due.manifests != manifests_of(run, due.version):
+            run.say(f"the night of {due.as_of.isoformat()} broke off and its scores are not there as they were: run it")
+            continue
+        run.say(f"the night of {due.as_of.isoformat()} broke off before its end: it is completed")
+        completed = {**due.facts, "completed_by_run": run.receipt.run_id}
+        run.receipt.completed.append(_published(run, night.deployment, replace(due, facts=completed)))
+
+
+def _publication(run: Run, deployment: Deployment, due: Due) -> Publication:
+    scores = read_parquet(run.spark, f"{run.store}/{SCORES}/{due.version}")
+    told = read_parquet(run.spark, f"{run.store}/{EXPLANATIONS}/{due.version}") if due.explained else None
+    rows = published_rows(scores, told, due.night, deployment.deployment, due.as_of)
     return Publication(
-        name,
-        night.deployment.deployment,
-        night.as_of,
-        version,
-        night.bundle.bundle_id,
+        due.night,
+        deployment.deployment,
+        due.as_of,
+        due.version,
+        due.bundle_id,
         run.receipt.run_id,
-        night.bundle.task.outcome.name,
+        due.outcome,
         rows,
         sums_of(rows),
     )
 
 
-def _published(run: Run, night: Night, found: Publication) -> dict[str, str]:
+def _put(run: Run, deployment: Deployment, found: Publication, force: bool) -> dict[str, str]:
     """By sink, whether the night was published into it now or was there."""
     outcomes: dict[str, str] = {}
-    for sink in open_sinks(run.spark, night.deployment):
-        if not night.force and sink.holds(found):
+    for sink in open_sinks(run.spark, deployment):
+        if not force and sink.holds(found):
             outcomes[sink.place] = "there before"
         else:
             require_held(run)
@@ -263,35 +294,37 @@ def _last_published(run: Run, version: str) -> dict[str, Any]:
     return found[-1] if found else {}
 
 
-def _note(run: Run, night: Night, facts: dict[str, Any]) -> None:
-    """An entry of the ledger: what was published or refused, from what, by what, and by whom."""
+def _facts_of(run: Run, night: Night) -> dict[str, Any]:
+    """What the ledger has of a run: what was asked, from what, by what, and by whom."""
     receipt = run.receipt
-    source = receipt.inputs.get("source")
+    return {
+        "deployment": night.deployment.deployment,
+        "as_of": night.as_of.astimezone(UTC).isoformat(),
+        "bundle_id": night.bundle.bundle_id,
+        "fingerprint": getattr(receipt.inputs.get("source"), "fingerprint", None),
+        "run_id": receipt.run_id,
+        "made_by_run": receipt.made_by_run or receipt.run_id,
+        "verdict": receipt.verdict,
+        "override": receipt.override,
+        "forced": night.force,
+        "arguments": receipt.arguments,
+        "versions": receipt.versions,
+        "user": _user(),
+        "host": receipt.process.host,
+        "door": receipt.counts.get("door"),
+    }
+
+
+def _refused(run: Run, night: Night, because: Sequence[str]) -> None:
+    _note(run, {**_facts_of(run, night), "outcome": "refused", "because": list(because)})
+
+
+def _note(run: Run, facts: dict[str, Any]) -> None:
+    """An entry of the ledger: what was published or refused."""
     require_held(run)
-    entry = append_entry(
-        run.context,
-        run.store,
-        now(),
-        {
-            "deployment": night.deployment.deployment,
-            "as_of": night.as_of.astimezone(UTC).isoformat(),
-            "bundle_id": night.bundle.bundle_id,
-            "fingerprint": getattr(source, "fingerprint", None),
-            "run_id": receipt.run_id,
-            "made_by_run": receipt.made_by_run or receipt.run_id,
-            "verdict": receipt.verdict,
-            "override": receipt.override,
-            "forced": night.force,
-            "arguments": receipt.arguments,
-            "versions": receipt.versions,
-            "user": _user(),
-            "host": receipt.process.host,
-            "door": receipt.counts.get("door"),
-            **facts,
-        },
-    )
-    receipt.outputs["ledger"] = f"entry {entry.number}, {entry.digest}"
-    run.say(f"ledger: {receipt.outputs['ledger']}")
+    entry = append_entry(run.context, run.store, now(), facts)
+    run.receipt.outputs["ledger"] = f"entry {entry.number}, {entry.digest}"
+    run.say(f"ledger: {run.receipt.outputs['ledger']}")
 
 
 def _user() -> str:

@@ -8,12 +8,16 @@ from medspark.cli.signals import signal_first
 from medspark.errors import Stopped
 
 
+def stopped_while_java_is_gone():
+    try:
+        raise Stopped(signal.SIGTERM)
+    finally:
+        raise ConnectionRefusedError
+
+
 def test_a_failure_of_freeing_what_was_held_does_not_hide_the_signal():
     with pytest.raises(Stopped) as caught, signal_first():
-        try:
-            raise Stopped(signal.SIGTERM)
-        finally:
-            raise ConnectionRefusedError  # as Java's end of the connection is gone
+        stopped_while_java_is_gone()
     assert caught.value.exit_code == 143
 
 

@@ -211,6 +211,29 @@ def test_a_night_that_breaks_off_anywhere_is_completed_by_the_next_run(spark, ro
     assert noted(spark, deployment) == ["published"]
 
 
+def test_a_night_that_broke_off_among_the_sinks_is_completed_by_the_next_days_as_it_was_scored(
+    spark, road, tmp_path, monkeypatch
+):
+    deployment, put = deployed(tmp_path, road, "parquet", "csv"), FilesSink.put
+    with monkeypatch.context() as patch:
+        patch.setattr(FilesSink, "put", lambda sink, one: (die if sink.kind == "csv" else put)(sink, one))
+        with pytest.raises(KeyboardInterrupt):
+            walk(spark, deployment)
+    before = published(spark, tmp_path)
+    write(tmp_path / "tonight.csv", stays(40, seed=6))
+    run = walk(spark, deployment, as_of=SECOND)
+    first, second = (entry.facts for entry in read_entries(spark.sparkContext, deployment.store))
+    assert [first["as_of"][:10], second["as_of"][:10]] == ["2026-11-20", "2026-11-21"]
+    assert list(first["sinks"].values()) == ["there before", "published"]
+    assert (first["completed_by_run"], run.receipt.completed) == (run.receipt.run_id, [first["night"]])
+    assert published(spark, tmp_path) == before
+    assert sorted(path.parent.name for path in tmp_path.glob("csv/scores/*/scores.csv")) == [
+        "as_of=20261120T000000Z",
+        "as_of=20261121T000000Z",
+    ]
+    assert list((tmp_path / "store" / "due").iterdir()) == []
+
+
 def test_scores_that_were_forged_with_their_manifest_are_made_again_and_not_published(spark, road, tmp_path):
     deployment = deployed(tmp_path, road, "parquet")
     walk(spark, deployment)

@@ -3,6 +3,7 @@
 A database of its own kind is a `Dialect`, in a file of its own beside this one, and a line in `open.py`.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from medspark.errors import InputError, did_you_mean
+from medspark.errors import AwayError, InputError, did_you_mean
 from medspark.privacy.secrets import credentials
 from medspark.sources.databases.packages import absent_package, driver_package, has_class, jvm_of
 from medspark.sources.databases.source import OpenSource
@@ -29,6 +30,11 @@ CAUSES: Final = {
     "55": "the server does not let us take a snapshot",
 }
 """By the first two letters of the SQL state, which says what failed without quoting anything."""
+
+AWAY: Final = ("08", "57", "53")
+"""Of these, what a later attempt may find otherwise."""
+WAITS: Final = (1.0, 4.0)
+"""Seconds before a connection is tried again."""
 
 TALKATIVE: Final = "org.apache.spark.sql.execution.datasources.jdbc.connection.BasicConnectionProvider"
 
@@ -65,7 +71,8 @@ def connected(spark: SparkSession, settings: Connection, dialect: Dialect) -> It
 
     Raises:
         TaskError: the connection's settings or credentials are wrong.
-        InputError: there is no driver for it, or it cannot be reached.
+        InputError: there is no driver for it, or it refuses us.
+        AwayError: it cannot be reached, also not some seconds later.
     """
     secret = credentials(settings)
     _keep_from_log(spark)
@@ -74,8 +81,7 @@ def connected(spark: SparkSession, settings: Connection, dialect: Dialect) -> It
     properties = jvm_of(spark).java.util.Properties()
     for key, value in {**dialect.properties, **secret}.items():
         properties.setProperty(key, value)
-    with asking(place, "connect"):
-        connection = driver.connect(settings.url, properties)
+    connection = _patiently(lambda: driver.connect(settings.url, properties), place)
     options = {
         "url": settings.url,
         "driver": driver.getClass().getName(),
@@ -89,6 +95,18 @@ def connected(spark: SparkSession, settings: Connection, dialect: Dialect) -> It
         yield OpenDatabase(spark, connection, place, settings.schema_, settings.partitions, options)
     finally:
         _end(connection)
+
+
+def _patiently(connect: Callable[[], Any], place: str) -> Any:
+    """A connection, tried again where the server is away for a moment."""
+    for wait in WAITS:
+        try:
+            with asking(place, "connect"):
+                return connect()
+        except AwayError:
+            time.sleep(wait)
+    with asking(place, "connect"):
+        return connect()
 
 
 def _keep_from_log(spark: SparkSession) -> None:
@@ -136,7 +154,8 @@ def asking(place: str, what: str) -> Iterator[None]:
         name = thrown.getClass().getSimpleName()
         state = str(thrown.getSQLState() or "") if hasattr(thrown, "getSQLState") and "SQL" in name else ""
         because = f": {CAUSES[state[:2]]}" if state[:2] in CAUSES else ""
-        raise InputError(f"{place}: could not {what}{because} ({name}, SQL state {state or 'unknown'})") from None
+        kind = AwayError if state.startswith(AWAY) else InputError
+        raise kind(f"{place}: could not {what}{because} ({name}, SQL state {state or 'unknown'})") from None
 
 
 def ask(database: OpenDatabase, what: str, sql: str, *values: str) -> list[list[Any]]:

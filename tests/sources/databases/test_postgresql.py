@@ -10,7 +10,8 @@ from support.databases import Away, opened, session, values
 from support.errors import told
 from support.postgres import PASSWORD, USER, Server
 
-from medspark.errors import InputError
+from medspark.errors import AwayError, InputError
+from medspark.sources.databases import jdbc
 from medspark.sources.databases.postgresql import IN_SNAPSHOT, JOIN
 from medspark.task.jdbc_urls import shown_url
 
@@ -246,6 +247,20 @@ def test_a_failed_connection_says_where_and_why_and_nothing_secret(away: Away, s
     assert "could not connect: there is no such database (PSQLException, SQL state 3D000)" in absent
     closed = away(refused_with, "jdbc:postgresql://127.0.0.1:1/postgres", PASSWORD)
     assert "127.0.0.1:1/postgres: could not connect: the server could not be reached" in closed
+    assert away(tries_of_a_server_that_is_away) == [8, 3]
+
+
+def tries_of_a_server_that_is_away() -> list[int]:
+    """The exit code of a server that stays away, and how often it was asked."""
+    tried: list[float] = []
+    before, jdbc.time.sleep = jdbc.time.sleep, tried.append
+    try:
+        opened("jdbc:postgresql://127.0.0.1:1/postgres").__enter__()
+    except AwayError as error:
+        return [error.exit_code, len(tried) + 1]
+    finally:
+        jdbc.time.sleep = before
+    return []
 
 
 def by_file(url: str, path: str) -> int:
