@@ -13,60 +13,38 @@ KEY: Final = "key"
 
 # Tables of a store
 RECORDS: Final = "records"
-
 QUARANTINE: Final = "quarantine"
-
 CASES: Final = "cases"
-
 ATTRITION: Final = "attrition"
-
 TENSORS: Final = "tensors"
-
 PREDICTIONS: Final = "predictions"
-
 SCORES: Final = "scores"
-
 REJECTED: Final = "rejected"
-
 EXPLANATIONS: Final = "explanations"
-
 FINDINGS: Final = "findings"
 
 # Columns that are there only while a source is read
 BLOCK: Final = "_block"
-
 POSITION: Final = "_position"
-
 RECORD_RULE: Final = "_record_rule"
-
 REPAIRED: Final = "_repaired"
-
 TEXT: Final = "_text"
 
 # records of a table: after the source's own columns, where each row came from
 SOURCE_FILE: Final = "_source_file"
-
 SOURCE_LINE: Final = "_source_line"
-
 ROW_DIGEST: Final = "_row_digest"
 
 PLACE_TYPES: Final[Types] = {SOURCE_FILE: "string", SOURCE_LINE: "bigint", ROW_DIGEST: "bigint"}
 
 # records of an event source; the first five are the Medical Event Data Standard's
 SUBJECT_ID: Final = "subject_id"
-
 TIME: Final = "time"
-
 CODE: Final = "code"
-
 NUMERIC_VALUE: Final = "numeric_value"
-
 TEXT_VALUE: Final = "text_value"
-
 UNIT: Final = "unit"
-
 ENCOUNTER_ID: Final = "encounter_id"
-
 AVAILABLE_TIME: Final = "available_time"
 
 EVENT_TYPES: Final[Types] = {
@@ -84,17 +62,11 @@ EVENT_COLUMNS: Final = tuple(EVENT_TYPES)
 
 # quarantine
 SOURCE: Final = "source"
-
 FILE: Final = "file"
-
 LINE: Final = "line"
-
 RAW: Final = "raw"
-
 RULE: Final = "rule"
-
 REASON: Final = "reason"
-
 DIGEST: Final = "row_digest"
 
 QUARANTINE_TYPES: Final[Types] = {
@@ -111,13 +83,9 @@ QUARANTINE_COLUMNS: Final = tuple(QUARANTINE_TYPES)
 
 # cases: these columns, then what features and subgroups read; the label's name is the Medical Event Data Standard's
 CASE_ID: Final = "case_id"
-
 PREDICTION_TIME: Final = "prediction_time"
-
 SPLIT: Final = "split"
-
 FOLD: Final = "fold"
-
 LABEL: Final = "boolean_value"
 
 CASE_TYPES: Final[Types] = {
@@ -133,27 +101,20 @@ CASE_COLUMNS: Final = tuple(CASE_TYPES)
 
 # After the label, where there is more than yes or no: each target's label, and how long a case was followed
 TARGETS: Final = "boolean_values"
-
 FOLLOWED: Final = "days_followed"
 
 TARGET_TYPES: Final[Types] = {TARGETS: "array<boolean>", FOLLOWED: "double"}
 
 TRAIN: Final = "train"
-
 VALID: Final = "valid"
-
 TEST: Final = "test"
-
 UNUSED: Final = "unused"
 """The side of cases that a temporal or a site split leaves out: they are neither learned from nor tested on."""
 
 # Candidates, of which those that no criterion excludes become cases
 EXCLUDED: Final = "_excluded"
-
 INDEX_TIME: Final = "index_time"
-
 AGE: Final = "age"
-
 NEWEST_EVENT: Final = "newest_event"
 """When the last event happened that was known at the prediction time, of those that the task reads."""
 
@@ -186,7 +147,6 @@ TENSOR_TYPES: Final[Types] = {
 
 # predictions
 LOGIT: Final = "logit"
-
 PROBABILITY: Final = "probability"
 
 PREDICTION_TYPES: Final[Types] = {
@@ -200,11 +160,8 @@ PREDICTION_TYPES: Final[Types] = {
 
 # scores and rejected
 RUN_ID: Final = "run_id"
-
 BUNDLE_ID: Final = "bundle_id"
-
 RISK_BAND: Final = "risk_band"
-
 SCORED_AT: Final = "scored_at"
 
 SCORE_TYPES: Final[Types] = {
@@ -220,17 +177,11 @@ SCORE_TYPES: Final[Types] = {
 
 # Beside the scores of a bundle that says how far they can be relied on
 UNUSUAL: Final = "unusual"
-
 STRANGENESS: Final = "strangeness"
-
 DISAGREEMENT: Final = "disagreement"
-
 INTERVAL_LOW: Final = "interval_low"
-
 INTERVAL_HIGH: Final = "interval_high"
-
 CONFORMAL_BAND: Final = "conformal_band"
-
 MISSING_SHARE: Final = "missing_share"
 """Of tensors as well, where it comes from."""
 
@@ -265,23 +216,14 @@ EXCLUDED_BY: Final = "excluded: "
 
 # explanations: the items that raise or lower a case's risk most
 RANK: Final = "rank"
-
 FEATURE: Final = "feature"
-
 ITEM: Final = "item"
-
 VALUE: Final = "value"
-
 DIRECTION: Final = "direction"
-
 CONTRIBUTION: Final = "contribution"
-
 RISK_POINTS: Final = "risk_points"
-
 ADDS_UP: Final = "adds_up"
-
 METHOD: Final = "method"
-
 SALIENCY: Final = "saliency"
 
 EXPLANATION_TYPES: Final[Types] = {
@@ -306,9 +248,7 @@ EXPLANATION_COLUMNS: Final = tuple(EXPLANATION_TYPES)
 
 # What a night publishes: these columns, then what else stands in scores, and the explanations where they are asked for
 NIGHT: Final = "night"
-
 DEPLOYMENT: Final = "deployment"
-
 AS_OF_TIME: Final = "as_of_time"
 
 PUBLISHED_TYPES: Final[Types] = {

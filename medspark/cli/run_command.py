@@ -150,7 +150,7 @@ def _started(
 def _saved(run: "Run") -> Iterator[None]:
     """Begin the receipt, and complete it at the end of the block with its exit code, whatever ended it."""
     from medspark.cli.signals import signal_first
-    from medspark.runs.run import open_receipt
+    from medspark.runs.run import note_failure, open_receipt
     from medspark.runs.writable import disk_full, is_full
     from medspark.spark.failures import told_in_words
 
@@ -160,23 +160,14 @@ def _saved(run: "Run") -> Iterator[None]:
             yield
         run.receipt.exit_code = 0
     except Stopped as stopped:
-        _note(run, stopped)
-        run.receipt.status = "interrupted"
+        note_failure(run, stopped)
         raise
     except Exception as error:
         told = disk_full(run.store) if is_full(error) and not isinstance(error, StoreError) else error
-        _note(run, told)
+        note_failure(run, told)
         raise told from error
     finally:
         _complete(run)
-
-
-def _note(run: "Run", error: BaseException) -> None:
-    from medspark.spark.failures import name_of
-
-    expected = isinstance(error, MedsparkError | Stopped)
-    run.receipt.exit_code = getattr(error, "exit_code", 1)
-    run.receipt.error = str(error) if expected else name_of(error)
 
 
 def _complete(run: "Run") -> None:

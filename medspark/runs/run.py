@@ -12,11 +12,12 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from medspark.errors import InputError
+from medspark.errors import InputError, MedsparkError, Stopped
 from medspark.runs.console import spark_progress
 from medspark.runs.process import Process, is_dead
 from medspark.runs.receipt import Receipt, new_run_id, now
 from medspark.runs.writable import store_writable
+from medspark.spark.failures import name_of
 from medspark.spark.session import the_session
 from medspark.store.files import (
     create_text,
@@ -110,6 +111,13 @@ def _name_broken_off(run: Run, path: str, found: dict[str, Any]) -> None:
     write_text(run.context, path, json.dumps({**found, **what}, indent=1))
     run.receipt.broken_off.append(found["run_id"])
     run.say(f"run {found['run_id']} ({found['command']}, begun {found['started_at']}) broke off before its end")
+
+
+def note_failure(run: Run, error: BaseException) -> None:
+    """What ended a run, for its receipt: of an error of our own its words, of any other its class alone."""
+    run.receipt.exit_code = getattr(error, "exit_code", 1)
+    run.receipt.error = str(error) if isinstance(error, MedsparkError | Stopped) else name_of(error)
+    run.receipt.status = "failed" if isinstance(error, Exception) else "interrupted"
 
 
 def save_receipt(run: Run) -> None:

@@ -14,17 +14,16 @@ from typing import Any
 
 from medspark.bundles.bundle import Bundle
 from medspark.deploy.deployment import Deployment
-from medspark.errors import GateError, InputError, MedsparkError, RejectedError, Stopped, TaskError
+from medspark.errors import GateError, InputError, RejectedError, TaskError
 from medspark.monitor.verdict import ORDER
 from medspark.runs.lock import alone, require_held
 from medspark.runs.receipt import Receipt, new_run_id, now
-from medspark.runs.run import Run, open_receipt, save_receipt
+from medspark.runs.run import Run, note_failure, open_receipt, save_receipt
 from medspark.schemas import EXPLANATIONS, SCORES
 from medspark.score.ask import Ask
 from medspark.score.publish import tables_of
 from medspark.sinks.open import open_sinks
 from medspark.sinks.publication import Publication, night_id, published_rows, sums_of
-from medspark.spark.failures import name_of
 from medspark.stages.door import pass_door
 from medspark.stages.due import Due, begin, due_in, end
 from medspark.stages.nights import nights_of
@@ -137,10 +136,7 @@ def night_run(run: Run, night: Night) -> Run:
         night_stage(own, night)
         receipt.exit_code = 0
     except BaseException as error:
-        expected = isinstance(error, MedsparkError | Stopped)
-        receipt.exit_code = getattr(error, "exit_code", 1)
-        receipt.error = str(error) if expected else name_of(error)
-        receipt.status = "failed" if isinstance(error, Exception) else "interrupted"
+        note_failure(own, error)
         raise
     finally:
         save_receipt(own)
