@@ -254,7 +254,7 @@ DIRTY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_dirty_rows_by_chance_are_all_accounted_for(seed: int, read: Read) -> None:
     rng = random.Random(seed)
     files, expected = {}, {}

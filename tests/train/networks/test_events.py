@@ -82,13 +82,18 @@ def trained(**settings):
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
         {"members": 1},
-        {"kind": "plain", "size": "medium", "members": 2},
-        {"sequence": "gru"},
-        {"sequence": "lstm"},
-        {"sequence": "transformer"},
-        {"sequence": "transformer", "kind": "plain", "members": 2, "size": "medium"},
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in (
+                {},
+                {"kind": "plain", "size": "medium", "members": 2},
+                {"sequence": "gru"},
+                {"sequence": "lstm"},
+                {"sequence": "transformer"},
+                {"sequence": "transformer", "kind": "plain", "members": 2, "size": "medium"},
+            )
+        ),
     ],
 )
 def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_path, settings):
@@ -101,9 +106,7 @@ def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_
 KINDS = [
     {},
     {"kind": "plain"},
-    {"sequence": "gru"},
-    {"sequence": "lstm"},
-    {"sequence": "transformer"},
+    *(pytest.param({"sequence": kind}, marks=pytest.mark.slow) for kind in ("gru", "lstm", "transformer")),
 ]
 
 

@@ -15,6 +15,7 @@ from medspark.train.baselines import fit_baselines
 from medspark.train.export import export_litert, keras_logits
 from medspark.train.networks.build import build_network, serving_network
 
+pytestmark = pytest.mark.slow
 COMPLEMENT = str.maketrans("ACGTRYN", "TGCAYRN")
 LENGTH = 30
 

@@ -14,6 +14,7 @@ from medspark.train.baselines import fit_baselines, image_summary
 from medspark.train.export import export_litert, keras_logits
 from medspark.train.networks.build import build_network, serving_network
 
+pytestmark = pytest.mark.slow
 SIDE = 16
 AGE = NumericStatistics(
     column="age", scaling="none", center=0, scale=1, knots=(), impute=0, missing_indicator=False, mean=0, sd=1,
