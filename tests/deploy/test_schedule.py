@@ -31,10 +31,10 @@ def test_cron_is_told_the_zone_and_a_percent_sign_is_no_line_end():
 def test_systemd_runs_it_each_day_and_again_only_where_that_may_help(tmp_path):
     units = systemd_units(NIGHT, Path("/etc/my nights/100%.yaml"), "/usr/bin/true")
     assert list(units) == ["medspark-stays.service", "medspark-stays.timer"]
-    parsed = configparser.ConfigParser(interpolation=None)
+    parsed = configparser.ConfigParser(interpolation=None, strict=False)
     for text in units.values():
         parsed.read_string(text.replace("[Unit]", f"[Unit {len(parsed.sections())}]"))
-    assert parsed["Timer"]["OnCalendar"] == "*-*-* 02:05:00 Europe/Berlin"
+    assert "OnCalendar=*-*-* 02:05:00 Europe/Berlin" in units["medspark-stays.timer"].splitlines()
     assert parsed["Service"]["ExecStart"] == '"/usr/bin/true" night "/etc/my nights/100%%.yaml" --json'
     assert parsed["Service"]["RestartPreventExitStatus"] == "2 3 4 6"
 
@@ -46,6 +46,23 @@ def test_systemd_itself_finds_nothing_wrong(tmp_path):
     files = sorted(map(str, tmp_path.iterdir()))
     found = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_night_whose_time_the_clock_skips_is_run_all_the_same():
+    skipping = NIGHT.model_copy(update={"as_of": Clock(at="02:30", timezone="Europe/Berlin")})
+    timer = systemd_units(skipping, Path("/etc/stays.yaml"), "/usr/bin/true")["medspark-stays.timer"]
+    calendar = [line for line in timer.splitlines() if line.startswith("OnCalendar=")]
+    assert calendar[0] == "OnCalendar=*-*-* 02:30:00 Europe/Berlin"
+    assert "OnCalendar=2030-03-31 01:30:00 UTC" in calendar
+    assert len(calendar) == 11
+    usual = systemd_units(NIGHT.model_copy(update={"as_of": Clock(at="03:30")}), Path("/a"), "/b")
+    assert usual["medspark-stays.timer"].count("OnCalendar=") == 1
+
+
+def test_no_letter_of_a_path_means_anything_to_systemd():
+    service = systemd_units(NIGHT, Path('/etc/a $HOME\n"b"/%h.yaml'), "/opt/$x/100%/medspark")["medspark-stays.service"]
+    (call,) = [line for line in service.splitlines() if line.startswith("ExecStart=")]
+    assert call == r"""ExecStart="/opt/$x/100%%/medspark" night "/etc/a $$HOME\x0a\"b\"/%%h.yaml" --json"""
 
 
 def test_the_command_prints_the_line_and_writes_the_units(tmp_path):
