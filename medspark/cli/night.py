@@ -1,6 +1,7 @@
 """The nightly job, and what its store can tell of the nights before."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,13 @@ if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` i
 
 DeploymentFile = Annotated[Path, typer.Argument(metavar="DEPLOYMENT", help="Such as conf/deployments/NAME.yaml.")]
 NightStore = Annotated[str, typer.Argument(metavar="STORE", help="A deployment's store.")]
+CaseId = Annotated[
+    str,
+    typer.Argument(
+        metavar="CASE",
+        help="The id of a case; - reads it from standard input, so that no list of processes shows it.",
+    ),
+]
 NightOf = Annotated[
     str | None, typer.Option(help="The time that the night is of, such as 2026-11-27T06:00 (UTC); else the last due.")
 ]
@@ -116,7 +124,7 @@ def _packages(found: "Deployment", bundle: str) -> tuple[str, ...]:
 
 def why(
     store: NightStore,
-    case: Annotated[str, typer.Argument(metavar="CASE", help="The id of a case.")],
+    case: CaseId,
     json_: Json = False,
 ) -> None:
     """Print each score that a case ever got: when, from what, by which bundle, by whom, and why."""
@@ -124,7 +132,7 @@ def why(
 
     with run_command("why", store, False) as run:
         run.console.quiet = json_
-        found = why_stage(run, case)
+        found = why_stage(run, sys.stdin.readline().rstrip("\r\n") if case == "-" else case)
         if json_:
             print(json.dumps(found, indent=1, default=str))
 

@@ -15,10 +15,10 @@ from medspark.bundles.champion import promote
 from medspark.cli.main import app
 
 
-def medspark(*arguments):
+def medspark(*arguments, said=None):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MEDSPARK_DRIVER_MEMORY": "1g"}
     command = [sys.executable, "-m", "medspark.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, input=said)
 
 
 def deployment_file(folder, **changes):
@@ -48,7 +48,7 @@ def test_a_night_of_the_champion_and_what_the_store_tells_of_a_case(road, tmp_pa
     assert (counts["door"]["files"], counts["door"]["warned"]) == (1, [])
     lines = (tmp_path / "ndjson/scores/as_of=20241127T060000Z/scores.ndjson").read_text().splitlines()
     score = json.loads(lines[0])
-    told = json.loads(medspark("why", tmp_path / "store", score["case_id"], "--json").stdout)
+    told = json.loads(medspark("why", tmp_path / "store", "-", "--json", said=f"{score['case_id']}\n").stdout)
     assert [one["probability"] for one in told] == [score["probability"]]
     assert told[0]["bundle_id"] == decision.bundle_id
     assert told[0]["arguments"]["as_of"] == "2024-11-27T06:00:00+00:00"

@@ -50,6 +50,19 @@ def wait_for_the_middle(run, store, reader="spark") -> list[psutil.Process]:
     return family(run.pid)
 
 
+def send(processes, number) -> None:
+    """A signal to each of them; a worker may end with the one before it."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def is_java(process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.name() == "java"
+    return False
+
+
 def receipts(store) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((store / "stays" / "runs").glob("*.json"))]
 
@@ -69,9 +82,7 @@ def test_a_signal_completes_the_receipt_and_leaves_no_java_and_nothing_half(
 ):
     run = begin(task, tmp_path, reader)
     processes = wait_for_the_middle(run, tmp_path, reader)
-    for process in processes if everyone else processes[:1]:
-        with suppress(psutil.NoSuchProcess):  # a worker may end with the one before it
-            process.send_signal(number)
+    send(processes if everyone else processes[:1], number)
     said, _ = run.communicate(timeout=200)
     assert run.returncode == code, said
     (receipt,) = receipts(tmp_path)
@@ -86,8 +97,7 @@ def test_a_signal_completes_the_receipt_and_leaves_no_java_and_nothing_half(
 def test_after_kill_9_the_next_run_names_the_one_that_broke_off_and_cleans_up_after_it(task, tmp_path):
     run = begin(task, tmp_path)
     processes = wait_for_the_middle(run, tmp_path)
-    for process in processes:
-        process.kill()
+    send(processes, signal.SIGKILL)
     run.wait()
     (receipt,) = receipts(tmp_path)
     assert (receipt["status"], receipt["exit_code"]) == ("running", None)
@@ -104,7 +114,7 @@ def test_after_kill_9_the_next_run_names_the_one_that_broke_off_and_cleans_up_af
 def test_a_java_that_dies_is_a_failed_run_with_a_receipt(task, tmp_path):
     run = begin(task, tmp_path)
     processes = wait_for_the_middle(run, tmp_path)
-    next(process for process in processes if process.name() == "java").kill()
+    send([next(filter(is_java, processes))], signal.SIGKILL)
     said, _ = run.communicate(timeout=200)
     assert run.returncode == 1, said
     (receipt,) = receipts(tmp_path)
