@@ -6,6 +6,7 @@ A bucket has the rows, of all spans, whose hashes lie in its share of all hashes
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -138,7 +139,7 @@ def _suspected(
     return pa.concat_tables([rows.select(tables[0].column_names).cast(tables[0].schema) for rows in tables])
 
 
-def _are_gone(at: Places, gone: tuple[str, ...], folder: str) -> np.ndarray:
+def _are_gone(at: Places, gone: tuple[str, ...], folder: str) -> npt.NDArray[np.bool_]:
     out = np.zeros(len(at), bool)
     for number in np.unique(at // LINES_OF_A_SPAN).tolist():
         for what in gone:

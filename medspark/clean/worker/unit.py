@@ -184,8 +184,8 @@ class _Put(NamedTuple):
     def _put_sql(self, values: dict[str, pa.Array], lines: Places, table: TablePlan, aside: bool) -> None:
         if table.in_sql:
             asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
-            flag = pa.array(np.full(len(lines), aside))
-            self._put(SQL, asked | self._places(lines) | {AS_ASIDE: flag}, len(lines), "aside." if aside else "")
+            beside = {"at": self._places(lines)["at"], AS_ASIDE: pa.array(np.full(len(lines), aside))}
+            self._put(SQL, asked | beside, len(lines), "aside." if aside else "")
 
     def _put(self, what: str, columns: dict[str, pa.Array], rows: int, part: str = "") -> None:
         if rows:
