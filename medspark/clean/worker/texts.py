@@ -64,10 +64,11 @@ def read_texts(array: pa.Array, missing: Iterable[str], spaces_count: bool, stra
         bare = raw if spaces_count else [text.strip(" ") for text in raw]
         differs = [text is not None and text != old for old, text in zip(bare, spelt, strict=True)]
         changed[rows] = np.array(differs, bool)[place]
-        mask = np.zeros(len(array), bool)
-        mask[rows] = True
-        array = pc.replace_with_mask(array, pa.array(mask), pa.array(spelt, pa.string()).take(pa.array(place)))
-        offsets, data = bytes_of(array)
+        if spelt != raw:
+            mask = np.zeros(len(array), bool)
+            mask[rows] = True
+            array = pc.replace_with_mask(array, pa.array(mask), pa.array(spelt, pa.string()).take(pa.array(place)))
+            offsets, data = bytes_of(array)
     given = np.diff(offsets) > 0
     given[_saying(array, offsets, data, [text for text in missing if text])] = False
     return Texts(array, offsets, data, given, changed, doubtful)
