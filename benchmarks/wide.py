@@ -46,7 +46,7 @@ def write_table(folder: Path, columns: int, rows: int) -> Path:
         "outcome": {"name": "none", "when": "x1 = 'a'"},
         "features": {"numeric": ["x0"]},
     }
-    (folder / "wide.yaml").write_text(yaml.safe_dump(task))
+    (folder / "wide.yaml").write_text(yaml.safe_dump(task, sort_keys=False))
     return folder / "wide.yaml"
 
 

@@ -2,23 +2,27 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Final, Self
 
-import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.clean.alike import Places
 from medspark.clean.judge import KEPT, QUARANTINED, SET_ASIDE, STATUS, judge
 from medspark.clean.put_down import PutDown
 from medspark.clean.quarantine import quarantine_rows
-from medspark.clean.same_rows import compared, compared_rows
+from medspark.clean.same_rows import compared
 from medspark.clean.tally import ROWS, TALLIED
-from medspark.clean.worker.staged import AT, DOUBT
+from medspark.clean.tasks import each
+from medspark.clean.worker.same_rows import Part, put_alone
+from medspark.clean.worker.staged import AT, COMPARED, COPIES_ALONE, DOUBT
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.parse import parse_csv
 from medspark.sources.record_rules import DUPLICATE
+
+_ROWS_OF_A_FILE: Final = 100_000
+"""Which a worker holds as a whole."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +48,39 @@ class BySparkAlone:
         placed = judged.withColumn(AT, F.col(SOURCE_LINE)).withColumn(SOURCE_LINE, put.line(AT))
         return cls(put, placed.persist(StorageLevel.MEMORY_AND_DISK))
 
-    def compared(self) -> pa.Table:
-        """What `compared_rows` gives of those not set aside."""
-        kept = self.judged.where(F.col(SET_ASIDE) == "")
-        return compared_rows(kept, AT, compared(self.put.table, self.put.plan))
+    def put_compared(self, first: int) -> list[Part]:
+        """Put down what says which of them are the same, but for those set aside, as parts from a number on."""
+        plan, folder, places = self.put.plan, self.put.folder, compared(self.put.table, self.put.plan)
+        rows = self.judged.where(F.col(SET_ASIDE) == "").select(
+            F.col(AT).alias("at"),
+            F.col(SOURCE_FILE).alias("file"),
+            F.col(SOURCE_LINE).alias("line"),
+            F.col(ROW_DIGEST).alias("digest"),
+            F.col(TEXT).cast("binary").alias("text"),
+            *(F.col(quoted(name)).alias(place) for name, place in places.items()),
+        )
+        rows.write.option("maxRecordsPerFile", _ROWS_OF_A_FILE).parquet(f"file:{folder}/{COMPARED}")
 
-    def with_status(self, copies: Places) -> DataFrame:
-        """The rows with what becomes of them, where those at the places `copies` repeat other rows."""
+        def work(item: tuple[int, str]) -> bool:
+            return put_alone(*item, plan, places, folder)
+
+        files = [*enumerate(sorted(map(str, Path(folder, COMPARED).glob("*.parquet"))), first)]
+        some = each(self.put.spark.sparkContext, files, work)
+        return [Part(number, None, 0) for (number, _), any_row in zip(files, some, strict=True) if any_row]
+
+    def with_status(self, copies: bool) -> DataFrame:
+        """The rows with what becomes of them, some of which may be copies that were put down as such."""
         status = F.when(F.col(SET_ASIDE) != "", QUARANTINED).otherwise(KEPT)
-        if not len(copies):
+        if not copies:
             return self.judged.withColumn(STATUS, status)
-        places = self.put.spark.createDataFrame(pa.table({AT: pa.array(copies, pa.int64())}))
-        found = self.judged.join(F.broadcast(places.withColumn("_medspark_copy", F.lit(True))), AT, "left")
+        schema = f"{AT} bigint"
+        places = self.put.spark.read.schema(schema).parquet(f"file:{self.put.folder}/{COPIES_ALONE}")
+        found = self.judged.join(places.withColumn("_medspark_copy", F.lit(True)), AT, "left")
         return found.withColumn(STATUS, F.when(F.col("_medspark_copy"), DUPLICATE).otherwise(status)).drop(
             "_medspark_copy"
         )
 
-    def tallied(self, copies: Places) -> tuple[list[Any], Counter[str]]:
+    def tallied(self, copies: bool) -> tuple[list[Any], Counter[str]]:
         """Groups of them as `tally` adds them up; how many records lack a value, by column."""
         names = self.put.plan.names
         lacks = [F.count_if(F.col(quoted(name)).isNull()).alias(f"n{at}") for at, name in enumerate(names)]
@@ -71,10 +91,10 @@ class BySparkAlone:
                 missing.update({name: group[f"n{at}"] for at, name in enumerate(names)})
         return list(groups), missing
 
-    def records(self, copies: Places, columns: list[str]) -> DataFrame:
+    def records(self, copies: bool, columns: list[str]) -> DataFrame:
         return self.with_status(copies).where(F.col(STATUS) == KEPT).select(*map(quoted, columns))
 
-    def quarantine(self, copies: Places) -> DataFrame:
+    def quarantine(self, copies: bool) -> DataFrame:
         return quarantine_rows(self.with_status(copies), self.put.table)
 
     def free(self) -> None:

@@ -8,38 +8,34 @@ where Spark reads.
 
 import shutil
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
-import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.clean.by_spark_alone import BySparkAlone
 from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
 from medspark.clean.plan import plan_table
-from medspark.clean.put_down import PutDown, Rules
+from medspark.clean.put_down import Evaluated, PutDown
 from medspark.clean.same_rows import SameRows
 from medspark.clean.tally import ROWS, Tally, tally
+from medspark.clean.tasks import each
 from medspark.clean.worker import staged
-from medspark.clean.worker.settle import Broken, Judgement, Settled, settle_span
-from medspark.clean.worker.staged import LINES_OF_A_SPAN
+from medspark.clean.worker.same_rows import Part
+from medspark.clean.worker.settle import Judgement, Settled, settle_span
 from medspark.clean.worker.unit import Told, judge_span
 from medspark.errors import AccountingError
 from medspark.schemas import QUARANTINE_TYPES, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.sources.encodings import require_declared_encoding
 from medspark.sources.headers import check_header
 from medspark.sources.record_rules import DUPLICATE
-from medspark.sources.spans import ROUNDS, first_lines, lines_before, plan_spans, survey_of
+from medspark.sources.spans import first_lines, lines_before, plan_spans, survey_of
 from medspark.sources.worker.spans import Span
 from medspark.spark.spill import spill_folders
 from medspark.task.raw_table import RawTable
 
-SPANS_OF_A_TASK = 8
-"""At most: Spark takes some 10 ms to hand a Python worker its next task."""
-Item = TypeVar("Item")
-Found = TypeVar("Found")
 Groups = Counter[tuple[str, ...]]
 """Rows by what becomes of them, and by the rules that set them aside, that their values broke, by which text was
 normalised, that they failed."""
@@ -62,7 +58,8 @@ class ByWorkers:
         """Read, judge and write every row.
 
         Raises:
-            InputError: a file has other columns than the table, or another encoding.
+            InputError: a file cannot be read, or has other columns than the table, or another encoding.
+            LongLineError: a line is longer than workers read.
         """
         self.spark, self.table = spark, table
         self.alone: BySparkAlone | None = None
@@ -97,12 +94,7 @@ class ByWorkers:
         def work(item: tuple[int, Span]) -> Told:
             return judge_span(*item, plan, folder)
 
-        return self._each(list(enumerate(self.spans)), work)
-
-    def _each(self, items: list[Item], work: Callable[[Item], Found]) -> list[Found]:
-        context = self.spark.sparkContext
-        tasks = max(-(-len(items) // SPANS_OF_A_TASK), min(len(items), ROUNDS * context.defaultParallelism))
-        return context.parallelize(items, tasks).map(work).collect() if items else []
+        return each(self.spark.sparkContext, list(enumerate(self.spans)), work)
 
     # ------------------------------------------------------------ what becomes of each row
 
@@ -116,52 +108,58 @@ class ByWorkers:
             self.missing.update(told.missing)
         if any(told.doubtful for told in self.told):
             self.alone = BySparkAlone.of(self.put)
-        checked, of_aside, failing = self.put.evaluate()
-        by_spark = self.alone.compared() if self.alone is not None else None
-        self._same = SameRows(self.table, self.plan, self.spans, self.told, self.put.starts, self.folder, by_spark)
-        places = np.array(sorted(checked), np.int64)
-        self.copies = self._same.copies(places)
-        self._gone = np.concatenate([self.copies, places])
-        self._write(of_aside | checked | dict.fromkeys(self.copies.tolist(), (DUPLICATE,)), groups)
-        self.tally = self._tallied(groups, failing)
+        evaluated = self.put.evaluate()
+        self._same = self._same_rows()
+        self._copies = self._same.find_copies()
+        self._write(evaluated, groups)
+        self.tally = self._tallied(groups, evaluated.failing)
+
+    def _same_rows(self) -> SameRows:
+        starts, spans = self.put.starts, self.spans
+        parts = [Part(told.number, spans[told.number], starts[told.number]) for told in self.told if told.rows]
+        if self.alone is not None:
+            parts += self.alone.put_compared(len(spans))
+        rows = sum(told.rows + told.doubtful for told in self.told)
+        return SameRows(self.spark.sparkContext, self.table, self.plan, parts, rows, self.folder)
 
     def repeated_cases(self) -> int:
         """How many cases more than one record is of."""
-        return self._same.repeated_cases(self._gone)
+        return self._same.repeated_cases()
 
-    def _write(self, broken: Rules, groups: Groups) -> None:
+    def _write(self, evaluated: Evaluated, groups: Groups) -> None:
         """Write the records and the quarantine, and count rows as what they are after all."""
-        by_span: defaultdict[int, Broken] = defaultdict(dict)
-        for at, rules in broken.items():
-            by_span[at // LINES_OF_A_SPAN][at % LINES_OF_A_SPAN] = rules
-        plan, folder = self.plan, self.folder
+        plan, folder, starts, copies = self.plan, self.folder, self.put.starts, self._copies.copies > 0
 
         def work(judgement: Judgement) -> Settled:
             return settle_span(judgement, plan, folder)
 
         records = quarantined = 0
-        for settled in self._each([self._judgement(told, by_span[told.number]) for told in self.told], work):
+        judgements = [
+            Judgement(
+                told.number,
+                self.spans[told.number],
+                told.rows,
+                told.aside,
+                starts[told.number],
+                evaluated.parts.get(told.number, []),
+                copies,
+            )
+            for told in self.told
+        ]
+        for settled in each(self.spark.sparkContext, judgements, work):
             records, quarantined = records + settled.records, quarantined + settled.quarantined
             self.missing.subtract(settled.missing)
-            for aside, missing, failed, normalised in settled.groups:
-                groups[KEPT, "", missing, normalised, failed] -= 1
+            for (aside, missing, failed, normalised), rows in settled.groups.items():
+                groups[KEPT, "", missing, normalised, failed] -= rows
                 status = DUPLICATE if aside == DUPLICATE else QUARANTINED
-                groups[status, "" if aside == DUPLICATE else aside, missing, normalised, failed] += 1
-        counted = sum(rows for (status, *_), rows in groups.items() if status == KEPT)
-        others = groups.total() - counted
-        if (records, quarantined) != (counted, others):
-            told = f"{counted} records and {others} other rows were counted, {records} and {quarantined} written"
-            raise AccountingError(f"{told}. Run again.")
+                groups[status, "" if aside == DUPLICATE else aside, missing, normalised, failed] += rows
+        _require_counted(groups, records, quarantined)
         if self.alone is not None:
             for what, frame in (
-                (staged.KEPT, self.alone.records(self.copies, list(self._types()))),
-                (staged.QUARANTINE, self.alone.quarantine(self.copies)),
+                (staged.KEPT, self.alone.records(self._copies.alone > 0, list(self._types()))),
+                (staged.QUARANTINE, self.alone.quarantine(self._copies.alone > 0)),
             ):
                 frame.write.mode("append").parquet(f"file:{self.folder}/{what}", compression="zstd")
-
-    def _judgement(self, told: Told, broken: Broken) -> Judgement:
-        span = self.spans[told.number]
-        return Judgement(told.number, span, told.rows, told.aside, self.put.starts[told.number], broken)
 
     def _tallied(self, groups: Groups, failing: Counter[str]) -> Tally:
         names = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED)
@@ -172,7 +170,7 @@ class ByWorkers:
         ]
         found += [{**dict.fromkeys(names, ""), FAILED: rule, REPAIRED: False, ROWS: n} for rule, n in failing.items()]
         if self.alone is not None:
-            more, missing = self.alone.tallied(self.copies)
+            more, missing = self.alone.tallied(self._copies.alone > 0)
             found += more
             self.missing.update(missing)
         return tally(found)
@@ -200,3 +198,11 @@ class ByWorkers:
     def _read(self, what: str, types: Mapping[str, str]) -> DataFrame:
         schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
         return self.spark.read.option("__globPaths__", "false").schema(schema).parquet(f"file:{self.folder}/{what}")
+
+
+def _require_counted(groups: Groups, records: int, quarantined: int) -> None:
+    counted = sum(rows for (status, *_), rows in groups.items() if status == KEPT)
+    others = groups.total() - counted
+    if (records, quarantined) != (counted, others):
+        told = f"{counted} records and {others} other rows were counted, {records} and {quarantined} written"
+        raise AccountingError(f"{told}. Run again.")

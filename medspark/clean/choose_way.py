@@ -32,6 +32,15 @@ def choose_reader(
     problem = "rows are repaired" if repairs is not None else _of_files(context, table, files) or _of_rules(table)
     if problem is None:
         return Chosen("workers", "it was asked for" if asked == "workers" else "they can tell all that the table asks")
+    return instead(problem, asked)
+
+
+def instead(problem: str, asked: Asked) -> Chosen:
+    """That Spark reads what workers cannot.
+
+    Raises:
+        TaskError: workers are asked for.
+    """
     if asked == "workers":
         raise TaskError("--reader", [f"workers cannot do it here: {problem}. Use spark."])
     return Chosen("spark", f"workers cannot: {problem}")

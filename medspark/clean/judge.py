@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from medspark.clean.typed_values import Reading, Violation, read_all, read_column
+from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import InputError
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.letters import COMPOSING
@@ -22,7 +23,6 @@ STATUS: Final = "_status"
 KEPT, QUARANTINED = "kept", "quarantined"
 SET_ASIDE, SET_MISSING, FAILED, NORMALISED = "_set_aside", "_set_missing", "_failed", "_normalised"
 """The rules that set a row aside, set a value of it missing, fail the run, or made a text of it another, one a line."""
-BETWEEN: Final = "\n"
 
 
 def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:

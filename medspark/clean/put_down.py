@@ -1,27 +1,46 @@
 """What workers put down of a table, as Spark reads it; what Spark computes of it: checks and derived columns."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, broken_checks, derived_columns
+from medspark.clean.judge import broken_checks, derived_columns
+from medspark.clean.tasks import each
 from medspark.clean.typed_values import Violation
+from medspark.clean.worker import evaluated
 from medspark.clean.worker.plan import TablePlan
-from medspark.clean.worker.staged import AS_ASIDE, AT, BROKEN, EVALUATED, FAILED, LINES_OF_A_SPAN, SQL, evaluated_files
+from medspark.clean.worker.staged import (
+    AS_ASIDE,
+    AT,
+    BETWEEN,
+    BROKEN,
+    EVALUATED,
+    FAILED,
+    LINES_OF_A_SPAN,
+    SQL,
+    RowGroup,
+)
 from medspark.schemas import SOURCE_FILE, SOURCE_LINE
 from medspark.task.places import SPARK_TYPES
 from medspark.task.raw_table import RawTable
 
 _GROUP_BYTES: Final = 4 * 2**20
 """Of a row group of what Spark computed: a worker reads those that have rows of its span."""
-Rules = dict[int, tuple[str, ...]]
-"""By a row's place."""
 _PLACE: Final = {"file": "string", "at": "bigint", "digest": "bigint"}
+
+
+class Evaluated(NamedTuple):
+    """What Spark computed of a table's rows."""
+
+    parts: Mapping[int, list[RowGroup]]
+    """Where it is, by span."""
+    failing: Counter[str]
+    """How many of all rows fail which checks that fail the run."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +80,12 @@ class PutDown:
         names = derived_columns(self.table, list(self.plan.names))
         return {name: SPARK_TYPES[self.table.derived[name].type].lower() for name in names}
 
-    def evaluate(self) -> tuple[Rules, Rules, Counter[str]]:
-        """Compute checks and derived columns of all rows, and put them down as EVALUATED.
-
-        Returns:
-            Of rows not set aside before the checks that they break, by the rows' places; the same of rows that were;
-            how many of all rows fail which other checks.
-        """
-        rules: Rules = {}
-        of_aside: Rules = {}
+    def evaluate(self) -> Evaluated:
+        """Compute checks and derived columns of all rows, and put them down as EVALUATED."""
+        parts: defaultdict[int, list[RowGroup]] = defaultdict(list)
         failing: Counter[str] = Counter()
         if not self.plan.in_sql:
-            return rules, of_aside, failing
+            return Evaluated(parts, failing)
         found = derived_columns(self.table, list(self.plan.names)).values()
         derived = [column.alias(f"d{at}") for at, column in enumerate(found)]
         rows = self._asked().select(AT, AS_ASIDE, *self._broken(), *derived)
@@ -80,14 +93,21 @@ class PutDown:
             rows = rows.where(f"{BROKEN} != '' or {FAILED} != ''")
         options = {"compression": "snappy", "parquet.block.size": str(_GROUP_BYTES)}
         rows.write.options(**options).parquet(f"file:{self.folder}/{EVALUATED}")
-        for file in evaluated_files(self.folder):
-            rows_of_file = pq.read_table(file, columns=[AT, AS_ASIDE, BROKEN, FAILED])
-            some = rows_of_file.filter((pc.field(BROKEN) != "") | (pc.field(FAILED) != ""))
-            for at, aside, broken, failed in zip(*(column.to_pylist() for column in some.columns), strict=True):
-                failing.update(rule for rule in failed.split(BETWEEN) if rule)
-                if broken:
-                    (of_aside if aside else rules)[at] = tuple(broken.split(BETWEEN))
-        return rules, of_aside, failing
+        for told in self._looked_through():
+            failing.update(told.failing)
+            for part, first, last in told.parts:
+                for span in range(first, last + 1):
+                    parts[span].append(part)
+        return Evaluated(parts, failing)
+
+    def _looked_through(self) -> list[evaluated.Evaluated]:
+        folder = self.folder
+
+        def work(item: tuple[int, str]) -> evaluated.Evaluated:
+            return evaluated.look_through(*item, folder)
+
+        files = sorted(map(str, Path(folder, EVALUATED).glob("*.parquet")))
+        return each(self.spark.sparkContext, list(enumerate(files)), work)
 
     def _checks(self) -> list[Violation]:
         return broken_checks(self.table, list(self.plan.names))

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, KEPT, SET_ASIDE, STATUS, reasons
+from medspark.clean.judge import KEPT, SET_ASIDE, STATUS, reasons
+from medspark.clean.worker.staged import BETWEEN
 from medspark.schemas import (
     DIGEST,
     FILE,

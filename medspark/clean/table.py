@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.by_workers import NOTHING_WRITTEN, ByWorkers, Written
-from medspark.clean.choose_way import choose_reader
+from medspark.clean.choose_way import choose_reader, instead
 from medspark.clean.judge import KEPT, STATUS, judge_rows, mark_duplicates
 from medspark.clean.limits import require_no_other_header, require_within
 from medspark.clean.quarantine import quarantine_rows
@@ -30,6 +30,7 @@ from medspark.sources.read import read_rows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates, file_states
+from medspark.sources.worker.spans import LongLineError
 from medspark.spark.failures import expressions_hold
 from medspark.store.facts import TableCounts
 from medspark.task.places import expression_places
@@ -87,13 +88,16 @@ def clean(
     files = source_files(spark, task.source.path)
     chosen = choose_reader(spark.sparkContext, table, files, repairs, reader)
     if chosen.kind == "workers":
-        return _by_workers(spark, task, table, files, chosen)
+        try:
+            return _by_workers(spark, task, table, files, chosen)
+        except LongLineError as error:
+            chosen = instead(str(error), reader)
     return _by_spark(spark, task, table, files, repairs, chosen)
 
 
 def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: list[str], chosen: Chosen) -> Cleaned:
     states = file_states(spark.sparkContext, files)
-    with expressions_hold(expression_places(task)), readable(task.source.path):
+    with expressions_hold(expression_places(task)):
         found = ByWorkers(spark, table, files)
     try:
         present = [name for name in task.columns if found.missing[name]]

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from pyspark.sql import Row
 
-from medspark.clean.judge import BETWEEN, FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
+from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
+from medspark.clean.worker.staged import BETWEEN
 from medspark.schemas import REPAIRED
 
 TALLIED: Final = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED, REPAIRED)

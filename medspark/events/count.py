@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from medspark.clean.judge import BETWEEN, KEPT, SET_ASIDE, STATUS
+from medspark.clean.judge import KEPT, SET_ASIDE, STATUS
 from medspark.clean.limits import require_no_other_header
 from medspark.clean.tally import ROWS, TALLIED, tally
+from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
 from medspark.sources.record_rules import DUPLICATE

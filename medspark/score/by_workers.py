@@ -1,15 +1,18 @@
-"""Scores that workers write, each task its piece; of tensors that they reach, they read their row groups too."""
+"""Scores that workers write, each task its piece; of tensors and records that they reach, they read the files too."""
 
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import pyarrow as pa
 from pyspark import SparkContext, TaskContext
 from pyspark.sql import DataFrame
 
+from medspark.cases.eligible import RecordFiles
 from medspark.errors import AccountingError, MedsparkError
 from medspark.schemas import CASE_ID, REASON, REJECTED, SCORES, quoted
 from medspark.score.by_spark import count_by
@@ -18,9 +21,11 @@ from medspark.score.ship import located
 from medspark.score.worker.files import names_in
 from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, sums_name, write_empty, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, answer_types, columns_read, statistics_of
+from medspark.score.worker.records import FILE_NAME, ROW, RecordsFile, score_records
 from medspark.score.worker.row_groups import Unit, batch_rows, schema_of, score_unit
 from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
+from medspark.spark.spill import spill_folders
 from medspark.store.files import delete, full_path
 from medspark.store.tables import append_version, read_parquet
 
@@ -28,18 +33,24 @@ UNITS_OF_A_TASK = 8
 """At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""
 ROUNDS = 2
 """Tasks for each core, where there are units enough: the slower one of two cores then gets fewer."""
+Item = TypeVar("Item")
 
 
 # ---------------------------------------------------------------- rows that Spark reads
 
 
-def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | None) -> Written:
+def write_by_workers(
+    scoring: Scoring, cases: DataFrame, rejected: DataFrame | None, files: RecordFiles | None = None
+) -> Written:
     """Score cases, or tensors, that Spark reads; those in pieces that a stopped run left are not scored again.
+
+    Where the cases are records in files that workers can read, and no run left any, Spark reads none of them.
 
     Args:
         scoring: where to; every worker can write there.
         cases: the eligible ones, or tensors.
         rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
+        files: of the same cases.
     """
     spark, sink = scoring.run.spark, _sink_of(scoring)
     there = (finished_piece(sink, name) for name in names_in(sink.scores) if name.startswith("part-"))
@@ -52,7 +63,10 @@ def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | N
         if names:
             done = read_parquet(spark, *(f"{folder}/{name}" for name in names)).select(CASE_ID)
             cases = cases.join(done, CASE_ID, "left_anti")
-    pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
+    if files is not None and not finished:
+        pieces = _score_files(spark.sparkContext, files, scoring.served, sink)
+    else:
+        pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
     schema = cases.select(*KEYS).limit(0).toArrow().schema
     write_empty(schema, sink, not pieces, answer_types(scoring.served))
     _keep_only(scoring.run.context, sink, pieces)
@@ -96,30 +110,56 @@ def read_and_write_by_workers(scoring: Scoring, units: list[Unit], file: str) ->
     """
     context, sink = scoring.run.context, _sink_of(scoring)
     before = set(names_in(sink.scores))
-    pieces = _run_units(context, units, scoring.served, sink)
+    pieces = _handed_out(context, units, scoring.served, sink, score_unit)
     write_empty(schema_of(file), sink, not units, answer_types(scoring.served))
     _keep_only(context, sink, pieces)
     return _sum(pieces, before)
 
 
-def _run_units(context: SparkContext, units: list[Unit], served: Served, sink: Sink) -> list[Piece]:
-    if not units:
+def _handed_out(
+    context: SparkContext,
+    items: list[Item],
+    served: Served,
+    sink: Sink,
+    work: Callable[[Item, Served, Sink], Piece | None],
+) -> list[Piece]:
+    """The pieces that workers write of some items."""
+    if not items:
         return []
     shared = context.broadcast((served, sink))
 
-    def score(unit: Unit) -> Piece | MedsparkError:
+    def score(item: Item) -> Piece | MedsparkError | None:
         served, sink = shared.value
         try:
-            return score_unit(unit, located(served), sink)
+            return work(item, located(served), sink)
         except MedsparkError as error:  # told as it is, rather than tried again and wrapped in Spark's words
             return error
 
-    tasks = max(-(-len(units) // UNITS_OF_A_TASK), min(len(units), ROUNDS * context.defaultParallelism))
-    found = context.parallelize(units, tasks).map(score).collect()
+    tasks = max(-(-len(items) // UNITS_OF_A_TASK), min(len(items), ROUNDS * context.defaultParallelism))
+    found = context.parallelize(items, tasks).map(score).collect()
     for piece in found:
         if isinstance(piece, MedsparkError):
             raise piece
     return [piece for piece in found if isinstance(piece, Piece)]
+
+
+# ---------------------------------------------------------------- records that workers wrote
+
+
+def _score_files(context: SparkContext, records: RecordFiles, served: Served, sink: Sink) -> list[Piece]:
+    """One piece for each file that has cases; a task that is tried again writes the same file again."""
+    job, keys = uuid.uuid4().hex[:16], records.keys
+    files = [RecordsFile(str(path), f"part-{job}-{at:05}.parquet") for at, path in enumerate(records.files)]
+    with TemporaryDirectory(prefix="excluded-", dir=spill_folders().split(",")[0]) as folder:
+        excluded = f"{folder}/rows" if records.excluded is not None else None
+        if records.excluded is not None:
+            places = records.excluded.toDF(FILE_NAME, ROW)
+            places.write.partitionBy(FILE_NAME).parquet(f"file:{excluded}")
+
+        def work(file: RecordsFile, served: Served, sink: Sink) -> Piece | None:
+            return score_records(file, keys, excluded, served, sink)
+
+        return _handed_out(context, files, served, sink, work)
 
 
 # ---------------------------------------------------------------- pieces

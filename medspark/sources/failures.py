@@ -8,6 +8,7 @@ from medspark.errors import InputError
 from medspark.spark.failures import SPARK_ERRORS, is_of_a_value, text_of
 
 _SIGNS: Final = {
+    "Permission denied": "This user may not read it. Ask its owner for the right to.",
     "EOFException": "It ends too early: it was cut short or is damaged. Copy it again.",
     "EOFError": "It ends too early: it was cut short or is damaged. Copy it again.",
     "ZlibException": "A compressed file is damaged. Copy it again.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pyspark import StorageLevel
@@ -9,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import Bundle
-from medspark.cases.eligible import Eligible
+from medspark.cases.eligible import Eligible, RecordFiles
 from medspark.cases.events import build_candidates
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
@@ -22,6 +23,7 @@ from medspark.schemas import (
     EXCLUDED,
     FILE,
     LINE,
+    PREDICTION_TIME,
     REASON,
     SOURCE_FILE,
     SOURCE_LINE,
@@ -34,7 +36,7 @@ from medspark.stages.past import read_earlier, tell_past
 from medspark.store.facts import EventCounts, TableCounts, rows_quarantined
 from medspark.task.event_task import EventTask
 from medspark.task.population import to_micros
-from medspark.task.scoring import columns_asked_for, exclusions_not_applied
+from medspark.task.scoring import columns_asked_for, exclusions_in_force, exclusions_not_applied
 from medspark.task.table_task import TableTask, has_history
 from medspark.task.tasks import Task
 
@@ -155,10 +157,24 @@ def _of_table(
         rows = found.counts.rows_in
         earlier, read = read_earlier(run, task, history)
         cases = build_cases(marked, task, scoring=True, earlier=earlier)
+        files = None if has_history(task) else _record_files(found.written.records, marked, task, as_of)
         if has_history(task):  # they are counted before they are scored
             cases = cases.persist(StorageLevel.MEMORY_AND_DISK)
             stack.callback(cases.unpersist)
-        yield Eligible(cases, excluded, found.quarantine, found.read, found.counts, lambda: rows, read)
+        yield Eligible(cases, excluded, found.quarantine, found.read, found.counts, lambda: rows, read, files)
+
+
+def _record_files(files: tuple[Path, ...], marked: DataFrame, task: TableTask, as_of: str | None) -> RecordFiles | None:
+    """What workers read as cases; None where records are in no files, or have a time of another type."""
+    source = task.source
+    if not files or (source.time is not None and dict(marked.dtypes)[source.time] != "timestamp"):
+        return None
+    excludes = bool(exclusions_in_force(task)) or (as_of is not None and source.time is not None)
+    place = ("_metadata.file_name", "_metadata.row_index")
+    excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(*place) if excludes else None
+    return RecordFiles(
+        files, {CASE_ID: source.case, SUBJECT_ID: source.subject, PREDICTION_TIME: source.time}, excluded
+    )
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def score_stage(
                 twice = ask is not None and isinstance(bundle.task, TableTask)  # candidates of events are kept anyway
                 making_all = making(run, tables, version, bundle.bundle_id, resumes=True)
                 with making_all, _kept(found.cases, twice) as cases:
-                    write_scores(scoring, cases, rejected_rows(found, version), writer)
+                    write_scores(scoring, cases, rejected_rows(found, version), writer, found.files)
     return version
 
 

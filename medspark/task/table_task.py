@@ -56,9 +56,10 @@ class TableTask(TaskBase):
 
     def raw_table(self, optional: frozenset[str] = frozenset()) -> RawTable:
         """The table as cleaning reads it, which may lack the optional columns."""
-        columns = {name: column for name, column in self.columns.items() if name not in self.beside}
+        beside = self.beside
+        columns = {name: column for name, column in self.columns.items() if name not in beside}
         whole = RawTable(self.task, self.source, columns, self.derived, self.lookups, self.checks, optional=optional)
-        return replace(whole, beside=self.beside)
+        return replace(whole, beside=beside)
 
     @property
     def beside(self) -> dict[str, TextColumn]:

@@ -67,7 +67,7 @@ def _texts(fields: Fields, table: TablePlan) -> Iterator[tuple[str, Texts]]:
     places = {name: at for at, name in enumerate(table.names)}
     for plan in table.columns:
         counts = isinstance(plan.spec, CategoryColumn | CodeColumn | TextColumn)
-        yield plan.name, read_texts(fields.columns[places[plan.name]], plan.missing, counts)
+        yield plan.name, read_texts(fields.columns[places[plan.name]], plan.missing, counts, fields.strange)
 
 
 def _unit(plan: ColumnPlan, texts: dict[str, Texts]) -> pa.Array | None:

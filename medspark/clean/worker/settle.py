@@ -1,19 +1,28 @@
 """What becomes of a span's rows once checks and other rows have spoken: records, and the quarantine. No Spark here."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from medspark.clean.worker.plan import TablePlan
 from medspark.clean.worker.staged import (
+    AS_ASIDE,
     ASIDE,
     AT,
+    BETWEEN,
+    BROKEN,
+    COPIES,
     KEPT,
     LINES_OF_A_SPAN,
     QUARANTINE,
     ROWS,
+    RowGroup,
     evaluated_of,
+    places_of,
     put_finished,
     rows_of,
 )
@@ -32,6 +41,7 @@ from medspark.schemas import (
     SOURCE_FILE,
     SOURCE_LINE,
 )
+from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.worker.spans import Span, texts_at
 
 Broken = dict[int, tuple[str, ...]]
@@ -49,8 +59,10 @@ class Judgement(NamedTuple):
     """That one does."""
     before: int
     """The lines of its file before the span."""
-    broken: Broken
-    """Of rows that no rule of theirs sets aside, those that are no records after all; of others the checks too."""
+    evaluated: Sequence[RowGroup]
+    """Those that have what Spark computed of its rows."""
+    copies: bool
+    """Whether any row of the table repeats another one."""
 
 
 class Settled(NamedTuple):
@@ -58,9 +70,9 @@ class Settled(NamedTuple):
 
     records: int
     quarantined: int
-    groups: list[tuple[str, str, str, str]]
-    """Of each row that is no record after all: the rules that set it aside now, and those that its values broke, that
-    it failed, that normalised it."""
+    groups: Counter[tuple[str, str, str, str]]
+    """Rows that are no records after all, by the rules that set them aside now, and those that their values broke, that
+    they failed, that normalised them."""
     missing: dict[str, int]
     """How many of those lack a value, by column."""
 
@@ -76,18 +88,19 @@ def settle_span(judgement: Judgement, table: TablePlan, folder: str) -> Settled:
     Raises:
         AccountingError: a row has no derived columns, or those of another one.
     """
-    parts = [_aside(judgement, table, folder)] if judgement.aside else []
-    records, groups, missing = 0, [], {}
+    derived = _evaluated(judgement, table)
+    broken = _broken(judgement, derived, folder)
+    parts = [_aside(judgement, broken, table, folder)] if judgement.aside else []
+    records, missing = 0, {}
+    groups: Counter[tuple[str, str, str, str]] = Counter()
     if judgement.rows:
-        rows = rows_of(folder, ROWS, judgement.number)
-        if table.derived:
-            rows = _with_derived(rows, judgement.number, [f"d{at}" for at in range(len(table.derived))], folder)
-        gone = np.isin(_lines(rows, judgement), np.fromiter(judgement.broken, np.int64, len(judgement.broken)))
+        rows = _with_derived(rows_of(folder, ROWS, judgement.number), derived, len(table.derived))
+        gone = np.isin(_lines(rows, judgement), np.fromiter(broken, np.int64, len(broken)))
         records = _put_records(rows.filter(pa.array(~gone)) if gone.any() else rows, judgement, table, folder)
         taken = rows.filter(pa.array(gone))
         if taken.num_rows:
-            parts.append(_taken(taken, judgement, table))
-        groups = _groups(taken, judgement)
+            parts.append(_taken(taken, judgement, broken, table))
+        groups = _groups(taken, judgement, broken)
         missing = {plan.name: taken[f"c{at}"].null_count for at, plan in enumerate(table.columns)}
     if parts:
         put_finished(folder, QUARANTINE, judgement.number, pa.concat_tables(parts))
@@ -98,12 +111,33 @@ def _lines(rows: pa.Table, judgement: Judgement) -> Places:
     return np.asarray(rows["at"].to_numpy() - judgement.number * LINES_OF_A_SPAN)
 
 
-def _with_derived(rows: pa.Table, number: int, derived: list[str], folder: str) -> pa.Table:
-    evaluated = evaluated_of(folder, number, derived)
-    if not rows["at"].combine_chunks().equals(evaluated[AT].combine_chunks()):
+def _evaluated(judgement: Judgement, table: TablePlan) -> pa.Table | None:
+    if not judgement.evaluated:
+        return None
+    return evaluated_of(judgement.evaluated, judgement.number, [f"d{at}" for at in range(len(table.derived))])
+
+
+def _broken(judgement: Judgement, evaluated: pa.Table | None, folder: str) -> Broken:
+    """What checks and other rows say of the span's."""
+    first = judgement.number * LINES_OF_A_SPAN
+    broken: Broken = {}
+    if evaluated is not None:
+        some = evaluated.filter(pc.field(BROKEN) != "").select([AT, BROKEN])
+        told = zip(*(column.to_pylist() for column in some.columns), strict=True)
+        broken = {at - first: tuple(rules.split(BETWEEN)) for at, rules in told}
+    if judgement.copies:
+        broken |= dict.fromkeys((places_of(folder, COPIES, judgement.number) - first).tolist(), (DUPLICATE,))
+    return broken
+
+
+def _with_derived(rows: pa.Table, evaluated: pa.Table | None, derived: int) -> pa.Table:
+    if not derived:
+        return rows
+    own = evaluated.filter(~pc.field(AS_ASIDE)) if evaluated is not None else None
+    if own is None or not rows["at"].combine_chunks().equals(own[AT].combine_chunks()):
         raise AccountingError("the derived columns are of other rows than those that were read. Run again.")
-    for name in derived:
-        rows = rows.append_column(name, evaluated[name])
+    for at in range(derived):
+        rows = rows.append_column(f"d{at}", own[f"d{at}"])
     return rows
 
 
@@ -118,13 +152,13 @@ def _put_records(rows: pa.Table, judgement: Judgement, table: TablePlan, folder:
     return int(rows.num_rows)
 
 
-def _groups(taken: pa.Table, judgement: Judgement) -> list[tuple[str, str, str, str]]:
+def _groups(taken: pa.Table, judgement: Judgement, broken: Broken) -> Counter[tuple[str, str, str, str]]:
     lines = _lines(taken, judgement).tolist()
     notes = (taken[name].fill_null("").to_pylist() for name in ("missing", "failed", "normalised"))
-    return [
-        ("\n".join(judgement.broken[line]), missing, failed, normalised)
+    return Counter(
+        (BETWEEN.join(broken[line]), missing, failed, normalised)
         for line, missing, failed, normalised in zip(lines, *notes, strict=True)
-    ]
+    )
 
 
 def _alike(text: str, rows: int) -> pa.Array:
@@ -134,22 +168,22 @@ def _alike(text: str, rows: int) -> pa.Array:
 # ---------------------------------------------------------------- the quarantine
 
 
-def _taken(taken: pa.Table, judgement: Judgement, table: TablePlan) -> pa.Table:
+def _taken(taken: pa.Table, judgement: Judgement, broken: Broken, table: TablePlan) -> pa.Table:
     """Rows that are no records after all: their text is read again."""
-    broken = [judgement.broken[line] for line in _lines(taken, judgement).tolist()]
+    of_rows = [broken[line] for line in _lines(taken, judgement).tolist()]
     told = {
         RAW: [text.decode(errors="replace") for text in texts_of(judgement.span, table, taken)],
-        RULE: [rules[0] for rules in broken],
-        REASON: ["; ".join(table.reasons[rule] for rule in rules) for rules in broken],
+        RULE: [rules[0] for rules in of_rows],
+        REASON: ["; ".join(table.reasons[rule] for rule in rules) for rules in of_rows],
     }
     return _quarantined(taken, {name: pa.array(texts, pa.string()) for name, texts in told.items()}, judgement, table)
 
 
-def _aside(judgement: Judgement, table: TablePlan, folder: str) -> pa.Table:
+def _aside(judgement: Judgement, broken: Broken, table: TablePlan, folder: str) -> pa.Table:
     """Rows that a rule of theirs sets aside, with the checks that they break too among the reasons."""
     rows = rows_of(folder, ASIDE, judgement.number)
     reasons = [
-        "; ".join([reason, *(table.reasons[rule] for rule in judgement.broken.get(line, ()))])
+        "; ".join([reason, *(table.reasons[rule] for rule in broken.get(line, ()))])
         for line, reason in zip(_lines(rows, judgement).tolist(), rows[REASON].to_pylist(), strict=True)
     ]
     return _quarantined(rows, {RAW: rows[RAW], RULE: rows[RULE], REASON: pa.array(reasons)}, judgement, table)

@@ -23,6 +23,8 @@ Found = TypeVar("Found")
 
 _SEEN: Final = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff]*")
 """Letters of Latin scripts, which are composed and seen."""
+_SOME: Final = 16
+"""Of so many rows one may be looked at by itself without need; of more the bytes of all are."""
 
 
 class Texts(NamedTuple):
@@ -43,17 +45,18 @@ class Texts(NamedTuple):
         return np.diff(self.offsets)
 
 
-def read_texts(array: pa.Array, missing: Iterable[str], spaces_count: bool) -> Texts:
+def read_texts(array: pa.Array, missing: Iterable[str], spaces_count: bool, strange: Flags | None = None) -> Texts:
     """A column's texts in the one spelling that each has.
 
     Args:
         array: as they stand in the source.
         missing: what says that there is no value.
         spaces_count: whether space at the ends is a change of the text.
+        strange: rows that may have anything but ASCII's printable letters, where they are known.
     """
     offsets, data = bytes_of(array)
     changed, doubtful = np.zeros(len(array), bool), np.zeros(len(array), bool)
-    rows = np.flatnonzero(_strange(offsets, data))
+    rows = np.flatnonzero(_strange(offsets, data, strange))
     if len(rows):
         raw, place = different(array, rows)
         spelt = [_spelt(text) for text in raw]
@@ -61,10 +64,11 @@ def read_texts(array: pa.Array, missing: Iterable[str], spaces_count: bool) -> T
         bare = raw if spaces_count else [text.strip(" ") for text in raw]
         differs = [text is not None and text != old for old, text in zip(bare, spelt, strict=True)]
         changed[rows] = np.array(differs, bool)[place]
-        mask = np.zeros(len(array), bool)
-        mask[rows] = True
-        array = pc.replace_with_mask(array, pa.array(mask), pa.array(spelt, pa.string()).take(pa.array(place)))
-        offsets, data = bytes_of(array)
+        if spelt != raw:
+            mask = np.zeros(len(array), bool)
+            mask[rows] = True
+            array = pc.replace_with_mask(array, pa.array(mask), pa.array(spelt, pa.string()).take(pa.array(place)))
+            offsets, data = bytes_of(array)
     given = np.diff(offsets) > 0
     given[_saying(array, offsets, data, [text for text in missing if text])] = False
     return Texts(array, offsets, data, given, changed, doubtful)
@@ -109,13 +113,17 @@ def bytes_of(array: pa.Array) -> tuple[Places, npt.NDArray[np.uint8]]:
     return offsets - offsets[0], data[offsets[0] : offsets[-1]]
 
 
-def _strange(offsets: Places, data: npt.NDArray[np.uint8]) -> Flags:
-    """Whether a text has anything but ASCII's printable letters, or space at an end."""
-    strange = np.zeros(len(offsets) - 1, bool)
+def _strange(offsets: Places, data: npt.NDArray[np.uint8], known: Flags | None) -> Flags:
+    """Whether a text may have anything but ASCII's printable letters, or space at an end."""
+    lengths = np.diff(offsets)
     if not len(data):
-        return strange
-    strange[rows_of(offsets, np.flatnonzero((data - np.uint8(32)) > 94))] = True
-    some = np.flatnonzero(np.diff(offsets) > 0)
+        return np.zeros(len(lengths), bool)
+    if known is None or _SOME * np.count_nonzero(known) > len(known):
+        strange = np.zeros(len(lengths), bool)
+        strange[rows_of(offsets, np.flatnonzero((data - np.uint8(32)) > 94))] = True
+    else:
+        strange = known & (lengths > 0)
+    some = np.flatnonzero(lengths > 0)
     strange[some] |= (data[offsets[some]] == 32) | (data[offsets[some + 1] - 1] == 32)
     return strange
 

@@ -113,15 +113,17 @@ def _seconds(texts: Texts, rows: npt.NDArray[np.int64], shape: Shape) -> tuple[n
 
     Of the year 0 and what is no time nothing is meant by the seconds; the year 0 does not have the shape.
     """
-    letters = texts.data[texts.offsets[rows][:, None] + np.arange(shape.length)]
+    letters = _letters(texts, rows, shape.length)
     fits = np.ones(len(rows), bool)
     for at, letter in shape.literals.items():
-        fits &= letters[:, at] == ord(letter)
+        fits &= letters[at] == ord(letter)
     numbers = {}
     for field, at in shape.fields.items():
-        digits = letters[:, at : at + _WIDTHS[field]] - np.uint8(48)
-        fits &= (digits <= 9).all(axis=1)
-        numbers[field] = digits.astype(np.int64) @ (10 ** np.arange(_WIDTHS[field] - 1, -1, -1))
+        numbers[field] = np.zeros(len(rows), np.int64)
+        for digits in letters[at : at + _WIDTHS[field]] - np.uint8(48):
+            fits &= digits <= 9
+            numbers[field] *= 10
+            numbers[field] += digits
     year, month, day = (numbers[field] for field in "yMd")
     fits &= year > 0
     hour, minute, second = (numbers.get(field, np.zeros(len(rows), np.int64)) for field in "Hms")
@@ -130,6 +132,14 @@ def _seconds(texts: Texts, rows: npt.NDArray[np.int64], shape: Shape) -> tuple[n
     first = days_from_civil(year, month)
     sound &= day <= days_from_civil(year + month // 12, month % 12 + 1) - first
     return (first + day - 1) * _DAY + hour * 3600 + minute * 60 + second, fits, sound
+
+
+def _letters(texts: Texts, rows: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.uint8]:
+    """The bytes of texts of one length, (length, n)."""
+    if not len(rows):
+        return np.zeros((length, 0), np.uint8)
+    windows = np.lib.stride_tricks.sliding_window_view(texts.data, length)
+    return np.ascontiguousarray(windows[texts.offsets[rows]].T)
 
 
 def days_from_civil(year: npt.NDArray[np.int64], month: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from medspark.clean.worker.hashes import hash_keys
 from medspark.clean.worker.plan import TablePlan
 from medspark.clean.worker.rows import (
     FAILED,
@@ -21,8 +21,18 @@ from medspark.clean.worker.rows import (
     judge_rows,
     lacking,
 )
-from medspark.clean.worker.staged import AS_ASIDE, ASIDE, DOUBT, LINES_OF_A_SPAN, ROWS, SQL, put_parquet, put_rows
-from medspark.clean.worker.texts import Flags, bytes_of
+from medspark.clean.worker.staged import (
+    AS_ASIDE,
+    ASIDE,
+    DOUBT,
+    LINES_OF_A_SPAN,
+    ROWS,
+    SQL,
+    put_keys,
+    put_parquet,
+    put_rows,
+)
+from medspark.clean.worker.texts import Flags
 from medspark.schemas import RAW, REASON, RULE
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.worker.csv_fields import cut_fields
@@ -30,8 +40,6 @@ from medspark.sources.worker.spans import Lines, Places, Span, Surveyed, read_li
 from medspark.sources.worker.xxhash64 import hash_texts
 
 _SEED_31: Final = 2**31 - 1
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_NOTHING: Final = np.uint64(0x5851F42D4C957F2D)
 
 
 class Told(NamedTuple):
@@ -44,8 +52,6 @@ class Told(NamedTuple):
     missing: dict[str, int]
     """Rows not set aside without a value, by column."""
     doubtful: int
-    keys: tuple[bytes, ...]
-    """Of the rows not set aside: their lines in the span, then of each key the hashes."""
     rows: int
     """Rows not set aside."""
     aside: int
@@ -62,7 +68,8 @@ def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
         folder: where to.
 
     Raises:
-        OSError: the file cannot be read.
+        InputError: the file cannot be read.
+        LongLineError: a line is longer than workers read.
     """
     lines = read_lines(span, table.encoding)
     digests = hash_texts(lines.text, lines.starts, lines.ends)
@@ -80,6 +87,7 @@ def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
     put.rows(judged, fields.rows, kept, table)
     put.aside(judged, fields.rows, aside, table)
     put.doubt(doubtful)
+    put.keys(judged, fields.rows, kept, table)
     parts = digests & _SEED_31
     return Told(
         number,
@@ -87,7 +95,6 @@ def judge_span(number: int, span: Span, table: TablePlan, folder: str) -> Told:
         dict(counted(judged.rules, ~judged.doubtful)),
         {plan.name: lacking(values, kept) for plan, values in zip(table.columns, judged.values, strict=True)},
         len(doubtful),
-        _keys(judged, table, fields.rows, kept, digests),
         int(kept.sum()),
         int(aside.sum()),
     )
@@ -161,14 +168,24 @@ class _Put(NamedTuple):
         rules = pa.array([BAD_ENCODING if self.lines.unsound[at] else None for at in lines], pa.string())
         self._put(DOUBT, self._places(lines) | {"text": texts, "rule": rules}, len(lines))
 
+    def keys(self, judged: JudgedRows, rows: Places, which: Flags, table: TablePlan) -> None:
+        """Of rows that no rule of theirs sets aside the hashes of what may tell that two are the same."""
+        if not which.any():
+            return
+        values = {plan.name: found for plan, found in zip(table.columns, judged.values, strict=True)}
+        for key, names in enumerate(table.keys):
+            put_keys(self.folder, key, self.number, hash_keys([_chosen(values[name], which) for name in names]))
+        if table.whole_row:
+            put_keys(self.folder, len(table.keys), self.number, self.digests[rows[which]].view(np.uint64))
+
     def _places(self, lines: Places) -> dict[str, pa.Array]:
         return {"at": pa.array(self.number * LINES_OF_A_SPAN + lines), "digest": pa.array(self.digests[lines])}
 
     def _put_sql(self, values: dict[str, pa.Array], lines: Places, table: TablePlan, aside: bool) -> None:
         if table.in_sql:
             asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
-            flag = pa.array(np.full(len(lines), aside))
-            self._put(SQL, asked | self._places(lines) | {AS_ASIDE: flag}, len(lines), "aside." if aside else "")
+            beside = {"at": self._places(lines)["at"], AS_ASIDE: pa.array(np.full(len(lines), aside))}
+            self._put(SQL, asked | beside, len(lines), "aside." if aside else "")
 
     def _put(self, what: str, columns: dict[str, pa.Array], rows: int, part: str = "") -> None:
         if rows:
@@ -186,36 +203,3 @@ def _texts(rules: dict[int, list[str]], which: Flags) -> pa.Array:
     if not rules:
         return pa.nulls(len(rows), pa.string())
     return pa.array(["\n".join(rules[row]) if row in rules else None for row in rows.tolist()], pa.string())
-
-
-# ---------------------------------------------------------------- keys
-
-
-def _keys(
-    judged: JudgedRows, table: TablePlan, rows: Places, kept: Flags, digests: npt.NDArray[np.int64]
-) -> tuple[bytes, ...]:
-    values = {plan.name: found for plan, found in zip(table.columns, judged.values, strict=True)}
-    hashes = [hash_keys([_chosen(values[name], kept) for name in names]) for names in table.keys]
-    if table.whole_row:
-        hashes.append(digests[rows[kept]].view(np.uint64))
-    return rows[kept].astype(np.uint32).tobytes(), *(found.tobytes() for found in hashes)
-
-
-def hash_keys(columns: list[pa.Array]) -> npt.NDArray[np.uint64]:
-    """A hash of each row of some columns: rows that are the same have the same; nulls are alike."""
-    mixed = np.zeros(len(columns[0]), np.uint64)
-    with np.errstate(over="ignore"):
-        for column in columns:
-            mixed = (mixed ^ _hashed(column)) * _MIX
-            mixed ^= mixed >> np.uint64(29)
-    return mixed
-
-
-def _hashed(column: pa.Array) -> npt.NDArray[np.uint64]:
-    if pa.types.is_string(column.type):
-        offsets, data = bytes_of(column)
-        found = hash_texts(data.tobytes(), offsets[:-1], offsets[1:]).view(np.uint64)
-    else:
-        kind = {pa.date32(): pa.int32(), pa.bool_(): pa.int8()}.get(column.type, pa.int64())
-        found = column.cast(kind).cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)
-    return np.where(pc.is_null(column).to_numpy(zero_copy_only=False), _NOTHING, found)

@@ -43,6 +43,8 @@ class Fields(NamedTuple):
     """Of rows with a stray quote or a byte of another encoding: the columns that only Spark can tell."""
     doubtful: Places
     """Lines that Spark's parser must read."""
+    strange: Flags
+    """Rows that may have anything but ASCII's printable letters."""
 
 
 def cut_fields(lines: Lines, read: Flags, names: list[str], delimiter: str) -> Fields:
@@ -67,7 +69,8 @@ def cut_fields(lines: Lines, read: Flags, names: list[str], delimiter: str) -> F
     rules = {first_odd + at: row.rule for at, row in enumerate(cut)}
     unknown = {first_odd + at: row.unknown for at, row in enumerate(cut) if row.unknown}
     rules |= dict(_headers(columns, names, first_odd))
-    return Fields(rows, columns, rules, unknown, told.doubtful)
+    strange = np.concatenate([told.strange[sound], np.ones(len(odd), bool)])
+    return Fields(rows, columns, rules, unknown, told.doubtful, strange)
 
 
 def _joined(parts: list[pa.Array]) -> pa.Array:
@@ -89,6 +92,8 @@ class _LookedAt(NamedTuple):
     """Those that are none."""
     doubtful: Places
     """Those of which only Spark can tell."""
+    strange: Flags
+    """Lines with anything but ASCII's printable letters."""
 
 
 def _looked_at(lines: Lines, read: Flags, width: int, delimiter: str) -> _LookedAt:
@@ -96,20 +101,33 @@ def _looked_at(lines: Lines, read: Flags, width: int, delimiter: str) -> _Looked
     commas = np.flatnonzero(data == ord(delimiter))
     quotes = np.flatnonzero(data == _QUOTE)
     quoted, well = _quoting(data, quotes, lines, ord(delimiter))
-    fields = _fields(commas, quotes, well, lines)
+    delimiters = np.diff(np.searchsorted(commas, lines.starts), append=len(commas))
+    fields = delimiters + 1 - _within(commas, quotes, well, lines)
     sound = read & ~lines.unsound & (fields == width) & (well | ~quoted)
     odd = read & ~sound
-    doubtful = odd & (np.searchsorted(commas, lines.ends) - np.searchsorted(commas, lines.starts) > MOST_FIELDS)
+    doubtful = odd & (delimiters > MOST_FIELDS)
+    beyond = _beyond(data, ord(delimiter))
     if quoted.any():
-        controls = np.flatnonzero((data < 32) & (data != 10) & (data != 13) & (data != ord(delimiter)))
-        with_controls = np.zeros(len(lines), bool)
-        with_controls[np.searchsorted(lines.starts, controls, "right") - 1] = True
-        doubtful |= read & quoted & with_controls  # of a control between quotes nothing is known
+        doubtful |= read & quoted & _having(beyond[data[beyond] < 32], lines)  # of a control in quotes nothing is known
         doubtful |= odd & quoted & (lines.ends - lines.starts > MOST_QUOTED)
         for at in np.flatnonzero(odd & quoted & ~well & ~doubtful):
             doubtful[at] = not has_stray_quote(lines.line(int(at)).decode(errors="replace"), delimiter)
     places = np.flatnonzero(odd & ~doubtful), np.flatnonzero(doubtful)
-    return _LookedAt(quoted, well | ~quoted, sound & ~doubtful, *places)
+    return _LookedAt(quoted, well | ~quoted, sound & ~doubtful, *places, _having(beyond, lines))
+
+
+def _beyond(data: npt.NDArray[np.uint8], comma: int) -> Places:
+    """Where bytes are that are no printable letters of ASCII, but for line ends and delimiters."""
+    found = np.flatnonzero((data - np.uint8(32)) > 94)
+    byte = data[found]
+    return np.asarray(found[(byte != 10) & (byte != 13) & (byte != comma)])
+
+
+def _having(places: Places, lines: Lines) -> Flags:
+    """The lines that have bytes at some places."""
+    having = np.zeros(len(lines), bool)
+    having[np.searchsorted(lines.starts, places, "right") - 1] = True
+    return having
 
 
 def _quoting(data: npt.NDArray[np.uint8], quotes: Places, lines: Lines, comma: int) -> tuple[Flags, Flags]:
@@ -131,15 +149,15 @@ def _quoting(data: npt.NDArray[np.uint8], quotes: Places, lines: Lines, comma: i
     return quoted, quoted & (count % 2 == 0) & (broken == 0)
 
 
-def _fields(commas: Places, quotes: Places, well: Flags, lines: Lines) -> Places:
-    """The fields of each line that has no quotes or is well quoted: one more than its delimiters outside quotes."""
-    fields = np.searchsorted(commas, lines.ends) - np.searchsorted(commas, lines.starts) + 1
+def _within(commas: Places, quotes: Places, well: Flags, lines: Lines) -> Places:
+    """How many delimiters are between the quotes of each line that is well quoted."""
+    found = np.zeros(len(lines), np.int64)
     if len(quotes):
         line = np.searchsorted(lines.starts, quotes, "right") - 1
         pairs = quotes[well[line]]
-        within = np.searchsorted(commas, pairs[1::2]) - np.searchsorted(commas, pairs[::2])
-        np.subtract.at(fields, line[well[line]][::2], within)
-    return np.asarray(fields)
+        before = np.searchsorted(commas, pairs)
+        np.add.at(found, line[well[line]][::2], before[1::2] - before[::2])
+    return found
 
 
 # ---------------------------------------------------------------- lines by Arrow

@@ -5,22 +5,35 @@ carriage return, or both; a byte order mark before the first one is no text.
 """
 
 import codecs
-from typing import Final, NamedTuple
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from medspark.errors import InputError
 from medspark.store.worker.places import open_place
 
 Places = npt.NDArray[np.int64]
 _MARK: Final = codecs.BOM_UTF8
 _LOOK: Final = 2**20
 """Bytes read at a time where a line's end is looked for."""
+LONGEST_LINE: Final = 32 * 2**20
+"""Bytes of a line that workers read; with what is made of it, a few hundred megabytes."""
+_END: Final = re.compile(rb"\r\n|\r|\n")
+_FAR: Final = 8
+"""Lines that are so many times as far apart as they have bytes are read one by one."""
 
 _UNDEFINED: Final = b"\x81\x8d\x8f\x90\x9d"
 """Of windows-1252: no letters."""
 _CONTROLS: Final = {code: bytes([code]).decode("windows-1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 _WINDOWS: Final = "".join(_CONTROLS.get(code, chr(code)) for code in range(256))
+
+
+class LongLineError(Exception):
+    """A line is too long for workers: Spark is to read its file."""
 
 
 class Span(NamedTuple):
@@ -76,7 +89,8 @@ def read_lines(span: Span, encoding: str) -> Lines:
         encoding: one with a byte a line's end: utf-8, iso-8859-1 or windows-1252.
 
     Raises:
-        OSError: the file cannot be read.
+        InputError: the file cannot be read.
+        LongLineError: a line is longer than LONGEST_LINE.
     """
     content, first = _content(span)
     if span.first == 0 and content.startswith(_MARK):
@@ -100,13 +114,19 @@ def texts_at(span: Span, encoding: str, firsts: Places, sizes: Places) -> list[b
     Args:
         span: of the file.
         encoding: the source's.
-        firsts: where each line begins.
+        firsts: where each line begins, the first one first.
         sizes: its bytes.
     """
-    system, path = open_place(span.address)
-    with system.open_input_file(path) as source:
+    if not len(firsts):
+        return []
+    first, behind = int(firsts[0]), int(firsts[-1] + sizes[-1])
+    with _opened(span.address) as source:
+        if behind - first <= _FAR * int(sizes.sum()):
+            content = bytes(source.read_at(behind - first, first))
+            places = zip((firsts - first).tolist(), sizes.tolist(), strict=True)
+            return [_decoded(content[at : at + size], encoding) for at, size in places]
         lines = zip(firsts.tolist(), sizes.tolist(), strict=True)
-        return [_decoded(bytes(source.read_at(size, first)), encoding) for first, size in lines]
+        return [_decoded(bytes(source.read_at(size, at)), encoding) for at, size in lines]
 
 
 def _decoded(content: bytes, encoding: str) -> bytes:
@@ -120,27 +140,59 @@ def _of_windows(content: bytes) -> str:
     return codecs.charmap_decode(content, "strict", _WINDOWS)[0]
 
 
+@contextmanager
+def _opened(address: str) -> Iterator[Any]:
+    """A file to read, its failures as sentences."""
+    system, path = open_place(address)
+    try:
+        with system.open_input_file(path) as source:
+            yield source
+    except OSError as error:
+        raise InputError(f"{address}: {_why(error)}") from None
+
+
+def _why(error: OSError) -> str:
+    match error:
+        case PermissionError():
+            return "this user may not read the file. Ask its owner for the right to."
+        case FileNotFoundError():
+            return "the file is gone. Run again once the source is complete."
+    return f"the file cannot be read ({type(error).__name__} {error.errno}). Its disk or its network may be at fault."
+
+
 def _content(span: Span) -> tuple[bytes, int]:
     """The bytes of the lines that begin in a span, their ends included, and where the first of them begins."""
-    system, path = open_place(span.address)
-    with system.open_input_file(path) as source:
+    with _opened(span.address) as source:
         first = _line_start(source, span.first)
         last = _line_start(source, span.last)
         return bytes(source.read_at(last - first, first)) if last > first else b"", first
 
 
-def _line_start(source: "object", at: int) -> int:
-    """Where the first line begins at or after a place, by line feeds alone; the file's end where there is none."""
-    size = source.size()  # type: ignore[attr-defined]
+def _line_start(source: Any, at: int) -> int:
+    """Where the first line begins at or after a place; the file's end where there is none."""
+    size = int(source.size())
     if at <= 0 or at >= size:
-        return int(min(max(at, 0), size))
+        return min(max(at, 0), size)
     place = at - 1
     while place < size:
-        found = bytes(source.read_at(min(_LOOK, size - place), place)).find(b"\n")  # type: ignore[attr-defined]
-        if found >= 0:
-            return int(place + found + 1)
-        place += _LOOK
-    return int(size)
+        part = bytes(source.read_at(min(_LOOK, size - place), place))
+        if found := _END.search(part):
+            end = place + found.end()
+            split = found.group() == b"\r" and found.end() == len(part) and bytes(source.read_at(1, end)) == b"\n"
+            return end + split
+        place += len(part)
+        require_no_longer(place - at)
+    return size
+
+
+def require_no_longer(size: int) -> None:
+    """Refuse a line of more bytes than workers read.
+
+    Raises:
+        LongLineError: it has more.
+    """
+    if size > LONGEST_LINE:
+        raise LongLineError(f"a line has more than {LONGEST_LINE // 2**20} MB")
 
 
 def line_places(content: bytes) -> tuple[Places, Places]:
@@ -191,13 +243,20 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def first_line(address: str, encoding: str) -> str | None:
-    """A file's first line as text, what is not in the encoding replaced; None where the file is empty."""
-    system, path = open_place(address)
-    with system.open_input_file(path) as source:
-        size, content = source.size(), b""
-        while len(content) < size and not any(end in content[:-1] for end in (b"\n", b"\r")):
-            content += bytes(source.read_at(min(_LOOK, size - len(content)), len(content)))
-    content = content.removeprefix(_MARK)
+    """A file's first line as text, what is not in the encoding replaced; None where the file is empty.
+
+    Raises:
+        InputError: the file cannot be read.
+        LongLineError: the line is longer than LONGEST_LINE.
+    """
+    parts: list[bytes] = []
+    with _opened(address) as source:
+        size, place = source.size(), 0
+        while place < size and not (parts and _END.search(parts[-1])):
+            parts.append(bytes(source.read_at(min(_LOOK, size - place), place)))
+            place += len(parts[-1])
+            require_no_longer(place - _LOOK)
+    content = b"".join(parts).removeprefix(_MARK)
     if not content:
         return None
     starts, ends = line_places(content)

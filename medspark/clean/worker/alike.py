@@ -1,41 +1,25 @@
-"""Rows that are the same as another one, found among those that workers put down: by hashes, then by what is hashed."""
+"""Rows that are the same, among those whose keys have the same hash. No Spark here."""
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Places = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
+from medspark.clean.worker.staged import Hashes, Places
+
 AT: Final = "at"
 
 
-class Hashed(NamedTuple):
-    """Rows by their places, and a hash of each one's key."""
+def suspects(hashes: Hashes) -> Places:
+    """Where hashes stand that are there more than once.
 
-    at: Places
-    hashes: Hashes
-
-
-def suspects(parts: Iterable[Hashed], left_out: Places) -> Places:
-    """The places of rows whose hash another row has, sorted.
-
-    Args:
-        parts: of all rows.
-        left_out: the places of rows that compete with nobody.
+    >>> suspects(np.array([7, 5, 7, 1, 5], np.uint64)).tolist()
+    [0, 1, 2, 4]
     """
-    parts = list(parts)
-    at = np.concatenate([part.at for part in parts] or [np.zeros(0, np.int64)])
-    hashes = np.concatenate([part.hashes for part in parts] or [np.zeros(0, np.uint64)])
-    if len(left_out):
-        stay = ~np.isin(at, left_out)
-        at, hashes = at[stay], hashes[stay]
     ordered = np.sort(hashes)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    return np.sort(at[np.isin(hashes, repeated)]) if len(repeated) else np.zeros(0, np.int64)
+    return np.flatnonzero(np.isin(hashes, repeated)) if len(repeated) else np.zeros(0, np.int64)
 
 
 def repeats(rows: pa.Table, same: list[str], order: list[tuple[str, str]]) -> Places:

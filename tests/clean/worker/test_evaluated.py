@@ -1,0 +1,30 @@
+"""What Spark computed is looked through once; then a worker opens the files that have rows of its span, no other."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medspark.clean.worker.evaluated import look_through
+from medspark.clean.worker.staged import AS_ASIDE, AT, BROKEN, CHECKED, FAILED, LINES_OF_A_SPAN, evaluated_of, places_of
+
+
+def put(path: Path, rows: list[tuple[int, bool, str, str]], group: int) -> Path:
+    columns = dict(zip((AT, AS_ASIDE, BROKEN, FAILED), map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), path, row_group_size=group)
+    return path
+
+
+def test_a_span_s_rows_are_read_from_its_own_row_groups_alone(tmp_path: Path) -> None:
+    (tmp_path / CHECKED).mkdir()
+    second = LINES_OF_A_SPAN
+    first = [(5, False, "", "x"), (7, True, "a", ""), (second + 1, False, "a\nb", "x\ny"), (second + 2, False, "", "")]
+    one = put(tmp_path / "one.parquet", first, 2)
+    two = put(tmp_path / "two.parquet", [(2 * second, False, "b", "")], 1)
+    found = [look_through(at, str(file), str(tmp_path)) for at, file in enumerate((one, two))]
+    assert [[part[1:] for part in each.parts] for each in found] == [[(0, 0), (1, 1)], [(2, 2)]]
+    assert found[0].failing == {"x": 2, "y": 1}
+    assert [places_of(str(tmp_path), CHECKED, span).tolist() for span in range(3)] == [[], [second + 1], [2 * second]]
+    one.unlink()
+    rows = evaluated_of([part for part, *_ in found[1].parts], 2, [])
+    assert rows[AT].to_pylist() == [2 * second]
