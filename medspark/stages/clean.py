@@ -13,6 +13,7 @@ from medspark.clean.by_workers import NOTHING_WRITTEN, Written
 from medspark.clean.limits import empty_columns
 from medspark.clean.table import clean
 from medspark.errors import TaskError
+from medspark.events.by_patient import buckets_for, write_by_patient
 from medspark.events.count import total_counts
 from medspark.events.read import read_events
 from medspark.runs.chosen import Asked
@@ -20,11 +21,13 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
+from medspark.score.choose_way import choose
 from medspark.sources.repairs import read_repairs
 from medspark.sources.unchanged import FileStates, require_unchanged
 from medspark.spark.failures import expressions_hold
 from medspark.stages.freeze import freeze
 from medspark.store.facts import (
+    Buckets,
     EventCounts,
     RecordsFacts,
     SourceRead,
@@ -34,6 +37,7 @@ from medspark.store.facts import (
     rows_quarantined,
     write_facts,
 )
+from medspark.store.files import full_path, make_folder
 from medspark.store.tables import take_version, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import shown_url
@@ -76,11 +80,12 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
-            records = _put(run, found.records, found.written.records, RECORDS)
+            records, buckets = _put_records(run, found)
             quarantine = _put(run, found.quarantine, found.written.quarantine, QUARANTINE)
             require_rows(run.spark, records, found.counts.records)
             require_rows(run.spark, quarantine, rows_quarantined(found.counts))
-            write_facts(run.context, records, RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts))
+            facts = RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts, buckets=buckets)
+            write_facts(run.context, records, facts)
             publish_tables(run, (RECORDS, QUARANTINE), run.version)
     run.receipt.inputs["source"] = found.read
     run.receipt.count("clean", found.counts)
@@ -90,6 +95,17 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     else:
         _tell_table(run, found.counts)
     return task
+
+
+def _put_records(run: Run, found: CleanSource) -> tuple[str, Buckets | None]:
+    """Write the records, those of events by patient where workers can write them."""
+    if not isinstance(found.counts, EventCounts) or not found.counts.records:
+        return _put(run, found.records, found.written.records, RECORDS), None
+    path = f"{run.store}/{RECORDS}/{run.version}"
+    make_folder(run.context, path)
+    if choose(run.context, "", "auto", [], [full_path(run.context, path)]).kind != "workers":
+        return _put(run, found.records, (), RECORDS), None
+    return path, write_by_patient(found.records, path, buckets_for(found.counts.records))
 
 
 def _put(run: Run, rows: DataFrame, written: tuple[Path, ...], table: str) -> str:

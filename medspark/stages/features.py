@@ -25,6 +25,7 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, ddl
+from medspark.score.choose_way import choose
 from medspark.spark.failures import expressions_hold
 from medspark.store.facts import (
     Attrition,
@@ -36,7 +37,9 @@ from medspark.store.facts import (
     require_rules,
     write_facts,
 )
+from medspark.store.files import full_path
 from medspark.store.tables import read_parquet, read_table, table_path, write_version
+from medspark.store.worker.buckets import Kept
 from medspark.task.event_task import EventTask
 from medspark.task.places import expression_places
 from medspark.task.table_task import TableTask, has_history
@@ -62,7 +65,7 @@ def features_stage(run: Run, task: Task) -> None:
     with run.receipt.timed("features"), run.progress("features"), held:
         facts = require_records(run, task)
         records = read_table(run.spark, run.store, RECORDS)
-        built = built_cases(records, task, facts.counts.records)
+        built = built_cases(records, task, facts.counts.records, kept=_kept(run, facts))
         with making(run, (CASES, ATTRITION), run.version):
             _publish(run, built, facts, task)
 
@@ -90,7 +93,17 @@ def require_cases(run: Run, task: Task) -> CasesFacts:
     return facts
 
 
-def built_cases(records: DataFrame, task: Task, count: int, earlier: DataFrame | None = None) -> Built:
+def _kept(run: Run, facts: RecordsFacts) -> Kept | None:
+    """Where the current records are by patient, and who reads them; None where they are not kept so."""
+    if facts.buckets is None:
+        return None
+    folder = full_path(run.context, table_path(run.context, run.store, RECORDS))
+    return Kept(folder, tuple(facts.buckets.rows), choose(run.context, "", "auto", [folder], []).kind)
+
+
+def built_cases(
+    records: DataFrame, task: Task, count: int, earlier: DataFrame | None = None, kept: Kept | None = None
+) -> Built:
     """Records to cases with their outcomes.
 
     Args:
@@ -98,8 +111,9 @@ def built_cases(records: DataFrame, task: Task, count: int, earlier: DataFrame |
         task: frozen.
         count: how many records there are.
         earlier: of a table, records that are no more than part of the others' past.
+        kept: of events, where the same records are by patient.
     """
-    built = _of_events(records, task, count) if isinstance(task, EventTask) else _of_table(records, task, earlier)
+    built = _of_events(records, task, count, kept) if isinstance(task, EventTask) else _of_table(records, task, earlier)
     return built._replace(cases=divided(built.cases, task.split))
 
 
@@ -108,9 +122,10 @@ def _of_table(records: DataFrame, task: TableTask, earlier: DataFrame | None) ->
     return Built(build_cases(marked, task, earlier=earlier), partial(count_attrition, marked, task))
 
 
-def _of_events(records: DataFrame, task: EventTask, events: int) -> Built:
-    """One shuffle of the events, whatever the features; what is excluded is counted while the cases are written."""
-    found = build_candidates(records, Plan(task), events)
+def _of_events(records: DataFrame, task: EventTask, events: int, kept: Kept | None) -> Built:
+    """One shuffle of the events at most, whatever the features; what is excluded is counted while the cases are
+    written."""
+    found = build_candidates(records, Plan(task), events, kept)
     reasons = criteria(task, scoring=False)
     seen = Observation()
     removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]

@@ -141,6 +141,15 @@ class TensorsRead:
 
 
 @dataclass(frozen=True)
+class Buckets:
+    """How records of events are kept: in files by patient, as `medspark.store.worker.buckets` says."""
+
+    rows: list[int]
+    """Events of each bucket; a patient's is the CRC-32 of the id as text modulo the number of them."""
+    by: Literal["crc32"] = "crc32"
+
+
+@dataclass(frozen=True)
 class RecordsFacts:
     """Beside `records`."""
 
@@ -149,6 +158,8 @@ class RecordsFacts:
     fingerprint: str
     """Of the source."""
     counts: TableCounts | EventCounts
+    buckets: Buckets | None = field(default=None, kw_only=True)
+    """None of a table's records, and of events that workers could not write."""
 
 
 @dataclass(frozen=True)
