@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 from medspark.cases.split import assign_fold, assign_split
 from medspark.cases.worker.candidates import Plan, make_candidates
 from medspark.cases.worker.concepts import concept_read, events_read
+from medspark.cases.worker.history import EVENTS_READ
 from medspark.schemas import (
     AGE,
-    AVAILABLE_TIME,
     CANDIDATE_TYPES,
     CASE_ID,
     CODE,
@@ -24,23 +24,21 @@ from medspark.schemas import (
     FOLD,
     INDEX_TIME,
     LABEL,
-    NUMERIC_VALUE,
     PREDICTION_TIME,
+    ROW,
+    ROW_COLUMNS,
     SPLIT,
     SUBJECT_ID,
     TARGET_TYPES,
-    TIME,
     ddl,
     quoted,
     with_keys,
 )
 from medspark.spark.arrow import map_batches
-from medspark.store.worker.buckets import Kept, bucket_file, read_bucket
+from medspark.store.worker.buckets import Kept, counted_events, read_bucket
 from medspark.task.population import Concept
 
 SEQUENCE = "array<struct<code: string, hours_before: double, number: double>>"
-
-READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
 
 _CASE_TIME = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
 
@@ -86,7 +84,10 @@ def build_candidates(records: DataFrame, plan: Plan, events: int, kept: Kept | N
 def _shuffled(records: DataFrame, plan: Plan, events: int, schema: str) -> DataFrame:
     parts = max(1, -(-events // EVENTS_A_TASK))
     concept = concept_read(plan.task)
-    wanted = records.select(*READ).where(F.lit(True) if concept is None else in_concept(concept))
+    if ROW in records.columns:  # a writing that nothing reads may end one that is read
+        wanted = records.select(*EVENTS_READ, *ROW_COLUMNS)
+    else:
+        wanted = records.select(*EVENTS_READ).where(F.lit(True) if concept is None else in_concept(concept))
     return _made(wanted.repartition(parts, SUBJECT_ID), plan, schema)
 
 
@@ -97,7 +98,9 @@ def _made(whole: DataFrame, plan: Plan, schema: str) -> DataFrame:
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = list(batches)
         if held:
-            yield from make_candidates(events_read(pa.Table.from_batches(held), concept), plan).to_batches()
+            events = pa.Table.from_batches(held)
+            events = counted_events(events) if ROW in events.schema.names else events
+            yield from make_candidates(events_read(events, concept), plan).to_batches()
 
     return map_batches(whole, make, schema)
 
@@ -109,21 +112,20 @@ def _read_by_workers(spark: SparkSession, kept: Kept, plan: Plan, schema: str) -
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for bucket in batch.column(0).to_pylist():
-                events = read_bucket(kept, bucket, READ)
+                events = read_bucket(kept, bucket, EVENTS_READ)
                 if events is not None:
                     yield from make_candidates(events_read(events, concept), plan).to_batches()
 
-    buckets = len(kept.rows)
-    return map_batches(spark.range(0, buckets, 1, buckets), make, schema)
+    return map_batches(spark.range(0, kept.buckets, 1, kept.buckets), make, schema)
 
 
 def _read_by_spark(records: DataFrame, kept: Kept, plan: Plan, schema: str) -> DataFrame:
-    """A task a bucket, whose file Spark reads."""
+    """A task a bucket, whose files Spark reads."""
     reader = records.sparkSession.read.option("__globPaths__", "false").schema(records.schema)
-    files = [f"{kept.folder}/{bucket_file(bucket)}" for bucket, rows in enumerate(kept.rows) if rows]
-    return _made(
-        reduce(DataFrame.unionAll, [reader.parquet(file).select(*READ).coalesce(1) for file in files]), plan, schema
-    )
+    columns = [*EVENTS_READ, *ROW_COLUMNS] if kept.has_writings else [*EVENTS_READ]
+    files = [[f"{kept.folder}/{name}" for name, _ in kept.files(bucket)] for bucket in range(kept.buckets)]
+    parts = [reader.parquet(*names).select(*columns).coalesce(1) for names in files if names]
+    return _made(reduce(DataFrame.unionAll, parts), plan, schema)
 
 
 def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:

@@ -21,12 +21,14 @@ from medspark.cases.split import divided, faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
+from medspark.events.write_cases import can_write_cases, write_cases_by_workers
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
-from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, ddl
+from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, SUBJECT_ID, ddl
 from medspark.score.choose_way import choose
 from medspark.spark.failures import expressions_hold
+from medspark.stages.records import kept_records
 from medspark.store.facts import (
     Attrition,
     CasesFacts,
@@ -37,7 +39,7 @@ from medspark.store.facts import (
     require_rules,
     write_facts,
 )
-from medspark.store.files import full_path
+from medspark.store.files import full_path, make_folder
 from medspark.store.tables import read_parquet, read_table, table_path, write_version
 from medspark.store.worker.buckets import Kept
 from medspark.task.event_task import EventTask
@@ -65,9 +67,9 @@ def features_stage(run: Run, task: Task) -> None:
     with run.receipt.timed("features"), run.progress("features"), held:
         facts = require_records(run, task)
         records = read_table(run.spark, run.store, RECORDS)
-        built = built_cases(records, task, facts.counts.records, kept=_kept(run, facts))
         with making(run, (CASES, ATTRITION), run.version):
-            _publish(run, built, facts, task)
+            cases, attrition = _put_cases(run, task, facts, records)
+            _publish(run, cases, attrition, facts, task)
 
 
 def require_records(run: Run, task: Task) -> RecordsFacts:
@@ -91,14 +93,6 @@ def require_cases(run: Run, task: Task) -> CasesFacts:
     require_rules(facts.rules, clean_rules(task), "clean")
     require_rules(facts.case_rules, case_rules(task), "features")
     return facts
-
-
-def _kept(run: Run, facts: RecordsFacts) -> Kept | None:
-    """Where the current records are by patient, and who reads them; None where they are not kept so."""
-    if facts.buckets is None:
-        return None
-    folder = full_path(run.context, table_path(run.context, run.store, RECORDS))
-    return Kept(folder, tuple(facts.buckets.rows), choose(run.context, "", "auto", [folder], []).kind)
 
 
 def built_cases(
@@ -134,10 +128,22 @@ def _of_events(records: DataFrame, task: EventTask, events: int, kept: Kept | No
     return Built(cases, partial(observed_attrition, seen, reasons))
 
 
-def _publish(run: Run, built: Built, facts: RecordsFacts, task: Task) -> None:
+def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) -> tuple[str, list[Attrition]]:
+    """Write the cases, those of records by patient by the workers that read them; what each criterion removed."""
+    kept = kept_records(run.context, run.store, facts)
+    if isinstance(task, EventTask) and can_write_cases(kept, task.split, dict(records.dtypes)[SUBJECT_ID]):
+        assert kept is not None
+        path = f"{run.store}/{CASES}/{run.version}"
+        make_folder(run.context, path)
+        folder = full_path(run.context, path)
+        if choose(run.context, "", "auto", [], [folder]).kind == "workers":
+            return path, write_cases_by_workers(run.context, kept, task, folder)
+    built = built_cases(records, task, facts.counts.records, kept=kept)
+    return write_version(built.cases, run.store, CASES, run.version), built.attrition()
+
+
+def _publish(run: Run, cases: str, attrition: list[Attrition], facts: RecordsFacts, task: Task) -> None:
     spark = run.spark
-    cases = write_version(built.cases, run.store, CASES, run.version)
-    attrition = built.attrition()
     flow = spark.createDataFrame([astuple(row) for row in attrition], ddl(ATTRITION_TYPES))
     flow_path = write_version(flow.coalesce(1), run.store, ATTRITION, run.version)
     splits = count_cases(read_parquet(spark, cases), task.outcome.targets)

@@ -11,6 +11,8 @@ from medspark.cases.worker.candidates import Plan
 from medspark.events.by_patient import write_by_patient
 from medspark.events.concepts import freeze_concepts
 from medspark.events.read import read_events
+from medspark.events.write_cases import write_cases_by_workers
+from medspark.stages.features import built_cases
 from medspark.store.worker.buckets import Kept
 from medspark.synth.write import write_hospital
 from medspark.task.load import check_task
@@ -41,12 +43,12 @@ def warehouse(spark, folder, tmp_path_factory, pattern):
     records = str(tmp_path_factory.mktemp("records") / "records")
     task = asthma_task(source=source, mapping=OMOP)
     with read_events(spark, task.source, task.mapping) as found:
-        buckets = write_by_patient(found.records, records, 3)
+        buckets = write_by_patient(found.records, records, 3).buckets
         count = sum(table.events for table in found.counts.values())
     tables = ("person", "observation_period", "death", "drug_era", "concept_ancestor", *DATED)
     files = {name: pattern(name) for name in tables if (folder / f"{name}.csv").exists()}
-    kept = Kept(f"file:{records}", tuple(buckets.rows))
-    assert sum(kept.rows) == count
+    kept = Kept(f"file:{records}", tuple(buckets.runs))
+    assert [sum(run.rows) for run in kept.runs] == [count]
     return {
         "source": source,
         "records": spark.read.parquet(records),
@@ -93,6 +95,21 @@ def test_records_kept_by_patient_give_the_same_cases_without_an_exchange_whoever
     assert len(rows["shuffled"]) > 300
     assert rows["workers"] == rows["shuffled"]
     assert rows["spark"] == rows["shuffled"]
+
+
+@pytest.mark.parametrize("folds", [None, 3], ids=["no folds", "three folds"])
+def test_workers_write_the_cases_and_the_attrition_that_spark_would(spark, hospital, tmp_path, folds):
+    split = {"test": 0.2, "valid": 0.2, "train": 0.6, "folds": folds, "seed": 5}
+    raw = {**EVERY_IN_HOSPITAL, "concepts": used(CONCEPTS["hospital"], EVERY_IN_HOSPITAL), "split": split}
+    frozen = frozen_task(spark, hospital, raw)
+    attrition = write_cases_by_workers(spark.sparkContext, hospital["kept"], frozen, f"file:{tmp_path}")
+    by_workers = spark.read.parquet(str(tmp_path))
+    built = built_cases(hospital["records"], frozen, hospital["count"])
+    assert by_workers.dtypes == built.cases.dtypes
+    rows = [sorted(map(repr, rows_of(frame.toArrow()))) for frame in (by_workers, built.cases)]
+    assert len(rows[0]) > 100
+    assert rows[0] == rows[1]
+    assert attrition == built.attrition()
 
 
 OMOP = read_yaml(TASKS.parent / "sources" / "omop.yaml")

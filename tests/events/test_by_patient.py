@@ -26,19 +26,19 @@ def by_patient(spark, folder, rows, buckets):
         {name: F.lit("x") for name in ("text_value", "unit", "encounter_id")}
     )
     path = str(folder / "records")
-    return Kept(f"file:{path}", tuple(write_by_patient(events.select(*EVENT_COLUMNS), path, buckets).rows))
+    return Kept(f"file:{path}", tuple(write_by_patient(events.select(*EVENT_COLUMNS), path, buckets).buckets.runs))
 
 
 def test_a_patients_bucket_is_the_crc_32_of_the_id_and_files_are_by_patient_time_code_and_number(spark, tmp_path):
     kept = by_patient(spark, tmp_path, ROWS, 4)
-    assert sorted(file.name for file in (tmp_path / "records").iterdir()) == [bucket_file(at) for at in range(4)]
+    assert sorted(file.name for file in (tmp_path / "records").iterdir()) == [bucket_file(at, 0) for at in range(4)]
     for bucket in range(4):
-        rows = pq.read_table(tmp_path / "records" / bucket_file(bucket)).to_pylist()
+        rows = pq.read_table(tmp_path / "records" / bucket_file(bucket, 0)).to_pylist()
         assert {zlib.crc32(str(row["subject_id"]).encode()) % 4 for row in rows} == {bucket}
         keys = [_order(row) for row in rows]
         assert keys == sorted(keys)
-        assert len(rows) == kept.rows[bucket]
-    assert sum(kept.rows) == len(ROWS)
+        assert len(rows) == kept.runs[0].rows[bucket]
+    assert sum(kept.runs[0].rows) == len(ROWS)
 
 
 def _order(row):
@@ -49,8 +49,8 @@ def _order(row):
 def test_texts_tell_patients_apart_as_well_and_a_bucket_may_be_empty(spark, tmp_path):
     kept = by_patient(spark, tmp_path, [("é", 1, "A"), ("0012", 1, "A"), ("é", 0, "A")], 8)
     places = {name: zlib.crc32(name.encode()) % 8 for name in ("é", "0012")}
-    assert {at: rows for at, rows in enumerate(kept.rows) if rows} == {places["é"]: 2, places["0012"]: 1}
-    assert read_bucket(kept, kept.rows.index(0), ["code"]) is None
+    assert {at: rows for at, rows in enumerate(kept.runs[0].rows) if rows} == {places["é"]: 2, places["0012"]: 1}
+    assert read_bucket(kept, kept.runs[0].rows.index(0), ["code"]) is None
     times = read_bucket(kept, places["é"], ["time"])["time"].to_pylist()
     assert times == sorted(times)
 
@@ -58,7 +58,7 @@ def test_texts_tell_patients_apart_as_well_and_a_bucket_may_be_empty(spark, tmp_
 @pytest.mark.parametrize("fault", ["gone", "shorter", "altered"])
 def test_a_bucket_that_is_not_as_it_was_written_is_named(spark, tmp_path, fault):
     kept = by_patient(spark, tmp_path, ROWS, 1)
-    file = tmp_path / "records" / bucket_file(0)
+    file = tmp_path / "records" / bucket_file(0, 0)
     if fault == "gone":
         file.unlink()
     elif fault == "shorter":
@@ -67,7 +67,7 @@ def test_a_bucket_that_is_not_as_it_was_written_is_named(spark, tmp_path, fault)
         content = bytearray(file.read_bytes())
         content[60] ^= 255
         file.write_bytes(bytes(content))
-    with pytest.raises(InputError, match=r"bucket-00000.parquet: expected the file that was written"):
+    with pytest.raises(InputError, match=r"bucket-00000-0000\.parquet: expected the file that was written"):
         read_bucket(kept, 0, ["subject_id", "time", "code"])
 
 

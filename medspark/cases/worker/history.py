@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 
 from medspark.schemas import AVAILABLE_TIME, CODE, NUMERIC_VALUE, SUBJECT_ID, TIME
 
+EVENTS_READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
+"""The columns that a history is made of."""
+
 Ints = npt.NDArray[np.int64]
 
 Floats = npt.NDArray[np.float64]

@@ -3,15 +3,30 @@
 No Spark here.
 """
 
+import os
 import uuid
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 
-from medspark.schemas import AVAILABLE_TIME, CODE, ENCOUNTER_ID, SUBJECT_ID, TEXT_VALUE, TIME, UNIT
+from medspark.schemas import (
+    AVAILABLE_TIME,
+    CODE,
+    ENCOUNTER_ID,
+    EVENT_OF_ROW,
+    ROW,
+    ROW_DIGEST_OF_ID,
+    SUBJECT_ID,
+    TEXT_VALUE,
+    TIME,
+    UNIT,
+    WRITING,
+)
 from medspark.score.worker.files import put
 from medspark.store.worker.buckets import bucket_file, order_of
 from medspark.store.worker.places import open_place
@@ -20,7 +35,8 @@ BUCKET = "bucket"
 ASIDE_TYPES = {"file": "string", "batch": "int", BUCKET: "int", "events": "bigint"}
 HELD_BYTES = 96 * 2**20
 """Of events that a task holds before it puts them aside; sorting by bucket takes as much again."""
-_TEXTS = (CODE, TEXT_VALUE, UNIT, ENCOUNTER_ID)
+_TEXTS = (CODE, TEXT_VALUE, UNIT, ENCOUNTER_ID, WRITING)
+_HASHES = (ROW, ROW_DIGEST_OF_ID)
 _TIMES = (TIME, AVAILABLE_TIME)
 
 
@@ -83,40 +99,51 @@ def _by_bucket(table: pa.Table) -> Iterator[tuple[int, pa.RecordBatch]]:
         yield int(at), sorted_rows.slice(start, stop - start)
 
 
-def gather(parts: Iterable[Part], aside: str, folder: str, bucket: int) -> int:
-    """Write a bucket's file of what tasks put aside of it; how many events it has.
-
-    Args:
-        parts: in an order of their own: what is equal keeps it.
-        aside: the address of the folder with them.
-        folder: of the one that the file goes to.
-        bucket: whose events they are.
-    """
-    tables = []
+def events_aside(parts: Iterable[Part], aside: str) -> pa.Table:
+    """What tasks put aside, in the order of the parts."""
     by_file: dict[str, list[Part]] = {}
     for part in parts:
         by_file.setdefault(part.file, []).append(part)
+    tables = []
     for name, found in by_file.items():
         system, path = open_place(f"{aside}/{name}")
         with system.open_input_file(path) as source, pa.ipc.open_file(source) as reader:
             tables.append(pa.Table.from_batches([reader.get_batch(part.batch) for part in found]))
-    events = pa.concat_tables(tables)
-    put(encoded(events.take(pa.array(order_of(events)))), f"{folder}/{bucket_file(bucket)}")
+    return pa.concat_tables(tables)
+
+
+def write_bucket(events: pa.Table, folder: str, bucket: int, run: int) -> int:
+    """Write a bucket's file of a run; how many events it has."""
+    put(encoded(events.take(pa.array(order_of(events)))), f"{folder}/{bucket_file(bucket, run)}")
     return int(events.num_rows)
+
+
+def carry(pair: tuple[str, str]) -> None:
+    """Take a file to another place of the same file system, where it stays as it is: by a link on this machine's."""
+    (system, path), (_, target) = map(open_place, pair)
+    if isinstance(system, fs.LocalFileSystem):
+        try:
+            os.link(path, target)
+            return
+        except OSError:  # no such links there
+            Path(target).unlink(missing_ok=True)
+    with system.open_input_file(path) as source:
+        put(source.read_buffer(), pair[1])
 
 
 def encoded(events: pa.Table) -> pa.Buffer:
     """Parquet of sorted events."""
     buffer = pa.BufferOutputStream()
     names = events.schema.names
-    plain = [name for name in names if name in _TIMES or pa.types.is_int64(events.schema.field(name).type)]
+    numbers = [name for name in names if name in _TIMES or pa.types.is_int64(events.schema.field(name).type)]
+    plain = [name for name in numbers if name not in _HASHES]
     writer = pq.ParquetWriter(
         buffer,
         events.schema,
         store_schema=False,
         compression="zstd",
         write_page_checksum=True,
-        use_dictionary=[name for name in (SUBJECT_ID, *_TEXTS) if name in names and name not in plain],
+        use_dictionary=[name for name in (SUBJECT_ID, *_TEXTS, EVENT_OF_ROW) if name in names and name not in plain],
         column_encoding=dict.fromkeys(plain, "DELTA_BINARY_PACKED"),
     )
     writer.write_table(events)
