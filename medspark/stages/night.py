@@ -7,7 +7,7 @@ running it again, and one that is complete changes nothing.
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,9 @@ from medspark.score.publish import tables_of
 from medspark.sinks.open import open_sinks
 from medspark.sinks.publication import Publication, night_id, published_rows, sums_of
 from medspark.spark.failures import name_of
+from medspark.stages.append import append_stage
 from medspark.stages.door import pass_door
+from medspark.stages.eligible import moved
 from medspark.stages.nights import nights_of
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
@@ -78,6 +80,7 @@ def night_stage(run: Run, night: Night) -> str:
     except InputError as error:
         _note(run, night, {"outcome": "refused", "because": [str(error)]})
         raise
+    _grow(run, night)
     version = _scored(run, night)
     tables = tables_of(night.ask)
     until = datetime.now(UTC) + timedelta(days=night.deployment.keep_days)
@@ -126,9 +129,16 @@ def night_run(run: Run, night: Night) -> Run:
     `night_stage`."""
     receipt = Receipt("night", new_run_id(), {**run.receipt.arguments, "as_of": night.as_of.isoformat()})
     own = replace(run, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    as_own_run(own, lambda: night_stage(own, night))
+    return own
+
+
+def as_own_run(own: Run, work: Callable[[], object]) -> None:
+    """Do some work as a run that has a receipt of its own, within another's; the errors are those of the work."""
+    receipt = own.receipt
     open_receipt(own)
     try:
-        night_stage(own, night)
+        work()
         receipt.exit_code = 0
     except BaseException as error:
         expected = isinstance(error, MedsparkError | Stopped)
@@ -138,7 +148,6 @@ def night_run(run: Run, night: Night) -> Run:
         raise
     finally:
         save_receipt(own)
-    return own
 
 
 def _require_own(run: Run, deployment: Deployment) -> None:
@@ -153,6 +162,25 @@ def _require_own(run: Run, deployment: Deployment) -> None:
         raise TaskError(
             "store", [f"expected a store of {deployment.deployment} alone, received one of {', '.join(other)}"]
         )
+
+
+def _grow(run: Run, night: Night) -> None:
+    """Of events whose records a store keeps: let it take what is new of the source, in a run of its own.
+
+    Raises:
+        InputError: what is new cannot be taken: no sink was touched, and the ledger says why.
+    """
+    task, store = night.bundle.task, night.deployment.history
+    if not isinstance(task, EventTask) or store is None:
+        return
+    receipt = Receipt("clean", new_run_id(), {**run.receipt.arguments, "append": True})
+    own = replace(run, store=store, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    try:
+        as_own_run(own, lambda: append_stage(own, moved(task, night.deployment.source)))
+    except InputError as error:
+        _note(run, night, {"outcome": "refused", "because": [str(error)]})
+        raise
+    run.receipt.counts["append"] = {"run_id": receipt.run_id, **receipt.counts.get("append", {})}
 
 
 def _scored(run: Run, night: Night) -> str:
