@@ -8,7 +8,8 @@ Every figure is of a process of its own, from its start to its end: `medspark cl
 the first stay, with 40 codes x 5 numbers = 200 features for each window. DuckDB reads the same MEDS files for the same
 cases and the first window, once grouped by patient and code (its best way: a row for each code that a patient has) and
 once with 200 filtered aggregates (the obvious way: a column for each feature). Both Sparks are local[2], 4 GiB of
-driver.
+driver. Last, a source with `increment` is cleaned, one event in 200 more comes in a file, which `clean --append` takes,
+and `features` makes cases of both.
 """
 
 import argparse
@@ -32,6 +33,7 @@ PATIENTS_A_MILLION = 10_000
 LABS = [f"LAB/{test.name}" for test in PANEL[:40]]
 WINDOWS = {"1 window": [365], "2 windows": [365, 7], "3 windows": [365, 7, 2]}
 """Days; a first stay is mostly shorter than a week and never longer than 40 days."""
+INCREMENT = "zz-increment.parquet"
 SETTINGS = {"MEDSPARK_MASTER": "local[2,4]", "MEDSPARK_DRIVER_MEMORY": "4g"}
 MEDSPARK = Path(sys.executable).parent / "medspark"
 
@@ -81,11 +83,37 @@ def measure(folder: Path, millions: int, with_duckdb: bool) -> Size:
     found["clean"] = run([str(MEDSPARK), "clean", str(first), "--store", str(folder / "store")])
     for name, task in tasks.items():
         found[f"features, {name}"] = run([str(MEDSPARK), "features", str(task), "--store", str(folder / "store")])
+    found |= measure_grown(folder)
     for way in ("duckdb best", "duckdb obvious") if with_duckdb else ():
         found[way] = run([sys.executable, __file__, "--one", way, str(folder)])
     for name, one in found.items():
         print(f"{millions:>4} M  {name:<22}{one.seconds:>8.1f} s{one.peak_gb:>8.1f} GB", flush=True)
     return Size(events, found)
+
+
+def measure_grown(folder: Path) -> dict[str, Measured]:
+    """The same records in a store that grows: by an increment of its source, then cases of both."""
+    task = write_task(folder, "grown", [365], "increment: {by: files}")
+    store = ["--store", str(folder / "grown")]
+    found = {"clean, grows": run([str(MEDSPARK), "clean", str(task), *store])}
+    write_increment(folder / "hospital" / "meds" / "data")
+    found["append 0.5 %"] = run([str(MEDSPARK), "clean", str(task), *store, "--append"])
+    found["features, grown"] = run([str(MEDSPARK), "features", str(task), *store])
+    (folder / "hospital" / "meds" / "data" / INCREMENT).unlink()
+    return found
+
+
+def write_increment(data: Path) -> None:
+    """A file of one in 200 of a folder's events, an hour later, so that they are new ones of the same patients."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    whole = pa.concat_tables([pq.read_table(file) for file in sorted(data.glob("*.parquet"))])
+    some = whole.take(pa.array(range(0, whole.num_rows, 200)))
+    at = some.schema.get_field_index("time")
+    later = pc.add(some["time"], pa.scalar(3_600_000_000, pa.duration("us"))).cast(some.schema.field("time").type)
+    pq.write_table(some.set_column(at, some.schema.field("time"), later), data / INCREMENT)
 
 
 def run(command: list[str]) -> Measured:
@@ -126,17 +154,18 @@ def tell(found: dict[int, Size]) -> None:
             print(f"  {way:<22}{after / before:>8.1f} times the time")
 
 
-def write_task(folder: Path, name: str, days: list[int]) -> Path:
+def write_task(folder: Path, name: str, days: list[int], grows: str = "") -> Path:
     """The task of one number of windows; all have one mapping, so they share the records of a store.
 
     Events at the discharge itself are no history, so that who died in the first stay is a case too: one a patient.
     """
+    grows = f", {grows}" if grows else ""
     path = folder / f"{name.replace(' ', '-')}.yaml"
     path.write_text(
         f"""
 task: feed
 title: Events to cases
-source: {{kind: events, mapping: meds, format: parquet, path: "{folder / "hospital" / "meds"}"}}
+source: {{kind: events, mapping: meds, format: parquet, path: "{folder / "hospital" / "meds"}"{grows}}}
 concepts:
   admission: {{codes: [HOSPITAL_ADMISSION]}}
   discharge: {{codes: [HOSPITAL_DISCHARGE]}}

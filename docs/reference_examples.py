@@ -53,6 +53,8 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("ValueRule", "when_missing"): "mg/dL",
     ("ValueRule", "to_unit"): {"umol/L": 0.01131},
     ("MappedTable", "delimiter"): ";",
+    ("RowId", "same"): ["lab_id"],
+    ("RowId", "deleted"): "operation = 'D'",
     ("MappedTable", "lookups"): {"wards": {"entries": {"1": "surgery"}}},
 }
 """By the section's model and the key's name there."""

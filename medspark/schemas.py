@@ -60,6 +60,29 @@ EVENT_TYPES: Final[Types] = {
 
 EVENT_COLUMNS: Final = tuple(EVENT_TYPES)
 
+# records of an event source that grows: after the columns above, which writing of which of the source's rows each event
+# is of. A row that its newest writing takes back has one event without a code, which no reader of records sees
+ROW: Final = "_row"
+"""A hash of the table, the patient and the row's id; of a table without ids of all that the row has."""
+
+WRITING: Final = "_writing"
+"""What orders the writings of a row: the file's path below the source."""
+
+ROW_DIGEST_OF_ID: Final = "_digest"
+"""Of a row with an id what it has, by which of two writings in one file one counts; null without ids."""
+
+EVENT_OF_ROW: Final = "_event_of_row"
+"""Which of the table's rules made the event."""
+
+ROW_TYPES: Final[Types] = {
+    ROW: "bigint",
+    WRITING: "string",
+    ROW_DIGEST_OF_ID: "bigint",
+    EVENT_OF_ROW: "int",
+}
+
+ROW_COLUMNS: Final = tuple(ROW_TYPES)
+
 # quarantine
 SOURCE: Final = "source"
 FILE: Final = "file"

@@ -1,18 +1,22 @@
-"""Events to cases: each Spark task holds whole patients and makes all their cases in one pass, after one shuffle."""
+"""Events to cases: each Spark task holds whole patients and makes all their cases in one pass.
+
+Of records that are kept by patient workers read a bucket each, or Spark does, and nothing is shuffled; of others, the
+events that a task reads are shuffled once.
+"""
 
 from collections.abc import Iterator
 from functools import reduce
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.cases.split import assign_fold, assign_split
 from medspark.cases.worker.candidates import Plan, make_candidates
-from medspark.cases.worker.concepts import as_concept
+from medspark.cases.worker.concepts import concept_read, events_read
+from medspark.cases.worker.history import EVENTS_READ
 from medspark.schemas import (
     AGE,
-    AVAILABLE_TIME,
     CANDIDATE_TYPES,
     CASE_ID,
     CODE,
@@ -20,22 +24,21 @@ from medspark.schemas import (
     FOLD,
     INDEX_TIME,
     LABEL,
-    NUMERIC_VALUE,
     PREDICTION_TIME,
+    ROW,
+    ROW_COLUMNS,
     SPLIT,
     SUBJECT_ID,
     TARGET_TYPES,
-    TIME,
     ddl,
     quoted,
     with_keys,
 )
 from medspark.spark.arrow import map_batches
+from medspark.store.worker.buckets import Kept, counted_events, read_bucket
 from medspark.task.population import Concept
 
 SEQUENCE = "array<struct<code: string, hours_before: double, number: double>>"
-
-READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
 
 _CASE_TIME = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
 
@@ -43,7 +46,7 @@ EVENTS_A_TASK = 1_000_000
 """Events that one Spark task holds: some 200 MB of a Python worker."""
 
 
-def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
+def build_candidates(records: DataFrame, plan: Plan, events: int, kept: Kept | None = None) -> DataFrame:
     """Every candidate of the population: its keys, the criterion that excludes it, its label and its features.
 
     The features of a candidate that is no case are null.
@@ -52,17 +55,15 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
         records: the events of a source.
         plan: what is asked for.
         events: how many records there are, from which the number of tasks is told.
+        kept: where the same records are by patient; None where they are not kept so.
     """
     schema = ddl(candidate_types(plan, records))
-
-    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        held = list(batches)
-        if held:
-            yield from make_candidates(pa.Table.from_batches(held), plan).to_batches()
-
-    parts = max(1, -(-events // EVENTS_A_TASK))
-    wanted = records.select(*READ).where(_is_read(plan))
-    made = map_batches(wanted.repartition(parts, SUBJECT_ID), make, schema)
+    if kept is None:
+        made = _shuffled(records, plan, events, schema)
+    elif kept.reader == "workers":
+        made = _read_by_workers(records.sparkSession, kept, plan, schema)
+    else:
+        made = _read_by_spark(records, kept, plan, schema)
     subject, split = F.col(SUBJECT_ID), plan.task.split
     labels = plan.task.outcome.targets.labels
     others = (SUBJECT_ID, INDEX_TIME, PREDICTION_TIME, EXCLUDED, *labels)
@@ -78,6 +79,53 @@ def build_candidates(records: DataFrame, plan: Plan, events: int) -> DataFrame:
         *map(quoted, features),
         EXCLUDED,
     )
+
+
+def _shuffled(records: DataFrame, plan: Plan, events: int, schema: str) -> DataFrame:
+    parts = max(1, -(-events // EVENTS_A_TASK))
+    concept = concept_read(plan.task)
+    if ROW in records.columns:  # a writing that nothing reads may end one that is read
+        wanted = records.select(*EVENTS_READ, *ROW_COLUMNS)
+    else:
+        wanted = records.select(*EVENTS_READ).where(F.lit(True) if concept is None else in_concept(concept))
+    return _made(wanted.repartition(parts, SUBJECT_ID), plan, schema)
+
+
+def _made(whole: DataFrame, plan: Plan, schema: str) -> DataFrame:
+    """The candidates of events of which each task has whole patients."""
+    concept = concept_read(plan.task)
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held = list(batches)
+        if held:
+            events = pa.Table.from_batches(held)
+            events = counted_events(events) if ROW in events.schema.names else events
+            yield from make_candidates(events_read(events, concept), plan).to_batches()
+
+    return map_batches(whole, make, schema)
+
+
+def _read_by_workers(spark: SparkSession, kept: Kept, plan: Plan, schema: str) -> DataFrame:
+    """A task a bucket, which reads its file itself."""
+    concept = concept_read(plan.task)
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for bucket in batch.column(0).to_pylist():
+                events = read_bucket(kept, bucket, EVENTS_READ)
+                if events is not None:
+                    yield from make_candidates(events_read(events, concept), plan).to_batches()
+
+    return map_batches(spark.range(0, kept.buckets, 1, kept.buckets), make, schema)
+
+
+def _read_by_spark(records: DataFrame, kept: Kept, plan: Plan, schema: str) -> DataFrame:
+    """A task a bucket, whose files Spark reads."""
+    reader = records.sparkSession.read.option("__globPaths__", "false").schema(records.schema)
+    columns = [*EVENTS_READ, *ROW_COLUMNS] if kept.has_writings else [*EVENTS_READ]
+    files = [[f"{kept.folder}/{name}" for name, _ in kept.files(bucket)] for bucket in range(kept.buckets)]
+    parts = [reader.parquet(*names).select(*columns).coalesce(1) for names in files if names]
+    return _made(reduce(DataFrame.unionAll, parts), plan, schema)
 
 
 def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:
@@ -99,26 +147,6 @@ def candidate_types(plan: Plan, records: DataFrame) -> dict[str, str]:
         fields = ", ".join(f"{name}: double" for name in take)
         types[column.name] = f"map<string, struct<{fields}>>" if column.kind == "values" else kinds[column.kind]
     return types
-
-
-def _is_read(plan: Plan) -> Column:
-    """The events that any part of the task reads; the others need not cross the network."""
-    task, mapping, population = plan.task, plan.task.mapping, plan.task.population
-    followed = any(end is not None for end in task.outcome.ends)
-    if mapping.observation is None and (population.history_days is not None or followed):
-        return F.lit(True)  # observed from the first event, followed to the last, whatever they are
-    names = [*task.outcome.concepts().values(), *task.features.reads(), *(rule.had for rule in population.require)]
-    names += [rule.had for rule in population.exclude]
-    if population.index is None:
-        return F.lit(True)  # everybody with any event
-    sets = [as_concept(name, task.concepts) for name in [*population.index.event, *names]]
-    first_parts = [f"{mapping.demographics[name]}/" for name in task.features.demographics if name != AGE]
-    own = [mapping.birth, mapping.death]
-    own += [mapping.observation.start, mapping.observation.end] if mapping.observation is not None else []
-    sets.append(Concept(codes=tuple(own), prefixes=tuple(first_parts)))
-    codes = {code for concept in sets for code in concept.codes}
-    prefixes = {prefix for concept in sets for prefix in concept.prefixes}
-    return in_concept(Concept(codes=tuple(sorted(codes)), prefixes=tuple(sorted(prefixes))))
 
 
 def in_concept(concept: Concept) -> Column:

@@ -6,9 +6,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.cases.events import EVENTS_A_TASK, READ, SEQUENCE
+from medspark.cases.events import EVENTS_A_TASK, SEQUENCE
 from medspark.cases.split import assign_split
 from medspark.cases.worker.excerpts import make_excerpts
+from medspark.cases.worker.history import EVENTS_READ
 from medspark.schemas import SUBJECT_ID, TRAIN, quoted
 from medspark.spark.arrow import map_batches
 from medspark.task.event_task import EventTask
@@ -24,6 +25,6 @@ def build_excerpts(records: DataFrame, task: EventTask, column: GroupColumn) -> 
         if held:
             yield from make_excerpts(pa.Table.from_batches(held), column, concepts).to_batches()
 
-    known = records.select(*READ).where(assign_split(F.col(SUBJECT_ID), task.split) == TRAIN)
+    known = records.select(*EVENTS_READ).where(assign_split(F.col(SUBJECT_ID), task.split) == TRAIN)
     parts = max(1, -(-known.count() // EVENTS_A_TASK))
     return map_batches(known.repartition(parts, SUBJECT_ID), make, f"{quoted(column.name)} {SEQUENCE}")

@@ -50,13 +50,30 @@ def clean(
     store: Store = STORE,
     replay: Annotated[str | None, typer.Option(help="Repaired quarantine rows: Parquet, or JSON lines.")] = None,
     reader: Reader = "auto",
+    append: Annotated[
+        bool, typer.Option("--append", help="Take only what is new of a source with `increment`.")
+    ] = False,
+    compact: Annotated[bool, typer.Option("--compact", help="Read nothing: merge what was appended.")] = False,
     json_: Json = False,
 ) -> None:
     """Source to records and quarantine."""
+    from medspark.stages.append import append_stage, compact_stage
     from medspark.stages.clean import clean_stage
 
-    with run_task("clean", task, store, json_, replay=replay, reader=reader) as (run, found):
-        clean_stage(run, found, replay, reader)
+    asked = {"append": append, "compact": compact}
+    ways = append + compact + (replay is not None or reader != "auto")
+    with run_task("clean", task, store, json_, replay=replay, reader=reader, **asked) as (run, found):
+        if ways > 1:
+            raise TaskError("--append", ["expected it, --compact, or --replay and --reader, received more than one"])
+        if compact:
+            compact_stage(run, found)
+            return
+        if append:
+            append_stage(run, found)
+        else:
+            clean_stage(run, found, replay, reader)
+        if "quarantine" not in run.receipt.outputs:
+            return
         run.say(f"quarantine: {run.receipt.outputs['quarantine']}")
 
 

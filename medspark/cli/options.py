@@ -38,7 +38,7 @@ AsOf = Annotated[
 ]
 History = Annotated[
     str | None,
-    typer.Option(metavar="STORE", help="A store whose records are earlier rows too, of a task with features.history."),
+    typer.Option(metavar="STORE", help="A store whose records are earlier rows too; of events, are scored."),
 ]
 ServedBy = Annotated[
     Literal["auto", "litert", "tensorflow"], typer.Option(help="auto: litert where the bundle has it.")

@@ -174,7 +174,8 @@ class Deployment(Closed):
     source: str | None = None
     """In place of the task's own."""
     history: str | None = None
-    """A store whose records are earlier rows too."""
+    """A store whose records are earlier rows too; of events, one whose records are scored once it has taken what is new
+    of the source."""
     as_of: Clock = Clock()
     door: Door | None = None
     """What the source's files must be; a database has none."""

@@ -50,7 +50,7 @@ def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataF
     Every event is a column of its own first, and no step is a function over arrays: Spark does not compile a query
     with one, and would interpret all rules of every row.
     """
-    skipped = [F.when(F.expr(spark_sql(skip.when)), skip.name) for skip in table.skip]
+    skipped = [F.when(F.expr(spark_sql(skip.when)), skip.name) for skip in table.passed_over]
     names = [f"_event:{at}" for at in range(len(table.events))]
     rows = judged.withColumns(
         {

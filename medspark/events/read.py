@@ -20,7 +20,8 @@ from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
 from medspark.events.unread import unread_files
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
-from medspark.schemas import EVENT_COLUMNS, SOURCE_FILE, SUBJECT_ID
+from medspark.events.writings import events_of_writings, with_writings
+from medspark.schemas import EVENT_COLUMNS, ROW, SOURCE_FILE, SUBJECT_ID
 from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files
 from medspark.sources.read import read_rows, typed_rows
@@ -28,6 +29,7 @@ from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.unchanged import FileStates, file_states
 from medspark.spark.failures import expressions_hold
 from medspark.store.facts import MappedCounts
+from medspark.store.files import raw_path
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
 from medspark.task.places import mapping_places
@@ -49,9 +51,22 @@ class Events(NamedTuple):
 
 @contextmanager
 def read_events(
-    spark: SparkSession, source: EventSource, mapping: Mapping, repairs: DataFrame | None = None
+    spark: SparkSession,
+    source: EventSource,
+    mapping: Mapping,
+    repairs: DataFrame | None = None,
+    only: frozenset[str] | None = None,
 ) -> Iterator[Events]:
     """The events of a source, to be written within the context: a database's snapshot lasts as long.
+
+    Where the source has an `increment`, the records have ROW_COLUMNS too, and every writing of a row.
+
+    Args:
+        spark: the session.
+        source: where the tables are.
+        mapping: what they mean.
+        repairs: repaired rows of the quarantine, read in place of theirs.
+        only: the files that are read; all of them without it.
 
     Raises:
         InputError: a table cannot be read, lacks a column, or breaks a rule that fails the run.
@@ -61,7 +76,7 @@ def read_events(
     # The values of events are worked out when they are written, not to count them
     held = expressions_hold(mapping_places(mapping))
     with held, open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
-        found = [_read_table(warehouse, name, spec, repairs, kept) for name, spec in mapping.tables.items()]
+        found = [_read_table(warehouse, name, spec, repairs, kept, only) for name, spec in mapping.tables.items()]
         tables = [table for table in found if table is not None]
         if not tables:
             raise InputError(f"{warehouse.place}: expected at least one table of {mapping.mapping}, received none")
@@ -81,9 +96,15 @@ def read_events(
 
 
 def _read_table(
-    warehouse: Warehouse, name: str, spec: MappedTable, repairs: DataFrame | None, kept: ExitStack
+    warehouse: Warehouse,
+    name: str,
+    spec: MappedTable,
+    repairs: DataFrame | None,
+    kept: ExitStack,
+    only: frozenset[str] | None,
 ) -> JudgedTable | None:
-    """One table, judged and with its events; None for an optional one that the source lacks.
+    """One table, judged and with its events; None for an optional one that the source lacks, and for one of which no
+    file is to be read.
 
     What Spark keeps of it is freed by `kept`, else the session's next read of the table would get these rows again.
     """
@@ -98,9 +119,11 @@ def _read_table(
         raw = typed_rows([frame.withColumn(SOURCE_FILE, F.lit(name))], table, repairs)
         judged = judge_rows(raw, table)
     else:
-        files = table_files(warehouse, name, spec)
+        # Files that were read before may be gone
+        files = table_files(warehouse, name, spec if only is None else spec.model_copy(update={"optional": True}))
+        files = files if only is None else [file for file in files if file in only]
         states = file_states(warehouse.spark.sparkContext, files)
-        if not files and spec.optional:
+        if not files and (spec.optional or only is not None):
             return None
         with readable(table.source.path):
             raw = read_rows(warehouse.spark, table, files, repairs)
@@ -112,7 +135,10 @@ def _read_table(
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
     )
-    return JudgedTable(name, table, judged.withColumn(STATUS, status), raw.survey, states, raw.present, raw.unread)
+    judged = judged.withColumn(STATUS, status)
+    if warehouse.source.increment is not None:
+        judged = with_writings(judged, name, spec, raw_path(warehouse.spark.sparkContext, str(warehouse.source.path)))
+    return JudgedTable(name, table, judged, raw.survey, states, raw.present, raw.unread)
 
 
 def _unread(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, list[str]]:
@@ -128,6 +154,8 @@ def _fingerprint(tables: list[JudgedTable]) -> str:
 def _records(tables: list[JudgedTable]) -> DataFrame:
     """The events of all tables, one row each."""
     _require_one_subject_type(tables)
+    if ROW in tables[0].judged.columns:
+        return reduce(DataFrame.unionByName, map(events_of_writings, with_rows(tables)))
     parts = [
         table.judged.select(SUBJECT_ID, F.explode(F.when(F.col(STATUS) == KEPT, F.col(EVENTS))).alias("_event"))
         for table in with_rows(tables)

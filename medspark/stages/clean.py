@@ -2,24 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from pyspark.sql import DataFrame
 
 from medspark.clean.by_workers import NOTHING_WRITTEN, Written
 from medspark.clean.limits import empty_columns
 from medspark.clean.table import clean
-from medspark.errors import TaskError
+from medspark.errors import InputError, TaskError
+from medspark.events.by_patient import Grown, buckets_for, require_came, write_by_patient
 from medspark.events.count import total_counts
 from medspark.events.read import read_events
+from medspark.events.take import take_files
 from medspark.runs.chosen import Asked
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
+from medspark.score.choose_way import choose
 from medspark.sources.repairs import read_repairs
 from medspark.sources.unchanged import FileStates, require_unchanged
 from medspark.spark.failures import expressions_hold
@@ -29,11 +32,13 @@ from medspark.store.facts import (
     RecordsFacts,
     SourceRead,
     TableCounts,
+    TakenFile,
     clean_rules,
     require_rows,
     rows_quarantined,
     write_facts,
 )
+from medspark.store.files import full_path, make_folder
 from medspark.store.tables import take_version, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import shown_url
@@ -74,13 +79,15 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze(run, task)
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
+        taken = take_files(run.spark, task, {}).files if _grows(task) else {}
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
-            records = _put(run, found.records, found.written.records, RECORDS)
+            records, grown = _put_records(run, task, found)
             quarantine = _put(run, found.quarantine, found.written.quarantine, QUARANTINE)
-            require_rows(run.spark, records, found.counts.records)
+            if grown is None:
+                require_rows(run.spark, records, found.counts.records)
             require_rows(run.spark, quarantine, rows_quarantined(found.counts))
-            write_facts(run.context, records, RecordsFacts(clean_rules(task), found.read.fingerprint, found.counts))
+            write_facts(run.context, records, _facts(task, found, grown, taken))
             publish_tables(run, (RECORDS, QUARANTINE), run.version)
     run.receipt.inputs["source"] = found.read
     run.receipt.count("clean", found.counts)
@@ -90,6 +97,45 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     else:
         _tell_table(run, found.counts)
     return task
+
+
+def _facts(task: Task, found: CleanSource, grown: Grown | None, taken: dict[str, TakenFile]) -> RecordsFacts:
+    """What is noted beside the records.
+
+    Raises:
+        AccountingError: events were lost on their way to the buckets.
+    """
+    rules, fingerprint = clean_rules(task), found.read.fingerprint
+    if grown is None or not isinstance(found.counts, EventCounts):
+        return RecordsFacts(rules, fingerprint, found.counts)
+    require_came(grown, found.counts.records)
+    counts = replace(found.counts, records=grown.counted)
+    return RecordsFacts(rules, fingerprint, counts, buckets=grown.buckets, taken=taken)
+
+
+def _grows(task: Task) -> TypeGuard[EventTask]:
+    return isinstance(task, EventTask) and task.source.increment is not None
+
+
+def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown | None]:
+    """Write the records, those of events by patient where workers can write them.
+
+    Raises:
+        InputError: the source has an `increment`, and workers cannot.
+    """
+    if not isinstance(found.counts, EventCounts) or not (found.counts.records or _grows(task)):
+        return _put(run, found.records, found.written.records, RECORDS), None
+    path = f"{run.store}/{RECORDS}/{run.version}"
+    make_folder(run.context, path)
+    way = choose(run.context, "", "auto", [], [full_path(run.context, path)])
+    if way.kind == "workers":
+        return path, write_by_patient(found.records, path, buckets_for(found.counts.records))
+    if _grows(task):
+        raise InputError(
+            f"{path}: expected a place that workers can write to, as records of a source with `increment` are, "
+            f"received another ({way.because})."
+        )
+    return _put(run, found.records, (), RECORDS), None
 
 
 def _put(run: Run, rows: DataFrame, written: tuple[Path, ...], table: str) -> str:
@@ -128,7 +174,7 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
     with read_events(run.spark, source, task.mapping, repairs) as events:
         read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
         _tell_unread(run, events.unread)
-        with _watched(run, events.states):
+        with watched(run, events.states):
             yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
 
 
@@ -136,7 +182,7 @@ def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, 
     table = clean(run.spark, task, scoring=scoring, repairs=repairs, reader=reader)
     try:
         read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
-        with _watched(run, table.states):
+        with watched(run, table.states):
             yield CleanSource(table.records, table.quarantine, table.counts, read, table.written)
     finally:
         table.release()
@@ -152,7 +198,7 @@ def _tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
 
 
 @contextmanager
-def _watched(run: Run, states: FileStates) -> Iterator[None]:
+def watched(run: Run, states: FileStates) -> Iterator[None]:
     """Publish nothing of what is read in the block unless the source's files are still those of the first pass."""
     require = partial(require_unchanged, run.context, states)
     run.before_publishing.append(require)

@@ -3,9 +3,8 @@
 from medspark.cases.events import count_concepts
 from medspark.events.concepts import freeze_concepts
 from medspark.runs.run import Run
-from medspark.schemas import RECORDS
 from medspark.stages.features import require_records
-from medspark.store.tables import read_table
+from medspark.stages.records import current_records
 from medspark.task.event_task import EventTask
 
 
@@ -17,8 +16,7 @@ def concepts_stage(run: Run, task: EventTask) -> None:
     """
     with run.receipt.timed("concepts"), run.progress("concepts"):
         task = freeze_concepts(run.spark, task, task.mapping)
-        require_records(run, task)
-        found = count_concepts(read_table(run.spark, run.store, RECORDS), task.concepts)
+        found = count_concepts(current_records(run, require_records(run, task)), task.concepts)
     run.receipt.counts["concepts"] = {name: {"events": n, "patients": m} for name, (n, m) in found.items()}
     run.say(f"  {'concept':<22}{'codes':>12}{'events':>12}{'patients':>12}")
     for name, (events, patients) in found.items():

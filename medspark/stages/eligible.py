@@ -24,7 +24,9 @@ from medspark.schemas import (
     FILE,
     LINE,
     PREDICTION_TIME,
+    QUARANTINE,
     REASON,
+    RECORDS,
     SOURCE_FILE,
     SOURCE_LINE,
     SUBJECT_ID,
@@ -33,7 +35,18 @@ from medspark.schemas import (
 from medspark.score.serve import score_id
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.past import read_earlier, tell_past
-from medspark.store.facts import EventCounts, TableCounts, rows_quarantined
+from medspark.stages.records import kept_records
+from medspark.store.facts import (
+    EventCounts,
+    RecordsFacts,
+    SourceRead,
+    TableCounts,
+    clean_rules,
+    read_facts,
+    require_rules,
+    rows_quarantined,
+)
+from medspark.store.tables import read_table, table_path
 from medspark.task.event_task import EventTask
 from medspark.task.population import to_micros
 from medspark.task.scoring import columns_asked_for, exclusions_in_force, exclusions_not_applied
@@ -64,7 +77,8 @@ def eligible(
         source: the path that takes the place of the task's; None leaves it.
         as_of: a timestamp. Of a table, cases whose prediction time is later are excluded; of events, what happened or
             became known later is left out, and the population is taken as it then stood.
-        history: a store whose `records` are part of the cases' past, in place of the task's; None leaves it.
+        history: a store whose `records` are part of the cases' past, in place of the task's; None leaves it. Of
+            events, a store whose records are read in place of the source.
         reader: who reads the source, as `medspark.clean.table.clean` has it.
 
     Raises:
@@ -72,10 +86,12 @@ def eligible(
         InputError: the source breaks its contract.
         AccountingError: rows do not add up.
     """
+    if isinstance(task, EventTask):
+        if history is not None:
+            return _of_records(run, task, history, as_of)
+        return _of_events(run, task, source, as_of, reader)
     if history is not None and not has_history(task):
         raise TaskError("--history", ["the bundle's task has no features.history, so that nobody reads earlier rows"])
-    if isinstance(task, EventTask):
-        return _of_events(run, task, source, as_of, reader)
     return _of_table(run, task, source, as_of, history, reader)
 
 
@@ -181,27 +197,55 @@ def _record_files(files: tuple[Path, ...], marked: DataFrame, task: TableTask, a
 def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None, reader: Asked) -> Iterator[Eligible]:
     if source is not None and task.source.format == "jdbc":
         raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
-    if task.population.snapshot is not None and as_of is None:
-        raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
     task = moved(task, source)
-    plan = Plan(task, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
+    plan = _plan_at(task, as_of)
     with ExitStack() as stack:
         found = _cleaned(run, task, stack, reader)
         candidates = build_candidates(found.records, plan, found.counts.records)
-        candidates = candidates.persist(StorageLevel.MEMORY_AND_DISK)
-        stack.callback(candidates.unpersist)
-        excluded = candidates.where(F.col(EXCLUDED).isNotNull()).select(
-            CASE_ID,
-            SUBJECT_ID,
-            F.lit(None).cast("string").alias(FILE),
-            F.lit(None).cast("bigint").alias(LINE),
-            F.col(EXCLUDED).alias(REASON),
-        )
-        cases = candidates.where(F.col(EXCLUDED).isNull())
-        quarantined = rows_quarantined(found.counts)
-        yield Eligible(
-            cases, excluded, found.quarantine, found.read, found.counts, lambda: candidates.count() + quarantined
-        )
+        yield _sorted_out(candidates, stack, found.quarantine, rows_quarantined(found.counts), found.read, found.counts)
+
+
+@contextmanager
+def _of_records(run: Run, task: EventTask, store: str, as_of: str | None) -> Iterator[Eligible]:
+    """What was set aside of the source is in that store's quarantine, and no case of this one."""
+    plan = _plan_at(task, as_of)
+    facts = read_facts(run.context, table_path(run.context, store, RECORDS), RecordsFacts)
+    require_rules(facts.rules, clean_rules(task), "clean")
+    read = SourceRead(store, len(facts.taken), facts.fingerprint, because="they are a store's records")
+    with ExitStack() as stack:
+        records = read_table(run.spark, store, RECORDS)
+        kept = kept_records(run.context, store, facts)
+        candidates = build_candidates(records, plan, facts.counts.records, kept)
+        nothing = read_table(run.spark, store, QUARANTINE).limit(0)
+        yield _sorted_out(candidates, stack, nothing, 0, read, facts.counts)
+
+
+def _plan_at(task: EventTask, as_of: str | None) -> Plan:
+    if task.population.snapshot is not None and as_of is None:
+        raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
+    return Plan(task, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
+
+
+def _sorted_out(
+    candidates: DataFrame,
+    stack: ExitStack,
+    quarantine: DataFrame,
+    quarantined: int,
+    read: SourceRead,
+    counts: TableCounts | EventCounts,
+) -> Eligible:
+    """Candidates, kept until the stack is left, as cases and others."""
+    candidates = candidates.persist(StorageLevel.MEMORY_AND_DISK)
+    stack.callback(candidates.unpersist)
+    excluded = candidates.where(F.col(EXCLUDED).isNotNull()).select(
+        CASE_ID,
+        SUBJECT_ID,
+        F.lit(None).cast("string").alias(FILE),
+        F.lit(None).cast("bigint").alias(LINE),
+        F.col(EXCLUDED).alias(REASON),
+    )
+    cases = candidates.where(F.col(EXCLUDED).isNull())
+    return Eligible(cases, excluded, quarantine, read, counts, lambda: candidates.count() + quarantined)
 
 
 def moved(task: AnyTask, source: str | None) -> AnyTask:

@@ -21,11 +21,14 @@ from medspark.cases.split import divided, faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
+from medspark.events.write_cases import can_write_cases, write_cases_by_workers
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
-from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, ddl
+from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, SUBJECT_ID, ddl
+from medspark.score.choose_way import choose
 from medspark.spark.failures import expressions_hold
+from medspark.stages.records import kept_records
 from medspark.store.facts import (
     Attrition,
     CasesFacts,
@@ -36,7 +39,9 @@ from medspark.store.facts import (
     require_rules,
     write_facts,
 )
+from medspark.store.files import full_path, make_folder
 from medspark.store.tables import read_parquet, read_table, table_path, write_version
+from medspark.store.worker.buckets import Kept
 from medspark.task.event_task import EventTask
 from medspark.task.places import expression_places
 from medspark.task.table_task import TableTask, has_history
@@ -62,9 +67,9 @@ def features_stage(run: Run, task: Task) -> None:
     with run.receipt.timed("features"), run.progress("features"), held:
         facts = require_records(run, task)
         records = read_table(run.spark, run.store, RECORDS)
-        built = built_cases(records, task, facts.counts.records)
         with making(run, (CASES, ATTRITION), run.version):
-            _publish(run, built, facts, task)
+            cases, attrition = _put_cases(run, task, facts, records)
+            _publish(run, cases, attrition, facts, task)
 
 
 def require_records(run: Run, task: Task) -> RecordsFacts:
@@ -90,7 +95,9 @@ def require_cases(run: Run, task: Task) -> CasesFacts:
     return facts
 
 
-def built_cases(records: DataFrame, task: Task, count: int, earlier: DataFrame | None = None) -> Built:
+def built_cases(
+    records: DataFrame, task: Task, count: int, earlier: DataFrame | None = None, kept: Kept | None = None
+) -> Built:
     """Records to cases with their outcomes.
 
     Args:
@@ -98,8 +105,9 @@ def built_cases(records: DataFrame, task: Task, count: int, earlier: DataFrame |
         task: frozen.
         count: how many records there are.
         earlier: of a table, records that are no more than part of the others' past.
+        kept: of events, where the same records are by patient.
     """
-    built = _of_events(records, task, count) if isinstance(task, EventTask) else _of_table(records, task, earlier)
+    built = _of_events(records, task, count, kept) if isinstance(task, EventTask) else _of_table(records, task, earlier)
     return built._replace(cases=divided(built.cases, task.split))
 
 
@@ -108,9 +116,10 @@ def _of_table(records: DataFrame, task: TableTask, earlier: DataFrame | None) ->
     return Built(build_cases(marked, task, earlier=earlier), partial(count_attrition, marked, task))
 
 
-def _of_events(records: DataFrame, task: EventTask, events: int) -> Built:
-    """One shuffle of the events, whatever the features; what is excluded is counted while the cases are written."""
-    found = build_candidates(records, Plan(task), events)
+def _of_events(records: DataFrame, task: EventTask, events: int, kept: Kept | None) -> Built:
+    """One shuffle of the events at most, whatever the features; what is excluded is counted while the cases are
+    written."""
+    found = build_candidates(records, Plan(task), events, kept)
     reasons = criteria(task, scoring=False)
     seen = Observation()
     removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
@@ -119,10 +128,22 @@ def _of_events(records: DataFrame, task: EventTask, events: int) -> Built:
     return Built(cases, partial(observed_attrition, seen, reasons))
 
 
-def _publish(run: Run, built: Built, facts: RecordsFacts, task: Task) -> None:
+def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) -> tuple[str, list[Attrition]]:
+    """Write the cases, those of records by patient by the workers that read them; what each criterion removed."""
+    kept = kept_records(run.context, run.store, facts)
+    if isinstance(task, EventTask) and can_write_cases(kept, task.split, dict(records.dtypes)[SUBJECT_ID]):
+        assert kept is not None
+        path = f"{run.store}/{CASES}/{run.version}"
+        make_folder(run.context, path)
+        folder = full_path(run.context, path)
+        if choose(run.context, "", "auto", [], [folder]).kind == "workers":
+            return path, write_cases_by_workers(run.context, kept, task, folder)
+    built = built_cases(records, task, facts.counts.records, kept=kept)
+    return write_version(built.cases, run.store, CASES, run.version), built.attrition()
+
+
+def _publish(run: Run, cases: str, attrition: list[Attrition], facts: RecordsFacts, task: Task) -> None:
     spark = run.spark
-    cases = write_version(built.cases, run.store, CASES, run.version)
-    attrition = built.attrition()
     flow = spark.createDataFrame([astuple(row) for row in attrition], ddl(ATTRITION_TYPES))
     flow_path = write_version(flow.coalesce(1), run.store, ATTRITION, run.version)
     splits = count_cases(read_parquet(spark, cases), task.outcome.targets)

@@ -5,7 +5,9 @@ from pyspark.sql import DataFrame
 from medspark.runs.run import Run
 from medspark.schemas import CASES, RECORDS, SCORES
 from medspark.sinks.meds import require_carried, write_dataset
-from medspark.store.tables import current_version, read_table
+from medspark.stages.records import current_records
+from medspark.store.facts import RecordsFacts, read_facts
+from medspark.store.tables import current_version, read_table, table_path
 from medspark.task.event_task import EventTask
 
 
@@ -30,7 +32,8 @@ def meds_stage(run: Run, task: EventTask, out: str, threshold: float) -> None:
             None if current_version(run.context, run.store, table) is None else read_table(run.spark, run.store, table)
         )
 
-    records = read_table(run.spark, run.store, RECORDS)
+    facts = read_facts(run.context, table_path(run.context, run.store, RECORDS), RecordsFacts)
+    records = current_records(run, facts)
     with run.receipt.timed("meds"), run.progress("MEDS"):
         counts = write_dataset(records, known(CASES), known(SCORES), task, out, threshold)
     run.receipt.counts["meds"] = counts

@@ -7,7 +7,7 @@ running it again, one that broke off among the sinks also by the next one, and o
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,22 +16,22 @@ from medspark.bundles.bundle import Bundle
 from medspark.deploy.deployment import Deployment
 from medspark.errors import GateError, InputError, RejectedError, TaskError
 from medspark.monitor.verdict import ORDER
-from medspark.runs.lock import alone, require_held
-from medspark.runs.receipt import Receipt, new_run_id, now
+from medspark.runs.lock import alone
+from medspark.runs.receipt import Receipt, new_run_id
 from medspark.runs.run import Run, note_failure, open_receipt, save_receipt
-from medspark.schemas import EXPLANATIONS, SCORES
 from medspark.score.ask import Ask
 from medspark.score.publish import tables_of
-from medspark.sinks.open import open_sinks
-from medspark.sinks.publication import Publication, night_id, published_rows, sums_of
+from medspark.sinks.publication import night_id
+from medspark.stages.append import append_stage
 from medspark.stages.door import pass_door
-from medspark.stages.due import Due, begin, due_in, end
+from medspark.stages.due import Due, complete_due, note, publish_due
+from medspark.stages.eligible import moved
 from medspark.stages.nights import nights_of
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
 from medspark.stages.why import manifests_of
-from medspark.store.chain import append_entry, last_entry, published_entries, read_entries
-from medspark.store.tables import keep, read_parquet, withdraw
+from medspark.store.chain import last_entry, published_entries, read_entries
+from medspark.store.tables import keep, withdraw
 from medspark.task.event_task import EventTask
 
 
@@ -74,12 +74,13 @@ def night_stage(run: Run, night: Night) -> str:
     """
     _require_own(run, night.deployment)
     last_entry(run.context, run.store)  # before anything is published that could not be noted
-    _complete(run, night)
+    complete_due(run, night.deployment, night.as_of)
     try:
         pass_door(run, night.deployment, night.bundle.task)
     except InputError as error:
         _refused(run, night, [str(error)])
         raise
+    _grow(run, night)
     version = _scored(run, night)
     tables = tables_of(night.ask)
     until = datetime.now(UTC) + timedelta(days=night.deployment.keep_days)
@@ -94,8 +95,7 @@ def night_stage(run: Run, night: Night) -> str:
         manifests_of(run, version),
         _facts_of(run, night),
     )
-    begin(run, due)
-    return _published(run, night.deployment, due, night.force)
+    return publish_due(run, night.deployment, due, night.force)
 
 
 def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Sequence[datetime]) -> None:
@@ -131,16 +131,22 @@ def night_run(run: Run, night: Night) -> Run:
     `night_stage`."""
     receipt = Receipt("night", new_run_id(), {**run.receipt.arguments, "as_of": night.as_of.isoformat()})
     own = replace(run, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    as_own_run(own, lambda: night_stage(own, night))
+    return own
+
+
+def as_own_run(own: Run, work: Callable[[], object]) -> None:
+    """Do some work as a run that has a receipt of its own, within another's; the errors are those of the work."""
+    receipt = own.receipt
     open_receipt(own)
     try:
-        night_stage(own, night)
+        work()
         receipt.exit_code = 0
     except BaseException as error:
         note_failure(own, error)
         raise
     finally:
         save_receipt(own)
-    return own
 
 
 def _require_own(run: Run, deployment: Deployment) -> None:
@@ -155,6 +161,25 @@ def _require_own(run: Run, deployment: Deployment) -> None:
         raise TaskError(
             "store", [f"expected a store of {deployment.deployment} alone, received one of {', '.join(other)}"]
         )
+
+
+def _grow(run: Run, night: Night) -> None:
+    """Of events whose records a store keeps: let it take what is new of the source, in a run of its own.
+
+    Raises:
+        InputError: what is new cannot be taken: no sink was touched, and the ledger says why.
+    """
+    task, store = night.bundle.task, night.deployment.history
+    if not isinstance(task, EventTask) or store is None:
+        return
+    receipt = Receipt("clean", new_run_id(), {**run.receipt.arguments, "append": True})
+    own = replace(run, store=store, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    try:
+        as_own_run(own, lambda: append_stage(own, moved(task, night.deployment.source)))
+    except InputError as error:
+        _refused(run, night, [str(error)])
+        raise
+    run.receipt.counts["append"] = {"run_id": receipt.run_id, **receipt.counts.get("append", {})}
 
 
 def _scored(run: Run, night: Night) -> str:
@@ -222,68 +247,6 @@ def _cut(night: Night) -> str | None:
     return night.as_of.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
-def _published(run: Run, deployment: Deployment, due: Due, force: bool = False) -> str:
-    """Bring what is due into the sinks that have it not, and note it; the night's name."""
-    found = _publication(run, deployment, due)
-    with run.receipt.timed("publish"), run.progress("publish"):
-        outcomes = _put(run, deployment, found, force)
-    same = {"night": due.night, "manifests": due.manifests}.items()
-    noted = any(same <= entry.facts.items() for entry in published_entries(run.context, run.store))
-    if not noted or any(outcome == "published" for outcome in outcomes.values()):
-        what = {"night": due.night, "version": due.version, **found.sums._asdict(), "manifests": due.manifests}
-        _note(run, {**due.facts, "outcome": "published", **what, "sinks": outcomes})
-    else:
-        run.say(f"night {due.night} was published before; nothing changed")
-    end(run, due)
-    return due.night
-
-
-def _complete(run: Run, night: Night) -> None:
-    """Publish what runs before this one left due of other nights: their scores as they are, whatever the source has
-    tonight."""
-    for due in due_in(run):
-        if due.as_of == night.as_of:
-            continue
-        if due.manifests != manifests_of(run, due.version):
-            run.say(f"the night of {due.as_of.isoformat()} broke off and its scores are not there as they were: run it")
-            continue
-        run.say(f"the night of {due.as_of.isoformat()} broke off before its end: it is completed")
-        completed = {**due.facts, "completed_by_run": run.receipt.run_id}
-        run.receipt.completed.append(_published(run, night.deployment, replace(due, facts=completed)))
-
-
-def _publication(run: Run, deployment: Deployment, due: Due) -> Publication:
-    scores = read_parquet(run.spark, f"{run.store}/{SCORES}/{due.version}")
-    told = read_parquet(run.spark, f"{run.store}/{EXPLANATIONS}/{due.version}") if due.explained else None
-    rows = published_rows(scores, told, due.night, deployment.deployment, due.as_of)
-    return Publication(
-        due.night,
-        deployment.deployment,
-        due.as_of,
-        due.version,
-        due.bundle_id,
-        run.receipt.run_id,
-        due.outcome,
-        rows,
-        sums_of(rows),
-    )
-
-
-def _put(run: Run, deployment: Deployment, found: Publication, force: bool) -> dict[str, str]:
-    """By sink, whether the night was published into it now or was there."""
-    outcomes: dict[str, str] = {}
-    for sink in open_sinks(run.spark, deployment):
-        if not force and sink.holds(found):
-            outcomes[sink.place] = "there before"
-        else:
-            require_held(run)
-            sink.put(found)
-            outcomes[sink.place] = "published"
-        run.say(f"  {outcomes[sink.place]:<12}{found.sums.rows:>12,}  {sink.place}")
-    run.receipt.counts["publish"] = {"night": found.night, **found.sums._asdict(), "sinks": outcomes}
-    return outcomes
-
-
 def _last_published(run: Run, version: str) -> dict[str, Any]:
     """What the ledger says of the version as it was last published; nothing where it never was."""
     found = [entry.facts for entry in published_entries(run.context, run.store) if entry.facts["version"] == version]
@@ -312,15 +275,7 @@ def _facts_of(run: Run, night: Night) -> dict[str, Any]:
 
 
 def _refused(run: Run, night: Night, because: Sequence[str]) -> None:
-    _note(run, {**_facts_of(run, night), "outcome": "refused", "because": list(because)})
-
-
-def _note(run: Run, facts: dict[str, Any]) -> None:
-    """An entry of the ledger: what was published or refused."""
-    require_held(run)
-    entry = append_entry(run.context, run.store, now(), facts)
-    run.receipt.outputs["ledger"] = f"entry {entry.number}, {entry.digest}"
-    run.say(f"ledger: {run.receipt.outputs['ledger']}")
+    note(run, {**_facts_of(run, night), "outcome": "refused", "because": list(because)})
 
 
 def _user() -> str:

@@ -27,8 +27,9 @@ from medspark.runs.run import Run, local_path
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
-from medspark.store.facts import CasesFacts
-from medspark.store.tables import read_table
+from medspark.stages.records import current_records
+from medspark.store.facts import CasesFacts, RecordsFacts, read_facts
+from medspark.store.tables import read_table, table_path
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -153,7 +154,7 @@ def _train(
     bar = epoch_progress(run.terminal)
     with run.receipt.timed("train"), bar as shown, event_files(event_files_to, shown) as progress:
         with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".histories-") as scratch:
-            histories = Histories(read_table(run.spark, run.store, RECORDS), scratch)
+            histories = Histories(_histories(run, task), scratch)
             told = telling(tracking, progress)
             trained = train_network(cases, task, tensors, told, histories=histories, checkpoints=checkpoints)
         if with_folds:
@@ -161,6 +162,14 @@ def _train(
                 found = cross_validate(cases, task, scratch, run.say, checkpoints.folder)
             trained.metrics["cross_validation"] = found
     return trained
+
+
+def _histories(run: Run, task: Task) -> DataFrame:
+    """The records, whose events that count encoders are pretrained on."""
+    if not isinstance(task, EventTask):
+        return read_table(run.spark, run.store, RECORDS)
+    facts = read_facts(run.context, table_path(run.context, run.store, RECORDS), RecordsFacts)
+    return current_records(run, facts)
 
 
 def other_groups(cases: DataFrame, task: Task) -> pd.DataFrame | None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from medspark.errors import AccountingError, InputError
 from medspark.store.files import read_text, write_text
 from medspark.store.tables import read_parquet
+from medspark.store.worker.buckets import SortedRun
 from medspark.store.worker.sums import FileSums
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
@@ -80,6 +81,29 @@ class EventCounts:
     """Texts of rows kept that lost invisible letters, by rule."""
 
 
+def added_counts(before: EventCounts, more: EventCounts) -> EventCounts:
+    """What became of the rows of a source that was read in parts."""
+    tables = {name: _added(before.tables.get(name), more.tables.get(name)) for name in {**before.tables, **more.tables}}
+    whole = {name: _sum(getattr(before, name), getattr(more, name)) for name in asdict(before) if name != "tables"}
+    return EventCounts(**whole, tables=tables)
+
+
+def _added(before: MappedCounts | None, more: MappedCounts | None) -> MappedCounts:
+    found = [counts for counts in (before, more) if counts is not None]
+    if len(found) == 1:
+        return found[0]
+    return MappedCounts(**{name: _sum(*(getattr(counts, name) for counts in found)) for name in asdict(found[0])})
+
+
+def _sum(first: Any, second: Any) -> Any:
+    """Numbers, or numbers by name, added; names joined."""
+    if isinstance(first, list):
+        return sorted({*first, *second})
+    if isinstance(first, dict):
+        return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
+    return first + second
+
+
 def rows_quarantined(counts: TableCounts | MappedCounts | EventCounts) -> int:
     """How many rows the quarantine has: those set aside, and the copies of others."""
     return sum(counts.quarantined.values()) + counts.duplicates
@@ -141,6 +165,28 @@ class TensorsRead:
 
 
 @dataclass(frozen=True)
+class Buckets:
+    """How records of events are kept: in files by patient, as `medspark.store.worker.buckets` says."""
+
+    runs: list[SortedRun]
+    """With the events of each bucket; a patient's is the CRC-32 of the id as text modulo the number of them."""
+    has_writings: bool = False
+    """Whether rows may be written again: the records of a source with `increment`."""
+    by: Literal["crc32"] = "crc32"
+
+
+@dataclass(frozen=True)
+class TakenFile:
+    """A file of a source with `increment` as it was read."""
+
+    size: int
+    """Bytes."""
+    changed: int
+    """Milliseconds since 1970."""
+    sha256: str
+
+
+@dataclass(frozen=True)
 class RecordsFacts:
     """Beside `records`."""
 
@@ -149,6 +195,10 @@ class RecordsFacts:
     fingerprint: str
     """Of the source."""
     counts: TableCounts | EventCounts
+    buckets: Buckets | None = field(default=None, kw_only=True)
+    """None of a table's records, and of events that workers could not write."""
+    taken: dict[str, TakenFile] = field(default_factory=dict, kw_only=True)
+    """The files that a source with `increment` had, by their paths below it."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +271,7 @@ def _digest(task: Task, sections: Iterable[str]) -> str:
     data = task.model_dump(mode="json", include=set(sections))
     for key in ("path", "database", "format") if isinstance(task, EventTask) else ("path",):
         data.get("source", {}).pop(key, None)
+    (data.get("source", {}).get("increment") or {}).pop("vanished", None)
     (data.get("features", {}).get("history") or {}).pop("records", None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 

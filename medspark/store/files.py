@@ -51,6 +51,12 @@ def full_path(context: SparkContext, path: str) -> str:
     return str(system.makeQualified(hadoop_path).toString())
 
 
+def raw_path(context: SparkContext, path: str) -> str:
+    """A path without its file system, as Spark names files in `_metadata.file_path`: a blank is %20."""
+    system, hadoop_path = _file_system(context, path)
+    return str(system.makeQualified(hadoop_path).toUri().getRawPath())
+
+
 def make_folder(context: SparkContext, path: str) -> None:
     system, hadoop_path = _file_system(context, path)
     system.mkdirs(hadoop_path)
@@ -240,6 +246,14 @@ def move_file(context: SparkContext, path: str, target: str) -> None:
         here.replace(there)
         return
     _replace(context, source, place)
+
+
+def copy_file(context: SparkContext, path: str, target: str) -> None:
+    """Copy a file to another place, by Hadoop."""
+    system, source = _file_system(context, path)
+    other, place = _file_system(context, target)
+    jvm: Any = context._jvm
+    jvm.org.apache.hadoop.fs.FileUtil.copy(system, source, other, place, False, _hadoop(context).settings)
 
 
 def sha256_of(context: SparkContext, path: str) -> str:

@@ -25,6 +25,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from medspark.errors import InputError
 from medspark.store.files import (
+    copy_file,
     delete,
     exists,
     full_path,
@@ -49,14 +50,28 @@ def take_version(context: SparkContext, files: Iterable[Path], store: str, table
     path = f"{store}/{table}/{version}"
     delete(context, path)
     make_folder(context, path)
-    place = Path(full_path(context, path).removeprefix("file:"))
+    _link_here(files, Path(full_path(context, path).removeprefix("file:")))
+    return path
+
+
+def _link_here(files: Iterable[Path], place: Path) -> None:
     for file in files:
         try:
             os.link(file, place / file.name)
         except OSError:  # another disk
             shutil.copyfile(file, place / file.name)
             (place / file.name).chmod(0o600)
-    return path
+
+
+def link_files(context: SparkContext, files: Iterable[str], path: str) -> None:
+    """Take files of a store, by their full paths, into a folder of it too: links on this machine, else copies."""
+    make_folder(context, path)
+    full = full_path(context, path)
+    if full.startswith("file:"):
+        _link_here([Path(file.removeprefix("file:")) for file in files], Path(full.removeprefix("file:")))
+        return
+    for file in files:
+        copy_file(context, file, f"{full}/{file.rsplit('/', 1)[-1]}")
 
 
 def append_version(frame: DataFrame, store: str, table: str, version: str) -> str:

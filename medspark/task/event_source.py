@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from medspark.task.base import Closed
+from medspark.task.base import Closed, unsaid
 
 
 class Connection(Closed):
@@ -26,6 +26,15 @@ class Connection(Closed):
     """Rows a round trip."""
 
 
+class Increment(Closed):
+    """What `medspark clean --append` takes of a source that grows. Rows that come twice are then kept once."""
+
+    by: Literal["files"]
+    """The files of the source's folder that the store has not read."""
+    vanished: Literal["stop", "keep"] = "stop"
+    """What becomes of a file that was read before and is there no more: nothing is read, or its rows stay."""
+
+
 class EventSource(Closed):
     """Where the tables of a mapping lie."""
 
@@ -38,6 +47,8 @@ class EventSource(Closed):
     path: str | None = None
     """The folder of files or Delta tables; the catalog's database, such as hospital or hive.hospital."""
     database: Connection | None = None
+    increment: Increment | None = Field(default=None, exclude_if=unsaid)
+    """How a store of its records grows; without it each `clean` reads all."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -45,4 +56,6 @@ class EventSource(Closed):
             raise ValueError(f"expected `database` with format jdbc and only with it, received {self.format}")
         if (self.format == "jdbc") == (self.path is not None):
             raise ValueError(f"expected `path` with every format but jdbc, received format {self.format}")
+        if self.increment is not None and self.format not in ("csv", "parquet", "orc"):
+            raise ValueError(f"expected `increment: {{by: files}}` of a source in files, received {self.format}")
         return self

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from medspark.task.base import Closed, Name, Range
+from medspark.task.base import Closed, Name, Range, unsaid
 from medspark.task.columns import Column, Scale
 from medspark.task.letters import Spelling
 from medspark.task.raw_table import Check, Delimiter, Derived, Duplicates, Encoding, Lookup
@@ -44,6 +44,15 @@ class Skip(Closed):
     """A condition on a row."""
     because: str
     """The reason, for people."""
+
+
+class RowId(Closed):
+    """How the rows of a table that are written again are told: of a row's writings the newest counts."""
+
+    same: tuple[str, ...] = Field(min_length=1)
+    """The columns of the row's id. A row stays with its patient."""
+    deleted: str | None = None
+    """A condition on a writing that takes the row back, as `operation = 'D'`."""
 
 
 class EventRule(Closed):
@@ -96,8 +105,17 @@ class MappedTable(Closed):
     """What makes two rows one row written twice."""
     skip: tuple[Skip, ...] = ()
     """Rows that are no events."""
+    row: RowId | None = Field(default=None, exclude_if=unsaid)
+    """Of a source with `increment`: how a corrected or a deleted row is told from a new one."""
     events: tuple[EventRule, ...] = Field(min_length=1)
     """The events of each row."""
+
+    @property
+    def passed_over(self) -> tuple[Skip, ...]:
+        """Rows that are no events: those that the source took back, then those of `skip`."""
+        if self.row is None or self.row.deleted is None:
+            return self.skip
+        return (Skip(name="deleted", when=self.row.deleted, because="the source takes the row back"), *self.skip)
 
 
 class ValueRule(Closed):

@@ -51,7 +51,7 @@ def _of_rows(derived: dict[str, Derived], checks: tuple[Check, ...]) -> Iterator
 
 def _of_mapped_table(spec: MappedTable) -> Iterator[tuple[str, str]]:
     yield from _of_rows(spec.derived, spec.checks)
-    yield from ((f"skip.{skip.name}", spark_sql(skip.when)) for skip in spec.skip)
+    yield from ((f"skip.{skip.name}", spark_sql(skip.when)) for skip in spec.passed_over)
     for at, rule in enumerate(spec.events):
         yield from ((f"events.{at}.{name}", spark_sql(text)) for name, text in _values(rule))
 

@@ -1,4 +1,4 @@
-"""Cases of whole warehouses, made by Spark, beside an oracle of SQL; the events are shuffled once."""
+"""Cases of whole warehouses, made by Spark, beside an oracle of SQL, from records kept by patient."""
 
 import pytest
 from support.events import asthma_task, rows_of
@@ -8,8 +8,12 @@ from support.places import ROOT
 
 from medspark.cases.events import build_candidates
 from medspark.cases.worker.candidates import Plan
+from medspark.events.by_patient import write_by_patient
 from medspark.events.concepts import freeze_concepts
 from medspark.events.read import read_events
+from medspark.events.write_cases import write_cases_by_workers
+from medspark.stages.features import built_cases
+from medspark.store.worker.buckets import Kept
 from medspark.synth.write import write_hospital
 from medspark.task.load import check_task
 from medspark.task.yaml_text import read_yaml
@@ -39,23 +43,73 @@ def warehouse(spark, folder, tmp_path_factory, pattern):
     records = str(tmp_path_factory.mktemp("records") / "records")
     task = asthma_task(source=source, mapping=OMOP)
     with read_events(spark, task.source, task.mapping) as found:
-        found.records.write.parquet(records)
+        buckets = write_by_patient(found.records, records, 3).buckets
         count = sum(table.events for table in found.counts.values())
     tables = ("person", "observation_period", "death", "drug_era", "concept_ancestor", *DATED)
     files = {name: pattern(name) for name in tables if (folder / f"{name}.csv").exists()}
-    return {"source": source, "records": spark.read.parquet(records), "count": count, "db": read_omop(files)}
+    kept = Kept(f"file:{records}", tuple(buckets.runs))
+    assert [sum(run.rows) for run in kept.runs] == [count]
+    return {
+        "source": source,
+        "records": spark.read.parquet(records),
+        "count": count,
+        "kept": kept,
+        "db": read_omop(files),
+    }
 
 
 def compare(spark, warehouse, raw):
     """What each criterion took out (None: the cases) and how many cases have the outcome, once both sides agree."""
+    frozen = frozen_task(spark, warehouse, raw)
+    candidates = build_candidates(warehouse["records"], Plan(frozen), warehouse["count"], warehouse["kept"])
+    return assert_same(warehouse["db"], frozen, rows_of(candidates.toArrow()))
+
+
+def frozen_task(spark, warehouse, raw):
     raw = {"task": "oracle", "title": "Beside an oracle", **raw, "source": warehouse["source"], "mapping": OMOP}
     task, problems = check_task(raw)
     assert problems == []
-    frozen = freeze_concepts(spark, task, task.mapping)
-    candidates = build_candidates(warehouse["records"], Plan(frozen), warehouse["count"])
-    steps = candidates._jdf.queryExecution().executedPlan().toString()
-    assert steps.count("Exchange ") == 1, "the events are shuffled once, whatever the task"
-    return assert_same(warehouse["db"], task, rows_of(candidates.toArrow()))
+    return freeze_concepts(spark, task, task.mapping)
+
+
+def exchanges(frame):
+    return frame._jdf.queryExecution().executedPlan().toString().count("Exchange ")
+
+
+@pytest.mark.parametrize("by_code", [True, False], ids=["some codes are read", "all events are read"])
+def test_records_kept_by_patient_give_the_same_cases_without_an_exchange_whoever_reads_them(spark, hospital, by_code):
+    raw = EVERY_IN_HOSPITAL if by_code else ALL_KEPT
+    frozen = frozen_task(spark, hospital, {**raw, "concepts": used(CONCEPTS["hospital"], raw)})
+    if not by_code:  # without periods of observation each event tells how long a patient is followed
+        frozen = frozen.model_copy(update={"mapping": frozen.mapping.model_copy(update={"observation": None})})
+    found = {
+        reader: build_candidates(hospital["records"], Plan(frozen), hospital["count"], kept)
+        for reader, kept in (
+            ("shuffled", None),
+            ("workers", hospital["kept"]),
+            ("spark", hospital["kept"]._replace(reader="spark")),
+        )
+    }
+    assert {reader: exchanges(frame) for reader, frame in found.items()} == {"shuffled": 1, "workers": 0, "spark": 0}
+    rows = {reader: sorted(map(repr, rows_of(frame.toArrow()))) for reader, frame in found.items()}
+    assert len(rows["shuffled"]) > 300
+    assert rows["workers"] == rows["shuffled"]
+    assert rows["spark"] == rows["shuffled"]
+
+
+@pytest.mark.parametrize("folds", [None, 3], ids=["no folds", "three folds"])
+def test_workers_write_the_cases_and_the_attrition_that_spark_would(spark, hospital, tmp_path, folds):
+    split = {"test": 0.2, "valid": 0.2, "train": 0.6, "folds": folds, "seed": 5}
+    raw = {**EVERY_IN_HOSPITAL, "concepts": used(CONCEPTS["hospital"], EVERY_IN_HOSPITAL), "split": split}
+    frozen = frozen_task(spark, hospital, raw)
+    attrition = write_cases_by_workers(spark.sparkContext, hospital["kept"], frozen, f"file:{tmp_path}")
+    by_workers = spark.read.parquet(str(tmp_path))
+    built = built_cases(hospital["records"], frozen, hospital["count"])
+    assert by_workers.dtypes == built.cases.dtypes
+    rows = [sorted(map(repr, rows_of(frame.toArrow()))) for frame in (by_workers, built.cases)]
+    assert len(rows[0]) > 100
+    assert rows[0] == rows[1]
+    assert attrition == built.attrition()
 
 
 OMOP = read_yaml(TASKS.parent / "sources" / "omop.yaml")

@@ -16,7 +16,7 @@ from medspark.deploy.deployment import Deployment
 from medspark.errors import BusyError, GateError, InputError, RejectedError, TaskError
 from medspark.runs.lock import holding
 from medspark.sinks.files import FilesSink
-from medspark.stages import night as stage
+from medspark.stages import due as stage
 from medspark.stages.night import Night, backfill_stage, night_stage
 from medspark.stages.score import score_stage
 from medspark.stages.why import verify_stage, why_stage

@@ -3,8 +3,12 @@
 from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from medspark.cases.worker.history import Bools, History, Ints
+from medspark.schemas import AGE, CODE
+from medspark.task.event_task import EventTask
 from medspark.task.population import Concept
 
 
@@ -52,3 +56,32 @@ def group_names(codes: list[str], of: Iterable[str], concepts: dict[str, Concept
     names = sorted({name for name in named if name is not None})
     places = {name: at for at, name in enumerate(names)}
     return np.array([-1 if name is None else places[name] for name in named], np.int64), names
+
+
+def concept_read(task: EventTask) -> Concept | None:
+    """The events that any part of the task reads, of which alone a worker need hear; None where that is all of them."""
+    mapping, population = task.mapping, task.population
+    followed = any(end is not None for end in task.outcome.ends)
+    if mapping.observation is None and (population.history_days is not None or followed):
+        return None  # observed from the first event, followed to the last, whatever they are
+    if population.index is None:
+        return None  # everybody with any event
+    names = [*task.outcome.concepts().values(), *task.features.reads(), *(rule.had for rule in population.require)]
+    names += [rule.had for rule in population.exclude]
+    sets = [as_concept(name, task.concepts) for name in [*population.index.event, *names]]
+    first_parts = [f"{mapping.demographics[name]}/" for name in task.features.demographics if name != AGE]
+    own = [mapping.birth, mapping.death]
+    own += [mapping.observation.start, mapping.observation.end] if mapping.observation is not None else []
+    sets.append(Concept(codes=tuple(own), prefixes=tuple(first_parts)))
+    codes = {code for concept in sets for code in concept.codes}
+    prefixes = {prefix for concept in sets for prefix in concept.prefixes}
+    return Concept(codes=tuple(sorted(codes)), prefixes=tuple(sorted(prefixes)))
+
+
+def events_read(events: pa.Table, concept: Concept | None) -> pa.Table:
+    """The events of a concept; all of them without one."""
+    if concept is None:
+        return events
+    codes = pc.dictionary_encode(events[CODE].combine_chunks())
+    wanted = has_concept(codes.dictionary.to_pylist(), concept)
+    return events.filter(pa.array(wanted[codes.indices.to_numpy()]))

@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 
 from medspark.schemas import AVAILABLE_TIME, CODE, NUMERIC_VALUE, SUBJECT_ID, TIME
 
+EVENTS_READ = (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME)
+"""The columns that a history is made of."""
+
 Ints = npt.NDArray[np.int64]
 
 Floats = npt.NDArray[np.float64]
@@ -91,7 +94,6 @@ def read_history(events: pa.Table, as_of: int | None = None) -> History:
     kept = timed if as_of is None else timed & (known <= as_of)
     clock, at = np.unique(time[kept], return_inverse=True)
     place = subject[kept] * len(clock) + at
-    by_number = np.lexsort((number[kept], code[kept], place))
     whole = History(
         subject=subject[kept],
         time=time[kept],
@@ -105,7 +107,18 @@ def read_history(events: pa.Table, as_of: int | None = None) -> History:
         static_subject=subject[~timed],
         static_code=code[~timed],
     )
-    return whole.pick(by_number)
+    # What a store keeps by patient is in this order already, and sorting is most of the work
+    return whole if _is_sorted(whole) else whole.pick(np.lexsort((whole.number, whole.code, place)))
+
+
+def _is_sorted(events: History) -> bool:
+    """Whether events are in the order of patient, time, code and number, those without a number last."""
+    place, code, number = events.place, events.code, events.number
+    falls = number[1:] < number[:-1]
+    falls |= np.isnan(number[:-1]) & ~np.isnan(number[1:])
+    falls = (code[1:] < code[:-1]) | ((code[1:] == code[:-1]) & falls)
+    falls = (place[1:] < place[:-1]) | ((place[1:] == place[:-1]) & falls)
+    return not falls.any()
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -56,7 +56,10 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         yield from (
             f"checks.{check.name}: {problem}" for problem in condition_problems(check.expect, source_types(table))
         )
-    for skip in table.skip:
+    for name in table.row.same if table.row is not None else ():
+        if name not in table.columns:
+            yield unknown_column("row", name, table)
+    for skip in table.passed_over:
         yield from (f"skip.{skip.name}: {problem}" for problem in condition_problems(skip.when, known))
     if table.duplicates is not None:
         yield from duplicates_are_sound("duplicates", table.duplicates, table)

@@ -1,0 +1,1 @@
+"""What Spark's workers do to keep events by patient."""

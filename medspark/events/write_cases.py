@@ -1,0 +1,68 @@
+"""Cases of records that are kept by patient: each worker reads a bucket, makes its cases and writes them.
+
+Spark hands out the buckets and nothing else: no row of an event or of a case passes through Java.
+"""
+
+from collections import Counter
+from typing import Final
+
+from pyspark import SparkContext
+
+from medspark.cases.attrition import CANDIDATES
+from medspark.cases.criteria import criteria
+from medspark.cases.worker.candidates import Plan
+from medspark.errors import MedsparkError
+from medspark.events.worker.write_cases import write_cases
+from medspark.store.facts import Attrition
+from medspark.store.worker.buckets import Kept
+from medspark.task.event_task import EventTask
+from medspark.task.training import Split
+
+_PATIENTS: Final = ("bigint", "int", "string")
+"""Types of ids that workers write as text as Spark does."""
+
+
+def can_write_cases(kept: Kept | None, split: Split, patients: str) -> bool:
+    """Whether workers can make all of the cases: not where a side depends on other cases than a patient's own."""
+    if kept is None or kept.reader != "workers" or not any(sum(run.rows) for run in kept.runs):
+        return False
+    return split.temporal is None and split.site is None and patients in _PATIENTS
+
+
+def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, folder: str) -> list[Attrition]:
+    """Write the cases of all buckets; what each criterion removed.
+
+    Args:
+        context: of Spark.
+        kept: the records.
+        task: frozen.
+        folder: the address of the folder that the files go to.
+
+    Raises:
+        InputError: records are not as they were written.
+    """
+    shared = context.broadcast((kept, Plan(task), folder))
+
+    def work(bucket: int) -> Counter[str | None] | MedsparkError:
+        kept, plan, folder = shared.value
+        try:
+            return write_cases(kept, bucket, plan, folder)
+        except MedsparkError as error:  # told as it is, rather than tried again and wrapped in Spark's words
+            return error
+
+    buckets = [bucket for bucket in range(kept.buckets) if kept.files(bucket)]
+    counts: Counter[str | None] = Counter()
+    for found in context.parallelize(buckets, len(buckets)).map(work).collect():
+        if isinstance(found, MedsparkError):
+            raise found
+        counts.update(found)
+    return _attrition(counts, task)
+
+
+def _attrition(counts: Counter[str | None], task: EventTask) -> list[Attrition]:
+    remaining = counts.total()
+    rows = [Attrition(CANDIDATES, "", 0, remaining)]
+    for reason in criteria(task, scoring=False):
+        remaining -= counts[reason.name]
+        rows.append(Attrition(reason.name, reason.because, counts[reason.name], remaining))
+    return rows

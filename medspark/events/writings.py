@@ -1,0 +1,74 @@
+"""Of a source that grows: which writing of which of its rows each event is of.
+
+A row of a table with `row` is known by its id and its patient. Each of its writings that makes no event, for the source
+takes the row back, or a rule passes it over or sets it aside, is kept as an event without a code: it ends the writings
+before. A row of another table is known by all that it has, so that one that comes again is the same one.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from medspark.clean.judge import KEPT, STATUS
+from medspark.events.build import EVENTS
+from medspark.events.count import JudgedTable
+from medspark.schemas import (
+    EVENT_COLUMNS,
+    EVENT_OF_ROW,
+    ROW,
+    ROW_COLUMNS,
+    ROW_DIGEST,
+    ROW_DIGEST_OF_ID,
+    SOURCE_FILE,
+    SUBJECT_ID,
+    WRITING,
+    quoted,
+)
+from medspark.sources.record_rules import DUPLICATE
+from medspark.task.mapping import MappedTable
+
+_PLACE = "_event_at"
+_EVENT = "_event"
+
+
+def with_writings(judged: DataFrame, name: str, spec: MappedTable, folder: str) -> DataFrame:
+    """Add to a table's rows what tells a row and its writings: ROW, WRITING, ROW_DIGEST_OF_ID.
+
+    Args:
+        judged: the rows.
+        name: of the table.
+        spec: its mapping.
+        folder: the source's, as `raw_path` has it.
+    """
+    has_id = spec.row is not None
+    ids = [F.col(quoted(column)).cast("string") for column in spec.row.same] if spec.row is not None else []
+    digest = F.col(ROW_DIGEST).cast("bigint")
+    known = [F.coalesce(one, F.lit("")) for one in ids] if has_id else [digest]
+    place = F.regexp_replace(F.col(SOURCE_FILE), "^[a-zA-Z0-9+.-]+:(//[^/]*)?", "")
+    whole = [one.isNotNull() for one in ids]
+    return judged.withColumns(
+        {
+            ROW: F.xxhash64(F.lit(name), F.col(SUBJECT_ID).cast("string"), *known),
+            WRITING: F.substring(place, len(folder.rstrip("/")) + 2, 2**30),
+            ROW_DIGEST_OF_ID: digest if has_id else F.lit(None).cast("bigint"),
+            _PLACE: _and([F.col(SUBJECT_ID).isNotNull(), F.col(STATUS) != DUPLICATE, *whole]) & F.lit(has_id),
+        }
+    )
+
+
+def _and(conditions: list[Column]) -> Column:
+    found = conditions[0]
+    for condition in conditions[1:]:
+        found = found & condition
+    return found
+
+
+def events_of_writings(table: JudgedTable) -> DataFrame:
+    """The events of a table's rows, as EVENT_COLUMNS and ROW_COLUMNS; of a writing that makes none, one without a
+    code."""
+    kind = table.judged.schema[EVENTS].dataType.elementType  # type: ignore[attr-defined]
+    nothing = F.array(F.struct(*(F.lit(None).cast(field.dataType).alias(field.name) for field in kind.fields)))
+    events = F.when(F.col(STATUS) == KEPT, F.col(EVENTS)).when(F.col(_PLACE), nothing)
+    keys = [name for name in ROW_COLUMNS if name != EVENT_OF_ROW]
+    found = table.judged.select(SUBJECT_ID, *keys, F.posexplode(events).alias(EVENT_OF_ROW, _EVENT))
+    columns = [F.col(f"{_EVENT}.{name}") for name in EVENT_COLUMNS if name != SUBJECT_ID]
+    return found.where(f"{_EVENT} is not null").select(SUBJECT_ID, *columns, *ROW_COLUMNS)

@@ -1,0 +1,138 @@
+"""`medspark clean --append` and `--compact`: what is new of a source with `increment` beside what a store has."""
+
+from dataclasses import replace
+
+from medspark.errors import InputError, TaskError
+from medspark.events.by_patient import Grown, append_by_patient, compact_by_patient, require_came
+from medspark.events.count import total_counts
+from medspark.events.read import read_events
+from medspark.events.take import Taken, take_files
+from medspark.runs.lock import alone
+from medspark.runs.run import Run
+from medspark.runs.tables import making, publish_tables
+from medspark.schemas import QUARANTINE, RECORDS
+from medspark.spark.failures import expressions_hold
+from medspark.stages.clean import watched
+from medspark.stages.features import require_records
+from medspark.stages.freeze import freeze
+from medspark.stages.records import kept_records
+from medspark.store.facts import (
+    EventCounts,
+    RecordsFacts,
+    SourceRead,
+    added_counts,
+    require_rows,
+    rows_quarantined,
+    write_facts,
+)
+from medspark.store.files import list_files, make_folder
+from medspark.store.tables import is_parquet, link_files, table_path, write_version
+from medspark.store.worker.buckets import Kept
+from medspark.task.event_task import EventTask
+from medspark.task.places import expression_places
+from medspark.task.tasks import Task
+
+
+@alone
+def append_stage(run: Run, task: Task) -> Task:
+    """Take what is new of a source into `records` and `quarantine`; returns the task frozen.
+
+    Raises:
+        TaskError: the task's source has no `increment`.
+        InputError: there are no records that can grow, a file that was read has changed or is gone, or the new ones
+            cannot be read, or break a rule that fails the run.
+    """
+    with run.receipt.timed("clean"), run.progress("append"):
+        task = _growing(task)
+        facts, kept = _records(run, task)
+        taken = take_files(run.spark, task, facts.taken)
+        if taken.new:
+            _append(run, task, facts, kept, taken)
+        else:
+            run.receipt.counts["append"] = {"files": 0}
+            run.say("nothing new: the store has read every file of the source")
+    frozen = freeze(run, task)
+    assert isinstance(frozen, EventTask)
+    return frozen
+
+
+@alone
+def compact_stage(run: Run, task: Task) -> None:
+    """The same records in one file a bucket.
+
+    Raises:
+        TaskError, InputError: as `append_stage` has them.
+    """
+    with run.receipt.timed("compact"), run.progress("compact"):
+        facts, kept = _records(run, _growing(task))
+        files = sum(len(kept.files(bucket)) for bucket in range(kept.buckets))
+        with making(run, (RECORDS, QUARANTINE), run.version):
+            path = f"{run.store}/{RECORDS}/{run.version}"
+            buckets = compact_by_patient(run.context, path, kept)
+            _carry_quarantine(run)
+            write_facts(run.context, path, replace(facts, buckets=buckets))
+            publish_tables(run, (RECORDS, QUARANTINE), run.version)
+    left = sum(rows > 0 for found in buckets.runs for rows in found.rows)
+    run.receipt.counts["compact"] = {"files_before": files, "files": left}
+    run.say(f"  files       {files:>12,}  before")
+    run.say(f"  files       {left:>12,}  now")
+
+
+def _growing(task: Task) -> EventTask:
+    if not isinstance(task, EventTask) or task.source.increment is None:
+        raise TaskError("--append", ["expected `increment: {by: files}` in the task's source, which says what is new"])
+    return task
+
+
+def _records(run: Run, task: EventTask) -> tuple[RecordsFacts, Kept]:
+    facts = require_records(run, task)
+    kept = kept_records(run.context, run.store, facts)
+    if kept is None or not kept.has_writings or kept.reader != "workers":
+        raise InputError(
+            f"{run.store}: expected records that can grow, by patient and where workers reach them, received others. "
+            "Run `medspark clean` once."
+        )
+    return facts, kept
+
+
+def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: Taken) -> None:
+    held = expressions_hold(expression_places(task))
+    tables = (RECORDS, QUARANTINE)
+    read = read_events(run.spark, task.source, task.mapping, only=frozenset(taken.new.values()))
+    with held, making(run, tables, run.version), read as events, watched(run, events.states):
+        path = f"{run.store}/{RECORDS}/{run.version}"
+        make_folder(run.context, path)
+        grown = append_by_patient(events.records, path, kept)
+        came = total_counts(events.counts)
+        require_came(grown, came.records)
+        quarantine = write_version(events.quarantine, run.store, QUARANTINE, run.version)
+        require_rows(run.spark, quarantine, rows_quarantined(came))
+        _carry_quarantine(run)
+        assert isinstance(facts.counts, EventCounts)
+        counts = replace(added_counts(facts.counts, came), records=facts.counts.records + grown.counted)
+        whole = RecordsFacts(facts.rules, taken.fingerprint, counts, buckets=grown.buckets, taken=taken.files)
+        write_facts(run.context, path, whole)
+        publish_tables(run, tables, run.version)
+    run.receipt.inputs["source"] = SourceRead(task.source.path, len(taken.new), events.fingerprint)
+    run.receipt.count("clean", came)
+    _tell(run, taken, grown, counts)
+
+
+def _carry_quarantine(run: Run) -> None:
+    """Take the files of the quarantine so far into the version that is written."""
+    old = table_path(run.context, run.store, QUARANTINE)
+    files = [path for path, below in list_files(run.context, old).items() if is_parquet(below)]
+    link_files(run.context, files, f"{run.store}/{QUARANTINE}/{run.version}")
+
+
+def _tell(run: Run, taken: Taken, grown: Grown, counts: EventCounts) -> None:
+    run.receipt.counts["append"] = {"files": len(taken.new), "rows": grown.fates, "events": grown.counted}
+    run.receipt.counts["append"]["records"] = counts.records
+    run.receipt.outputs |= {
+        RECORDS: f"{run.store}/{RECORDS}/{run.version}",
+        QUARANTINE: f"{run.store}/{QUARANTINE}/{run.version}",
+    }
+    run.say(f"  files       {len(taken.new):>12,}  new")
+    for name, rows in grown.fates.items():
+        run.say(f"  rows        {rows:>12,}  {name.replace('_', ' ')}")
+    run.say(f"  records     {counts.records:>12,}")

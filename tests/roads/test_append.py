@@ -1,0 +1,159 @@
+"""A store of events that grows by increments has the cases of one that read everything at once."""
+
+import pyarrow.parquet as pq
+import pytest
+from support.events import rows_of
+from support.growing import growing_task, lab, note, random_files, truth, write_rows
+from support.roads import new_run
+
+from medspark.errors import InputError, TaskError
+from medspark.stages.append import append_stage, compact_stage
+from medspark.stages.clean import clean_stage
+from medspark.stages.concepts import concepts_stage
+from medspark.stages.features import features_stage
+from medspark.store.tables import read_table, table_path
+
+FATES = ("new", "seen_before", "corrected", "deleted", "without_events", "late")
+
+
+def cases_of(spark, store, task):
+    run = new_run(spark, store)
+    features_stage(run, task)
+    return sorted(map(repr, rows_of(read_table(spark, str(store), "cases").toArrow())))
+
+
+def appended(spark, store, task):
+    """What an append counted."""
+    run = new_run(spark, store)
+    append_stage(run, task)
+    return run.receipt.counts["append"]
+
+
+def fates(counts):
+    return {name: rows for name, rows in counts["rows"].items() if rows}
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.integration)])
+def test_random_increments_give_the_cases_of_the_final_truth_and_of_a_whole_clean(spark, tmp_path, seed):
+    files, source = random_files(seed), tmp_path / "source"
+    growing = growing_task(source)
+    for at, (name, rows) in enumerate(files):
+        write_rows(source / name, rows)
+        if at == 1:
+            clean_stage(new_run(spark, tmp_path / "grown"), growing)
+        elif at > 1 and at % 2:
+            assert appended(spark, tmp_path / "grown", growing)["files"] == 2
+    clean_stage(new_run(spark, tmp_path / "whole"), growing)
+    labs, notes = truth(files)
+    write_rows(tmp_path / "truth" / "labs" / "all.parquet", labs)
+    write_rows(tmp_path / "truth" / "notes" / "all.parquet", notes)
+    once = growing_task(tmp_path / "truth", grows=False)
+    clean_stage(new_run(spark, tmp_path / "once"), once)
+    expected = cases_of(spark, tmp_path / "once", once)
+    assert len(expected) > 10
+    assert cases_of(spark, tmp_path / "grown", growing) == expected
+    assert cases_of(spark, tmp_path / "whole", growing) == expected
+    compact_stage(new_run(spark, tmp_path / "grown"), growing)
+    assert cases_of(spark, tmp_path / "grown", growing) == expected
+
+
+@pytest.fixture
+def grown(spark, tmp_path):
+    """A store of three labs and a note, its source's folder and its task."""
+    source, store = tmp_path / "source", tmp_path / "store"
+    write_rows(
+        source / "labs" / "1.parquet",
+        [lab(1, 7, 10, "INDEX"), lab(2, 7, 5, "LAB/x", 1.0), lab(3, 8, 10, "INDEX")],
+    )
+    write_rows(source / "notes" / "1.parquet", [note(7, 4, "DX/a")])
+    task = growing_task(source)
+    clean_stage(new_run(spark, store), task)
+    return store, source, task
+
+
+def test_rows_are_counted_as_new_late_seen_before_corrected_and_deleted(spark, grown):
+    store, source, task = grown
+    rows = [
+        lab(2, 7, 5, "LAB/x", 9.0),  # corrected
+        lab(3, 8, 10, "INDEX", gone=True),  # deleted
+        lab(1, 7, 10, "INDEX"),  # as it was
+        lab(4, 7, 11, "LAB/x", 2.0),
+        lab(5, 7, 3, "LAB/y", 4.0),  # new, and before what the patient had
+        lab(6, 7, 3, "LAB/y", gone=True),  # never there
+    ]
+    write_rows(source / "labs" / "2.parquet", rows)
+    write_rows(source / "notes" / "2.parquet", [note(7, 4, "DX/a"), note(7, 20, "DX/a")])
+    counts = appended(spark, store, task)
+    expected = {"new": 3, "late": 1, "seen_before": 2, "corrected": 1, "deleted": 1, "without_events": 1}
+    assert fates(counts) == expected
+    # Two events a lab: 3 labs and a note before; one lab gone, two labs and a note more
+    assert counts["records"] == 7 - 2 + 4 + 1
+    (case,) = rows_of_cases(spark, store, task)
+    assert case["labs_all"] == {
+        "LAB/x": {"count": 1.0, "mean": 9.0, "last": 9.0, "sd": 0.0},
+        "LAB/y": {"count": 1.0, "mean": 4.0, "last": 4.0, "sd": 0.0},
+    }
+
+
+def rows_of_cases(spark, store, task):
+    features_stage(new_run(spark, store), task)
+    return rows_of(read_table(spark, str(store), "cases").toArrow())
+
+
+def test_nothing_new_changes_nothing_and_says_so(spark, grown):
+    store, _, task = grown
+    before = table_path(spark.sparkContext, str(store), "records")
+    assert appended(spark, store, task) == {"files": 0}
+    assert table_path(spark.sparkContext, str(store), "records") == before
+
+
+def test_a_file_that_was_read_and_has_changed_is_named(spark, grown):
+    store, source, task = grown
+    write_rows(source / "labs" / "1.parquet", [lab(1, 7, 11, "INDEX")])
+    with pytest.raises(InputError, match=r"received other content of labs/1\.parquet"):
+        append_stage(new_run(spark, store), task)
+
+
+def test_a_file_that_vanished_ends_the_run_unless_its_rows_stay(spark, grown):
+    store, source, task = grown
+    (source / "notes" / "1.parquet").unlink()
+    with pytest.raises(InputError, match=r"received none of notes/1\.parquet"):
+        append_stage(new_run(spark, store), task)
+
+
+def test_where_files_go_once_they_are_read_their_rows_stay(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source, vanished="keep")
+    write_rows(source / "labs" / "1.parquet", [lab(1, 7, 10, "INDEX")])
+    clean_stage(new_run(spark, store), task)
+    (source / "labs" / "1.parquet").unlink()
+    write_rows(source / "labs" / "2.parquet", [lab(2, 7, 5, "LAB/x", 1.0)])
+    assert fates(appended(spark, store, task)) == {"new": 1, "late": 1}
+    run = new_run(spark, store)
+    concepts_stage(run, task)
+    assert run.receipt.counts["concepts"]["index"] == {"events": 1, "patients": 1}
+    assert len(rows_of_cases(spark, store, task)) == 1
+
+
+def test_what_was_set_aside_stays_in_the_quarantine(spark, grown):
+    store, source, task = grown
+    for name in ("2", "3"):
+        write_rows(source / "labs" / f"{name}.parquet", [lab(None, 7, int(name), None)])
+        appended(spark, store, task)
+    assert read_table(spark, str(store), "quarantine").count() == 2
+
+
+def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
+    store, source, task = grown
+    (source / "labs" / "2.parquet").write_bytes(pq.read_table(source / "labs" / "1.parquet").schema.serialize())
+    before = table_path(spark.sparkContext, str(store), "records")
+    with pytest.raises(InputError):
+        append_stage(new_run(spark, store), task)
+    assert table_path(spark.sparkContext, str(store), "records") == before
+    assert len([path for path in (store / "records").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_source_that_does_not_grow_cannot_be_appended_to(spark, grown):
+    store, source, _ = grown
+    with pytest.raises(TaskError, match="increment"):
+        append_stage(new_run(spark, store), growing_task(source, grows=False))
