@@ -5,6 +5,8 @@ takes the row back, or a rule passes it over or sets it aside, is kept as an eve
 before. A row of another table is known by all that it has, so that one that comes again is the same one.
 """
 
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -26,7 +28,8 @@ from medspark.schemas import (
 from medspark.sources.record_rules import DUPLICATE
 from medspark.task.mapping import MappedTable
 
-_PLACE = "_event_at"
+_ENDS = "_ends_others"
+"""Whether a writing that makes no event ends those before it."""
 _EVENT = "_event"
 
 
@@ -39,27 +42,20 @@ def with_writings(judged: DataFrame, name: str, spec: MappedTable, folder: str) 
         spec: its mapping.
         folder: the source's, as `raw_path` has it.
     """
-    has_id = spec.row is not None
-    ids = [F.col(quoted(column)).cast("string") for column in spec.row.same] if spec.row is not None else []
     digest = F.col(ROW_DIGEST).cast("bigint")
-    known = [F.coalesce(one, F.lit("")) for one in ids] if has_id else [digest]
+    ids = [F.col(quoted(column)).cast("string") for column in spec.row.same] if spec.row is not None else []
+    # A row that lacks a part of its id has none: else all such rows of a patient were one
+    has_id = reduce(Column.__and__, (one.isNotNull() for one in ids)) if ids else F.lit(False)
+    named = [F.lit(name), F.col(SUBJECT_ID).cast("string")]
     place = F.regexp_replace(F.col(SOURCE_FILE), "^[a-zA-Z0-9+.-]+:(//[^/]*)?", "")
-    whole = [one.isNotNull() for one in ids]
     return judged.withColumns(
         {
-            ROW: F.xxhash64(F.lit(name), F.col(SUBJECT_ID).cast("string"), *known),
+            ROW: F.when(has_id, F.xxhash64(*named, F.lit("id"), *ids)).otherwise(F.xxhash64(*named, digest)),
             WRITING: F.substring(place, len(folder.rstrip("/")) + 2, 2**30),
-            ROW_DIGEST_OF_ID: digest if has_id else F.lit(None).cast("bigint"),
-            _PLACE: _and([F.col(SUBJECT_ID).isNotNull(), F.col(STATUS) != DUPLICATE, *whole]) & F.lit(has_id),
+            ROW_DIGEST_OF_ID: F.when(has_id, digest),
+            _ENDS: has_id & F.col(SUBJECT_ID).isNotNull() & (F.col(STATUS) != DUPLICATE),
         }
     )
-
-
-def _and(conditions: list[Column]) -> Column:
-    found = conditions[0]
-    for condition in conditions[1:]:
-        found = found & condition
-    return found
 
 
 def events_of_writings(table: JudgedTable) -> DataFrame:
@@ -67,7 +63,7 @@ def events_of_writings(table: JudgedTable) -> DataFrame:
     code."""
     kind = table.judged.schema[EVENTS].dataType.elementType  # type: ignore[attr-defined]
     nothing = F.array(F.struct(*(F.lit(None).cast(field.dataType).alias(field.name) for field in kind.fields)))
-    events = F.when(F.col(STATUS) == KEPT, F.col(EVENTS)).when(F.col(_PLACE), nothing)
+    events = F.when(F.col(STATUS) == KEPT, F.col(EVENTS)).when(F.col(_ENDS), nothing)
     keys = [name for name in ROW_COLUMNS if name != EVENT_OF_ROW]
     found = table.judged.select(SUBJECT_ID, *keys, F.posexplode(events).alias(EVENT_OF_ROW, _EVENT))
     columns = [F.col(f"{_EVENT}.{name}") for name in EVENT_COLUMNS if name != SUBJECT_ID]

@@ -60,7 +60,7 @@ def test_random_increments_give_the_cases_of_the_final_truth_and_of_a_whole_clea
 @pytest.fixture
 def grown(spark, tmp_path):
     """A store of three labs and a note, its source's folder and its task."""
-    source, store = tmp_path / "source", tmp_path / "store"
+    source, store = tmp_path / "the source", tmp_path / "store"
     write_rows(
         source / "labs" / "1.parquet",
         [lab(1, 7, 10, "INDEX"), lab(2, 7, 5, "LAB/x", 1.0), lab(3, 8, 10, "INDEX")],
@@ -95,9 +95,24 @@ def test_rows_are_counted_as_new_late_seen_before_corrected_and_deleted(spark, g
     }
 
 
+def test_rows_that_lack_their_id_are_told_apart_by_all_that_they_have(spark, grown):
+    store, source, task = grown
+    rows = [lab(None, 7, 5, "LAB/y", 1.0), lab(None, 7, 6, "LAB/y", 3.0), lab(None, 7, 5, "LAB/y", 1.0)]
+    write_rows(source / "labs" / "2.parquet", rows)
+    assert fates(appended(spark, store, task)) == {"new": 2, "late": 2}
+    (case, _) = rows_of_cases(spark, store, task)
+    assert case["labs_all"]["LAB/y"] == {"count": 2.0, "mean": 2.0, "last": 3.0, "sd": 1.0}
+
+
 def rows_of_cases(spark, store, task):
     features_stage(new_run(spark, store), task)
     return rows_of(read_table(spark, str(store), "cases").toArrow())
+
+
+def test_writings_are_ordered_by_the_paths_of_their_files_below_the_source(spark, grown):
+    store, _, _ = grown
+    writings = read_table(spark, str(store), "records").select("_writing").distinct().collect()
+    assert sorted(row["_writing"] for row in writings) == ["labs/1.parquet", "notes/1.parquet"]
 
 
 def test_nothing_new_changes_nothing_and_says_so(spark, grown):
