@@ -20,6 +20,10 @@ from medspark.task.raw_table import RawTable
 _DELIMITERS: Final = "\t,;:|!#$%&*+/<=>?@^_~"
 _COMPRESSED: Final = (".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate", ".xz")
 
+MANY: Final = 500
+SMALL_FILE: Final = 2**16
+"""Bytes. What is done for each span takes a worker some 20 ms, whatever its rows; Spark takes half of that a file."""
+
 
 def choose_reader(
     context: SparkContext, table: RawTable, files: list[str], repairs: DataFrame | None, asked: Asked
@@ -32,11 +36,17 @@ def choose_reader(
     if asked == "spark":
         return Chosen("spark", "it was asked for")
     problem = "rows are repaired" if repairs is not None else _of_files(context, table, files) or _of_rules(table)
+    if problem is None and asked == "auto" and _many_and_small(files):
+        return Chosen("spark", "the files are many and small: it reads them together, and workers each for itself")
     if problem is None:
         return Chosen("workers", "it was asked for" if asked == "workers" else "they can tell all that the table asks")
     if asked == "workers":
         raise TaskError("--reader", [f"workers cannot do it here: {problem}. Use spark."])
     return Chosen("spark", f"workers cannot: {problem}")
+
+
+def _many_and_small(files: list[str]) -> bool:
+    return len(files) > MANY and sum(map(size_of, files)) < SMALL_FILE * len(files)
 
 
 def _of_files(context: SparkContext, table: RawTable, files: list[str]) -> str | None:

@@ -217,3 +217,19 @@ def test_where_hadoops_checksums_agree_workers_read_unless_there_is_much_to_comp
     assert cleaned.reader.kind == "spark"
     assert cleaned.reader.because.endswith("checksums lie beside the files, which its own reader compares")
     cleaned.release()
+
+
+def test_many_small_files_are_read_by_spark_unless_workers_are_asked_for(
+    clean_path: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(3):
+        (tmp_path / f"{at}.csv").write_text(f"a,b\n{at},x\n")
+    monkeypatch.setattr("medspark.clean.choose_way.MANY", 2)
+    for asked, kind in (("auto", "spark"), ("workers", "workers")):
+        cleaned = clean_path(tmp_path, AB, reader=asked)
+        assert (cleaned.reader.kind, cleaned.counts.records) == (kind, 3)
+        cleaned.release()
+    monkeypatch.setattr("medspark.clean.choose_way.SMALL_FILE", 4)
+    cleaned = clean_path(tmp_path, AB)
+    assert cleaned.reader.kind == "workers"
+    cleaned.release()

@@ -5,6 +5,7 @@ one row group, so that a task of Spark's has all of a span, in its order. No Spa
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,17 +57,28 @@ def put_parquet(folder: str, what: str, number: int, rows: pa.Table, part: str =
 def evaluated_of(folder: str, number: int, columns: list[str]) -> pa.Table:
     """What Spark computed of a span's rows that are not set aside, in their order, with their places in AT."""
     first, behind = number * LINES_OF_A_SPAN, (number + 1) * LINES_OF_A_SPAN
-    parts = []
-    for path in evaluated_files(folder):
-        file = pq.ParquetFile(path)
-        for group in range(file.num_row_groups):
-            places = file.metadata.row_group(group).column(0).statistics
-            if places.min < behind and places.max >= first:
-                parts.append(file.read_row_group(group, [AT, AS_ASIDE, *columns], use_threads=False))
+    parts = [
+        pq.ParquetFile(path).read_row_group(group, [AT, AS_ASIDE, *columns], use_threads=False)
+        for least, most, path, group in _places_of(tuple(evaluated_files(folder)))
+        if least < behind and most >= first
+    ]
     found = pa.concat_tables(parts)
     at = found[AT].to_numpy()
     chosen = (at >= first) & (at < behind) & ~found[AS_ASIDE].to_numpy()
     return found.filter(pa.array(chosen))
+
+
+@lru_cache(maxsize=1)
+def _places_of(files: tuple[Path, ...]) -> list[tuple[int, int, Path, int]]:
+    """Of each row group its least and its largest place, its file, and where in the file it is: read once a process,
+    for there may be as many as there are spans."""
+    found = []
+    for path in files:
+        about = pq.read_metadata(path)
+        for group in range(about.num_row_groups):
+            places = about.row_group(group).column(0).statistics
+            found.append((places.min, places.max, path, group))
+    return found
 
 
 def evaluated_files(folder: str) -> list[Path]:
