@@ -1,6 +1,5 @@
 """Who reads and judges a raw table: workers by themselves, where they can tell all that it asks, or Spark."""
 
-from pathlib import Path
 from typing import Final
 
 from pyspark import SparkContext
@@ -11,12 +10,19 @@ from medspark.clean.worker.times import shapes_of
 from medspark.errors import TaskError
 from medspark.runs.chosen import Asked, Chosen
 from medspark.schemas import SOURCE_FILE
+from medspark.sources.checksums import agrees, checksums_of
 from medspark.sources.encodings import is_wide
+from medspark.sources.size import SMALL
+from medspark.sources.worker.spans import size_of
 from medspark.task.columns import Column, DateColumn, ImageColumn, IntervalColumn, NumberColumn, TextColumn
 from medspark.task.raw_table import RawTable
 
 _DELIMITERS: Final = "\t,;:|!#$%&*+/<=>?@^_~"
 _COMPRESSED: Final = (".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate", ".xz")
+
+MANY: Final = 500
+SMALL_FILE: Final = 2**16
+"""Bytes. What is done for each span takes a worker some 20 ms, whatever its rows; Spark takes half of that a file."""
 
 
 def choose_reader(
@@ -30,6 +36,8 @@ def choose_reader(
     if asked == "spark":
         return Chosen("spark", "it was asked for")
     problem = "rows are repaired" if repairs is not None else _of_files(context, table, files) or _of_rules(table)
+    if problem is None and asked == "auto" and _many_and_small(files):
+        return Chosen("spark", "the files are many and small: it reads them together, and workers each for itself")
     if problem is None:
         return Chosen("workers", "it was asked for" if asked == "workers" else "they can tell all that the table asks")
     return instead(problem, asked)
@@ -46,6 +54,10 @@ def instead(problem: str, asked: Asked) -> Chosen:
     return Chosen("spark", f"workers cannot: {problem}")
 
 
+def _many_and_small(files: list[str]) -> bool:
+    return len(files) > MANY and sum(map(size_of, files)) < SMALL_FILE * len(files)
+
+
 def _of_files(context: SparkContext, table: RawTable, files: list[str]) -> str | None:
     source, master = table.source, str(context.master)
     if source.format != "csv":
@@ -58,15 +70,20 @@ def _of_files(context: SparkContext, table: RawTable, files: list[str]) -> str |
         return "files are compressed"
     if not all(file.startswith("file:") for file in files):
         return "files are not on this machine"
-    if any(_checksum_of(file).exists() for file in files):
-        return "Hadoop's checksums lie beside the files, which its own reader compares"
+    if (sums := _of_checksums(files)) is not None:
+        return sums
     return None if master == "local" or master.startswith("local[") else "they are on other machines"
 
 
-def _checksum_of(file: str) -> Path:
-    """Where Hadoop's file system on this machine would have put a file's checksums."""
-    place = Path(file.removeprefix("file:"))
-    return place.with_name(f".{place.name}.crc")
+def _of_checksums(files: list[str]) -> str | None:
+    """Hadoop's checksums of few bytes are compared here; those of many, and those that are not of the files' bytes, are
+    left to its own reader, which says so."""
+    summed = [file for file in files if checksums_of(file).exists()]
+    if not summed:
+        return None
+    if not sum(size_of(file) for file in summed) <= SMALL:
+        return "Hadoop's checksums lie beside the files, which its own reader compares"
+    return None if all(map(agrees, summed)) else "Hadoop's checksums beside the files are not of their bytes"
 
 
 def _of_rules(table: RawTable) -> str | None:

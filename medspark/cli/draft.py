@@ -28,8 +28,14 @@ def init(
         Path | None,
         typer.Option(metavar="FILE.csv", help="For a table whose rows have no key: write a copy with a row_id first."),
     ] = None,
+    warehouse: Annotated[
+        bool, typer.Option("--warehouse", help="DATA is the folder of OMOP's or MEDS's tables.")
+    ] = False,
 ) -> None:
-    """Draft a task file from a table: types, units, missing values, keys, leaks; every guess marked."""
+    """Draft a task file from a table or a warehouse: types, units, missing values, keys, leaks; every guess marked."""
+    if warehouse:
+        _init_warehouse(Path(data), out, [outcome, days, number])
+        return
     from medspark.draft.task_file import task_name, write_task
     from medspark.task.load import check_task
     from medspark.task.yaml_text import read_yaml
@@ -43,14 +49,34 @@ def init(
         profile = _profile(data, outcome, days, ask=sys.stdin.isatty())
         _require_case(profile, data)
         path = out or Path(f"{task_name(data)}.yaml")
-        if path.exists():
-            raise TaskError(str(path), ["it is there already, and a draft overwrites nothing; name another by --out"])
-        path.write_text(write_task(profile), encoding="utf-8")
+        _write_draft(path, write_task(profile))
         _, problems = check_task(read_yaml(path))
         _say(profile, path)
         if problems:
             raise TaskError(str(path), problems)
         print(f"Read it once, then: medspark run {path}")
+
+
+def _init_warehouse(folder: Path, out: Path | None, of_tables: list[object]) -> None:
+    from medspark.draft.task_file import task_name
+    from medspark.draft.warehouse import look_at_warehouse, write_warehouse_task
+    from medspark.task.load import load_task
+
+    with exit_code_of(terminal()):
+        if any(given is not None for given in of_tables):
+            raise TaskError("--warehouse", ["--outcome, --days and --number are of a table; leave them out"])
+        found = look_at_warehouse(folder)
+        path = out or Path(f"{task_name(str(folder.absolute()))}.yaml")
+        _write_draft(path, write_warehouse_task(found, folder))
+        print(f"{found.title}, {found.format}: {path}")
+        load_task(path)
+        print(f"Read it once, then: medspark run {path}")
+
+
+def _write_draft(path: Path, text: str) -> None:
+    if path.exists():
+        raise TaskError(str(path), ["it is there already, and a draft overwrites nothing; name another by --out"])
+    path.write_text(text, encoding="utf-8")
 
 
 def profile(

@@ -1,7 +1,7 @@
 """Commands from cases to a bundle, and what a bundle found."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 import typer
 
@@ -13,6 +13,9 @@ from medspark.errors import TaskError
 if TYPE_CHECKING:
     from medspark.runs.run import Run
     from medspark.task.tasks import Task
+
+TRAINING: Final = "keras"
+"""What takes seconds to import, with TensorFlow below it, and is needed by nothing before."""
 
 
 def train(
@@ -35,7 +38,7 @@ def train(
     wanted = [None] if sizes is None else _sizes(sizes)
     made: list[str] = []
     for size in wanted:
-        with run_task("train", task, store, json_, size=size) as (run, found):
+        with run_task("train", task, store, json_, imports=TRAINING, size=size) as (run, found):
             from medspark.stages.train import Watched, train_stage  # TensorFlow takes seconds to import
 
             frozen = freeze(run, found)
@@ -63,7 +66,7 @@ def _sizes(text: str) -> list[str]:
 
 def run(task: TaskFile, store: Store = STORE, cross_validate: Folds = False, json_: Json = False) -> None:
     """The whole road: clean, features, train, then score the source from the bundle alone."""
-    with run_task("run", task, store, json_) as (run, found):
+    with run_task("run", task, store, json_, imports=TRAINING) as (run, found):
         walk(run, found, cross_validate)
 
 

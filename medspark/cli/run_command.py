@@ -5,7 +5,9 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +15,7 @@ from rich.console import Console
 
 from medspark.cli.options import absolute
 from medspark.errors import MedsparkError, SparkError, Stopped, StoreError
+from medspark.sources.size import SMALL, is_small
 
 if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
     from medspark.runs.run import Run
@@ -53,8 +56,14 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def run_task(command: str, path: Path, store: str, as_json: bool, **arguments: Any) -> Iterator[tuple["Run", "Task"]]:
-    """A command on a task, which is read before Spark starts, in the store's folder for that task."""
+def run_task(
+    command: str, path: Path, store: str, as_json: bool, *, imports: str | None = None, **arguments: Any
+) -> Iterator[tuple["Run", "Task"]]:
+    """A command on a task, which is read before Spark starts, in the store's folder for that task.
+
+    Args:
+        imports: a module that the command will need, imported while Spark starts and works.
+    """
     from medspark.sources.fasta import require_fasta
     from medspark.stages.open_run import packages_of
     from medspark.task.load import load_task
@@ -62,8 +71,10 @@ def run_task(command: str, path: Path, store: str, as_json: bool, **arguments: A
     with exit_code_of(terminal()):
         task = load_task(path)
         require_fasta(task)
-    place = f"{store.rstrip('/')}/{task.task}"
-    with run_command(command, place, as_json, lambda: packages_of(task), task=str(path), **arguments) as run:
+        light = is_small(task.source.path, SMALL)
+    place, packages = f"{store.rstrip('/')}/{task.task}", lambda: packages_of(task)
+    asked = {"light": light, "imports": imports, "task": str(path), **arguments}
+    with run_command(command, place, as_json, packages, **asked) as run:
         yield run, task
 
 
@@ -74,15 +85,20 @@ def run_bundle(
     store: str,
     as_json: bool,
     *,
-    light: bool = False,
+    session: bool = True,
     expect: str | None = None,
     **arguments: Any,
 ) -> Iterator["Run"]:
-    """A command on a bundle, with the packages that its source needs."""
+    """A command on a bundle, with the packages that its source needs.
+
+    Without a session all is workers', and Java has little to do.
+    """
     from medspark.stages.open_bundle import packages_of_bundle
 
     packages = lambda: packages_of_bundle(bundle, expect, arguments)  # noqa: E731 (its failure is one of the command's)
-    with run_command(command, store, as_json, packages, light=light, bundle=bundle, expect=expect, **arguments) as run:
+    light = not session or is_small(arguments.get("source"), SMALL)
+    asked = {"session": session, "bundle": bundle, "expect": expect, **arguments}
+    with run_command(command, store, as_json, packages, light=light, **asked) as run:
         yield run
 
 
@@ -98,6 +114,8 @@ def run_command(
     packages: Callable[[], tuple[str, ...]] = _no_packages,
     *,
     light: bool = False,
+    session: bool = True,
+    imports: str | None = None,
     **arguments: Any,
 ) -> Iterator["Run"]:
     """A run of a command in a store, and its receipt, saved whatever happens in the block.
@@ -107,7 +125,9 @@ def run_command(
         store: where tables and receipts go.
         as_json: whether the receipt is printed, and nothing else.
         packages: the Maven coordinates that the session needs for its source.
-        light: where Java only hands out work to Python, for which there need be no session.
+        light: where Java has little to do, as where the source is small or workers read it.
+        session: whether one is made on Spark's context; where all is workers' there need be none.
+        imports: a module that will be needed, imported beside Spark's start.
         arguments: for the receipt.
     """
     from medspark.cli.signals import stoppable
@@ -122,14 +142,30 @@ def run_command(
         console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
     try:
-        with exit_code_of(console, log), stoppable() as watch:
+        with exit_code_of(console, log), stoppable() as watch, _importing(imports):
             run = _started(receipt, absolute(store), shown, console, packages, light)
+            if session:
+                _ = run.spark  # here, so that no stage's seconds have it in them
             watch(run.context)
             with _saved(run):
                 yield run
     finally:
         if as_json:
             print(receipt.to_json(), flush=True)
+
+
+@contextmanager
+def _importing(module: str | None) -> Iterator[None]:
+    """Import a module beside the block, and wait for it at the end: half an import cannot be left."""
+    if module is None:
+        yield
+        return
+    beside = Thread(target=import_module, args=(module,))
+    beside.start()
+    try:
+        yield
+    finally:
+        beside.join()
 
 
 def _started(
@@ -140,10 +176,7 @@ def _started(
 
     wanted = packages()
     with console.status("starting Spark"):
-        run = Run(start_context(f"medspark {receipt.command}", wanted, light), store, shown, receipt, console)
-        if not light:
-            _ = run.spark  # here, so that no stage's seconds have it in them
-    return run
+        return Run(start_context(f"medspark {receipt.command}", wanted, light), store, shown, receipt, console)
 
 
 @contextmanager

@@ -87,8 +87,8 @@ def score(
     asked: dict[str, Any] = {"source": source, "as_of": as_of, "history": past, "tensors": place, "engine": engine}
     asked |= {"reader": reader, "writer": writer, "require_verdict": require_verdict, "override": override}
     asked |= {"explain": ask._asdict()} if ask is not None else {}
-    light = is_left_to_workers(place, to, reader, writer) and ask is None
-    with run_bundle("score", bundle, to, json_, light=light, expect=expect, **asked) as run:
+    session = not is_left_to_workers(place, to, reader, writer) or ask is not None
+    with run_bundle("score", bundle, to, json_, session=session, expect=expect, **asked) as run:
         gate = _gate(require_verdict, override)
         _require_choice(place, any(given is not None for given in (source, as_of, past)))
         opened = open_bundle(run, bundle, expect)

@@ -7,8 +7,10 @@ What is written here leaves the hospital with the bundle, so counts of 1 to 10 p
 not in the report, and so is every number they could be worked out from.
 """
 
+import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,9 @@ from medspark.evaluate.targets import evaluate_targets
 from medspark.privacy.small_cells import publishable_thresholds
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID
 from medspark.task.tasks import Task
+
+AT_ONCE: Final = min(4, os.cpu_count() or 1)
+"""Bootstraps that run beside each other; each holds some hundred megabytes."""
 
 SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of the risks."""
@@ -83,18 +88,17 @@ def evaluate(
     own_weight = np.ones(len(frame)) if weight is None else np.asarray(weight, np.float64)
     cases = Cases(label, risk, pd.factorize(frame[SUBJECT_ID])[0], own_weight)
     drawing = Drawing(task.report.bootstrap, task.training.seed)
-    subgroups = [
-        row
-        for column in task.report.subgroups
-        for row in subgroup_rows(frame[column], column, cases, drawing, task.privacy.names_of_few)
-    ]
-    model = _measured(cases, drawing)
+    others = [cases._replace(risk=checked(label, np.asarray(values))[1]) for values in baselines.values()]
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # numpy's loops hold no lock
+        of_columns = [
+            pool.submit(subgroup_rows, frame[column], column, cases, drawing, task.privacy.names_of_few)
+            for column in task.report.subgroups
+        ]
+        model, *measured = pool.map(lambda one: _measured(one, drawing), [cases, *others])
+        subgroups = [row for rows in of_columns for row in rows.result()]
     return {
         "test": {**_counts(frame, cases), **_of_model(cases, model, task)},
-        "baselines": {
-            name: _beside(cases._replace(risk=checked(label, np.asarray(values))[1]), drawing, model)
-            for name, values in baselines.items()
-        },
+        "baselines": {name: _beside(one, model) for name, one in zip(baselines, measured, strict=True)},
         "subgroups": subgroups,
         "fairness": unequal(subgroups),
         "intervals": {
@@ -169,9 +173,8 @@ def _check(frame: pd.DataFrame, task: Task, baselines: Mapping[str, NDArray[Any]
             raise InputError(f"evaluation: expected {len(frame)} risks of {name!r}, received {len(values)}")
 
 
-def _beside(cases: Cases, drawing: Drawing, network: _Measured) -> dict[str, Any]:
+def _beside(other: _Measured, network: _Measured) -> dict[str, Any]:
     """A baseline's metrics, and how far the network is from it on the same patients."""
-    other = _measured(cases, drawing)
     its_own, networks = ({name: one["value"] for name, one in one.metrics.items()} for one in (other, network))
     return {
         "metrics": other.metrics,

@@ -48,6 +48,8 @@ DEFAULTS: Final = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     # Java compiles no method beyond this size: Spark's larger ones would be interpreted, row after row
     "spark.sql.codegen.hugeMethodLimit": "8000",
+    # Else Spark lists thousands of small files by a task for each
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "64",
     # A task that failed is tried again, as on a cluster; plain local[*] would try once
     "spark.master": "local[*,4]",
 }

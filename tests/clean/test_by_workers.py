@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from support.cleaning import AB, Clean
 from support.dirty import COLUMNS, SECTIONS, SETTINGS, dirty_files, each_cell
@@ -202,3 +202,34 @@ def test_files_beside_which_hadoops_checksums_lie_are_read_by_spark_which_compar
     (tmp_path / ".in.csv.crc").write_bytes(b"crc\x00\x00\x00\x02\x00" + b"\x00" * 4)  # of other bytes
     with pytest.raises(InputError, match="cannot be read"):
         clean_path(tmp_path / "in.csv", AB).records.collect()
+
+
+def test_where_hadoops_checksums_agree_workers_read_unless_there_is_much_to_compare(
+    clean_path: Clean, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spark.createDataFrame([("a,b",), ("1,x",)], "value string").coalesce(1).write.text(str(tmp_path / "in"))
+    assert list((tmp_path / "in").glob(".part-*.crc"))
+    cleaned = clean_path(tmp_path / "in", AB)
+    assert (cleaned.reader.kind, cleaned.counts.records) == ("workers", 1)
+    cleaned.release()
+    monkeypatch.setattr("medspark.clean.choose_way.SMALL", 7)
+    cleaned = clean_path(tmp_path / "in", AB)
+    assert cleaned.reader.kind == "spark"
+    assert cleaned.reader.because.endswith("checksums lie beside the files, which its own reader compares")
+    cleaned.release()
+
+
+def test_many_small_files_are_read_by_spark_unless_workers_are_asked_for(
+    clean_path: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(3):
+        (tmp_path / f"{at}.csv").write_text(f"a,b\n{at},x\n")
+    monkeypatch.setattr("medspark.clean.choose_way.MANY", 2)
+    for asked, kind in (("auto", "spark"), ("workers", "workers")):
+        cleaned = clean_path(tmp_path, AB, reader=asked)
+        assert (cleaned.reader.kind, cleaned.counts.records) == (kind, 3)
+        cleaned.release()
+    monkeypatch.setattr("medspark.clean.choose_way.SMALL_FILE", 4)
+    cleaned = clean_path(tmp_path, AB)
+    assert cleaned.reader.kind == "workers"
+    cleaned.release()

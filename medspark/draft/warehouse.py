@@ -1,0 +1,208 @@
+"""A warehouse known by its tables, and a task on the mapping that is shipped for it; every guess marked. No Spark."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medspark.draft.task_file import flow, task_name
+from medspark.errors import InputError, TaskError
+
+OMOP_EVENTS: Final = {
+    "condition_occurrence": "CONDITION/",
+    "drug_exposure": "DRUG/",
+    "procedure_occurrence": "PROCEDURE/",
+    "device_exposure": "DEVICE/",
+    "observation": "OBSERVATION/",
+    "measurement": "MEASUREMENT/",
+}
+"""How the codes of a table begin, by the shipped mapping."""
+
+UNMAPPED: Final = {
+    "FHIR bulk data": ({"patient"}, {"encounter", "condition", "observation"}, {".ndjson"}),
+    "Synthea's CSV": ({"patients", "encounters"}, {"conditions", "medications"}, {".csv"}),
+    "MIMIC": ({"patients", "admissions"}, {"icustays", "labevents", "diagnoses_icd"}, {".csv"}),
+    "eICU": ({"patient"}, {"vitalperiodic", "apachepatientresult", "admissiondx"}, {".csv"}),
+}
+"""Layouts that have no mapping: the tables that are all there, those of which one is, and how their files end."""
+
+SAMPLE: Final = 1_000_000
+"""Events of a MEDS dataset that are looked at."""
+FEWEST: Final = 11
+"""Patients that have a kind of code, for it to be named."""
+_NUMBER: Final = "numeric_value"
+_LEFT: Final = re.compile(r"(HOSPITAL_)?DISCHARGE|(VISIT|ENCOUNTER)_END")
+_CAME: Final = re.compile(r"(HOSPITAL_)?ADMISSION|VISIT|VISIT_START|ENCOUNTER|ENCOUNTER_START")
+
+
+class Found(NamedTuple):
+    """A warehouse, and what its task may read."""
+
+    mapping: str
+    title: str
+    format: str
+    discharge: str | None
+    """What a discharge's codes are or, with a slash at the end, how they begin; None where none is known."""
+    admission: str | None
+    """The same of an admission."""
+    codes: list[str]
+    """How the codes begin that are read as being there."""
+    numbers: list[str]
+    """And of those that are read as numbers."""
+
+
+def look_at_warehouse(folder: Path) -> Found:
+    """Which layout a folder has, by its tables.
+
+    Raises:
+        InputError: it is no folder of this machine, lacks a table that its mapping needs, or has no known layout.
+        TaskError: there is no mapping for its layout.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected the folder of a warehouse's tables on this machine, received none")
+    tables = _tables(folder)
+    if "person" in tables and (OMOP_EVENTS.keys() | {"visit_occurrence"}) & tables.keys():
+        return _omop(folder, tables)
+    events = sorted((folder / "data").rglob("*.parquet"))
+    if events and {"subject_id", "time", "code"} <= set(pq.read_schema(events[0]).names):
+        return _meds(events)
+    for name, (every, some, ends) in UNMAPPED.items():
+        if every <= tables.keys() and some & tables.keys() and any(ends & set(tables[one].suffixes) for one in every):
+            none = f"it has the tables of {name}, for which no mapping is shipped; OMOP and MEDS have one"
+            mend = "Write a mapping, as docs/warehouses.md says, or bring it into OMOP or MEDS first"
+            raise TaskError(str(folder), [f"{none}. {mend}"])
+    seen = ", ".join(sorted(tables)[:12]) or "nothing"
+    raise InputError(
+        f"{folder}: expected the tables of OMOP (person, visit_occurrence ...) or of MEDS (data/*.parquet with "
+        f"subject_id, time, code), received {seen}. For one table with a row per case leave --warehouse out."
+    )
+
+
+def _tables(folder: Path) -> dict[str, Path]:
+    """The files and folders by their name without its endings, in small letters."""
+    found = {}
+    for place in sorted(folder.iterdir()):
+        if not place.name.startswith((".", "_")):
+            found[place.name.split(".", 1)[0].lower()] = place
+    return found
+
+
+def _omop(folder: Path, tables: dict[str, Path]) -> Found:
+    if "observation_period" not in tables:
+        raise InputError(
+            f"{folder}: it has the tables of OMOP without observation_period, by which follow-up is known: expected it"
+        )
+    person = tables["person"]
+    parts = [person] if person.is_file() else sorted(person.rglob("*.*"))
+    ends = {end for part in parts for end in part.suffixes} & {".csv", ".parquet", ".orc"}
+    if len(ends) != 1:
+        raise InputError(f"{person}: expected files of one kind, .csv, .parquet or .orc, received {sorted(ends)}")
+    visits = "visit_occurrence" in tables
+    heads = [head for name, head in OMOP_EVENTS.items() if name in tables]
+    numbers = [head for head in heads if head == "MEASUREMENT/"]
+    return Found(
+        "omop",
+        "OMOP Common Data Model",
+        ends.pop().removeprefix("."),
+        "VISIT_END/" if visits else None,
+        "VISIT/" if visits else None,
+        [head for head in heads if head not in numbers],
+        numbers,
+    )
+
+
+def _meds(files: list[Path]) -> Found:
+    heads = _heads(files)
+    plain = {head.rstrip("/") for head in heads}
+    read = [head for head in heads if head.endswith("/") and not head.startswith("MEDS_")]
+    numbers = [head for head in read if heads[head]]
+    left, came = (next(filter(known.fullmatch, sorted(plain)), None) for known in (_LEFT, _CAME))
+    as_told = {head.rstrip("/"): head for head in sorted(heads, reverse=True)}  # the code itself before what begins so
+    return Found(
+        "meds",
+        "Medical Event Data Standard",
+        "parquet",
+        as_told[left] if left is not None else None,
+        as_told[came] if came is not None else None,
+        [head for head in read if head not in numbers],
+        numbers,
+    )
+
+
+def _heads(files: list[Path]) -> dict[str, bool]:
+    """What codes are, or with a slash how they begin, of FEWEST patients at least; whether most have a number."""
+    parts, rows = [], 0
+    for file in files:
+        wanted = [name for name in ("subject_id", "code", _NUMBER) if name in pq.read_schema(file).names]
+        for batch in pq.ParquetFile(file).iter_batches(columns=wanted, batch_size=SAMPLE):
+            number = batch.column(_NUMBER) if _NUMBER in wanted else pa.nulls(len(batch), pa.float32())
+            columns = {"subject": batch.column("subject_id"), "code": batch.column("code").cast(pa.string())}
+            parts.append(pa.table(columns | {"number": number.is_valid()}))
+            rows += len(batch)
+            break  # a part of each file says more than the whole of the first
+        if rows >= SAMPLE:
+            break
+    seen = pa.concat_tables(parts).to_pandas().dropna(subset=["code"])
+    seen["head"] = seen["code"].str.replace(r"/.*", "/", regex=True)
+    found = seen.groupby("head").agg(patients=("subject", "nunique"), number=("number", "mean"))
+    return {str(row.Index): row.number > 0.5 for row in found.itertuples() if row.patients >= FEWEST}
+
+
+def write_warehouse_task(found: Found, folder: Path) -> str:
+    """The task file's text: readmission after a discharge, where both are known; else places to fill in."""
+    return "\n".join([*_head(found, folder), *_question(found), *_features(found)]) + "\n"
+
+
+def _head(found: Found, folder: Path) -> Iterator[str]:
+    yield f"# Drafted by `medspark init --warehouse` from the tables of {found.title}. What follows a `guess:`"
+    yield "# was told by names alone: read it once. `medspark check` says whether the file is sound."
+    yield f"task: {task_name(str(folder.absolute()))}"
+    yield "title: Readmission within 30 days of discharge      # guess: say what is predicted"
+    yield ""
+    yield "source:"
+    yield "  kind: events"
+    yield f"  mapping: {found.mapping}"
+    yield f"  format: {found.format}"
+    yield f"  path: {flow(str(folder.absolute()))}"
+    yield ""
+
+
+def _question(found: Found) -> Iterator[str]:
+    yield "concepts:                                # sets of codes: those named, or all that begin alike"
+    for name, head in (("discharge", found.discharge), ("admission", found.admission)):
+        which = "fill it in, as {codes: [...]} or {prefixes: [...]}" if head is None else "guess: by its name"
+        kind = "prefixes" if head is None or head.endswith("/") else "codes"
+        yield f"  {name}: {flow({kind: [head] if head is not None else []})}    # {which}"
+    yield ""
+    yield "population:"
+    yield "  index: {event: discharge, take: every}   # guess: a risk is asked for at each"
+    yield "  age_at_least: 18                         # guess"
+    yield ""
+    yield "outcome:"
+    yield "  name: readmitted within 30 days          # guess"
+    yield "  event: admission"
+    yield "  to_days: 30                              # guess"
+    yield "  follow_up: keep_outcomes                 # who was lost is kept where the outcome was seen"
+    yield "  death: no_outcome                        # guess: or outcome, or leave_out"
+    yield "  gap: ignore                              # guess: what comes in the moment of the discharge is no return"
+    yield ""
+
+
+def _features(found: Found) -> Iterator[str]:
+    yield "features:                                # of the codes that begin so"
+    yield "  demographics: [age, sex]"
+    if found.codes:
+        yield "  codes:"
+        yield f"    history: {flow({'of': found.codes})}"
+        yield f"    year: {flow({'of': found.codes, 'look_back_days': 365})}                   # guess"
+    if found.numbers:
+        yield "  values:"
+        of = {"of": found.numbers, "look_back_days": 365, "take": ["last", "mean", "count"]}
+        yield f"    numbers: {flow(of)}                   # guess"
+    yield ""
+    yield "split: {train: 0.7, valid: 0.1, test: 0.2}       # by patient, always"
+    yield "risk_bands: {high: 0.30, raised: 0.15}           # guess"
+    yield "report: {subgroups: [sex]}"

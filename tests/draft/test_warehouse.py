@@ -1,0 +1,147 @@
+"""medspark init --warehouse knows a warehouse by its tables and drafts a task that is fine, or says what is missing."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from medspark.cli.main import app
+from medspark.task.event_task import EventTask
+from medspark.task.load import load_task
+
+
+def medspark(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def drafted(folder: Path, out: Path) -> EventTask:
+    said = medspark("init", folder, "--warehouse", "--out", out)
+    assert said.exit_code == 0, said.output
+    task = load_task(out)
+    assert isinstance(task, EventTask)
+    return task
+
+
+def tables(folder: Path, *names: str) -> Path:
+    for name in names:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("{}\n")
+    return folder
+
+
+def test_the_tables_of_omop_make_a_task_on_its_mapping_of_what_is_there(tmp_path: Path) -> None:
+    there = ("PERSON.csv", "observation_period.csv", "visit_occurrence.csv.gz", "measurement.csv", "drug_exposure.csv")
+    task = drafted(tables(tmp_path / "My CDM", *there), tmp_path / "task.yaml")
+    assert (task.task, task.source.mapping, task.source.format) == ("my-cdm", "omop", "csv")
+    assert task.source.path == str(tmp_path / "My CDM")
+    assert task.concepts["discharge"].prefixes == ("VISIT_END/",)
+    assert task.features.codes["history"].of == ("DRUG/",)
+    assert task.features.values["numbers"].of == ("MEASUREMENT/",)
+    assert medspark("check", tmp_path / "task.yaml").exit_code == 0
+
+
+def test_every_guess_is_marked(tmp_path: Path) -> None:
+    drafted(
+        tables(tmp_path / "cdm", "person.csv", "observation_period.csv", "visit_occurrence.csv"), tmp_path / "t.yaml"
+    )
+    lines = (tmp_path / "t.yaml").read_text().splitlines()
+    for guessed in ("title:", "index:", "age_at_least:", "event: admission", "to_days:", "risk_bands:"):
+        assert any(guessed in line for line in lines), guessed
+    marked = [line.split(":")[0].strip() for line in lines if "# guess" in line]
+    assert marked == ["title", "discharge", "admission", "index", "age_at_least", "name", "to_days", "death", "gap",
+                      "risk_bands"]  # fmt: skip
+
+
+def meds(folder: Path, codes: dict[str, float | None], patients: int) -> Path:
+    rows = [(at, code, number) for at in range(patients) for code, number in codes.items()]
+    subject, code, number = zip(*rows, strict=True)
+    columns = {"subject_id": pa.array(subject), "time": pa.array([datetime(2026, 1, 1)] * len(rows)), "code": code}
+    (folder / "data" / "train").mkdir(parents=True)
+    pq.write_table(pa.table({**columns, "numeric_value": pa.array(number, pa.float32())}),
+                   folder / "data" / "train" / "0.parquet")  # fmt: skip
+    return folder
+
+
+CODES = {
+    "MEDS_BIRTH": None,
+    "HOSPITAL_ADMISSION": None,
+    "HOSPITAL_DISCHARGE//HOME": None,
+    "ICD10CM/I50": None,
+    "LAB//CREATININE": 1.2,
+}
+
+
+def test_a_meds_dataset_makes_a_task_of_the_kinds_of_code_that_it_has(tmp_path: Path) -> None:
+    task = drafted(meds(tmp_path / "data set", CODES, 11), tmp_path / "task.yaml")
+    assert (task.source.mapping, task.source.format) == ("meds", "parquet")
+    assert task.concepts["discharge"].prefixes == ("HOSPITAL_DISCHARGE/",)
+    assert task.concepts["admission"].codes == ("HOSPITAL_ADMISSION",)
+    assert task.features.codes["history"].of == ("HOSPITAL_DISCHARGE/", "ICD10CM/")
+    assert task.features.values["numbers"].of == ("LAB/",)
+
+
+def test_a_kind_of_code_that_few_patients_have_is_not_named(tmp_path: Path) -> None:
+    folder = meds(tmp_path / "set", {**CODES, "HOSPITAL_DISCHARGE": None}, 11)
+    rare = pa.table({"subject_id": [1] * 50, "time": [datetime(2026, 1, 1)] * 50, "code": ["ZEBEDEE/1"] * 50})
+    pq.write_table(rare, folder / "data" / "rare.parquet")
+    drafted(folder, tmp_path / "task.yaml")
+    assert "ZEBEDEE" not in (tmp_path / "task.yaml").read_text()
+
+
+def test_without_visits_the_draft_has_places_to_fill_in_and_says_so(tmp_path: Path) -> None:
+    folder = tables(tmp_path / "cdm", "person.csv", "observation_period.csv", "measurement.csv")
+    said = medspark("init", folder, "--warehouse", "--out", tmp_path / "task.yaml")
+    assert said.exit_code == 2
+    assert "concepts.discharge" in said.output
+    assert "discharge: {prefixes: []}    # fill it in" in (tmp_path / "task.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "layout"),
+    [
+        (("Patient.000.ndjson", "Encounter.000.ndjson", "Observation.000.ndjson"), "FHIR bulk data"),
+        (("patients.csv", "encounters.csv", "conditions.csv"), "Synthea's CSV"),
+        (("patients.csv.gz", "admissions.csv.gz", "icustays.csv.gz"), "MIMIC"),
+        (("patient.csv.gz", "vitalPeriodic.csv.gz", "admissionDx.csv.gz"), "eICU"),
+    ],
+)
+def test_a_layout_without_a_mapping_is_named(tmp_path: Path, names: tuple[str, ...], layout: str) -> None:
+    said = medspark("init", tables(tmp_path / "hospital", *names), "--warehouse", "--out", tmp_path / "t.yaml")
+    assert said.exit_code == 2
+    assert f"the tables of {layout}, for which no mapping is shipped" in said.output
+    assert not (tmp_path / "t.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("stays.csv",), "expected the tables of OMOP"),
+        (("person.csv", "measurement.csv"), "without observation_period"),
+        (("person.txt", "observation_period.txt", "measurement.txt"), "expected files of one kind"),
+    ],
+)
+def test_what_is_no_warehouse_or_half_of_one_is_refused(tmp_path: Path, names: tuple[str, ...], words: str) -> None:
+    said = medspark("init", tables(tmp_path / "folder", *names), "--warehouse", "--out", tmp_path / "t.yaml")
+    assert said.exit_code == 3
+    assert words in said.output
+    assert medspark("init", tmp_path / "nowhere", "--warehouse").exit_code == 3
+
+
+def test_a_draft_overwrites_nothing_and_knows_no_outcome_of_a_table(tmp_path: Path) -> None:
+    folder = tables(tmp_path / "cdm", "person.csv", "observation_period.csv", "visit_occurrence.csv")
+    (tmp_path / "t.yaml").write_text("mine")
+    assert medspark("init", folder, "--warehouse", "--out", tmp_path / "t.yaml").exit_code == 2
+    assert (tmp_path / "t.yaml").read_text() == "mine"
+    assert medspark("init", folder, "--warehouse", "--outcome", "died").exit_code == 2
+
+
+def test_a_public_omop_warehouse_makes_a_task_that_is_fine(data: Path, tmp_path: Path) -> None:
+    folder = data / "omop_gibleed" / "csv"
+    if not folder.is_dir():
+        pytest.skip("needs omop_gibleed")
+    assert drafted(folder, tmp_path / "task.yaml").features.codes["history"].of[:2] == ("CONDITION/", "DRUG/")
