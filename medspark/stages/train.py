@@ -84,7 +84,7 @@ def train_stage(
     tracking_run = tracked(watched.mlflow, task, run.version, run.say)
     with tracking_run as tracking, peak_memory() as most, making(run, (TENSORS, PREDICTIONS), run.version):
         tensors = f"{run.store}/{TENSORS}/{run.version}"
-        checkpoints = Checkpoints(store / CHECKPOINTS, run.say)
+        checkpoints = Checkpoints(store / CHECKPOINTS, run.say).below(f"train-{task.network.size}")
         trained = _train(run, task, tensors, with_folds, checkpoints, watched.event_files, tracking)
         peak_mb = most()
         if tuning is not None:
