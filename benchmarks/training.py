@@ -1,15 +1,18 @@
 """Training that streams tensors from Parquet beside `Model.fit` on the same arrays in memory; and how well it shuffles.
 
-    python benchmarks/training.py [--cases N] [--epochs E]
+    python benchmarks/training.py [--cases N] [--epochs E] [--workers 1 2]
 
 Both ways learn from the same cases in batches of the same size, in turn, and the median epoch counts; the first, which
 compiles, does not. Streaming is medspark's own loop, checkpoints included. The shuffle is measured on a table ten times
-as large as its window.
+as large as its window. `--workers` measures nothing but so many workers of one core each that learn together, in place
+of all that.
 """
 
 import argparse
+import os
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +21,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import SparkContext
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import kstest
 
 from medspark.encode.inputs import Input, share_of_numbers
 from medspark.encode.worker.encoder import as_list
-from medspark.evaluate.truth import Reading
-from medspark.train.batches import batches, dataset
+from medspark.evaluate.truth import Reading, truth_of
+from medspark.runs.progress import Told
+from medspark.spark.session import start_context
+from medspark.task.outcome import Targets
+from medspark.task.training import Training
+from medspark.train.batches import batches, dataset, read_labels
 from medspark.train.checkpoints import EVERY_SECONDS, Checkpoint
+from medspark.train.distribute.barrier import learn_by_members
+from medspark.train.fit import Material
 from medspark.train.loop import Lessons, learn_steps
 from medspark.train.schedule import Schedule
 
@@ -105,6 +115,43 @@ def streamed(hidden: tuple[int, ...], files: list[Path], cases: int, batch: int,
     return float(np.median(np.diff(ended)))
 
 
+def by_workers(context: SparkContext, hidden: tuple[int, ...], files: list[Path], workers: int, args: Any) -> float:
+    """Examples a second of the median epoch but the first, of workers of one core each; they watch a hundredth."""
+    inputs = {"numeric": keras.Input((WIDTH,), name="numeric")}
+    found = inputs["numeric"]
+    for width in hidden:
+        found = keras.layers.Dense(width, activation="silu")(found)
+    members = keras.Model(inputs, keras.layers.Reshape((1, 1))(keras.layers.Dense(1)(found)))
+    truth = truth_of(read_labels(files, YES_OR_NO), YES_OR_NO)
+    material = Material(files[:-1], files[-1:], INPUTS, YES_OR_NO, None, truth)
+    training = Training(workers=workers, batch_size=args.batch, epochs=args.epochs, patience=args.epochs)
+    targets = Targets("binary", ("outcome",))
+    ended: list[float] = []
+
+    def told(of: Told) -> None:
+        if of.ended:
+            ended.append(time.perf_counter())
+
+    learn_by_members(context, members, material, targets, training, told, None)
+    return args.cases / float(np.median(np.diff(ended)))
+
+
+def compare_workers(args: Any, console: Console) -> None:
+    """Examples a second side by side."""
+    os.environ.setdefault("MEDSPARK_MASTER", f"local[{max(args.workers)}]")
+    context = start_context("benchmark")
+    with tempfile.TemporaryDirectory() as place:
+        files, _, _ = write(Path(place), args.cases)
+        (Path(place) / "watched").mkdir()
+        files += write(Path(place) / "watched", args.cases // 100)[0]
+        table = Table("network, numbers a step", *(f"{count} of one core, examples/s" for count in args.workers))
+        for name, hidden in NETWORKS.items():
+            found = [by_workers(context, hidden, files, count, args) for count in args.workers]
+            numbers = sum(one * other + other for one, other in pairwise((WIDTH, *hidden, 1)))
+            table.add_row(f"{name}, {numbers:,}", *(f"{one:,.0f} ({one / found[0]:.2f})" for one in found))
+        console.print(table)
+
+
 def shuffle_quality(files: list[Path], inputs: list[Input], cases: int, window: int | None) -> tuple[float, float]:
     """Of one epoch: how far the places of the table's first tenth are from even over the epoch (Kolmogorov-Smirnov,
     from 0 to 1), and the correlation of neighbours' places in the table."""
@@ -118,13 +165,8 @@ def shuffle_quality(files: list[Path], inputs: list[Input], cases: int, window: 
     return float(kstest(of_first, "uniform").statistic), float(np.corrcoef(place[:-1], place[1:])[0, 1])
 
 
-def main() -> None:
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--cases", type=int, default=400_000)
-    asked.add_argument("--epochs", type=int, default=6)
-    asked.add_argument("--batch", type=int, default=1024)
-    args = asked.parse_args()
-    console = Console()
+def compare_with_memory(args: Any, console: Console) -> None:
+    """Streaming beside arrays in memory, and the shuffle beside a permutation."""
     with tempfile.TemporaryDirectory() as place:
         files, numbers, label = write(Path(place), args.cases)
         table = Table("network", "fit on arrays, examples/s", "streamed, examples/s", "of it")
@@ -141,6 +183,20 @@ def main() -> None:
             distance, neighbours = shuffle_quality(files, [share_of_numbers(1)], args.cases, window)
             table.add_row(name, f"{distance:.4f}", f"{neighbours:+.4f}")
         console.print(table)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--cases", type=int, default=400_000)
+    asked.add_argument("--epochs", type=int, default=6)
+    asked.add_argument("--batch", type=int, default=1024)
+    asked.add_argument("--workers", type=int, nargs="*", default=[])
+    args = asked.parse_args()
+    console = Console()
+    if args.workers:
+        compare_workers(args, console)
+    else:
+        compare_with_memory(args, console)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.checkpoints import Checkpoints
+from medspark.train.distribute.barrier import require_workers
 from medspark.train.event_files import event_files
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
@@ -82,12 +83,13 @@ def train_stage(
     faults = faults_of_splits(facts.splits, task)
     if faults:
         raise InputError("; ".join(faults))
+    require_workers(run.context, task.training.workers)
     tracking_run = tracked(watched.mlflow, task, run.version, run.say)
     with tracking_run as tracking, peak_memory() as most, making(run, (TENSORS, PREDICTIONS), run.version):
         tensors = f"{run.store}/{TENSORS}/{run.version}"
-        checkpoints = Checkpoints(store / CHECKPOINTS, run.say)
+        checkpoints = Checkpoints(store / CHECKPOINTS, run.say).below(f"train-{task.network.size}")
         trained = _train(run, task, tensors, with_folds, checkpoints, watched.event_files, tracking)
-        peak_mb = most()
+        peak_mb = most() if task.training.workers == 1 else None  # this process is not all that learned
         if tuning is not None:
             trained.metrics["tuning"] = tuning
         _require_gates(trained, task, checkpoints)

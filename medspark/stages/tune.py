@@ -19,6 +19,7 @@ from medspark.task.tasks import Task
 from medspark.task.tuning import Tuning, in_yaml, with_settings
 from medspark.train.batches import split_files
 from medspark.train.checkpoints import digest_of
+from medspark.train.distribute.barrier import require_workers
 from medspark.train.in_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode
 from medspark.train.trials import Search, ended, open_study, prepare, rows_of, summary, try_one
@@ -39,6 +40,7 @@ def tune_stage(run: Run, task: Task, watched: Watched = UNWATCHED) -> Path:
         GateError: as `train_stage`.
     """
     require_cases(run, task)
+    require_workers(run.context, task.training.workers)
     with run.receipt.timed("tune"):
         tuning = _searched(run, task)
     run.receipt.counts["tune"] = tuning

@@ -37,6 +37,7 @@ from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 from medspark.task.updating import Updating
 from medspark.train.checkpoints import Checkpoints
+from medspark.train.distribute.barrier import learning_of, require_workers
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.gates import require_gates
 from medspark.train.train_network import subgroups_of, write_predictions, write_tensors
@@ -73,6 +74,7 @@ def update_stage(
         GateError: the challenger is worse than the champion beyond the task's margins; no bundle is kept.
     """
     asked = _asked(run, bundle, source, task, how)
+    require_workers(run.context, asked.training.workers)
     checkpoints = Checkpoints(local_path(run.store) / CHECKPOINTS, run.say).below(f"{how}-of-{bundle.bundle_id}")
     run.receipt.arguments["parent"] = bundle.bundle_id
     with clean_source(run, asked) as found:
@@ -133,7 +135,7 @@ def _learned(
         table = write_tensors(built.cases, statistics, f"{run.store}/{TENSORS}/{run.version}")
         with _before(run, bundle, task, built.cases, 0 if how == "calibration" else learned) as (before, groups):
             named = pd.concat([subgroups_of(built.cases, task), groups], ignore_index=True)
-            given = Given(table, before, named, checkpoints)
+            given = Given(table, before, named, checkpoints, learning_of(run.context, task.training))
             return update_network(bundle, task, given, how, progress)
 
 

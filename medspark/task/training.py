@@ -119,6 +119,13 @@ class Pretraining(Closed):
 
 StopOn = Literal["auroc", "auprc", "brier"]
 
+MOST_WORKERS = 64
+
+
+def alone(workers: object) -> bool:
+    """Whether one learns, as all did before there could be more: it is then not written down."""
+    return workers == 1
+
 
 class Training(Closed):
     epochs: int | None = Field(default=None, ge=1, le=100_000)
@@ -160,6 +167,8 @@ class Training(Closed):
     window_mb: int | None = Field(default=None, ge=1, exclude_if=unsaid)
     """Megabytes of tensors that are shuffled together; learning takes up to three times as much of them, whatever the
     data's size. 512 where the task says none."""
+    workers: int = Field(default=1, ge=1, le=MOST_WORKERS, exclude_if=alone)
+    """Spark tasks that learn together, each from its share of every batch; one learns in the command's own process."""
 
 
 class Gates(Closed):

@@ -20,6 +20,7 @@ NEVER_TRIED: Final = frozenset(
         "training.pretrain",
         "training.calibration",
         "training.window_mb",
+        "training.workers",
     }
 )
 """Settings that a trial is not judged by, or that have a key of their own."""

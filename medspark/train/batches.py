@@ -3,9 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.truth import Reading, truth_of
 from medspark.schemas import SPLIT, SUBJECT_ID
 
+T = TypeVar("T")
 Batch = tuple[Arrays, Truth, npt.NDArray[Any]]
 """Tensors, what is known of the outcome, and subjects (n,)."""
 
@@ -43,14 +45,14 @@ def split_files(table: str, split: str) -> list[Path]:
     return sorted(Path(table.removeprefix("file:")).glob(f"{SPLIT}={split}/*.parquet"))
 
 
-def _opened(file: Path) -> pq.ParquetFile:
+def opened(file: Path) -> pq.ParquetFile:
     """A file whose pages are compared with their checksums."""
     return pq.ParquetFile(file, page_checksum_verification=True)
 
 
 def read_labels(files: list[Path], reading: Reading) -> pa.Table:
     """The label columns of all cases of some files."""
-    return pa.concat_tables([_opened(file).read(columns=[*reading.columns]) for file in files])
+    return pa.concat_tables([opened(file).read(columns=[*reading.columns]) for file in files])
 
 
 def rows_of_window(inputs: Sequence[Input], window_bytes: int) -> int:
@@ -74,12 +76,12 @@ def windows(
 
     Row groups are read ahead by threads that Arrow lets run beside Python.
     """
-    groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(_opened(file).num_row_groups)]
+    groups: list[tuple[Path, int]] = [(file, group) for file in files for group in range(opened(file).num_row_groups)]
     order = rng.permutation(len(groups)) if rng is not None else np.arange(len(groups))
     most = rows_of_window(inputs, window_bytes)
     held: list[Batch] = []
     rows = 0
-    for batch in _read_ahead([groups[at] for at in order], inputs, reading):
+    for batch in read_ahead([groups[at] for at in order], inputs, reading):
         held.append(batch)
         rows += len(batch[2])
         if rows >= most:
@@ -89,7 +91,7 @@ def windows(
         yield _together(held, rng)
 
 
-def _read_ahead(groups: list[tuple[Path, int]], inputs: Sequence[Input], reading: Reading) -> Iterator[Batch]:
+def read_ahead(groups: list[tuple[Path, int]], inputs: Sequence[Input], reading: Reading) -> Iterator[Batch]:
     """The row groups in their order; the next ones are read meanwhile."""
     pool = ThreadPoolExecutor(AHEAD)
     try:
@@ -105,10 +107,10 @@ def _read_ahead(groups: list[tuple[Path, int]], inputs: Sequence[Input], reading
 
 
 def _read_group(file: Path, group: int, inputs: Sequence[Input], reading: Reading) -> Batch:
-    table = _opened(file).read_row_group(group, columns=[*_names(inputs), *reading.columns, SUBJECT_ID])
+    table = opened(file).read_row_group(group, columns=[*_names(inputs), *reading.columns, SUBJECT_ID])
     table, truth = _labelled(table, reading)
     if table.num_rows == 0:
-        return _none(inputs), truth, np.empty(0, object)
+        return none_of(inputs), truth, np.empty(0, object)
     batch = table.combine_chunks().to_batches()[0]
     return arrays(batch, inputs), truth, batch.column(SUBJECT_ID).to_numpy(zero_copy_only=False)
 
@@ -132,7 +134,7 @@ def _names(inputs: Sequence[Input]) -> list[str]:
     return [found.name for found in inputs]
 
 
-def _none(inputs: Sequence[Input]) -> Arrays:
+def none_of(inputs: Sequence[Input]) -> Arrays:
     return {found.name: np.empty((0, found.width), found.dtype) for found in inputs}
 
 
@@ -191,24 +193,50 @@ def dataset(
     where there are none; behind these the numbers of `said`, a column of soft labels, where there is one. The axis in
     the middle is the members', without which Keras would squeeze a logit's.
     """
+    read = [*inputs, *([] if said is None else [said])]
+
+    def found(epoch: int) -> Iterator[Batch]:
+        return batches(files, read, reading, batch_size, None if seed is None else [seed, epoch], window_bytes)
+
+    return streamed(found, partial(given, folds=folds, said=said), signature(inputs, reading, said))
+
+
+def given(batch: Batch, folds: Folds | None, said: Input | None = None) -> tuple[Arrays, npt.NDArray[np.float32]]:
+    """A batch as a network gets it: its tensors, and the truth as `dataset` says."""
+    tensors, truth, subject = batch
+    fold = np.full(len(subject), -1) if folds is None else fold_of(subject, folds)
+    soft = [] if said is None else [tensors.pop(said.name)]
+    found = np.concatenate([np.nan_to_num(truth.label), truth.weight, fold[:, None], *soft], axis=1)
+    return tensors, found.astype(np.float32)[:, None]
+
+
+def signature(inputs: Sequence[Input], reading: Reading, said: Input | None = None) -> tuple[Any, ...]:
+    """What `given` gives, for `tf.data`."""
     import tensorflow as tf
 
-    beside = [] if said is None else [said]
-    read, place = [*inputs, *beside], [0, 0]
+    width = 2 * reading.size + 1 + (0 if said is None else said.width)
+    tensors = {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs}
+    return tensors, tf.TensorSpec((None, 1, width), tf.float32)
 
-    def generate() -> Iterator[tuple[Arrays, npt.NDArray[np.float32]]]:
+
+def streamed(
+    found: Callable[[int], Iterator[T]], convert: Callable[[T], Any], signature: tuple[Any, ...]
+) -> Callable[[int, int], Any]:
+    """Of an epoch and the steps of it that are done, a `tf.data.Dataset` of what is left, read ahead.
+
+    Args:
+        found: of an epoch, from 0, what each step learns from.
+        convert: what is found to what a network gets.
+        signature: of what it gets.
+    """
+    import tensorflow as tf
+
+    place = [0, 0]
+
+    def generate() -> Iterator[Any]:
         epoch, done = place
-        found = batches(files, read, reading, batch_size, None if seed is None else [seed, epoch], window_bytes)
-        for tensors, truth, subject in islice(found, done, None):
-            fold = np.full(len(subject), -1) if folds is None else fold_of(subject, folds)
-            soft = [tensors.pop(one.name) for one in beside]
-            given = np.concatenate([np.nan_to_num(truth.label), truth.weight, fold[:, None], *soft], axis=1)
-            yield tensors, given.astype(np.float32)[:, None]
+        yield from map(convert, islice(found(epoch), done, None))
 
-    signature = (
-        {found.name: tf.TensorSpec((None, found.width), found.dtype) for found in inputs},
-        tf.TensorSpec((None, 1, 2 * reading.size + 1 + sum(one.width for one in beside)), tf.float32),
-    )
     whole = tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 
     def left(epoch: int, done: int) -> Any:
@@ -234,7 +262,7 @@ def load_split(
     if not files:
         return None
     columns = list(dict.fromkeys([*keys, *reading.columns, *_names(inputs)]))
-    whole = pa.concat_tables([_opened(file).read(columns=columns) for file in files])
+    whole = pa.concat_tables([opened(file).read(columns=columns) for file in files])
     whole, truth = _labelled(whole, reading)
     batch = pa.RecordBatch.from_arrays(
         [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in whole.columns],

@@ -12,6 +12,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -103,25 +104,35 @@ class Checkpoints:
     folder: Path
     say: Callable[[str], None] = lambda _: None
     every_seconds: float = EVERY_SECONDS
+    within: Path | None = None
+    """A folder of several runs' checkpoints, which goes with the last of them."""
 
     def below(self, name: str) -> "Checkpoints":
-        """Those of a part of the run, such as an update in one way."""
-        return Checkpoints(self.folder / name, self.say, self.every_seconds)
+        """Those of one run of several, such as an update in one way."""
+        return Checkpoints(self.folder / name, self.say, self.every_seconds, self.folder)
 
     def of(self, name: str, task: Task, statistics: Statistics, files: Iterable[Path]) -> Checkpoint:
         """That of one fit, told apart by all that decides its weights."""
         return Checkpoint(self.folder / f"{name}.npz", digest_of(task, statistics, files), self.every_seconds, self.say)
 
     def delete(self) -> None:
+        """Let go of them, and of nobody else's."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.within is not None:
+            with suppress(OSError):  # others are left in it
+                self.within.rmdir()
 
 
 def digest_of(task: Task, statistics: Statistics, files: Iterable[Path]) -> str:
-    """SHA-256 of the task, the statistics, what the Parquet files hold in their order, and the libraries' versions."""
+    """SHA-256 of the task, the statistics, the libraries' versions, the network that images start from, and what the
+    Parquet files hold in their order."""
     found = hashlib.sha256()
     libraries = json.dumps({name: version(name) for name in LIBRARIES})
     for text in (task.model_dump_json(), to_json(statistics), libraries):
         found.update(hashlib.sha256(text.encode()).digest())
+    if task.network.images.weights is not None and (start := Path(task.network.images.weights)).is_file():
+        with start.open("rb") as stream:  # where it is not there, building the network says so
+            found.update(hashlib.file_digest(stream, "sha256").digest())
     for file in files:
         found.update(_digest_of_content(file))
     return found.hexdigest()

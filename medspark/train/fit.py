@@ -59,6 +59,7 @@ def fit_network(
     progress: Progress,
     excerpts: Mapping[str, Excerpts] | None = None,
     checkpoint: Checkpoint | None = None,
+    learn: "Learn | None" = None,
 ) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
 
@@ -70,6 +71,7 @@ def fit_network(
         progress: told while it learns.
         excerpts: of histories, where encoders are pretrained.
         checkpoint: what to go on from, and what to leave.
+        learn: who learns; where nobody is named, this process does.
 
     Raises:
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
@@ -86,7 +88,7 @@ def fit_network(
     members = build_network(statistics, task.network, training.l2, training.seed, sample, targets.kind, level)
     pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
     material = Material(learned, learned if folds else valid, inputs, reading, folds, truth)
-    history = learn_from(members, material, targets, training, progress, checkpoint)
+    history = (learn or learn_from)(members, material, targets, training, progress, checkpoint, False)
     return Fitted(serving_network(members), members, folds, history, reading, pretrained)
 
 
@@ -101,6 +103,10 @@ class Material(NamedTuple):
     folds: Folds | None
     truth: Truth
     """Of the cases that are learned from."""
+
+
+Learn = Callable[[Any, Material, Targets, Training, Progress, Checkpoint | None, bool], list[Row]]
+"""What learns: `learn_from`, or workers of a cluster who do the same together."""
 
 
 def learn_from(
@@ -120,18 +126,28 @@ def learn_from(
     Returns:
         The history, one row an epoch.
     """
+    lessons = lessons_of(members, material, targets, training)._replace(from_start=from_start)
+    return learn_steps(members, lessons, progress, checkpoint)
+
+
+def lessons_of(members: Any, material: Material, targets: Targets, training: Training) -> Lessons:
+    """What members learn; they are compiled for it."""
     inputs, reading, folds = material.inputs, material.reading, material.folds
     plan = schedule(training, int(material.truth.weight.any(axis=1).sum()))
     shares = shares_of(targets.kind, targets.names, material.truth)
     loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
     members.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
-    window = (training.window_mb or 0) * 2**20 or WINDOW_BYTES
+    window = window_of(training)
     watched = partial(batches, material.watched, inputs, reading, predicted_at_once(inputs), None, window)
     watch = partial(watched_row, found=watched, targets=targets, folds=folds, metric=training.stop_on)
     found = dataset(material.learned, inputs, reading, plan.batch_size, training.seed, folds, window_bytes=window)
     better = by_metric(training.stop_on)
-    lessons = Lessons("network", found, plan, watch, better, training.patience, training.ema, from_start)
-    return learn_steps(members, lessons, progress, checkpoint)
+    return Lessons("network", found, plan, watch, better, training.patience, training.ema)
+
+
+def window_of(training: Training) -> int:
+    """Bytes of tensors that are shuffled together."""
+    return (training.window_mb or 0) * 2**20 or WINDOW_BYTES
 
 
 def _pretrained(
@@ -152,24 +168,55 @@ def _pretrained(
     return found
 
 
+class Seen(NamedTuple):
+    """What members say of cases that they were not trained on."""
+
+    loss: float
+    """The sum of their cross-entropies."""
+    cases: int
+    said: list[tuple[Floats, Truth]]
+    """Logits and truths; none where no metric asks for them."""
+
+
+def _alone(seen: Seen) -> list[Seen]:
+    return [seen]
+
+
 def watched_row(
-    members: Any, found: Callable[[], Iterator[Batch]], targets: Targets, folds: Folds | None, metric: StopOn | None
+    members: Any,
+    found: Callable[[], Iterator[Batch]],
+    targets: Targets,
+    folds: Folds | None,
+    metric: StopOn | None,
+    gather: Callable[[Seen], list[Seen]] = _alone,
 ) -> dict[str, float]:
     """`valid_loss`, the mean cross-entropy of what members say of cases that they were not trained on, and the metric.
+
+    Args:
+        gather: what all see who look at a part of the cases each.
 
     Raises:
         InputError: the metric does not exist for these cases.
     """
+    parts = gather(_seen(members, found, targets, folds, metric is not None))
+    row = {"valid_loss": sum(part.loss for part in parts) / sum(part.cases for part in parts)}
+    if metric is None:
+        return row
+    return row | {f"valid_{metric}": _metric(metric, [one for part in parts for one in part.said], targets)}
+
+
+def _seen(
+    members: Any, found: Callable[[], Iterator[Batch]], targets: Targets, folds: Folds | None, keep: bool
+) -> Seen:
     total, cases = 0.0, 0
     said: list[tuple[Floats, Truth]] = []
     for tensors, truth, subject in found():
         logit = held_out_logit(np.asarray(members.predict_on_batch(tensors), np.float64), subject, folds)
         total += cross_entropy(targets.kind, logit, truth)
         cases += len(subject)
-        if metric is not None:
+        if keep:
             said.append((logit, truth))
-    row = {"valid_loss": total / cases}
-    return row if metric is None else row | {f"valid_{metric}": _metric(metric, said, targets)}
+    return Seen(total, cases, said)
 
 
 def _metric(name: StopOn, said: list[tuple[Floats, Truth]], targets: Targets) -> float:

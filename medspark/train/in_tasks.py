@@ -24,13 +24,19 @@ def in_tasks(context: SparkContext, what: str, do: Callable[[T], R], items: Sequ
     return context.parallelize(items, len(items)).mapPartitions(partial(_on_one_core, do)).collect()
 
 
-def _on_one_core(do: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    import keras
+def use_cores(count: int) -> None:
+    """Let TensorFlow compute on so many cores, as Spark counts on a task to do."""
     import tensorflow as tf
 
-    if tf.config.threading.get_intra_op_parallelism_threads() != 1:  # a worker that is used again has it already
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    if tf.config.threading.get_intra_op_parallelism_threads() != count:  # a worker that is used again has it already
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
+
+
+def _on_one_core(do: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    import keras
+
+    use_cores(1)
     for item in items:
         yield do(item)
         keras.utils.clear_session()  # else a worker keeps the networks of all its tasks

@@ -44,8 +44,9 @@ from medspark.train.batches import load_split, split_files
 from medspark.train.calibrate import fit_calibrations
 from medspark.train.checkpoints import Checkpoints
 from medspark.train.distil import distil, write_soft_labels
+from medspark.train.distribute.barrier import learning_of
 from medspark.train.export import keras_logits
-from medspark.train.fit import Fitted, fit_network, held_out_logit
+from medspark.train.fit import Fitted, Learn, fit_network, held_out_logit
 from medspark.train.networks.student import student_settings
 from medspark.train.pretrain import Excerpts, write_excerpts
 from medspark.train.schedule import predicted_at_once
@@ -122,7 +123,8 @@ def train_network(
     """
     statistics, table = fit_and_encode(cases, task, tensors_path)
     excerpts = _excerpts(histories, task, statistics)
-    return learn(table, statistics, task, progress, subgroups_of(cases, task), with_baselines, excerpts, checkpoints)
+    who, groups = learning_of(cases.sparkSession.sparkContext, task.training), subgroups_of(cases, task)
+    return learn(table, statistics, task, progress, groups, with_baselines, excerpts, checkpoints, who)
 
 
 def learn(
@@ -134,6 +136,7 @@ def learn(
     with_baselines: bool = True,
     excerpts: dict[str, Excerpts] | None = None,
     checkpoints: Checkpoints | None = None,
+    who: Learn | None = None,
 ) -> Trained:
     """What `train_network` does once there are tensors; no Spark needed.
 
@@ -142,8 +145,9 @@ def learn(
         subgroups: of the test split's cases, by `case_id` the columns of the task's subgroups as text.
         excerpts: of histories, where encoders are pretrained.
         checkpoints: what to go on from, and what to leave.
+        who: learns the network; where nobody is named, this process does.
     """
-    fitted, teacher = _fit(table, statistics, task, progress, excerpts, checkpoints)
+    fitted, teacher = _fit(table, statistics, task, progress, excerpts, checkpoints, who)
     parts = {split: predict_split(fitted, table, split, statistics) for split in SPLITS}
     calibration = calibrated(fitted, parts, task)
     learned = (TRAIN, VALID) if fitted.folds else (TRAIN,)
@@ -197,6 +201,7 @@ def _fit(
     progress: Progress,
     excerpts: dict[str, Excerpts] | None,
     checkpoints: Checkpoints | None,
+    who: Learn | None,
 ) -> tuple[Fitted, Fitted | None]:
     """The network that is served, and the teacher it was distilled from, where the task asks for a student."""
     train, valid, targets = split_files(table, TRAIN), split_files(table, VALID), task.outcome.targets
@@ -205,7 +210,7 @@ def _fit(
         settings = student_settings(statistics, task.network, targets.kind, len(targets.names))
     read = [*train, *valid, *(file for one in (excerpts or {}).values() for file in one.files)]
     checkpoint = checkpoints.of("network", task, statistics, read) if checkpoints else None
-    fitted = fit_network(train, valid, statistics, task, progress, excerpts, checkpoint)
+    fitted = fit_network(train, valid, statistics, task, progress, excerpts, checkpoint, who)
     if settings is None:
         return fitted, None
     with tempfile.TemporaryDirectory(dir=table.removeprefix("file:"), prefix=".soft-labels-") as folder:

@@ -28,7 +28,7 @@ from medspark.task.tasks import Task
 from medspark.task.updating import Updating
 from medspark.train.batches import Folds, read_labels, split_files
 from medspark.train.checkpoints import Checkpoints
-from medspark.train.fit import Fitted, Material, learn_from
+from medspark.train.fit import Fitted, Learn, Material, learn_from
 from medspark.train.loop import Row as EpochRow
 from medspark.train.train_network import SPLITS, Predicted, Trained, calibrated, judged, predict_split
 from medspark.train.uncertainty import LearnedFrom, Served
@@ -50,6 +50,8 @@ class Given(NamedTuple):
     """Of the cases of both test splits, by `case_id`."""
     checkpoints: Checkpoints | None = None
     """What to go on from, and what to leave; of this bundle and way alone."""
+    learn: Learn = learn_from
+    """Who learns."""
 
 
 class Updated(NamedTuple):
@@ -163,7 +165,7 @@ def go_on(
     checkpoint = None
     if given.checkpoints is not None:
         checkpoint = given.checkpoints.of("network", task, statistics, [*train, *valid])
-    history = learn_from(fitted.members, material, targets, training, progress, checkpoint, from_start=True)
+    history = given.learn(fitted.members, material, targets, training, progress, checkpoint, True)
     _let_learn(fitted.members, fitted.members.layers)  # a network is kept with what may learn in it
     return history
 

@@ -211,3 +211,25 @@ def test_the_state_of_dropouts_seeds_is_among_the_variables_that_are_kept():
     model.optimizer.build([])
     (seed,) = module._variables(model)["weights"]
     assert "seed" in seed.path
+
+
+def test_the_digest_is_of_the_network_that_images_start_from_too(tmp_path):
+    start, task, digests = tmp_path / "start.keras", task_with(**ALL), []
+    images = task.network.images.model_copy(update={"weights": str(start)})
+    task = task.model_copy(update={"network": task.network.model_copy(update={"images": images})})
+    for content in (b"one", b"one", b"another"):
+        start.write_bytes(content)
+        digests.append(digest_of(task, STATISTICS, []))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_run_that_has_ended_takes_no_other_runs_checkpoints_with_it(tmp_path):
+    of_store = Checkpoints(tmp_path / "checkpoints")
+    small, update = of_store.below("train-small"), of_store.below("weights-of-abc")
+    for run in (small, update):
+        run.of("network", task_with(**ALL), STATISTICS, []).write(Kept({}, {}))
+    small.delete()
+    assert [one.name for one in of_store.folder.iterdir()] == ["weights-of-abc"]
+    update.delete()
+    assert not of_store.folder.exists()
+    small.delete()

@@ -1,0 +1,110 @@
+"""Members in a ring: each says to the next one, hears of the one before, and all end with the same numbers.
+
+Sums are made chunk by chunk around the ring (Patarasuk and Yuan 2009), so that each member sends twice the numbers
+whatever the count of members, and each chunk is added up by one chain: every member has the same bits.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T")
+Floats = npt.NDArray[np.float32]
+Address = tuple[str, int]
+
+SILENT_SECONDS: Final = 600.0
+"""A member that says nothing for so long is taken for lost."""
+
+
+class Ring:
+    """A member's place in the ring; with one member it is alone and all that it asks for is its own."""
+
+    def __init__(self, member: int, members: int, before: Connection | None, after: Connection | None) -> None:
+        self.member, self.members = member, members
+        self._before, self._after = before, after
+        self._sender = ThreadPoolExecutor(1)
+
+    def total(self, values: Floats) -> Floats:
+        """The sums over the members of numbers (n,), the same bits on each.
+
+        Raises:
+            EOFError, OSError: another member is lost.
+        """
+        found = np.array(values)
+        chunks = np.array_split(found, self.members)
+        at, count = self.member, self.members
+        for step in range(count - 1):
+            self._pass(chunks[(at - step) % count], heard := np.empty_like(chunks[(at - step - 1) % count]))
+            chunks[(at - step - 1) % count] += heard
+        for step in range(count - 1):
+            self._pass(chunks[(at + 1 - step) % count], chunks[(at - step) % count])
+        return found
+
+    def total_and_joined(self, values: Floats, *met: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """The sums of the first, and of each of the others those of all members one after the other."""
+        parts = self.gather(met)
+        return [self.total(values), *(np.concatenate(of) for of in zip(*parts, strict=True))]
+
+    def gather(self, value: T) -> list[T]:
+        """What every member has, in their order."""
+        found: dict[int, T] = {self.member: value}
+        for step in range(self.members - 1):
+            found[(self.member - step - 1) % self.members] = self._exchange(found[(self.member - step) % self.members])
+        return [found[member] for member in range(self.members)]
+
+    def from_first(self, value: T) -> T:
+        """What the first member has."""
+        return self.gather(value if self.member == 0 else None)[0]  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self._sender.shutdown(wait=False)
+        for one in (self._before, self._after):
+            if one is not None:
+                one.close()
+
+    def _pass(self, said: Floats, heard: Floats) -> None:
+        sent = self._sender.submit(self._to().send_bytes, said.tobytes())
+        self._wait()
+        heard[:] = np.frombuffer(self._from().recv_bytes(), np.float32)
+        sent.result()
+
+    def _exchange(self, value: Any) -> Any:
+        sent = self._sender.submit(self._to().send, value)
+        self._wait()
+        found = self._from().recv()
+        sent.result()
+        return found
+
+    def _wait(self) -> None:
+        if not self._from().poll(SILENT_SECONDS):
+            raise TimeoutError(f"a member said nothing for {SILENT_SECONDS:.0f} s")
+
+    def _to(self) -> Connection:
+        assert self._after is not None, "there is another member"
+        return self._after
+
+    def _from(self) -> Connection:
+        assert self._before is not None, "there is another member"
+        return self._before
+
+
+def join_ring(member: int, members: int, host: str, key: bytes, meet: Callable[[Address], Sequence[Address]]) -> Ring:
+    """Take a place in the ring; it is there once all members have called this.
+
+    Args:
+        host: where this member listens, and only there, until the one before it has come.
+        key: only who has it may join: both sides prove it, and nobody says it.
+        meet: from this member's address to all members', in their order.
+    """
+    if members == 1:
+        meet((host, 0))
+        return Ring(member, members, None, None)
+    with Listener((host, 0), authkey=key) as listener, ThreadPoolExecutor(1) as pool:
+        addresses = meet((host, listener.address[1]))
+        came = pool.submit(listener.accept)
+        after = Client(addresses[(member + 1) % members], authkey=key)
+        return Ring(member, members, came.result(), after)
