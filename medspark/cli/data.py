@@ -60,7 +60,7 @@ def clean(
     from medspark.stages.append import append_stage, compact_stage
     from medspark.stages.clean import clean_stage
 
-    asked = {"append": append, "compact": compact}
+    asked: dict[str, Any] = {"append": append, "compact": compact}
     ways = append + compact + (replay is not None or reader != "auto")
     with run_task("clean", task, store, json_, replay=replay, reader=reader, **asked) as (run, found):
         if ways > 1:
