@@ -180,7 +180,7 @@ def one(place: Path, cores: int, times: int) -> None:
     from medspark.bundles.bundle import load_bundle
     from medspark.runs.receipt import Receipt
     from medspark.runs.run import Run
-    from medspark.score.ask import Ask
+    from medspark.score.explain_options import Ask
     from medspark.spark.session import start_context
     from medspark.stages.score import score_tensors_stage
 

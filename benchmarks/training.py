@@ -38,7 +38,7 @@ from medspark.train.checkpoints import EVERY_SECONDS, Checkpoint
 from medspark.train.distribute.barrier import learn_by_members
 from medspark.train.fit import Material
 from medspark.train.loop import Lessons, learn_steps
-from medspark.train.schedule import Schedule
+from medspark.train.steps import Schedule
 
 WIDTH = 64
 NETWORKS = {"64-128-64-1": (128, 64), "64-512-256-128-1": (512, 256, 128)}

@@ -30,7 +30,7 @@ from medspark.task.tasks import Task
 from medspark.task.tuning import Between, Tuning
 from medspark.train.batches import split_files
 from medspark.train.folds import measure, parts_of
-from medspark.train.in_tasks import in_tasks
+from medspark.train.spark_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode
 from medspark.train.trials import Search, open_study, try_one
 

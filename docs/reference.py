@@ -66,6 +66,7 @@ MENDED_BY = {
     "TaskError": "The task file or the arguments: each problem has its place, what was expected and received.",
     "InputError": "The source, or the task's columns: the message names files and columns, never a value.",
     "AccountingError": "Nothing by hand: rows went in that did not come out. Please report it.",
+    "AwayError": "Run again: a database could not be reached, or ended the session.",
     "BundleError": "A copy of the bundle that is whole, or one that this version trained.",
     "GateError": "The model, the data, or the gate: the report says how far it was missed.",
     "BusyError": "Waiting for the other run, which the message names.",

@@ -10,7 +10,7 @@ from medspark.clean.typed_values import Reading, Violation, read_all, read_colum
 from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import InputError
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
-from medspark.sources.letters import COMPOSING
+from medspark.sources.invisible_letters import COMPOSING
 from medspark.sources.read import RawPart, RawRows
 from medspark.sources.record_rules import DUPLICATE, OTHER_TABLE
 from medspark.task.columns import BooleanColumn, DateColumn, IntervalColumn, NumberColumn

@@ -5,8 +5,8 @@ import io
 from collections.abc import Callable, Iterator
 
 from medspark.errors import InputError, did_you_mean
-from medspark.task.letters import normalised
 from medspark.task.raw_table import Lookup
+from medspark.task.spelling import normalised
 from medspark.task.table_task import TableTask
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pyspark.sql import Column
 
 from medspark.errors import InputError
-from medspark.sources.whole import WHOLE_DTYPES, is_number
+from medspark.sources.whole_numbers import WHOLE_DTYPES, is_number
 
 
 class Step(NamedTuple):

@@ -18,8 +18,8 @@ from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
 from medspark.clean.kinds.times import read_time
 from medspark.clean.steps import Kind, step_name, unchanged
 from medspark.schemas import quoted
-from medspark.sources.letters import COMPOSING, PLAIN, normalise
-from medspark.sources.whole import is_number
+from medspark.sources.invisible_letters import COMPOSING, PLAIN, normalise
+from medspark.sources.whole_numbers import is_number
 from medspark.task.columns import (
     Action,
     BooleanColumn,
@@ -120,7 +120,7 @@ def read_column(name: str, dtype: str, table: RawTable, letters: int = COMPOSING
     """How a source column of Spark type `dtype` is read, by its declaration in the table.
 
     Args:
-        letters: what text needs at most to be normalised, of `medspark.sources.letters`.
+        letters: what text needs at most to be normalised, of `medspark.sources.invisible_letters`.
 
     Raises:
         InputError: a column of this Spark type cannot be read as the declared type.

@@ -76,7 +76,7 @@ def score(
 ) -> None:
     """Score a source with a bundle alone: one score for each eligible case, or a reason."""
     from medspark.bundles.champion import CHAMPION, champion_of
-    from medspark.score.ask import read_ask
+    from medspark.score.explain_options import read_ask
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage, score_tensors_stage
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from medspark.draft.dialect import Dialect, decoded, read_records
 from medspark.errors import InputError
-from medspark.task.letters import normalised
+from medspark.task.spelling import normalised
 
 MOST_BYTES: Final = 64_000_000
 """Of text that are looked at."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medspark.evaluate.beside import BANDS, Beside
+from medspark.evaluate.beside_scores import BANDS, Beside
 from medspark.evaluate.curves import wilson
 from medspark.evaluate.logistic import Floats
 from medspark.evaluate.subgroups import FEW_CASES, levels_of

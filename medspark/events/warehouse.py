@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
-from medspark.sources.dangling import require_no_dangling
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import OpenSource
+from medspark.sources.dead_links import require_no_dangling
 from medspark.sources.files import source_files
 from medspark.store.files import list_paths, match_files
 from medspark.task.event_source import EventSource

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from medspark.evaluate.logistic import sigmoid
 from medspark.evaluate.report.format import NONE, Cell, Table, number, percent, table
 from medspark.evaluate.report.template import style, template_of
-from medspark.monitor.compare import Compared
+from medspark.monitor.drift import Compared
 from medspark.monitor.estimate import CENTERS, Estimates
 from medspark.monitor.night import Night
 from medspark.monitor.outcomes import Part, Period

@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from medspark.monitor.compare import IMPUTED, SCORES, Compared
+from medspark.monitor.drift import IMPUTED, SCORES, Compared
 from medspark.monitor.gauges import Gauge
 from medspark.monitor.night import Beside
 from medspark.monitor.outcomes import LEAST_WORSE, Part, Period, worse

@@ -1,4 +1,4 @@
-"""What a store has and what was done to it, from its receipts, its ledger and its bundles' manifests.
+"""What a store has and what was done to it, from its receipts, its `CURRENT` and its bundles' manifests.
 
 Nothing is written, no lock is taken and Spark is not started, so it may be asked while runs are at work.
 """
@@ -18,8 +18,8 @@ from medspark.bundles.bundle import METRICS, load_bundle
 from medspark.errors import BundleError, InputError, TaskError
 from medspark.runs.process import Process, is_dead
 from medspark.runs.run import local_path
-from medspark.store.ledger import CURRENT, Ledger
 from medspark.store.tables import is_parquet
+from medspark.store.versions import CURRENT, StoreVersions
 
 _RUNS: Final = "runs"
 _BUNDLES: Final = "bundles"
@@ -170,21 +170,21 @@ def _in_force(store: Path) -> dict[str, tuple[str, int, str]]:
     """Of each table its version in force, how many are kept, and who made it.
 
     Raises:
-        InputError: the ledger is not as it was written.
+        InputError: `CURRENT` is not as it was written.
     """
     place = store / CURRENT
-    if not place.is_file():  # a store from before the ledger: each table names its own
+    if not place.is_file():  # a store from before there was one: each table names its own
         old = {
             path.parent.name: path.read_text(encoding="utf-8").strip() for path in sorted(store.glob(f"*/{CURRENT}"))
         }
         kept = {name: sum(path.is_dir() for path in (store / name).iterdir()) for name in old}
         return {name: (version, kept[name], "") for name, version in old.items()}
     try:
-        ledger: Ledger = TypeAdapter(Ledger).validate_json(place.read_text(encoding="utf-8"))
+        of_store: StoreVersions = TypeAdapter(StoreVersions).validate_json(place.read_text(encoding="utf-8"))
     except ValidationError:
         raise InputError(f"{place}: expected the versions of the store's tables, received something else") from None
     found = {}
-    for name, table in sorted(ledger.items()):
+    for name, table in sorted(of_store.items()):
         makers = {known.version: known.made_by for known in table.versions}
         if table.current is not None:
             published = sum(known.published for known in table.versions)

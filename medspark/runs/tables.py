@@ -8,9 +8,9 @@ from typing import Final
 from medspark.runs.lock import require_held
 from medspark.runs.run import Run
 from medspark.runs.writable import is_full
-from medspark.store.ledger import read_ledger
 from medspark.store.manifest import differences, read_manifest, write_manifest
 from medspark.store.tables import begin, discard, publish, withdraw
+from medspark.store.versions import read_versions
 
 TOLD: Final = 5
 """Files named on the console; the receipt has all."""
@@ -70,8 +70,8 @@ def published_before(run: Run, tables: tuple[str, ...], version: str, made_by: s
     Where something is gone, cut short or changed, that is said, and the version is withdrawn, to be made again: until
     then the version before it is in force.
     """
-    ledger = read_ledger(run.context, run.store)
-    if not all(name in ledger and ledger[name].is_published(version) for name in tables):
+    of_store = read_versions(run.context, run.store)
+    if not all(name in of_store and of_store[name].is_published(version) for name in tables):
         return False
     places = {name: f"{run.store}/{name}/{version}" for name in tables}
     problems = [f"{name}/{text}" for name, path in places.items() for text in differences(run.context, path)]
@@ -81,7 +81,7 @@ def published_before(run: Run, tables: tuple[str, ...], version: str, made_by: s
         run.receipt.damaged[version] = problems
         withdraw(run.context, run.store, tables, version)
         return False
-    if any(ledger[name].current != version for name in tables):
+    if any(of_store[name].current != version for name in tables):
         publish(run.context, run.store, tables, version, made_by)
     manifest = read_manifest(run.context, places[tables[-1]])
     run.receipt.made_by_run = manifest.run_id if manifest is not None else None

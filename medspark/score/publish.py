@@ -26,7 +26,7 @@ from medspark.schemas import (
     SCORES,
     SUBJECT_ID,
 )
-from medspark.score.ask import Ask
+from medspark.score.explain_options import Ask
 from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.predict import NO_BAND, Served
 from medspark.store.tables import discard

@@ -20,7 +20,7 @@ from medspark.schemas import SOURCE_FILE, quoted
 from medspark.sources.failures import readable
 from medspark.sources.files import source_files
 from medspark.sources.read import RawPart, RawRows
-from medspark.sources.whole import whole_text
+from medspark.sources.whole_numbers import whole_text
 from medspark.store.files import is_elsewhere
 from medspark.task.raw_table import RawTable
 from medspark.task.table_task import TableTask

@@ -7,7 +7,7 @@ from pyspark.errors import IllegalArgumentException
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
-from medspark.sources.dangling import require_no_dangling
+from medspark.sources.dead_links import require_no_dangling
 from medspark.store.files import match_files
 
 _MARKERS: Final = re.compile(r"_SUCCESS|_metadata|_common_metadata|_(?:started|committed)_[0-9]+|\..*\.crc")

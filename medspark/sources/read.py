@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.encodings import is_wide, require_declared_encoding
 from medspark.sources.headers import check_header, check_json_keys
-from medspark.sources.letters import COMPOSING
+from medspark.sources.invisible_letters import COMPOSING
 from medspark.sources.parse import parse_csv, parse_json
 from medspark.sources.repairs import put_repairs
 from medspark.sources.survey import Survey, survey_lines, survey_typed
@@ -28,7 +28,7 @@ class RawPart(NamedTuple):
     first: str = ""
     """The first file whose columns have the types of these, for messages."""
     letters: int = COMPOSING
-    """What their text needs at most to be normalised, of `medspark.sources.letters`."""
+    """What their text needs at most to be normalised, of `medspark.sources.invisible_letters`."""
 
 
 class RawRows(NamedTuple):

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from medspark.errors import InputError
 from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT, quoted
-from medspark.sources.letters import PLAIN, letters_in, letters_in_json
+from medspark.sources.invisible_letters import PLAIN, letters_in, letters_in_json
 from medspark.sources.worker.split_records import WHOLE_FILE
 from medspark.task.raw_table import RawTable
 
@@ -45,7 +45,7 @@ class Survey(NamedTuple):
     splits: list[tuple[str, int, int, int]]
     """file, start of the block, the first line's position in the scan, the lines of the file before it"""
     letters: int = PLAIN
-    """What its text needs at most to be normalised, of `medspark.sources.letters`."""
+    """What its text needs at most to be normalised, of `medspark.sources.invisible_letters`."""
 
 
 def _letters_of(table: RawTable) -> Column:

@@ -13,7 +13,7 @@ from medspark.sources.headers import compare_columns, other_columns
 from medspark.sources.parquet import look_at_parquet
 from medspark.sources.stored import NULL, READ_AS, ReadColumn, StoredFile, lost_digits, plan_columns, stored_value
 from medspark.sources.survey import LOST
-from medspark.sources.whole import is_number, whole_text
+from medspark.sources.whole_numbers import is_number, whole_text
 from medspark.task.columns import (
     BooleanColumn,
     CategoryColumn,

@@ -16,7 +16,7 @@ from medspark.encode.worker.encoder import encode
 from medspark.errors import InputError, TaskError
 from medspark.evaluate.evaluation import evaluate_cases
 from medspark.evaluate.logistic import Floats
-from medspark.evaluate.report.beside import Costs, render_beside, sentences_of
+from medspark.evaluate.report.compared import Costs, render_beside, sentences_of
 from medspark.evaluate.report.format import NONE, performance_lines
 from medspark.runs.lock import alone
 from medspark.runs.run import Run

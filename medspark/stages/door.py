@@ -9,8 +9,8 @@ from typing import NamedTuple
 from medspark.deploy.deployment import Deployment, Door, Otherwise, Volume
 from medspark.errors import InputError, TaskError
 from medspark.runs.run import Run
-from medspark.store.chain import published_entries
 from medspark.store.files import file_state, match_files
+from medspark.store.ledger import published_entries
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 

@@ -19,8 +19,8 @@ from medspark.schemas import EXPLANATIONS, SCORES
 from medspark.sinks.open import open_sinks
 from medspark.sinks.publication import Publication, published_rows, sums_of
 from medspark.stages.why import manifests_of
-from medspark.store.chain import append_entry, published_entries
 from medspark.store.files import delete, list_paths, read_text, write_text
+from medspark.store.ledger import append_entry, published_entries
 from medspark.store.tables import read_parquet
 
 DUE: Final = "due"

@@ -9,9 +9,9 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables, published_before
 from medspark.schemas import REASON, REJECTED, TENSORS
+from medspark.score.checksums import sums_of_files
 from medspark.score.publish import rejected_rows
 from medspark.score.serve import statistics_digest
-from medspark.score.sums import sums_of_files
 from medspark.stages.eligible import begin, eligible
 from medspark.store.facts import TensorsFacts, write_facts
 from medspark.store.files import full_path

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from medspark.errors import GateError, InputError
 from medspark.evaluate.report.format import plainly
-from medspark.monitor.compare import Compared
+from medspark.monitor.drift import Compared
 from medspark.monitor.estimate import Estimates, estimate
 from medspark.monitor.night import Night
 from medspark.monitor.outcomes import Part, Period, by_group, by_period
@@ -33,7 +33,7 @@ from medspark.schemas import (
     ddl,
     quoted,
 )
-from medspark.stages.nights import (
+from medspark.stages.kept_nights import (
     MONITORING,
     Watched,
     joint_of,
@@ -48,8 +48,8 @@ from medspark.stages.nights import (
 )
 from medspark.stages.watch import TOLD
 from medspark.store.files import write_text
-from medspark.store.ledger import read_ledger
 from medspark.store.tables import read_parquet, read_table, write_version
+from medspark.store.versions import read_versions
 
 SITE: Final = "site/index.html"
 
@@ -150,7 +150,7 @@ def came_true(run: Run, nights: Sequence[Night], outcomes: str) -> CameTrue:
     Raises:
         InputError: none of the scored cases has an outcome there.
     """
-    ledger = read_ledger(run.context, run.store)
+    ledger = read_versions(run.context, run.store)
     there = [night for night in nights if ledger[SCORES].is_published(night.version)]
     places = [f"{run.store}/{SCORES}/{version}" for version in dict.fromkeys(night.version for night in there)]
     cases = read_table(run.spark, outcomes, CASES).where(F.col(LABEL).isNotNull())

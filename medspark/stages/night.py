@@ -19,18 +19,18 @@ from medspark.monitor.verdict import ORDER
 from medspark.runs.lock import alone
 from medspark.runs.receipt import Receipt, new_run_id
 from medspark.runs.run import Run, note_failure, open_receipt, save_receipt
-from medspark.score.ask import Ask
+from medspark.score.explain_options import Ask
 from medspark.score.publish import tables_of
 from medspark.sinks.publication import night_id
 from medspark.stages.append import append_stage
 from medspark.stages.door import pass_door
 from medspark.stages.due import Due, complete_due, note, publish_due
 from medspark.stages.eligible import moved
-from medspark.stages.nights import nights_of
+from medspark.stages.kept_nights import nights_of
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
 from medspark.stages.why import manifests_of
-from medspark.store.chain import last_entry, published_entries, read_entries
+from medspark.store.ledger import last_entry, published_entries, read_entries
 from medspark.store.tables import keep, withdraw
 from medspark.task.event_task import EventTask
 

@@ -15,15 +15,15 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run
 from medspark.runs.tables import making, published_before
 from medspark.schemas import REASON, REJECTED, SCORES, TENSORS
-from medspark.score.ask import Ask, explaining
 from medspark.score.by_spark import count_by
 from medspark.score.by_workers import read_and_write_by_workers
+from medspark.score.checksums import parquet_files, require_all, require_as_written
 from medspark.score.choose_way import choose
 from medspark.score.explain import explain_units
+from medspark.score.explain_options import Ask, explaining
 from medspark.score.publish import Scoring, publish_scores, rejected_rows, require_enough, tables_of
 from medspark.score.serve import score_id, serve, statistics_digest
 from medspark.score.ship import ship
-from medspark.score.sums import parquet_files, require_all, require_as_written
 from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.row_groups import plan_units
 from medspark.score.write import write_scores
@@ -32,7 +32,7 @@ from medspark.stages.watch import Gate, with_watch
 from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
 from medspark.store.files import full_path, make_folder
 from medspark.store.tables import read_parquet, table_path
-from medspark.store.worker.sums import FileSums
+from medspark.store.worker.checksums import FileSums
 from medspark.task.table_task import TableTask
 
 

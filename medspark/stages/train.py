@@ -14,7 +14,7 @@ from medspark.bundles.bundle import save_bundle
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
 from medspark.cases.table import other_subgroups
-from medspark.encode.remarks import remarks_of
+from medspark.encode.strange import remarks_of
 from medspark.errors import GateError, InputError
 from medspark.evaluate.comparison import compared
 from medspark.evaluate.report.format import performance_lines
@@ -35,10 +35,10 @@ from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.checkpoints import Checkpoints
 from medspark.train.distribute.barrier import require_workers
-from medspark.train.event_files import event_files
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
 from medspark.train.gates import require_gates
+from medspark.train.tensorboard import event_files
 from medspark.train.tracking import Tracking, telling, tracked
 from medspark.train.train_network import Histories, Trained, train_network, write_predictions
 

@@ -20,7 +20,7 @@ from medspark.task.tuning import Tuning, in_yaml, with_settings
 from medspark.train.batches import split_files
 from medspark.train.checkpoints import digest_of
 from medspark.train.distribute.barrier import require_workers
-from medspark.train.in_tasks import in_tasks
+from medspark.train.spark_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode
 from medspark.train.trials import Search, ended, open_study, prepare, rows_of, summary, try_one
 

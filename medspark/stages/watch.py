@@ -13,7 +13,7 @@ from medspark.monitor.two_sample import MOST_ROWS
 from medspark.monitor.verdict import ORDER, Verdict, verdict_of
 from medspark.monitor.worker.tally import Tally, empty, packed, together, unpacked
 from medspark.score.publish import Scoring, Written
-from medspark.stages.nights import (
+from medspark.stages.kept_nights import (
     Watched,
     joint_of,
     judged,

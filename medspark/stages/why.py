@@ -21,10 +21,10 @@ from medspark.schemas import (
     SCORES,
     VALUE,
 )
-from medspark.store.chain import Entry, chain_problems, published_entries, read_entries
-from medspark.store.ledger import Ledger, read_ledger
+from medspark.store.ledger import Entry, chain_problems, published_entries, read_entries
 from medspark.store.manifest import MANIFEST, differences, manifest_digest
 from medspark.store.tables import read_parquet
+from medspark.store.versions import StoreVersions, read_versions
 
 PUBLISHED: Final = (SCORES, REJECTED, EXPLANATIONS)
 """The tables of one scoring run."""
@@ -44,7 +44,7 @@ def why_stage(run: Run, case: str) -> list[dict[str, Any]]:
     Raises:
         InputError: no night that the store still has knows the case.
     """
-    versions = read_ledger(run.context, run.store)
+    versions = read_versions(run.context, run.store)
     found = [told for entry in published_entries(run.context, run.store) for told in _told(run, versions, entry, case)]
     if not found:
         raise InputError(f"{run.store}: expected a case that was published, received one that no kept night has")
@@ -54,7 +54,7 @@ def why_stage(run: Run, case: str) -> list[dict[str, Any]]:
     return found
 
 
-def _told(run: Run, versions: Ledger, entry: Entry, case: str) -> Iterator[dict[str, Any]]:
+def _told(run: Run, versions: StoreVersions, entry: Entry, case: str) -> Iterator[dict[str, Any]]:
     version = entry.facts["version"]
     there = {name for name, table in versions.items() if table.is_published(version)}
     mine = F.col(CASE_ID).cast("string") == case
@@ -101,7 +101,7 @@ def verify_stage(run: Run, expected: str | None = None) -> int:
         InputError: something was altered, removed or reordered; all of it is named.
     """
     problems = chain_problems(run.context, run.store, expected)
-    entries, versions = read_entries(run.context, run.store), read_ledger(run.context, run.store)
+    entries, versions = read_entries(run.context, run.store), read_versions(run.context, run.store)
     if not entries and not problems:
         raise InputError(f"{run.store}: expected a store that a night published from, received one without a ledger")
     last = {entry.facts["version"]: entry for entry in published_entries(run.context, run.store)}
@@ -115,7 +115,7 @@ def verify_stage(run: Run, expected: str | None = None) -> int:
     return len(entries)
 
 
-def _version_problems(run: Run, versions: Ledger, version: str, entry: Entry) -> Iterator[str]:
+def _version_problems(run: Run, versions: StoreVersions, version: str, entry: Entry) -> Iterator[str]:
     """What of a version's tables is not as its last entry in the ledger and its manifests have it."""
     noted: dict[str, str] = entry.facts.get("manifests", {})
     for name in PUBLISHED:

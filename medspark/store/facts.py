@@ -16,7 +16,7 @@ from medspark.errors import AccountingError, InputError
 from medspark.store.files import read_text, write_text
 from medspark.store.tables import read_parquet
 from medspark.store.worker.buckets import SortedRun
-from medspark.store.worker.sums import FileSums
+from medspark.store.worker.checksums import FileSums
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 

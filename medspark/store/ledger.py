@@ -1,162 +1,142 @@
-"""What a store knows of its own tables: `STORE/CURRENT`, one file, so that tables which belong together move together.
+"""The ledger of what a store published: append-only, each entry with the digest of the one before it.
 
-    {"scores": {"current": "35536ce9b645009a", "versions": [{"version": "35536ce9b645009a", "made_by": "6d2deda6...",
-     "published": true}]}, "rejected": ...}
+    STORE/ledger/00000001.json    {"number": 1, "previous": "000...", "at": "2026-11-27T06:00:41+00:00", ...}
+    STORE/ledger/00000002.json    "previous" is the SHA-256 of the bytes of the first
+    STORE/ledger/HEAD             how many there are, and the digest of the last
 
-A version is noted before its first row is written and marked when it is published. What is not in here was not made
-by this store, and is never deleted.
+A file is written aside, shown by one rename, and never again written. Whoever alters, removes or reorders entries
+breaks the chain. Whoever may write the whole folder can forge all of it: against that, keep the newest digest
+elsewhere, as each night says it, and give it to `verify`.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
 
 from medspark.errors import InputError
-from medspark.store.files import exists, read_text, write_text
+from medspark.store.files import exists, list_paths, read_text, write_text
 
-CURRENT: Final = "CURRENT"
-KEPT: Final = 2
-"""Versions of one maker that stay in a table: the newest, and the one before for whoever still reads it."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """One writing of a table."""
-
-    version: str
-    made_by: str
-    """The bundle's id, of scores and tensors; empty where a store has one maker."""
-    published: bool = False
-    kept_until: str = ""
-    """A day such as 2028-11-26 through which it stays, whatever is published after it; empty where nothing says so."""
+LEDGER: Final = "ledger"
+HEAD: Final = "HEAD"
+FIRST: Final = "0" * 64
+"""What stands for the digest before the first entry."""
 
 
 @dataclass(frozen=True)
-class TableVersions:
-    """A table's versions in the order of their publishing, and the one in force."""
+class Entry:
+    """One entry, with the digest of its bytes."""
 
-    current: str | None = None
-    versions: list[Version] = field(default_factory=list)
-
-    def known(self) -> set[str]:
-        return {found.version for found in self.versions}
-
-    def is_published(self, version: str) -> bool:
-        return any(found.version == version and found.published for found in self.versions)
+    number: int
+    digest: str
+    facts: dict[str, Any]
 
 
-Ledger = dict[str, TableVersions]
-
-
-def read_ledger(context: SparkContext, store: str) -> Ledger:
-    """What the store knows; nothing where it is new.
+def append_entry(context: SparkContext, store: str, at: str, facts: dict[str, Any]) -> Entry:
+    """Add an entry; the caller holds the store's lock.
 
     Raises:
-        InputError: the file is not as it was written.
+        InputError: the end was altered or taken out: nothing can follow it.
     """
-    path = f"{store}/{CURRENT}"
-    if not exists(context, path):
-        return {}
+    last = last_entry(context, store)
+    number, previous = (last.number + 1, last.digest) if last is not None else (1, FIRST)
+    text = json.dumps({"number": number, "previous": previous, "at": at, **facts}, indent=1, default=str)
+    write_text(context, f"{store}/{LEDGER}/{_name(number)}", text)
+    entry = Entry(number, _digest(text), json.loads(text))
+    write_text(context, f"{store}/{LEDGER}/{HEAD}", json.dumps({"entries": number, "digest": entry.digest}))
+    return entry
+
+
+def last_entry(context: SparkContext, store: str) -> Entry | None:
+    """The newest entry; None where there is none.
+
+    Raises:
+        InputError: it, or what is noted of it, was altered or taken out: another would hide that.
+    """
+    names = _names(context, store)
+    last = _read(context, store, names[-1]) if names else None
+    if names and last is None:
+        raise InputError(f"{store}/{LEDGER}/{names[-1]} cannot be read: it was altered. `medspark verify` says more.")
+    problems = _head_problems(context, store, len(names), FIRST if last is None else last.digest)
+    if problems:
+        raise InputError(f"{store}/{LEDGER}: {problems[0]}. `medspark verify` says more.")
+    return last
+
+
+def read_entries(context: SparkContext, store: str) -> list[Entry]:
+    """All entries in their order; those that cannot be read are left out, for `chain_problems` names them."""
+    found = (_read(context, store, name) for name in _names(context, store))
+    return [entry for entry in found if entry is not None]
+
+
+def published_entries(context: SparkContext, store: str) -> list[Entry]:
+    """Those of nights that were published."""
+    return [entry for entry in read_entries(context, store) if entry.facts.get("outcome") == "published"]
+
+
+def chain_problems(context: SparkContext, store: str, expected: str | None = None) -> list[str]:
+    """What of the ledger is not as it was written, a sentence each.
+
+    Args:
+        expected: the digest of an entry, noted elsewhere, which must be among them.
+    """
+    problems: list[str] = []
+    previous, digests = FIRST, set()
+    names = _names(context, store)
+    for at, name in enumerate(names, start=1):
+        if name != _name(at):
+            return [*problems, f"entry {at} is missing: {name} follows {_name(at - 1) if at > 1 else 'nothing'}"]
+        entry = _read(context, store, name)
+        if entry is None:
+            return [*problems, f"entry {at} was altered: it cannot be read"]
+        if entry.number != at:
+            problems.append(f"entry {at} was reordered: it says that it is entry {entry.number}")
+        elif entry.facts.get("previous") != previous:
+            problems.append(f"entry {at} does not follow the one before: one of the two was altered or replaced")
+        previous = entry.digest
+        digests.add(previous)
+    problems += _head_problems(context, store, len(names), previous)
+    if expected is not None and expected not in digests:
+        problems.append("no entry has the digest that was noted elsewhere: the ledger was cut or written anew")
+    return problems
+
+
+def _head_problems(context: SparkContext, store: str, entries: int, digest: str) -> list[str]:
+    """A run that was killed between the entry and HEAD leaves HEAD one behind, which is no damage."""
+    place = f"{store}/{LEDGER}/{HEAD}"
+    if not exists(context, place):
+        return [f"{HEAD} is missing"] if entries > 1 else []
     try:
-        return TypeAdapter(Ledger).validate_json(read_text(context, path))
-    except ValidationError:
-        raise InputError(
-            f"{path}: expected the versions of the store's tables, received something else. Restore the file, or "
-            "score into an empty folder."
-        ) from None
+        head = json.loads(read_text(context, place))
+        noted, last = int(head["entries"]), head["digest"]
+    except (ValueError, KeyError, TypeError):
+        return [f"{HEAD} was altered: it cannot be read"]
+    if noted > entries:
+        return [f"entry {noted} is missing: {HEAD} counts {noted} entries, there are {entries}"]
+    if noted == entries and last != digest:
+        return [f"entry {entries} was altered: it has not the digest that {HEAD} has"]
+    return [f"{HEAD} was altered: it counts {noted} entries, there are {entries}"] if noted < entries - 1 else []
 
 
-def write_ledger(context: SparkContext, store: str, ledger: Ledger) -> None:
-    tables = {name: asdict(table) for name, table in sorted(ledger.items())}
-    write_text(context, f"{store}/{CURRENT}", json.dumps(tables, indent=1))
+def _names(context: SparkContext, store: str) -> list[str]:
+    names = [path.rsplit("/", 1)[-1] for path in list_paths(context, f"{store}/{LEDGER}")]
+    return [name for name in names if name.endswith(".json") and not name.startswith(".")]
 
 
-def noted(ledger: Ledger, tables: Iterable[str], version: str, made_by: str) -> Ledger:
-    """The ledger with a version that is about to be written; one that is known stays as it is.
-
-    >>> noted({}, ["scores"], "v1", "b")["scores"].versions
-    [Version(version='v1', made_by='b', published=False, kept_until='')]
-    """
-    found = dict(ledger)
-    for name in tables:
-        table = found.get(name, TableVersions())
-        if version not in table.known():
-            found[name] = replace(table, versions=[*table.versions, Version(version, made_by)])
-    return found
+def _name(number: int) -> str:
+    return f"{number:08d}.json"
 
 
-def moved(ledger: Ledger, tables: Iterable[str], version: str, made_by: str) -> Ledger:
-    """The ledger with a version in force in each of the tables.
-
-    >>> moved({}, ["scores"], "v1", "b")["scores"].current
-    'v1'
-    """
-    found = dict(ledger)
-    for name in tables:
-        table = found.get(name, TableVersions())
-        others = [known for known in table.versions if known.version != version]
-        until = max((known.kept_until for known in table.versions if known.version == version), default="")
-        found[name] = TableVersions(version, [*others, Version(version, made_by, published=True, kept_until=until)])
-    return found
+def _read(context: SparkContext, store: str, name: str) -> Entry | None:
+    try:
+        text = read_text(context, f"{store}/{LEDGER}/{name}")
+        facts = json.loads(text)
+        return Entry(int(facts["number"]), _digest(text), facts)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
-def kept(ledger: Ledger, tables: Iterable[str], version: str, until: str) -> Ledger:
-    """The ledger with a version that stays through a day, or longer where that was said before.
-
-    >>> kept({"scores": TableVersions("v1", [Version("v1", "b", True)])}, ["scores"], "v1", "2028-11-26")["scores"]
-    ... # doctest: +ELLIPSIS
-    TableVersions(current='v1', versions=[Version(... published=True, kept_until='2028-11-26')])
-    """
-    found = dict(ledger)
-    for name in tables:
-        versions = [
-            replace(known, kept_until=max(known.kept_until, until)) if known.version == version else known
-            for known in ledger[name].versions
-        ]
-        found[name] = replace(ledger[name], versions=versions)
-    return found
-
-
-def outdated(table: TableVersions, made_by: str, today: str = "") -> list[str]:
-    """The versions of one maker that nobody needs: all but the newest two that it published, and those that are to stay
-    through today; never the one in force.
-
-    >>> outdated(TableVersions("v3", [Version(f"v{n}", "b", True) for n in (1, 2, 3)]), "b")
-    ['v1']
-    >>> first = Version("v1", "b", True, "2028-11-26")
-    >>> table = TableVersions("v3", [first, Version("v2", "b", True), Version("v3", "b", True)])
-    >>> [outdated(table, "b", today) for today in ("2028-11-26", "2028-11-27")]
-    [[], ['v1']]
-    """
-    own = [known for known in table.versions if known.made_by == made_by]
-    staying = {known.version for known in [known for known in own if known.published][-KEPT:]} | {table.current}
-    staying |= {known.version for known in own if known.published and known.kept_until >= (today or "0")}
-    return [known.version for known in own if known.version not in staying]
-
-
-def withdrawn(ledger: Ledger, tables: Iterable[str], version: str) -> Ledger:
-    """The ledger with a version published no longer; its maker's newest other one is in force, if there is one.
-
-    >>> ledger = {"scores": TableVersions("v2", [Version("v1", "b", True), Version("v2", "b", True)])}
-    >>> withdrawn(ledger, ["scores"], "v2")["scores"].current
-    'v1'
-    """
-    found = dict(ledger)
-    for name in tables:
-        table = ledger[name]
-        makers = {known.made_by for known in table.versions if known.version == version}
-        versions = [replace(known, published=False) if known.version == version else known for known in table.versions]
-        others = [known.version for known in versions if known.published and known.made_by in makers]
-        current = table.current if table.current != version else others[-1] if others else None
-        found[name] = TableVersions(current, versions)
-    return found
-
-
-def without(ledger: Ledger, name: str, versions: Iterable[str]) -> Ledger:
-    """The ledger once versions of a table are deleted."""
-    gone, table = set(versions), ledger[name]
-    return {**ledger, name: replace(table, versions=[known for known in table.versions if known.version not in gone])}
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 A store has a folder a table, a folder a version in it, and a file CURRENT that names the versions in force:
 
-    STORE/CURRENT                        of all tables: see `medspark.store.ledger`
+    STORE/CURRENT                        of all tables: see `medspark.store.versions`
     STORE/scores/20261123T060000Z-1f3a/  Parquet
     STORE/scores/20261122T060000Z-77b0/  the version before, kept for readers that are still in it
     STORE/scores/CURRENT                 "20261123T060000Z-1f3a", for readers who know this table alone
@@ -35,7 +35,17 @@ from medspark.store.files import (
     read_text,
     write_text,
 )
-from medspark.store.ledger import CURRENT, kept, moved, noted, outdated, read_ledger, withdrawn, without, write_ledger
+from medspark.store.versions import (
+    CURRENT,
+    kept,
+    moved,
+    noted,
+    outdated,
+    read_versions,
+    withdrawn,
+    without,
+    write_versions,
+)
 
 
 def write_version(frame: DataFrame, store: str, table: str, version: str, **options: str) -> str:
@@ -101,7 +111,7 @@ def is_parquet(place: str) -> bool:
 
 def begin(context: SparkContext, store: str, tables: Iterable[str], version: str, made_by: str = "") -> None:
     """Note a version that is about to be written, so that whatever becomes of it, the store knows it for its own."""
-    write_ledger(context, store, noted(read_ledger(context, store), tables, version, made_by))
+    write_versions(context, store, noted(read_versions(context, store), tables, version, made_by))
 
 
 def publish(
@@ -116,25 +126,25 @@ def publish(
         By table, the names of what lies there that this store did not make; it is left alone.
     """
     tables = tuple(tables)
-    ledger = moved(read_ledger(context, store), tables, version, made_by)
-    write_ledger(context, store, ledger)
+    of_store = moved(read_versions(context, store), tables, version, made_by)
+    write_versions(context, store, of_store)
     for table in tables:
         write_text(context, f"{store}/{table}/{CURRENT}", version)
-        old = outdated(ledger[table], made_by, datetime.now(UTC).date().isoformat())
+        old = outdated(of_store[table], made_by, datetime.now(UTC).date().isoformat())
         for name in old:
             delete(context, f"{store}/{table}/{name}")
-        ledger = without(ledger, table, old)
-    write_ledger(context, store, ledger)
-    found = {table: _foreign(context, store, table, ledger[table].known()) for table in tables}
+        of_store = without(of_store, table, old)
+    write_versions(context, store, of_store)
+    found = {table: _foreign(context, store, table, of_store[table].known()) for table in tables}
     return {table: names for table, names in found.items() if names}
 
 
 def keep(context: SparkContext, store: str, tables: Iterable[str], version: str, until: str) -> None:
     """Let a published version stay through a day such as 2028-11-26, whatever is published after it."""
-    ledger = read_ledger(context, store)
-    told = kept(ledger, tables, version, until)
-    if told != ledger:
-        write_ledger(context, store, told)
+    of_store = read_versions(context, store)
+    told = kept(of_store, tables, version, until)
+    if told != of_store:
+        write_versions(context, store, told)
 
 
 def _foreign(context: SparkContext, store: str, table: str, known: set[str]) -> list[str]:
@@ -146,9 +156,9 @@ def discard(context: SparkContext, store: str, tables: Iterable[str], version: s
     """Delete a version that was begun and is not published. It stays noted: what a task still writes there goes with
     the maker's next version.
     """
-    ledger = read_ledger(context, store)
+    of_store = read_versions(context, store)
     for table in tables:
-        known = ledger[table].versions if table in ledger else []
+        known = of_store[table].versions if table in of_store else []
         if any(found.version == version and not found.published for found in known):
             delete(context, f"{store}/{table}/{version}")
 
@@ -156,10 +166,10 @@ def discard(context: SparkContext, store: str, tables: Iterable[str], version: s
 def withdraw(context: SparkContext, store: str, tables: Iterable[str], version: str) -> None:
     """Take a published version back and delete it; of each table the newest other one is in force again."""
     tables = tuple(tables)
-    ledger = withdrawn(read_ledger(context, store), tables, version)
-    write_ledger(context, store, ledger)
+    of_store = withdrawn(read_versions(context, store), tables, version)
+    write_versions(context, store, of_store)
     for table in tables:
-        current = ledger[table].current
+        current = of_store[table].current
         if current is not None:
             write_text(context, f"{store}/{table}/{CURRENT}", current)
         else:
@@ -168,8 +178,8 @@ def withdraw(context: SparkContext, store: str, tables: Iterable[str], version: 
 
 
 def current_version(context: SparkContext, store: str, table: str) -> str | None:
-    """The version in force; of a store that no ledger describes yet, the one that the table's own file names."""
-    known = read_ledger(context, store).get(table)
+    """The version in force; of a store that has no CURRENT of its own yet, the one that the table's own file names."""
+    known = read_versions(context, store).get(table)
     if known is not None:
         return known.current
     path = f"{store}/{table}/{CURRENT}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from medspark.task.base import Closed, DateRange, Range, unsaid
-from medspark.task.letters import Spelling
+from medspark.task.spelling import Spelling
 
 Action = Literal["set_aside", "missing", "fail"]
 """What a violation does: quarantine the row, empty the value and count it, or end the run."""

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from medspark.task.base import Closed, Name, Range, unsaid
 from medspark.task.columns import Column, Scale
-from medspark.task.letters import Spelling
 from medspark.task.raw_table import Check, Delimiter, Derived, Duplicates, Encoding, Lookup
+from medspark.task.spelling import Spelling
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """A column's name in a code's pattern."""

@@ -36,7 +36,7 @@ from medspark.train.loop import Lessons, learn_steps
 from medspark.train.losses import distilled_loss, positive_weights, shares_of
 from medspark.train.networks.build import serving_network
 from medspark.train.networks.student import students_network
-from medspark.train.schedule import predicted_at_once, schedule
+from medspark.train.steps import predicted_at_once, schedule
 
 SOFT_LOGITS: Final = "soft_logits"
 """The column of what the teacher says to each student, (n, students * k)."""

@@ -26,7 +26,7 @@ from medspark.score.worker.explanations.layout import layout_of
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 from medspark.train.export import MOST_DIFFERENCE, Arrays, keras_logits, too_long, unrolled
-from medspark.train.schedule import predicted_at_once
+from medspark.train.steps import predicted_at_once
 
 ROWS: Final = 256
 """That the network explains at a time; fewer where each is large."""

@@ -34,11 +34,11 @@ from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task, dump_task
 from medspark.train.batches import load_split, split_files, windows
-from medspark.train.drivers import drivers_of
 from medspark.train.explain import export_explanations
 from medspark.train.export import Arrays, Exported, export_litert
 from medspark.train.fit import Fitted
 from medspark.train.reference import reference_of
+from medspark.train.risk_drivers import drivers_of
 from medspark.train.train_network import Trained
 
 SAMPLE = 10_000

@@ -33,7 +33,7 @@ from medspark.train.loop import Lessons, Row, learn_steps
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.pretrain import Excerpts, History, pretrain
-from medspark.train.schedule import predicted_at_once, schedule
+from medspark.train.steps import predicted_at_once, schedule
 
 
 class Fitted(NamedTuple):

@@ -18,7 +18,7 @@ from medspark.schemas import CASE_ID, FOLD, LABEL, PROBABILITY, SPLIT, TEST
 from medspark.task.tasks import Task
 from medspark.task.training import Report
 from medspark.train.checkpoints import Checkpoints
-from medspark.train.in_tasks import in_tasks
+from medspark.train.spark_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode, learn
 
 Tell = Callable[[str], None]

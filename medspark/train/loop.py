@@ -17,7 +17,7 @@ import tensorflow as tf
 from medspark.runs.progress import Progress, Told
 from medspark.train.average import Average
 from medspark.train.checkpoints import Checkpoint, Kept
-from medspark.train.schedule import Schedule
+from medspark.train.steps import Schedule
 
 TOLD_EVERY = 0.25
 """Seconds between two words of progress."""

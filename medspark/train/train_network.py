@@ -49,7 +49,7 @@ from medspark.train.export import keras_logits
 from medspark.train.fit import Fitted, Learn, fit_network, held_out_logit
 from medspark.train.networks.student import student_settings
 from medspark.train.pretrain import Excerpts, write_excerpts
-from medspark.train.schedule import predicted_at_once
+from medspark.train.steps import predicted_at_once
 from medspark.train.uncertainty import HeldOut, LearnedFrom, Served, held_out_reliance, stand_beside
 
 ROWS_PER_FILE = 500_000

@@ -21,7 +21,7 @@ from medspark.task.tasks import Task
 from medspark.task.training import Scoring
 from medspark.train.batches import load_split, split_files, windows
 from medspark.train.fit import Fitted
-from medspark.train.schedule import predicted_at_once
+from medspark.train.steps import predicted_at_once
 from medspark.train.strangeness import strangeness
 
 COVERAGE: Final = 0.9

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from medspark.evaluate.beside import Beside
+from medspark.evaluate.beside_scores import Beside
 from medspark.evaluate.reliance import Stated, reliance
 
 STATED = Stated(0.01, 0.9, {"disagreement": "one member"})

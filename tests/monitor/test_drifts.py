@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.nights import cases, tally, trained
 
-from medspark.monitor.compare import SCORES, compare
+from medspark.monitor.drift import SCORES, compare
 from medspark.monitor.reference import Reference
 from medspark.monitor.verdict import findings_of, verdict_of
 from medspark.task.monitoring import Monitoring

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.nights import cases, tally, trained
 
-from medspark.monitor.compare import compare
+from medspark.monitor.drift import compare
 from medspark.monitor.estimate import estimate
 from medspark.monitor.night import Night
 from medspark.monitor.outcomes import by_period

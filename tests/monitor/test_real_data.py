@@ -12,7 +12,7 @@ from medspark.encode.kinds.table import CategoricalStatistics, NumericStatistics
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import encode
 from medspark.evaluate.metrics import performance
-from medspark.monitor.compare import compare
+from medspark.monitor.drift import compare
 from medspark.monitor.estimate import estimate
 from medspark.monitor.plan import SCORE_CELLS
 from medspark.monitor.reference import fit_reference, plan_of, recalibration_of

@@ -10,7 +10,7 @@ from support.tasks import stays_at
 from medspark.deploy.deployment import Deployment
 from medspark.errors import InputError
 from medspark.stages.door import pass_door
-from medspark.store.chain import append_entry
+from medspark.store.ledger import append_entry
 
 HOUR = 3600
 

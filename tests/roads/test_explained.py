@@ -7,7 +7,7 @@ import pytest
 from support.roads import new_run, scores_of
 
 from medspark.bundles.bundle import load_bundle
-from medspark.score.ask import Ask
+from medspark.score.explain_options import Ask
 from medspark.stages.score import score_stage
 from medspark.store.tables import read_table
 

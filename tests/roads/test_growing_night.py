@@ -13,7 +13,7 @@ from medspark.errors import InputError
 from medspark.stages.clean import clean_stage
 from medspark.stages.night import Night, night_stage
 from medspark.stages.score import score_stage
-from medspark.store.chain import read_entries
+from medspark.store.ledger import read_entries
 from medspark.store.tables import read_table
 from medspark.task.event_source import Increment
 

@@ -18,8 +18,8 @@ from medspark.monitor.worker.tally import unpacked
 from medspark.stages.clean import clean_stage
 from medspark.stages.encode import encode_stage
 from medspark.stages.features import features_stage
+from medspark.stages.kept_nights import nights_of, watched_of
 from medspark.stages.monitor import SITE, monitor_stage
-from medspark.stages.nights import nights_of, watched_of
 from medspark.stages.score import score_stage, score_tensors_stage
 from medspark.stages.watch import Gate
 from medspark.store.tables import current_version, read_table

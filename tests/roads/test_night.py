@@ -20,9 +20,9 @@ from medspark.stages import due as stage
 from medspark.stages.night import Night, backfill_stage, night_stage
 from medspark.stages.score import score_stage
 from medspark.stages.why import verify_stage, why_stage
-from medspark.store.chain import read_entries
-from medspark.store.ledger import read_ledger
+from medspark.store.ledger import read_entries
 from medspark.store.manifest import write_manifest
+from medspark.store.versions import read_versions
 
 FIRST, SECOND = (datetime(2026, 11, day, tzinfo=UTC) for day in (20, 21))
 
@@ -126,7 +126,7 @@ def test_every_published_score_is_kept_though_plain_scores_follow(spark, story, 
     for seed in (11, 12):
         source = write(tmp_path / f"{seed}.csv", stays(20, seed))
         score_stage(new_run(spark, store), load_bundle(deployment.bundle), str(source))
-    kept = [version.version for version in read_ledger(spark.sparkContext, str(store))["scores"].versions]
+    kept = [version.version for version in read_versions(spark.sparkContext, str(store))["scores"].versions]
     assert kept[:2] == sorted(set(versions), key=versions.index)
     assert len(kept) == 4  # both of the nights, and the newest two
     assert verify_stage(new_run(spark, store)) == 3

@@ -11,7 +11,7 @@ from medspark.bundles.bundle import load_bundle
 from medspark.cli.main import app
 from medspark.errors import BundleError, TaskError
 from medspark.schemas import with_keys
-from medspark.score.ask import Ask, explaining, read_ask
+from medspark.score.explain_options import Ask, explaining, read_ask
 from medspark.stages.score import score_stage
 from medspark.store.tables import current_version, read_table
 

@@ -18,7 +18,7 @@ from medspark.score.worker.pieces import Sink, finished_piece, write_piece
 from medspark.score.worker.predict import Served, answers_of
 from medspark.score.worker.row_groups import plan_units, score_unit
 from medspark.store.facts import TensorsFacts, read_facts
-from medspark.store.worker.sums import sums_of
+from medspark.store.worker.checksums import sums_of
 
 FLIPS = 200
 

@@ -15,7 +15,7 @@ from support.cleaning import JSON, NDJSON, Clean, Rows
 
 from medspark.errors import InputError
 from medspark.schemas import LINE, RAW
-from medspark.task.letters import normalised
+from medspark.task.spelling import normalised
 
 
 def test_line_numbers_are_true_in_a_file_of_several_blocks(

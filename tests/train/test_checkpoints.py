@@ -150,7 +150,7 @@ def test_a_student_goes_on_too(table, tmp_path, monkeypatch):
     (tmp_path / "soft").mkdir()
     files = write_soft_labels(teacher, learned_files(table), STATISTICS, tmp_path / "soft")
     monkeypatch.setattr("medspark.train.distil.STEPS", 30)
-    monkeypatch.setattr("medspark.train.schedule.LEAST_EPOCHS", 2)
+    monkeypatch.setattr("medspark.train.steps.LEAST_EPOCHS", 2)
     learn = partial(distil, teacher, files, STATISTICS, task, settings, lambda _: None)
     checkpoint = Checkpoints(tmp_path / "kept", every_seconds=0.0).of("student", task, STATISTICS, files)
     with monkeypatch.context() as patched:

@@ -22,7 +22,7 @@ from medspark.train.export import export_litert, keras_logits
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.fit import fit_network, held_out_logit
 from medspark.train.networks.student import student_settings
-from medspark.train.schedule import Schedule
+from medspark.train.steps import Schedule
 from medspark.train.train_network import learn
 
 pytestmark = pytest.mark.slow

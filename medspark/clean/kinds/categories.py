@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from medspark.clean.steps import Kind, Step, numbers_and, require_dtype, unchanged
 from medspark.schemas import quoted
 from medspark.sources.fasta import joined
-from medspark.sources.whole import is_number, whole_text
+from medspark.sources.whole_numbers import is_number, whole_text
 from medspark.task.columns import BooleanColumn, CategoryColumn, TextColumn
 from medspark.task.raw_table import Lookup
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from medspark.clean.steps import Kind, Step, numbers_and, require_dtype, step_name
 from medspark.schemas import quoted
-from medspark.sources.whole import exact_decimal, exact_whole
+from medspark.sources.whole_numbers import exact_decimal, exact_whole
 from medspark.task.base import Range
 from medspark.task.columns import IntervalColumn, NumberColumn, Units
 

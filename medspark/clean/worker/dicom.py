@@ -27,7 +27,9 @@ from pydicom.uid import (
     RLETransferSyntaxes,
 )
 
-from medspark.clean.worker.drawn import (
+from medspark.clean.worker.image_files import MOST_BYTES
+from medspark.clean.worker.image_rules import NoImage
+from medspark.clean.worker.pixels import (
     Drawn,
     Frame,
     Window,
@@ -36,8 +38,6 @@ from medspark.clean.worker.drawn import (
     least_and_most,
     require_few_pixels,
 )
-from medspark.clean.worker.image_files import MOST_BYTES
-from medspark.clean.worker.image_rules import NoImage
 from medspark.errors import MedsparkError
 
 Values = npt.NDArray[Any]

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from medspark.clean.worker.drawn import (
+from medspark.clean.worker.image_files import file_bytes
+from medspark.clean.worker.image_rules import NoImage, Rule
+from medspark.clean.worker.pixels import (
     Drawn,
     Frame,
     Pixels,
@@ -21,8 +23,6 @@ from medspark.clean.worker.drawn import (
     require_few_pixels,
     to_bytes,
 )
-from medspark.clean.worker.image_files import file_bytes
-from medspark.clean.worker.image_rules import NoImage, Rule
 from medspark.errors import MedsparkError
 
 _PNG, _JPEG, _NPY = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\x93NUMPY"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medspark.task.letters import normalised
+from medspark.task.spelling import normalised
 
 Flags = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]

@@ -19,8 +19,8 @@ from medspark.encode.statistics import Statistics
 from medspark.score.worker.engine import ROWS
 from medspark.score.worker.pieces import Piece, Sink, finished_piece, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read, statistics_of
+from medspark.store.worker.checksums import FileSums, sound_footer, sound_groups
 from medspark.store.worker.places import open_place
-from medspark.store.worker.sums import FileSums, sound_footer, sound_groups
 
 UNIT_BYTES = 32 * 2**20
 """Encoded numbers of one unit of work, more only where a row group is larger."""

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from medspark.encode.worker.arrow import number_array, text_array, truth_array
 from medspark.errors import BundleError
-from medspark.evaluate.beside import BANDS, Beside
+from medspark.evaluate.beside_scores import BANDS, Beside
 from medspark.evaluate.logistic import Floats
 from medspark.schemas import (
     CONFORMAL_BAND,

@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 from medspark.errors import did_you_mean
 from medspark.task.columns import CategoryColumn, IntervalColumn, NumberColumn
 from medspark.task.expressions import parse
-from medspark.task.letters import normalised
+from medspark.task.spelling import normalised
 from medspark.task.table_task import TableTask
 
 

@@ -21,8 +21,8 @@ from medspark.train.checkpoints import Checkpoint
 from medspark.train.distribute.ring import Address
 from medspark.train.distribute.teller import hearing
 from medspark.train.fit import Learn, Material, learn_from
-from medspark.train.in_tasks import use_cores
 from medspark.train.loop import Row
+from medspark.train.spark_tasks import use_cores
 
 LOOPBACK: Final = "127.0.0.1"
 WAIT_SECONDS: Final = 60.0

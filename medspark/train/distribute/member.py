@@ -27,7 +27,7 @@ from medspark.train.distribute.rows import Rows, of_rows
 from medspark.train.distribute.shares import Own, Shares, own_batches, own_cases
 from medspark.train.fit import Material, lessons_of, watched_row, window_of
 from medspark.train.loop import Lessons, Row, learn_steps
-from medspark.train.schedule import predicted_at_once
+from medspark.train.steps import predicted_at_once
 
 Variables = list[npt.NDArray[Any]]
 

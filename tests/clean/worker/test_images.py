@@ -170,7 +170,7 @@ def test_what_is_no_image_has_its_reason(wanted, content, rule):
 def test_a_small_file_of_a_huge_picture_is_not_unpacked(wanted, monkeypatch):
     bomb = written(np.zeros((2000, 2000), np.uint8))
     assert len(bomb) < 10_000
-    monkeypatch.setattr("medspark.clean.worker.drawn.MOST_PIXELS", 1_000_000)
+    monkeypatch.setattr("medspark.clean.worker.pixels.MOST_PIXELS", 1_000_000)
     assert read_image(wanted, bomb) == ("too large", None)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from medspark.encode.fit.fit import fit_statistics
-from medspark.encode.remarks import remarks_of
+from medspark.encode.strange import remarks_of
 from medspark.task.features import Features
 
 CASES = "case_id bigint, subject_id string, split string, boolean_value boolean, dna string"

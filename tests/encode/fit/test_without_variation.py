@@ -6,7 +6,7 @@ import pytest
 from support.tasks import stays_task
 
 from medspark.encode.fit.fit import fit_statistics
-from medspark.encode.remarks import remarks_of
+from medspark.encode.strange import remarks_of
 from medspark.encode.worker.encoder import encode
 
 CASES = (

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medspark.errors import BundleError
-from medspark.evaluate.beside import BANDS
+from medspark.evaluate.beside_scores import BANDS
 from medspark.score.worker.uncertainty import (
     Conformal,
     Tail,

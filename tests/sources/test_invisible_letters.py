@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from support.cleaning import Clean, Refusal, Rows, write_parquet
 
-from medspark.sources.letters import COMPOSING, INVISIBLE, PLAIN, letters_in, letters_in_json, normalise
-from medspark.task.letters import normalised
+from medspark.sources.invisible_letters import COMPOSING, INVISIBLE, PLAIN, letters_in, letters_in_json, normalise
+from medspark.task.spelling import normalised
 
 COLUMNS = {
     "id": "long",

@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.task.letters import BLANK, FILLERS, SEEN
+from medspark.task.spelling import BLANK, FILLERS, SEEN
 
 PLAIN, INVISIBLE, COMPOSING = 0, 1, 2
 """What normalising has to do: nothing, take invisible letters out and white space at ends, or also compose (NFC)."""
@@ -19,7 +19,7 @@ _COMPOSED_OF: Final = r"[\p{M}\u1100-\u11ff\u1f71-\u1fff\u2126\u212a\u212b\uf900
 
 
 def normalise(text: Column, letters: int) -> Column:
-    """As `medspark.task.letters.normalised`, of text that has what `letters` says at most."""
+    """As `medspark.task.spelling.normalised`, of text that has what `letters` says at most."""
     if letters == PLAIN:
         return text
     if letters == COMPOSING:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from medspark.bundles.bundle import MONITOR, Bundle
 from medspark.encode.kinds.base import Frozen
 from medspark.errors import InputError
-from medspark.monitor.compare import Compared, compare
+from medspark.monitor.drift import Compared, compare
 from medspark.monitor.night import Night, beside_before
 from medspark.monitor.plan import kept_gauges
 from medspark.monitor.reference import Reference

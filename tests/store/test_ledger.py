@@ -5,7 +5,7 @@ import json
 import pytest
 
 from medspark.errors import InputError
-from medspark.store.chain import FIRST, append_entry, chain_problems, published_entries, read_entries
+from medspark.store.ledger import FIRST, append_entry, chain_problems, published_entries, read_entries
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from support.explained import TABLE
 
 from medspark.bundles.bundle import load_bundle
 from medspark.score.worker.explanations.layout import layout_of
-from medspark.train import drivers as module
-from medspark.train.drivers import _codes, _tenths, _Tested
+from medspark.train import risk_drivers as module
+from medspark.train.risk_drivers import _codes, _tenths, _Tested
 
 
 @pytest.fixture(scope="module")

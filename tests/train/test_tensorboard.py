@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from medspark.runs.progress import Told
-from medspark.train.event_files import event_files
+from medspark.train.tensorboard import event_files
 
 
 def told(fit, epoch, loss, ended=True):

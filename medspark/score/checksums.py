@@ -6,8 +6,8 @@ from medspark.errors import AccountingError, InputError
 from medspark.score.choose_way import choose
 from medspark.score.worker.files import names_in
 from medspark.store.tables import is_parquet
+from medspark.store.worker.checksums import FileSums, require_pages, require_sound, sums_of
 from medspark.store.worker.places import open_place
-from medspark.store.worker.sums import FileSums, require_pages, require_sound, sums_of
 
 
 def parquet_files(path: str) -> dict[str, str]:
