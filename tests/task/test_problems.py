@@ -44,7 +44,7 @@ OF_EVENTS = [
     ("poplation",                           {},                         "poplation: unknown key. Allowed: task, title, intended_use"),
     ("poplation",                           {},                         "Did you mean 'population'?"),
     ("columns",                             {"a": {"type": "long"}},    "columns: unknown key."),
-    ("source.databse",                      DATABASE,                   "source.databse: unknown key. Allowed: kind, mapping, format, path, database. Did you mean 'database'?"),
+    ("source.databse",                      DATABASE,                   "source.databse: unknown key. Allowed: kind, mapping, format, path, database, increment. Did you mean 'database'?"),
     ("source.format",                       "delt",                     "source.format: expected 'csv', 'parquet', 'orc', 'delta', 'catalog' or 'jdbc', received 'delt'. Did you mean 'delta'?"),
     ("source.format",                       "jdbc",                     "source: expected `database` with format jdbc and only with it, received jdbc"),
     ("source.path",                         None,                       "source: expected `path` with every format but jdbc, received format csv"),
