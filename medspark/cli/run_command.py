@@ -62,7 +62,7 @@ def run_task(
     """A command on a task, which is read before Spark starts, in the store's folder for that task.
 
     Args:
-        imports: a module that the command will need, imported while Spark starts and works.
+        imports: a module that the command will need, imported while Spark works.
     """
     from medspark.sources.fasta import require_fasta
     from medspark.stages.open_run import packages_of
@@ -127,7 +127,7 @@ def run_command(
         packages: the Maven coordinates that the session needs for its source.
         light: where Java has little to do, as where the source is small or workers read it.
         session: whether one is made on Spark's context; where all is workers' there need be none.
-        imports: a module that will be needed, imported beside Spark's start.
+        imports: a module that will be needed, imported beside what follows Spark's start.
         arguments: for the receipt.
     """
     from medspark.cli.signals import stoppable
@@ -142,13 +142,14 @@ def run_command(
         console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
     try:
-        with exit_code_of(console, log), stoppable() as watch, _importing(imports):
+        with exit_code_of(console, log), stoppable() as watch:
             run = _started(receipt, absolute(store), shown, console, packages, light)
-            if session:
-                _ = run.spark  # here, so that no stage's seconds have it in them
-            watch(run.context)
-            with _saved(run):
-                yield run
+            with _importing(imports):  # not before Java: what is forked beside a busy thread may hang
+                if session:
+                    _ = run.spark  # here, so that no stage's seconds have it in them
+                watch(run.context)
+                with _saved(run):
+                    yield run
     finally:
         if as_json:
             print(receipt.to_json(), flush=True)
@@ -156,16 +157,22 @@ def run_command(
 
 @contextmanager
 def _importing(module: str | None) -> Iterator[None]:
-    """Import a module beside the block, and wait for it at the end: half an import cannot be left."""
+    """Import a module beside the block, and wait for it at the end: half an import cannot be left. A signal waits not,
+    as Java is to be ended first.
+    """
     if module is None:
         yield
         return
-    beside = Thread(target=import_module, args=(module,))
+    beside = Thread(target=import_module, args=(module,), daemon=True)
     beside.start()
     try:
         yield
-    finally:
+    except Stopped:
+        raise
+    except BaseException:
         beside.join()
+        raise
+    beside.join()
 
 
 def _started(
