@@ -35,6 +35,8 @@ from medspark.sources.worker.spans import Span
 
 ROWS_OF_A_BUCKET: Final = 2**20
 """Where every one repeats another, some hundred megabytes in a worker."""
+BYTES_OF_A_BUCKET: Final = 64 * 2**20
+"""Of the source, where rows are the same where their text is: that of those whose hash another one has is held."""
 TEXT: Final = "text"
 
 
