@@ -12,9 +12,9 @@ import pytest
 import typer
 from pyspark import SparkContext
 from support.roads import write
-from support.tasks import task_file
+from support.tasks import STAYS, stays_task, task_file
 
-from medspark.cli.run_command import run_command, run_task
+from medspark.cli.run_command import run_bundle, run_command, run_task
 from medspark.errors import MedsparkError, Stopped
 from medspark.sources import size
 
@@ -39,6 +39,45 @@ def test_java_compiles_quickly_rather_than_well_where_the_source_is_small(
     monkeypatch.setattr("medspark.cli.run_command.SMALL", most)
     task = task_file(tmp_path, write(tmp_path / "stays.csv", ["1,p1,50,F,I10,E11,false,true"]))
     with pytest.raises(typer.Exit), run_task("clean", task, str(tmp_path / "store"), True):
+        pass
+    assert started == [quickly]
+
+
+DNA = {"type": "string", "fasta": "genes.fasta", "id": "diag_1"}
+PAST: dict[str, Any] = {"features": {**STAYS["features"], "history": {"order_by": "stay", "count": True}}}
+MORE = [
+    ({}, {}, True),
+    ({}, {"history": "store"}, False),
+    (PAST, {}, False),
+    ({"columns": {**STAYS["columns"], "dna": DNA}}, {}, False),
+]
+"""Changes of a task, a command's arguments, and whether a small source is all that is read."""
+
+
+@pytest.mark.parametrize(("changes", "arguments", "quickly"), MORE)
+def test_a_task_that_reads_more_than_its_small_source_is_not_small(
+    started: list[bool], tmp_path: Path, changes: dict[str, Any], arguments: dict[str, Any], quickly: bool
+) -> None:
+    (tmp_path / "genes.fasta").write_text(">I10\nAC\n")
+    task = task_file(tmp_path, write(tmp_path / "stays.csv", ["1,p1,50,F,I10,E11,false,true"]), **changes)
+    with pytest.raises(typer.Exit), run_task("clean", task, str(tmp_path / "store"), True, **arguments):
+        pass
+    assert started == [quickly]
+
+
+@pytest.mark.parametrize(("changes", "arguments", "quickly"), MORE)
+def test_nor_is_what_a_bundle_reads(
+    started: list[bool],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    arguments: dict[str, Any],
+    quickly: bool,
+) -> None:
+    source = str(write(tmp_path / "stays.csv", ["1,p1,50,F,I10,E11,false,true"]))
+    task = stays_task(**changes)
+    monkeypatch.setattr("medspark.stages.open_bundle.task_of_bundle", lambda *_: task)
+    with pytest.raises(typer.Exit), run_bundle("score", "b", str(tmp_path), True, source=source, **arguments):
         pass
     assert started == [quickly]
 
