@@ -133,6 +133,21 @@ def test_a_file_that_this_user_may_not_read_is_told_as_that(
         clean_path(tmp_path / "in.csv", AB, reader="workers")
 
 
+def test_a_file_that_is_gone_or_that_this_user_may_not_look_at_has_no_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"in\.csv: the file is gone\. Run again once the source is complete"):
+        spans.size_of(f"file:{tmp_path}/in.csv")
+
+    class Refusing:
+        def get_file_info(self, path: str) -> None:
+            raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(spans, "open_place", lambda address: (Refusing(), address))
+    with pytest.raises(InputError, match=r"in\.csv: this user may not read the file"):
+        spans.size_of(f"file:{tmp_path}/in.csv")
+
+
 def test_what_a_worker_says_of_a_file_is_told_as_it_is(context: SparkContext, tmp_path: Path) -> None:
     span = spans.Span("in.csv", f"file:{tmp_path}/in.csv", 0, 10)
     with pytest.raises(InputError, match=r"in\.csv: the file is gone"):
