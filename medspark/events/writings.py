@@ -25,32 +25,38 @@ from medspark.schemas import (
     WRITING,
     quoted,
 )
+from medspark.sources.read import TYPED
 from medspark.sources.record_rules import DUPLICATE
 from medspark.task.mapping import MappedTable
+from medspark.task.raw_table import RawTable
 
 _ENDS = "_ends_others"
 """Whether a writing that makes no event ends those before it."""
 _EVENT = "_event"
 
 
-def with_writings(judged: DataFrame, name: str, spec: MappedTable, folder: str) -> DataFrame:
+def with_writings(judged: DataFrame, table: RawTable, spec: MappedTable, folder: str) -> DataFrame:
     """Add to a table's rows what tells a row and its writings: ROW, WRITING, ROW_DIGEST_OF_ID.
 
     Args:
         judged: the rows.
-        name: of the table.
+        table: theirs.
         spec: its mapping.
         folder: the source's, as `raw_path` has it.
     """
-    digest = F.col(ROW_DIGEST).cast("bigint")
+    columns = [F.col(quoted(name)) for name in table.columns if name in judged.columns]
+    # Spark's hash passes over nulls, so that (t, null) and (null, t) were one
+    flagged = [part for column in columns for part in (column.isNull(), column)]
+    content = flagged if table.source.format in TYPED else [F.col(ROW_DIGEST)]
+    digest = F.xxhash64(ROW_DIGEST, *(column.isNull() for column in columns))
     ids = [F.col(quoted(column)).cast("string") for column in spec.row.same] if spec.row is not None else []
     # A row that lacks a part of its id has none: else all such rows of a patient were one
     has_id = reduce(Column.__and__, (one.isNotNull() for one in ids)) if ids else F.lit(False)
-    named = [F.lit(name), F.col(SUBJECT_ID).cast("string")]
+    named = [F.lit(table.name), F.col(SUBJECT_ID).cast("string")]
     place = F.regexp_replace(F.col(SOURCE_FILE), "^[a-zA-Z0-9+.-]+:(//[^/]*)?", "")
     return judged.withColumns(
         {
-            ROW: F.when(has_id, F.xxhash64(*named, F.lit("id"), *ids)).otherwise(F.xxhash64(*named, digest)),
+            ROW: F.when(has_id, F.xxhash64(*named, F.lit("id"), *ids)).otherwise(F.xxhash64(*named, *content)),
             WRITING: F.substring(place, len(folder.rstrip("/")) + 2, 2**30),
             ROW_DIGEST_OF_ID: F.when(has_id, digest),
             _ENDS: has_id & F.col(SUBJECT_ID).isNotNull() & (F.col(STATUS) != DUPLICATE),
