@@ -90,7 +90,7 @@ def _records(run: Run, task: EventTask) -> tuple[RecordsFacts, Kept]:
     if kept is None or not kept.has_writings or kept.reader != "workers":
         raise InputError(
             f"{run.store}: expected records that can grow, by patient and where workers reach them, received others. "
-            "Run `medspark clean` once."
+            "Run `medspark clean` once, while every file of the source is there."
         )
     return facts, kept
 

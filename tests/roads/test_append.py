@@ -150,6 +150,26 @@ def test_where_files_go_once_they_are_read_their_rows_stay(spark, tmp_path):
     assert len(rows_of_cases(spark, store, task)) == 1
 
 
+def test_a_clean_that_would_lose_the_rows_of_files_that_are_gone_is_refused(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source, vanished="keep")
+    for name in ("1", "2", "3"):
+        write_rows(source / "labs" / f"{name}.parquet", [lab(int(name), 7, 10, "INDEX")])
+    clean_stage(new_run(spark, store), task)
+    before = table_path(spark.sparkContext, str(store), "records")
+    for name in ("1", "3"):
+        (source / "labs" / f"{name}.parquet").rename(tmp_path / name)
+    with pytest.raises(
+        InputError, match=r"all 3 files .* none of 2 of them: labs/1\.parquet, labs/3\.parquet\. Put them"
+    ):
+        clean_stage(new_run(spark, store), task)
+    assert table_path(spark.sparkContext, str(store), "records") == before
+    for name in ("1", "3"):
+        (tmp_path / name).rename(source / "labs" / f"{name}.parquet")
+    clean_stage(new_run(spark, store), task)
+    assert table_path(spark.sparkContext, str(store), "records") != before
+
+
 def test_what_was_set_aside_stays_in_the_quarantine(spark, grown):
     store, source, task = grown
     for name in ("2", "3"):
