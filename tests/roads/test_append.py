@@ -1,16 +1,20 @@
 """A store of events that grows by increments has the cases of one that read everything at once."""
 
+import re
+
 import pyarrow.parquet as pq
 import pytest
 from support.events import rows_of
 from support.growing import growing_task, lab, note, random_files, truth, write_rows
+from support.places import ROOT
 from support.roads import new_run
 
 from medspark.errors import InputError, TaskError
 from medspark.stages.append import append_stage, compact_stage
 from medspark.stages.clean import clean_stage
 from medspark.stages.concepts import concepts_stage
-from medspark.stages.features import features_stage
+from medspark.stages.features import features_stage, require_records
+from medspark.stages.records import current_records
 from medspark.store.tables import read_table, table_path
 
 FATES = ("new", "seen_before", "corrected", "deleted", "without_events", "late")
@@ -93,6 +97,24 @@ def test_rows_are_counted_as_new_late_seen_before_corrected_and_deleted(spark, g
         "LAB/x": {"count": 1.0, "mean": 9.0, "last": 9.0, "sd": 0.0},
         "LAB/y": {"count": 1.0, "mean": 4.0, "last": 4.0, "sd": 0.0},
     }
+
+
+def test_the_documented_query_gives_the_events_that_count(spark, grown):
+    store, source, task = grown
+    rows = [lab(2, 7, 5, "LAB/x", 9.0), lab(3, 8, 10, "INDEX", gone=True), lab(4, 7, 1, "LAB/y", 1.0)]
+    write_rows(source / "labs" / "2.parquet", rows)
+    appended(spark, store, task)
+    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "increments.md").read_text(), re.DOTALL)
+    run, columns = new_run(spark, store), ("subject_id", "time", "code", "numeric_value")
+    counting = current_records(run, require_records(run, task)).select(*columns)
+    files = read_table(spark, str(store), "records")
+    files.createOrReplaceTempView("records")
+    try:
+        found = spark.sql(query).select(*columns).collect()
+    finally:
+        spark.catalog.dropTempView("records")
+    assert sorted(map(repr, found)) == sorted(map(repr, counting.collect()))
+    assert (files.count(), len(found)) == (12, 7)
 
 
 def test_rows_that_lack_their_id_are_told_apart_by_all_that_they_have(spark, grown):
