@@ -1,5 +1,6 @@
 """A store of events that grows by increments has the cases of one that read everything at once."""
 
+import json
 import re
 
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from medspark.errors import InputError, TaskError
 from medspark.stages.append import append_stage, compact_stage
 from medspark.stages.clean import clean_stage
 from medspark.stages.concepts import concepts_stage
+from medspark.stages.eligible import eligible
 from medspark.stages.features import features_stage, require_records
 from medspark.stages.records import current_records
 from medspark.store.tables import read_table, table_path
@@ -208,6 +210,29 @@ def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
         append_stage(new_run(spark, store), task)
     assert table_path(spark.sparkContext, str(store), "records") == before
     assert len([path for path in (store / "records").iterdir() if path.is_dir()]) == 1
+
+
+def test_other_records_of_the_same_source_are_another_source_of_scores_and_unchanged_ones_the_same(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    write_rows(source / "labs" / "1.parquet", [lab(1, 7, 10, "INDEX"), lab(2, 7, 5, None)])
+    task = growing_task(source)
+    clean_stage(new_run(spark, store), task)
+
+    def fingerprint():
+        with eligible(new_run(spark, store), task, None, None, history=str(store)) as found:
+            return found.read.fingerprint
+
+    first = fingerprint()
+    assert appended(spark, store, task) == {"files": 0}
+    assert fingerprint() == first
+    (wrong,) = read_table(spark, str(store), "quarantine").collect()
+    repaired = {name: wrong[name] for name in ("file", "line", "digest")} | {
+        "raw": wrong["raw"].replace('"code":null', '"code":"LAB/x"')
+    }
+    (tmp_path / "repaired.json").write_text(json.dumps(repaired))
+    clean_stage(new_run(spark, store), task, str(tmp_path / "repaired.json"))
+    assert read_table(spark, str(store), "quarantine").count() == 0
+    assert fingerprint() != first
 
 
 def test_a_source_that_does_not_grow_cannot_be_appended_to(spark, grown):
