@@ -198,7 +198,7 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
     where = shown_url(source.database.url) if source.database is not None else source.path
     with read_events(run.spark, source, task.mapping, repairs) as events:
         read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
-        _tell_unread(run, events.unread)
+        tell_unread(run, events.unread)
         with watched(run, events.states):
             yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
 
@@ -213,7 +213,7 @@ def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, 
         table.release()
 
 
-def _tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
+def tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
     """Name what nobody reads, in full in the receipt: numbers in a column of another name are lost without a word."""
     run.receipt.unread = unread
     for table, names in unread.items():

@@ -2,9 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
+from io import StringIO
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from support.events import rows_of
 from support.growing import growing_task, lab, note, random_files, truth, write_rows
 from support.places import ROOT
@@ -200,6 +203,25 @@ def test_what_was_set_aside_stays_in_the_quarantine(spark, grown):
         write_rows(source / "labs" / f"{name}.parquet", [lab(None, 7, int(name), None)])
         appended(spark, store, task)
     assert read_table(spark, str(store), "quarantine").count() == 2
+
+
+def test_an_append_names_columns_that_nobody_reads_and_those_that_came_before_and_are_absent(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source)
+    tables = {name: table.model_copy(update={"absent": ("number",)}) for name, table in task.mapping.tables.items()}
+    task = task.model_copy(update={"mapping": task.mapping.model_copy(update={"tables": tables})})
+    for name in ("1", "2"):
+        write_rows(source / "labs" / f"{name}.parquet", [lab(int(name), 7, 10, "INDEX")])
+        write_rows(source / "notes" / f"{name}.parquet", [note(7, int(name), "DX/a", 1.0)])
+        if name == "1":
+            clean_stage(new_run(spark, store), task)
+    renamed = pq.read_table(source / "notes" / "2.parquet").rename_columns(["subject_id", "time", "code", "nummer"])
+    pq.write_table(renamed, source / "notes" / "2.parquet")
+    run, said = new_run(spark, store), StringIO()
+    append_stage(replace(run, console=Console(file=said, width=200)), task)
+    assert (run.receipt.unread, run.receipt.absent) == ({"notes": ["nummer"]}, ["column notes.number"])
+    assert "not read    notes: nummer" in said.getvalue()
+    assert "absent      column notes.number" in said.getvalue()
 
 
 def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
