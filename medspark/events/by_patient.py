@@ -12,6 +12,7 @@ from pyspark import SparkContext, TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from medspark.clean.tasks import each
 from medspark.errors import AccountingError
 from medspark.events.worker.append import Added, Fates, add_to_bucket, merge_bucket
 from medspark.events.worker.by_patient import ASIDE_TYPES, BUCKET, Part, carry, put_aside
@@ -58,7 +59,11 @@ def write_by_patient(records: DataFrame, path: str, buckets: int) -> Grown:
 
 
 def append_by_patient(records: DataFrame, path: str, kept: Kept) -> Grown:
-    """A version of records with what they had and what is new in these: files that stay are linked, or copied."""
+    """A version of records with what they had and what is new in these: files that stay are linked, or copied.
+
+    Raises:
+        InputError: a bucket's files are not as they were written.
+    """
     folder, run = full_path(records.sparkSession.sparkContext, path), kept.runs[-1].number + 1
     added = _added(records, folder, kept, kept.buckets, run)
     buckets = _buckets(kept, added, kept.buckets, run, True)
@@ -67,7 +72,11 @@ def append_by_patient(records: DataFrame, path: str, kept: Kept) -> Grown:
 
 
 def compact_by_patient(context: SparkContext, path: str, kept: Kept) -> Buckets:
-    """A version of the same records with one file a bucket."""
+    """A version of the same records with one file a bucket.
+
+    Raises:
+        InputError: as `append_by_patient`.
+    """
     folder, run = full_path(context, path), kept.runs[-1].number + 1
     make_folder(context, folder)
     many = [bucket for bucket in range(kept.buckets) if len(kept.files(bucket)) > 1]
@@ -75,7 +84,7 @@ def compact_by_patient(context: SparkContext, path: str, kept: Kept) -> Buckets:
     def work(bucket: int) -> Added:
         return merge_bucket(kept, bucket, folder, run)
 
-    added = context.parallelize(many, len(many)).map(work).collect() if many else []
+    added = each(context, many, work)
     buckets = _buckets(kept, added, kept.buckets, run, kept.has_writings)
     _carry(context, kept, buckets, run, folder)
     return buckets
@@ -94,8 +103,7 @@ def _added(records: DataFrame, folder: str, kept: Kept | None, buckets: int, run
         bucket, parts = item
         return add_to_bucket(parts, aside, kept, bucket, folder, run)
 
-    items = sorted(by_bucket.items())
-    added = context.parallelize(items, len(items)).map(work).collect() if items else []
+    added = each(context, sorted(by_bucket.items()), work)
     delete(context, aside)
     return added
 

@@ -234,6 +234,18 @@ def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
     assert len([path for path in (store / "records").iterdir() if path.is_dir()]) == 1
 
 
+def test_a_bucket_that_is_not_as_it_was_written_ends_an_append_and_a_merge_in_words(spark, grown):
+    store, source, task = grown
+    write_rows(source / "labs" / "2.parquet", [lab(4, 7, 11, "LAB/x", 2.0)])
+    appended(spark, store, task)
+    (file,) = (path for path in (store / "records").glob("*/bucket-00000-0001.parquet"))
+    file.write_bytes(file.read_bytes()[:-8])
+    write_rows(source / "labs" / "3.parquet", [lab(5, 7, 12, "LAB/x", 2.0)])
+    for stage in (append_stage, compact_stage):
+        with pytest.raises(InputError, match=r"bucket-00000-0001\.parquet: expected the file that was written"):
+            stage(new_run(spark, store), task)
+
+
 def test_other_records_of_the_same_source_are_another_source_of_scores_and_unchanged_ones_the_same(spark, tmp_path):
     source, store = tmp_path / "source", tmp_path / "store"
     write_rows(source / "labs" / "1.parquet", [lab(1, 7, 10, "INDEX"), lab(2, 7, 5, None)])
