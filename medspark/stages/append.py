@@ -68,7 +68,7 @@ def compact_stage(run: Run, task: Task) -> None:
         files = sum(len(kept.files(bucket)) for bucket in range(kept.buckets))
         with making(run, (RECORDS, QUARANTINE), run.version):
             path = f"{run.store}/{RECORDS}/{run.version}"
-            buckets = compact_by_patient(run.context, path, kept)
+            buckets = compact_by_patient(run.spark, path, kept)
             _carry_quarantine(run)
             write_facts(run.context, path, replace(facts, buckets=buckets))
             publish_tables(run, (RECORDS, QUARANTINE), run.version)

@@ -234,6 +234,21 @@ def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
     assert len([path for path in (store / "records").iterdir() if path.is_dir()]) == 1
 
 
+def test_a_store_without_an_event_can_be_read_appended_to_and_merged(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source)
+    write_rows(source / "labs" / "1.parquet", [lab(None, 7, 9, None)])  # set aside
+    clean_stage(new_run(spark, store), task)
+    write_rows(source / "labs" / "2.parquet", [lab(None, 7, 10, None)])
+    assert appended(spark, store, task)["records"] == 0
+    assert read_table(spark, str(store), "records").count() == 0
+    compact_stage(new_run(spark, store), task)
+    assert read_table(spark, str(store), "records").count() == 0
+    write_rows(source / "labs" / "3.parquet", [lab(3, 7, 10, "INDEX")])
+    assert appended(spark, store, task)["records"] == 2
+    assert len(rows_of_cases(spark, store, task)) == 1
+
+
 def test_a_bucket_that_is_not_as_it_was_written_ends_an_append_and_a_merge_in_words(spark, grown):
     store, source, task = grown
     write_rows(source / "labs" / "2.parquet", [lab(4, 7, 11, "LAB/x", 2.0)])
