@@ -18,7 +18,7 @@ from medspark.runs.progress import Progress
 from medspark.task.outcome import Targets
 from medspark.task.training import Training
 from medspark.train.checkpoints import Checkpoint
-from medspark.train.distribute.ring import Address
+from medspark.train.distribute.connections import Address
 from medspark.train.distribute.teller import hearing
 from medspark.train.fit import Learn, Material, learn_from
 from medspark.train.loop import Row
@@ -126,7 +126,11 @@ def _take_part(given: Broadcast[Any], meeting: Meeting, _: Iterable[int]) -> Ite
 
     member, members = context.partitionId(), common.training.workers
     host = meeting.host or context.getTaskInfos()[member].address.rsplit(":", 1)[0]
-    ring = join_ring(member, members, host, meeting.key, partial(_meet, context))
+    try:
+        ring = join_ring(member, members, host, meeting.key, partial(_meet, context))
+    except InputError as error:
+        yield member, str(error)
+        return
     teller = Teller(meeting.command, meeting.key) if member == 0 else None
     tell, say = (teller.tell, teller.say) if teller is not None else (_nothing, _nothing)
     try:

@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from medspark.runs.progress import Progress, Told
-from medspark.train.distribute.ring import Address
+from medspark.train.distribute.connections import Address
 
 Say = Callable[[str], None]
 HELLO: Final = ""
