@@ -81,10 +81,13 @@ def learn_by_members(
     """What `learn_from` does, by `training.workers` tasks together; the same arguments and history.
 
     Raises:
-        InputError: there is room for fewer tasks, or a machine does not see the tensors; or as `learn_from`.
+        InputError: there is room for fewer tasks, a layer does not learn alike by shares of a batch, workers do not
+            reach each other, or a machine does not see the tensors; or as `learn_from`.
     """
     from medspark.train.distribute.member import Common, Place
+    from medspark.train.distribute.rows import require_rows_alone
 
+    require_rows_alone(members)
     require_workers(context, training.workers)
     place = None
     if checkpoint is not None:

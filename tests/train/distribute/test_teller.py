@@ -31,6 +31,7 @@ def test_progress_and_sentences_come_in_their_order_and_a_second_member_means_th
         first.say("the network goes on")
         first.tell(TOLD)
         first.close()
+        assert soon(lambda: len(heard) == 2)
         second = Teller(address, b"key")
         second.tell(TOLD)
         second.close()
