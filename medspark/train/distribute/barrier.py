@@ -89,9 +89,7 @@ def learn_by_members(
 
     require_rows_alone(members)
     require_workers(context, training.workers)
-    place = None
-    if checkpoint is not None:
-        place = Place(checkpoint.place, checkpoint.digest, checkpoint.every_seconds)
+    place = checkpoint if checkpoint is None else Place(checkpoint.place, checkpoint.digest, checkpoint.every_seconds)
     state = [np.asarray(one) for one in members.variables]
     common = Common(members.get_config(), state, material, targets, training, place, from_start)
     say = print if checkpoint is None else checkpoint.say
@@ -112,6 +110,7 @@ def learn_by_members(
         raise InputError(refused)
     first, *others = found
     assert {one.digest for one in others} <= {first.digest}, "all members have the same weights"
+    say(f"{len(found)} workers learned the network together, and ended with the same weights")
     for variable, array in zip(members.variables, first.variables, strict=True):
         variable.assign(array)
     return list(first.history)
