@@ -16,6 +16,9 @@ HANDSHAKE_SECONDS: Final = 10.0
 """For each word of a handshake."""
 LOOKS_EVERY: Final = 0.2
 """Seconds until who listens sees that nobody is answered any more."""
+KEPT_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 8}
+"""Seconds of silence after which the system asks the other machine, and between two questions, and how many of them
+without an answer end the connection: three minutes, where systems wait two hours by default."""
 FAILURES: Final = (OSError, EOFError, AuthenticationError, AssertionError)
 """Of a handshake with nobody, with a stranger, or with one who says nothing."""
 
@@ -86,6 +89,7 @@ def _greet(end: socket.socket, key: bytes, take: Callable[[Connection], None]) -
 def _proved(end: socket.socket, key: bytes, *steps: Callable[[Connection, bytes], None]) -> Connection:
     """The connection, once both sides have proved that they have the key; closed where they have not."""
     with end:
+        _keep_alive(end)
         _allow(end, HANDSHAKE_SECONDS)
         connection = Connection(end.dup().detach())
         try:
@@ -99,6 +103,14 @@ def _proved(end: socket.socket, key: bytes, *steps: Callable[[Connection, bytes]
             raise
         _allow(end, 0.0)
     return connection
+
+
+def _keep_alive(end: socket.socket) -> None:
+    """Let the system find out where the other machine is gone, however long nobody says anything."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEPT_ALIVE.items():
+        if hasattr(socket, name):  # not everywhere
+            end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _allow(end: socket.socket, seconds: float) -> None:

@@ -22,8 +22,10 @@ Floats = npt.NDArray[np.float32]
 
 JOIN_SECONDS: Final = 60.0
 """For the member before to come, once all know where all are."""
-SILENT_SECONDS: Final = 600.0
-"""A member that says nothing for so long is taken for lost."""
+SILENT_SECONDS: Final = 6 * 3600.0
+"""A member that says nothing for so long is taken for lost. One that judges its cases after an epoch is silent for as
+long as that takes. Where its process ends the connection does, at once; where its machine is gone the system notices in
+minutes, and so does Spark, by the executors' heartbeat."""
 
 
 class Ring:
