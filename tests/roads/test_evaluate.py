@@ -15,6 +15,8 @@ from medspark.bundles.bundle import load_bundle
 from medspark.errors import InputError, TaskError
 from medspark.stages.evaluate import evaluate_stage
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = [*stays(900, seed=5), "9001,p9001,240,F,I10,I10,false,true", "9002,p9002,50,F,I10,I10,false,"]
 """Of another hospital: one row breaks a rule, and of one case the outcome is not known."""
 

@@ -15,6 +15,8 @@ from medspark.stages.encode import encode_stage
 from medspark.stages.score import score_stage, score_tensors_stage
 from medspark.store.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 HEADER = ",".join([*STAYS["columns"], "back_then"])
 STAYS_A_PATIENT = 4
 

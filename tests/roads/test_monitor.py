@@ -24,6 +24,8 @@ from medspark.stages.score import score_stage, score_tensors_stage
 from medspark.stages.watch import Gate
 from medspark.store.tables import current_version, read_table
 
+pytestmark = pytest.mark.slow
+
 
 def months(lines):
     """The same stays with the ages in months."""

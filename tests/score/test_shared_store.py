@@ -8,6 +8,8 @@ from medspark.bundles.bundle import load_bundle
 from medspark.stages.score import score_stage
 from medspark.store.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 
 def test_foreign_files_among_scores_and_rejected_stay_and_are_named(spark, road):
     for table in ("scores", "rejected"):

@@ -12,6 +12,8 @@ from medspark.sources import spans
 from medspark.store.facts import TensorsFacts, write_facts
 from medspark.store.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_that_was_stopped_goes_on_with_what_is_missing(spark, road, encoded, tmp_path, units, way):

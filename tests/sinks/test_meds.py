@@ -18,6 +18,8 @@ from medspark.stages.features import features_stage
 from medspark.stages.meds import meds_stage
 from medspark.stages.score import score_stage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def road(relapse_road):

@@ -19,6 +19,8 @@ from medspark.train.fit import fit_network
 from medspark.train.networks.student import student_settings
 from medspark.train.update import Given, go_on
 
+pytestmark = pytest.mark.slow
+
 ALL = {
     "network": {"members": 3, "hidden": [8]},
     "training": {"epochs": 4, "batch_size": 128, "ema": 0.95, "clip_norm": 1.0, "warmup": 10, "stop_on": "auroc"},

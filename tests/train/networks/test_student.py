@@ -16,6 +16,8 @@ from medspark.train.export import export_litert, keras_logits
 from medspark.train.networks.build import serving_network
 from medspark.train.networks.student import MOST_WEIGHTS, student_settings, students_network
 
+pytestmark = pytest.mark.slow
+
 NOTHING = Statistics(cases=1, numeric=(), categorical=(), codes=())
 CODES = ("a", "b", "c")
 
