@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -253,13 +254,13 @@ def test_a_failed_connection_says_where_and_why_and_nothing_secret(away: Away, s
 def tries_of_a_server_that_is_away() -> list[int]:
     """The exit code of a server that stays away, and how often it was asked."""
     tried: list[float] = []
-    before, jdbc.time.sleep = jdbc.time.sleep, tried.append
+    before, jdbc.time = jdbc.time, SimpleNamespace(sleep=tried.append)
     try:
         opened("jdbc:postgresql://127.0.0.1:1/postgres").__enter__()
     except AwayError as error:
         return [error.exit_code, len(tried) + 1]
     finally:
-        jdbc.time.sleep = before
+        jdbc.time = before
     return []
 
 
