@@ -6,7 +6,7 @@ times in all (`spark.stage.maxConsecutiveAttempts`): they go on from the last ch
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -106,6 +106,11 @@ def learn_by_members(
             _, found = zip(*sorted(tasks.barrier().mapPartitions(do).repartition(1).collect()), strict=True)
     finally:
         given.destroy()
+    return _ended_with(members, found, say)
+
+
+def _ended_with(members: Any, found: Sequence[Any], say: Callable[[str], None]) -> list[Row]:
+    """Give a network the weights that all its learners ended with; the history of the first."""
     if refused := next((one for one in found if isinstance(one, str)), None):
         raise InputError(refused)
     first, *others = found

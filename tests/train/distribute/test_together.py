@@ -5,6 +5,7 @@ import signal
 from contextlib import suppress
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pandas as pd
 import psutil
@@ -174,6 +175,13 @@ def test_room_for_fewer_workers_is_one_clear_error_before_anything_starts(contex
     require_workers(context, 2)
     with pytest.raises(InputError, match="expected room for 3 tasks at once, received 2"):
         require_workers(context, 3)
+
+
+def test_a_network_that_learns_otherwise_by_shares_is_one_clear_error_before_anything_starts(context):
+    task, start = task_with(**TWO), keras.Input((3,))
+    network = keras.Model(start, keras.layers.BatchNormalization(name="normal")(start))
+    with pytest.raises(InputError, match=r"received normal \(BatchNormalization\)"):
+        members_of(context, task)(network, None, task.outcome.targets, task.training, print, None)
 
 
 def test_executors_of_a_cluster_may_come_a_little_later(monkeypatch):
