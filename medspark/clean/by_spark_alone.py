@@ -22,6 +22,7 @@ from medspark.sources.parse import parse_csv
 from medspark.sources.record_rules import DUPLICATE
 
 _ROWS_OF_A_FILE: Final = 100_000
+_BYTES_OF_A_FILE: Final = 64 * 2**20
 """Which a worker holds as a whole."""
 
 
@@ -48,18 +49,24 @@ class BySparkAlone:
         placed = judged.withColumn(AT, F.col(SOURCE_LINE)).withColumn(SOURCE_LINE, put.line(AT))
         return cls(put, placed.persist(StorageLevel.MEMORY_AND_DISK))
 
-    def put_compared(self, first: int) -> list[Part]:
-        """Put down what says which of them are the same, but for those set aside, as parts from a number on."""
+    def put_compared(self, first: int, lines: int) -> list[Part]:
+        """Put down what says which of them are the same, but for those set aside, as parts from a number on.
+
+        Args:
+            first: the first part's number.
+            lines: how many of them there are.
+        """
         plan, folder, places = self.put.plan, self.put.folder, compared(self.put.table, self.put.plan)
         rows = self.judged.where(F.col(SET_ASIDE) == "").select(
             F.col(AT).alias("at"),
             F.col(SOURCE_FILE).alias("file"),
             F.col(SOURCE_LINE).alias("line"),
             F.col(ROW_DIGEST).alias("digest"),
-            F.col(TEXT).cast("binary").alias("text"),
+            *([F.col(TEXT).cast("binary").alias("text")] if plan.whole_row else []),
             *(F.col(quoted(name)).alias(place) for name, place in places.items()),
         )
-        rows.write.option("maxRecordsPerFile", _ROWS_OF_A_FILE).parquet(f"file:{folder}/{COMPARED}")
+        most = rows_of_a_file(lines, sum(path.stat().st_size for path in Path(folder, DOUBT).iterdir()))
+        rows.write.option("maxRecordsPerFile", most).parquet(f"file:{folder}/{COMPARED}")
 
         def work(item: tuple[int, str]) -> bool:
             return put_alone(*item, plan, places, folder)
@@ -99,3 +106,12 @@ class BySparkAlone:
 
     def free(self) -> None:
         self.judged.unpersist()
+
+
+def rows_of_a_file(rows: int, size: int) -> int:
+    """How many rows a file gets that a worker holds as a whole, of so many with so many bytes.
+
+    >>> rows_of_a_file(10**6, 10**8), rows_of_a_file(10**6, 10**10), rows_of_a_file(1, 10**8)
+    (100000, 6710, 1)
+    """
+    return max(1, min(_ROWS_OF_A_FILE, _BYTES_OF_A_FILE * rows // max(size, 1)))

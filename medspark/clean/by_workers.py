@@ -117,10 +117,11 @@ class ByWorkers:
     def _same_rows(self) -> SameRows:
         starts, spans = self.put.starts, self.spans
         parts = [Part(told.number, spans[told.number], starts[told.number]) for told in self.told if told.rows]
+        doubtful = sum(told.doubtful for told in self.told)
         if self.alone is not None:
-            parts += self.alone.put_compared(len(spans))
-        rows = sum(told.rows + told.doubtful for told in self.told)
-        return SameRows(self.spark.sparkContext, self.table, self.plan, parts, rows, self.folder)
+            parts += self.alone.put_compared(len(spans), doubtful)
+        rows, size = sum(told.rows for told in self.told) + doubtful, sum(span.last - span.first for span in spans)
+        return SameRows(self.spark.sparkContext, self.table, self.plan, parts, rows, size, self.folder)
 
     def repeated_cases(self) -> int:
         """How many cases more than one record is of."""

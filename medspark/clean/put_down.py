@@ -95,8 +95,8 @@ class PutDown:
         rows.write.options(**options).parquet(f"file:{self.folder}/{EVALUATED}")
         for told in self._looked_through():
             failing.update(told.failing)
-            for part, first, last in told.parts:
-                for span in range(first, last + 1):
+            for part, spans in told.parts:
+                for span in spans:
                     parts[span].append(part)
         return Evaluated(parts, failing)
 

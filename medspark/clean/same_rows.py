@@ -10,6 +10,7 @@ from pyspark import SparkContext
 from medspark.clean.tasks import each
 from medspark.clean.worker.plan import TablePlan
 from medspark.clean.worker.same_rows import (
+    BYTES_OF_A_BUCKET,
     ROWS_OF_A_BUCKET,
     TEXT,
     Part,
@@ -40,6 +41,8 @@ class SameRows:
     """Those that have rows which no rule of theirs sets aside."""
     rows: int
     """How many those are."""
+    size: int
+    """The bytes of the source."""
     folder: str
 
     def find_copies(self) -> Repeated:
@@ -53,7 +56,7 @@ class SameRows:
         direction = "descending" if duplicates.keep == "latest" else "ascending"
         by = () if duplicates.by is None else ((places[duplicates.by], direction),)
         question = Question(len(self.plan.keys) if whole_row else 0, same, by)
-        buckets, parts, plan, folder = self._buckets(), self.parts, self.plan, self.folder
+        buckets, parts, plan, folder = self._buckets(whole_row), self.parts, self.plan, self.folder
 
         def work(bucket: int) -> Repeated:
             return find_copies(bucket, buckets, question, parts, plan, folder)
@@ -74,5 +77,6 @@ class SameRows:
 
         return sum(each(self.context, list(range(buckets)), work))
 
-    def _buckets(self) -> int:
-        return max(-(-self.rows // ROWS_OF_A_BUCKET), self.context.defaultParallelism)
+    def _buckets(self, with_text: bool = False) -> int:
+        by_text = -(-self.size // BYTES_OF_A_BUCKET) if with_text else 0
+        return max(-(-self.rows // ROWS_OF_A_BUCKET), by_text, self.context.defaultParallelism)

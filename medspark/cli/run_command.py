@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -62,7 +63,7 @@ def run_task(
     """A command on a task, which is read before Spark starts, in the store's folder for that task.
 
     Args:
-        imports: a module that the command will need, imported while Spark starts and works.
+        imports: a module that the command will need, imported while Spark works.
     """
     from medspark.sources.fasta import require_fasta
     from medspark.stages.open_run import packages_of
@@ -71,10 +72,11 @@ def run_task(
     with exit_code_of(terminal()):
         task = load_task(path)
         require_fasta(task)
-        light = is_small(task.source.path, SMALL)
     place, packages = f"{store.rstrip('/')}/{task.task}", lambda: packages_of(task)
-    asked = {"light": light, "imports": imports, "task": str(path), **arguments}
-    with run_command(command, place, as_json, packages, **asked) as run:
+    asked = {"imports": imports, "task": str(path), **arguments}
+    with run_command(
+        command, place, as_json, packages, lambda: _is_light(task, task.source.path, arguments), **asked
+    ) as run:
         yield run, task
 
 
@@ -93,17 +95,40 @@ def run_bundle(
 
     Without a session all is workers', and Java has little to do.
     """
-    from medspark.stages.open_bundle import packages_of_bundle
+    from medspark.stages.open_bundle import task_of_bundle
+    from medspark.stages.open_run import packages_of
 
-    packages = lambda: packages_of_bundle(bundle, expect, arguments)  # noqa: E731 (its failure is one of the command's)
-    light = not session or is_small(arguments.get("source"), SMALL)
+    @cache
+    def task() -> "Task | None":  # its failure is one of the command's
+        return task_of_bundle(bundle, expect, arguments)
+
+    def packages() -> tuple[str, ...]:
+        found = task()
+        return () if found is None else packages_of(found)
+
+    def light() -> bool:
+        return not session or _is_light(task(), arguments.get("source"), arguments)
+
     asked = {"session": session, "bundle": bundle, "expect": expect, **arguments}
-    with run_command(command, store, as_json, packages, light=light, **asked) as run:
+    with run_command(command, store, as_json, packages, light, **asked) as run:
         yield run
+
+
+def _is_light(task: "Task | None", source: str | None, arguments: dict[str, Any]) -> bool:
+    """Whether Java has little to do: the source is small, and all that is read."""
+    from medspark.task.table_task import TableTask, has_history
+
+    if task is None or arguments.get("history") is not None or has_history(task):
+        return False
+    return not (isinstance(task, TableTask) and task.beside) and is_small(source, SMALL)
 
 
 def _no_packages() -> tuple[str, ...]:
     return ()
+
+
+def _not_light() -> bool:
+    return False
 
 
 @contextmanager
@@ -112,8 +137,8 @@ def run_command(
     store: str,
     as_json: bool,
     packages: Callable[[], tuple[str, ...]] = _no_packages,
+    light: Callable[[], bool] = _not_light,
     *,
-    light: bool = False,
     session: bool = True,
     imports: str | None = None,
     **arguments: Any,
@@ -125,9 +150,9 @@ def run_command(
         store: where tables and receipts go.
         as_json: whether the receipt is printed, and nothing else.
         packages: the Maven coordinates that the session needs for its source.
-        light: where Java has little to do, as where the source is small or workers read it.
+        light: whether Java has little to do, as where the source is small or workers read it; asked after `packages`.
         session: whether one is made on Spark's context; where all is workers' there need be none.
-        imports: a module that will be needed, imported beside Spark's start.
+        imports: a module that will be needed, imported beside what follows Spark's start.
         arguments: for the receipt.
     """
     from medspark.cli.signals import stoppable
@@ -142,13 +167,14 @@ def run_command(
         console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
     try:
-        with exit_code_of(console, log), stoppable() as watch, _importing(imports):
+        with exit_code_of(console, log), stoppable() as watch:
             run = _started(receipt, absolute(store), shown, console, packages, light)
-            if session:
-                _ = run.spark  # here, so that no stage's seconds have it in them
-            watch(run.context)
-            with _saved(run):
-                yield run
+            with _importing(imports):  # not before Java: what is forked beside a busy thread may hang
+                if session:
+                    _ = run.spark  # here, so that no stage's seconds have it in them
+                watch(run.context)
+                with _saved(run):
+                    yield run
     finally:
         if as_json:
             print(receipt.to_json(), flush=True)
@@ -156,27 +182,38 @@ def run_command(
 
 @contextmanager
 def _importing(module: str | None) -> Iterator[None]:
-    """Import a module beside the block, and wait for it at the end: half an import cannot be left."""
+    """Import a module beside the block, and wait for it at the end: half an import cannot be left. A signal waits not,
+    as Java is to be ended first.
+    """
     if module is None:
         yield
         return
-    beside = Thread(target=import_module, args=(module,))
+    beside = Thread(target=import_module, args=(module,), daemon=True)
     beside.start()
     try:
         yield
-    finally:
+    except Stopped:
+        raise
+    except BaseException:
         beside.join()
+        raise
+    beside.join()
 
 
 def _started(
-    receipt: Any, store: str, shown: Console, console: Console, packages: Callable[[], tuple[str, ...]], light: bool
+    receipt: Any,
+    store: str,
+    shown: Console,
+    console: Console,
+    packages: Callable[[], tuple[str, ...]],
+    light: Callable[[], bool],
 ) -> "Run":
     from medspark.runs.run import Run
     from medspark.spark.session import start_context
 
-    wanted = packages()
+    name, wanted, quickly = f"medspark {receipt.command}", packages(), light()
     with console.status("starting Spark"):
-        return Run(start_context(f"medspark {receipt.command}", wanted, light), store, shown, receipt, console)
+        return Run(start_context(name, wanted, quickly), store, shown, receipt, console)
 
 
 @contextmanager

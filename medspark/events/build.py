@@ -30,9 +30,10 @@ EVENTS: Final = "_events"
 EVENT_COUNT: Final = "_event_count"
 NON_EVENT: Final = "_non_event"
 """The name of the rule by which a row is no event."""
-NO_EVENT, BAD_UNIT, OUT_OF_RANGE = "event: none", "value: unit", "value: range"
+NO_EVENT, NO_SUBJECT, BAD_UNIT, OUT_OF_RANGE = "event: none", "row: subject", "value: unit", "value: range"
 EVENT_REASONS: Final = {
     NO_EVENT: "expected at least one event: a code, and a time unless the event is static",
+    NO_SUBJECT: "expected a patient beside the row's id, without whom it corrects and deletes nothing",
     BAD_UNIT: "expected a unit that the mapping converts",
     OUT_OF_RANGE: "expected a number in the range that the mapping gives for its code",
 }
@@ -69,9 +70,22 @@ def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataF
         broken = F.lit(None).cast("string")
     count = reduce(Column.__add__, (event.isNotNull().cast("int") for event in events))
     fault = F.when(F.col(SUBJECT_ID).isNull() | (count == 0), NO_EVENT).otherwise(broken)
-    fault = F.when(F.col(NON_EVENT).isNull() & (F.col(SET_ASIDE) == ""), fault)
-    set_aside = F.coalesce(fault, F.col(SET_ASIDE))
+    fault = F.when(F.col(NON_EVENT).isNull(), fault)
+    if table.row is not None:  # also where a rule passes it over: nobody would learn that it deletes nothing
+        fault = F.when(has_id(table) & F.col(SUBJECT_ID).isNull(), NO_SUBJECT).otherwise(fault)
+    set_aside = F.coalesce(F.when(F.col(SET_ASIDE) == "", fault), F.col(SET_ASIDE))
     return rows.withColumns({EVENTS: F.array(*events), EVENT_COUNT: count, SET_ASIDE: set_aside}).drop(*names)
+
+
+def id_parts(table: MappedTable) -> list[Column]:
+    """The parts of a row's id as text; none of a table without `row`."""
+    return [F.col(quoted(name)).cast("string") for name in table.row.same] if table.row is not None else []
+
+
+def has_id(table: MappedTable) -> Column:
+    """Whether a row has an id: one that lacks a part of it has none, else all such rows of a patient were one."""
+    parts = id_parts(table)
+    return reduce(Column.__and__, (part.isNotNull() for part in parts)) if parts else F.lit(False)
 
 
 def _event(rule: EventRule, mapping: Mapping) -> Column:

@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 from pyspark import SparkContext, TaskContext
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from medspark.clean.tasks import each
 from medspark.errors import AccountingError
 from medspark.events.worker.append import Added, Fates, add_to_bucket, merge_bucket
 from medspark.events.worker.by_patient import ASIDE_TYPES, BUCKET, Part, carry, put_aside
@@ -19,6 +20,7 @@ from medspark.schemas import ROW, SUBJECT_ID, ddl
 from medspark.spark.arrow import map_batches
 from medspark.store.facts import Buckets
 from medspark.store.files import delete, full_path, make_folder
+from medspark.store.tables import read_parquet
 from medspark.store.worker.buckets import Kept, SortedRun
 
 EVENTS_A_BUCKET: Final = 500_000
@@ -52,22 +54,34 @@ def write_by_patient(records: DataFrame, path: str, buckets: int) -> Grown:
     """Write events into the files of their buckets, below a path that every worker can write to."""
     folder, run = full_path(records.sparkSession.sparkContext, path), 0
     added = _added(records, folder, None, buckets, run)
-    if not any(found.events for found in added):  # a file without rows, so that readers find the columns
-        records.limit(0).coalesce(1).write.mode("append").parquet(folder, compression="zstd")
-    return _grown(added, _buckets(None, added, buckets, run, ROW in records.columns))
+    written = _buckets(None, added, buckets, run, ROW in records.columns)
+    if not _has_events(written):
+        _write_columns(records, folder)
+    return _grown(added, written)
 
 
 def append_by_patient(records: DataFrame, path: str, kept: Kept) -> Grown:
-    """A version of records with what they had and what is new in these: files that stay are linked, or copied."""
+    """A version of records with what they had and what is new in these: files that stay are linked, or copied.
+
+    Raises:
+        InputError: a bucket's files are not as they were written.
+    """
     folder, run = full_path(records.sparkSession.sparkContext, path), kept.runs[-1].number + 1
     added = _added(records, folder, kept, kept.buckets, run)
     buckets = _buckets(kept, added, kept.buckets, run, True)
     _carry(records.sparkSession.sparkContext, kept, buckets, run, folder)
+    if not _has_events(buckets):
+        _write_columns(records, folder)
     return _grown(added, buckets)
 
 
-def compact_by_patient(context: SparkContext, path: str, kept: Kept) -> Buckets:
-    """A version of the same records with one file a bucket."""
+def compact_by_patient(spark: SparkSession, path: str, kept: Kept) -> Buckets:
+    """A version of the same records with one file a bucket.
+
+    Raises:
+        InputError: as `append_by_patient`.
+    """
+    context = spark.sparkContext
     folder, run = full_path(context, path), kept.runs[-1].number + 1
     make_folder(context, folder)
     many = [bucket for bucket in range(kept.buckets) if len(kept.files(bucket)) > 1]
@@ -75,10 +89,21 @@ def compact_by_patient(context: SparkContext, path: str, kept: Kept) -> Buckets:
     def work(bucket: int) -> Added:
         return merge_bucket(kept, bucket, folder, run)
 
-    added = context.parallelize(many, len(many)).map(work).collect() if many else []
+    added = each(context, many, work)
     buckets = _buckets(kept, added, kept.buckets, run, kept.has_writings)
     _carry(context, kept, buckets, run, folder)
+    if not _has_events(buckets):
+        _write_columns(read_parquet(spark, kept.folder), folder)
     return buckets
+
+
+def _has_events(buckets: Buckets) -> bool:
+    return any(any(found.rows) for found in buckets.runs)
+
+
+def _write_columns(records: DataFrame, folder: str) -> None:
+    """Write a file without rows, so that readers find the columns."""
+    records.limit(0).coalesce(1).write.mode("append").parquet(folder, compression="zstd")
 
 
 def _added(records: DataFrame, folder: str, kept: Kept | None, buckets: int, run: int) -> list[Added]:
@@ -94,8 +119,7 @@ def _added(records: DataFrame, folder: str, kept: Kept | None, buckets: int, run
         bucket, parts = item
         return add_to_bucket(parts, aside, kept, bucket, folder, run)
 
-    items = sorted(by_bucket.items())
-    added = context.parallelize(items, len(items)).map(work).collect() if items else []
+    added = each(context, sorted(by_bucket.items()), work)
     delete(context, aside)
     return added
 

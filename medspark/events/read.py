@@ -137,7 +137,7 @@ def _read_table(
     )
     judged = judged.withColumn(STATUS, status)
     if warehouse.source.increment is not None:
-        judged = with_writings(judged, name, spec, raw_path(warehouse.spark.sparkContext, str(warehouse.source.path)))
+        judged = with_writings(judged, table, spec, raw_path(warehouse.spark.sparkContext, str(warehouse.source.path)))
     return JudgedTable(name, table, judged, raw.survey, states, raw.present, raw.unread)
 
 

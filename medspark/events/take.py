@@ -45,16 +45,39 @@ def take_files(spark: SparkSession, task: EventTask, before: dict[str, TakenFile
     if gone and task.source.increment.vanished == "stop":
         raise InputError(
             f"{task.source.path}: expected every file that the store has read, received none of {_named(gone)}. Where "
-            "files go once they are read, say `increment: {by: files, vanished: keep}`; else run `medspark clean`."
+            "files go once they are read, say `increment: {by: files, vanished: keep}`; else put them back. A plain "
+            "`medspark clean` reads what is there, and the rows of the others are lost."
         )
     found = {name: _as_read(context, path, before.get(name)) for name, path in there.items()}
     changed = [name for name, file in found.items() if name in before and file.sha256 != before[name].sha256]
     if changed:
         raise InputError(
             f"{task.source.path}: expected files that stay as they were read, received other content of "
-            f"{_named(changed)}. A correction comes in a file of its own; or run `medspark clean`, which reads all."
+            f"{_named(changed)}. A correction comes in a file of its own; or run `medspark clean`, which reads all "
+            "anew, while every file is there."
         )
     return Taken(before | found, {name: path for name, path in there.items() if name not in before})
+
+
+def require_kept(task: EventTask, before: dict[str, TakenFile], there: dict[str, TakenFile]) -> None:
+    """Refuse to read a source anew where files are gone whose rows are to stay: the rows would go.
+
+    Args:
+        task: its source has `increment`.
+        before: the files that the store's records are of.
+        there: those of the source.
+
+    Raises:
+        InputError: some are there no more, and `vanished` is keep.
+    """
+    assert task.source.increment is not None
+    gone = sorted(set(before) - set(there))
+    if gone and task.source.increment.vanished == "keep":
+        raise InputError(
+            f"{task.source.path}: expected all {len(before)} files that the store's records are of, since "
+            f"`vanished: keep` lets their rows stay, received none of {len(gone)} of them: {_named(gone)}. Put them "
+            "back, or clean into another store."
+        )
 
 
 def _files(warehouse: Warehouse) -> dict[str, str]:

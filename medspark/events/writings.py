@@ -5,13 +5,11 @@ takes the row back, or a rule passes it over or sets it aside, is kept as an eve
 before. A row of another table is known by all that it has, so that one that comes again is the same one.
 """
 
-from functools import reduce
-
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import KEPT, STATUS
-from medspark.events.build import EVENTS
+from medspark.events.build import EVENTS, has_id, id_parts
 from medspark.events.count import JudgedTable
 from medspark.schemas import (
     EVENT_COLUMNS,
@@ -25,35 +23,41 @@ from medspark.schemas import (
     WRITING,
     quoted,
 )
+from medspark.sources.read import TYPED
 from medspark.sources.record_rules import DUPLICATE
 from medspark.task.mapping import MappedTable
+from medspark.task.raw_table import RawTable
 
 _ENDS = "_ends_others"
 """Whether a writing that makes no event ends those before it."""
 _EVENT = "_event"
 
 
-def with_writings(judged: DataFrame, name: str, spec: MappedTable, folder: str) -> DataFrame:
+def with_writings(judged: DataFrame, table: RawTable, spec: MappedTable, folder: str) -> DataFrame:
     """Add to a table's rows what tells a row and its writings: ROW, WRITING, ROW_DIGEST_OF_ID.
 
     Args:
         judged: the rows.
-        name: of the table.
+        table: theirs.
         spec: its mapping.
         folder: the source's, as `raw_path` has it.
     """
-    digest = F.col(ROW_DIGEST).cast("bigint")
-    ids = [F.col(quoted(column)).cast("string") for column in spec.row.same] if spec.row is not None else []
-    # A row that lacks a part of its id has none: else all such rows of a patient were one
-    has_id = reduce(Column.__and__, (one.isNotNull() for one in ids)) if ids else F.lit(False)
-    named = [F.lit(name), F.col(SUBJECT_ID).cast("string")]
+    columns = [F.col(quoted(name)) for name in table.columns if name in judged.columns]
+    # Spark's hash passes over nulls, so that (t, null) and (null, t) were one
+    flagged = [part for column in columns for part in (column.isNull(), column)]
+    content = flagged if table.source.format in TYPED else [F.col(ROW_DIGEST)]
+    digest = F.xxhash64(ROW_DIGEST, *(column.isNull() for column in columns))
+    identified = has_id(spec)
+    named = [F.lit(table.name), F.col(SUBJECT_ID).cast("string")]
     place = F.regexp_replace(F.col(SOURCE_FILE), "^[a-zA-Z0-9+.-]+:(//[^/]*)?", "")
     return judged.withColumns(
         {
-            ROW: F.when(has_id, F.xxhash64(*named, F.lit("id"), *ids)).otherwise(F.xxhash64(*named, digest)),
+            ROW: F.when(identified, F.xxhash64(*named, F.lit("id"), *id_parts(spec))).otherwise(
+                F.xxhash64(*named, *content)
+            ),
             WRITING: F.substring(place, len(folder.rstrip("/")) + 2, 2**30),
-            ROW_DIGEST_OF_ID: F.when(has_id, digest),
-            _ENDS: has_id & F.col(SUBJECT_ID).isNotNull() & (F.col(STATUS) != DUPLICATE),
+            ROW_DIGEST_OF_ID: F.when(identified, digest),
+            _ENDS: identified & F.col(SUBJECT_ID).isNotNull() & (F.col(STATUS) != DUPLICATE),
         }
     )
 

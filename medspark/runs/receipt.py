@@ -73,7 +73,8 @@ class Receipt:
     unread: dict[str, list[str]] = field(default_factory=dict)
     """Columns of each table that nobody reads, and as `files` what no table of the mapping reads."""
     absent: list[str] = field(default_factory=list)
-    """What training read and this source lacks, where the task only warns of it."""
+    """What training read and this source lacks, where the task only warns of it; what a store's source had and its new
+    files lack."""
     foreign: dict[str, list[str]] = field(default_factory=dict)
     """What lies among a table's versions and was not made by this store: it is left alone."""
     bundle_id: str | None = None

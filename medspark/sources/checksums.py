@@ -19,12 +19,14 @@ def checksums_of(file: str) -> Path:
 
 
 def agrees(file: str) -> bool:
-    """Whether a file's bytes are those that its checksums are of."""
-    sums = checksums_of(file).read_bytes()
+    """Whether a file's bytes are those that its checksums are of; where either cannot be read they are not."""
+    try:
+        sums, found = checksums_of(file).read_bytes(), Path(file.removeprefix("file:")).read_bytes()
+    except OSError:
+        return False
     if len(sums) < 8 or not sums.startswith(_MAGIC):
         return False
-    size = struct.unpack_from(">I", sums, 4)[0]
-    found, chunks = Path(file.removeprefix("file:")).read_bytes(), memoryview(sums)[8:]
+    size, chunks = struct.unpack_from(">I", sums, 4)[0], memoryview(sums)[8:]
     if size == 0 or len(chunks) != 4 * -(-len(found) // size):
         return False
     expected = (one for (one,) in struct.iter_unpack(">I", chunks))

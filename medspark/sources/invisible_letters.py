@@ -35,7 +35,9 @@ def letters_in(text: Column, delimiter: str) -> Column:
     Few records have a letter beyond ASCII, and only those are searched for the kinds of letter.
     """
     beyond = F.octet_length(text) != F.length(text)
-    edges = (f" {delimiter}", f"{delimiter} ", ' "', '" ')
+    edges = [f" {delimiter}", f"{delimiter} ", ' "', '" ']
+    if delimiter in BLANK:  # and quoted may stand at a value's ends
+        edges += [f'"{delimiter}', f'{delimiter}"']
     padded = F.startswith(text, F.lit(" ")) | F.endswith(text, F.lit(" "))
     for edge in edges:
         padded = padded | F.contains(text, F.lit(edge))

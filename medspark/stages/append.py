@@ -12,7 +12,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
 from medspark.spark.failures import expressions_hold
-from medspark.stages.clean import watched
+from medspark.stages.clean import TOLD, tell_unread, watched
 from medspark.stages.features import require_records
 from medspark.stages.freeze import freeze
 from medspark.stages.records import kept_records
@@ -68,7 +68,7 @@ def compact_stage(run: Run, task: Task) -> None:
         files = sum(len(kept.files(bucket)) for bucket in range(kept.buckets))
         with making(run, (RECORDS, QUARANTINE), run.version):
             path = f"{run.store}/{RECORDS}/{run.version}"
-            buckets = compact_by_patient(run.context, path, kept)
+            buckets = compact_by_patient(run.spark, path, kept)
             _carry_quarantine(run)
             write_facts(run.context, path, replace(facts, buckets=buckets))
             publish_tables(run, (RECORDS, QUARANTINE), run.version)
@@ -90,7 +90,7 @@ def _records(run: Run, task: EventTask) -> tuple[RecordsFacts, Kept]:
     if kept is None or not kept.has_writings or kept.reader != "workers":
         raise InputError(
             f"{run.store}: expected records that can grow, by patient and where workers reach them, received others. "
-            "Run `medspark clean` once."
+            "Run `medspark clean` once, while every file of the source is there."
         )
     return facts, kept
 
@@ -100,6 +100,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
     tables = (RECORDS, QUARANTINE)
     read = read_events(run.spark, task.source, task.mapping, only=frozenset(taken.new.values()))
     with held, making(run, tables, run.version), read as events, watched(run, events.states):
+        tell_unread(run, events.unread)
         path = f"{run.store}/{RECORDS}/{run.version}"
         make_folder(run.context, path)
         grown = append_by_patient(events.records, path, kept)
@@ -109,6 +110,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
         require_rows(run.spark, quarantine, rows_quarantined(came))
         _carry_quarantine(run)
         assert isinstance(facts.counts, EventCounts)
+        _tell_absent(run, facts.counts, came)
         counts = replace(added_counts(facts.counts, came), records=facts.counts.records + grown.counted)
         whole = RecordsFacts(facts.rules, taken.fingerprint, counts, buckets=grown.buckets, taken=taken.files)
         write_facts(run.context, path, whole)
@@ -123,6 +125,18 @@ def _carry_quarantine(run: Run) -> None:
     old = table_path(run.context, run.store, QUARANTINE)
     files = [path for path, below in list_files(run.context, old).items() if is_parquet(below)]
     link_files(run.context, files, f"{run.store}/{QUARANTINE}/{run.version}")
+
+
+def _tell_absent(run: Run, before: EventCounts, came: EventCounts) -> None:
+    """Name columns that a table had before and its new files lack, in full in the receipt."""
+    both = [(name, before.tables[name], table) for name, table in came.tables.items() if name in before.tables]
+    absent = [
+        f"column {name}.{column}" for name, old, new in both for column in old.columns if column not in new.columns
+    ]
+    run.receipt.absent += absent
+    if absent:
+        more = f" and {len(absent) - TOLD} more, in the receipt" if len(absent) > TOLD else ""
+        run.say(f"  absent      {', '.join(absent[:TOLD])}{more}: the files before had it")
 
 
 def _tell(run: Run, taken: Taken, grown: Grown, counts: EventCounts) -> None:

@@ -16,7 +16,7 @@ from medspark.errors import InputError, TaskError
 from medspark.events.by_patient import Grown, buckets_for, require_came, write_by_patient
 from medspark.events.count import total_counts
 from medspark.events.read import read_events
-from medspark.events.take import take_files
+from medspark.events.take import require_kept, take_files
 from medspark.runs.chosen import Asked
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
@@ -28,18 +28,20 @@ from medspark.sources.unchanged import FileStates, require_unchanged
 from medspark.spark.failures import expressions_hold
 from medspark.stages.freeze import freeze
 from medspark.store.facts import (
+    FACTS,
     EventCounts,
     RecordsFacts,
     SourceRead,
     TableCounts,
     TakenFile,
     clean_rules,
+    read_facts,
     require_rows,
     rows_quarantined,
     write_facts,
 )
-from medspark.store.files import full_path, make_folder
-from medspark.store.tables import take_version, write_version
+from medspark.store.files import exists, full_path, make_folder
+from medspark.store.tables import current_version, take_version, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import shown_url
 from medspark.task.places import expression_places
@@ -73,13 +75,13 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
 
     Raises:
         TaskError: workers are asked for where they cannot.
-        InputError: the source cannot be read, or breaks a rule that fails the run.
+        InputError: the source cannot be read, breaks a rule that fails the run, or lacks files whose rows are to stay.
         AccountingError: rows do not add up.
     """
     with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze(run, task)
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
-        taken = take_files(run.spark, task, {}).files if _grows(task) else {}
+        taken = _taken(run, task) if _grows(task) else {}
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
             records, grown = _put_records(run, task, found)
@@ -115,6 +117,29 @@ def _facts(task: Task, found: CleanSource, grown: Grown | None, taken: dict[str,
 
 def _grows(task: Task) -> TypeGuard[EventTask]:
     return isinstance(task, EventTask) and task.source.increment is not None
+
+
+def _taken(run: Run, task: EventTask) -> dict[str, TakenFile]:
+    """The files that are there.
+
+    Raises:
+        InputError: the store's records are of more, whose rows are to stay.
+    """
+    there = take_files(run.spark, task, {}).files
+    require_kept(task, _taken_before(run), there)
+    return there
+
+
+def _taken_before(run: Run) -> dict[str, TakenFile]:
+    """The files that the store's records are of; none where nothing sound says so."""
+    version = current_version(run.context, run.store, RECORDS)
+    path = f"{run.store}/{RECORDS}/{version}"
+    if version is None or not exists(run.context, f"{path}/{FACTS}"):
+        return {}
+    try:
+        return read_facts(run.context, path, RecordsFacts).taken
+    except InputError:
+        return {}
 
 
 def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown | None]:
@@ -173,7 +198,7 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
     where = shown_url(source.database.url) if source.database is not None else source.path
     with read_events(run.spark, source, task.mapping, repairs) as events:
         read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
-        _tell_unread(run, events.unread)
+        tell_unread(run, events.unread)
         with watched(run, events.states):
             yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
 
@@ -188,7 +213,7 @@ def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, 
         table.release()
 
 
-def _tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
+def tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
     """Name what nobody reads, in full in the receipt: numbers in a column of another name are lost without a word."""
     run.receipt.unread = unread
     for table, names in unread.items():

@@ -21,6 +21,7 @@ from medspark.sinks.publication import Publication, published_rows, sums_of
 from medspark.stages.why import manifests_of
 from medspark.store.files import delete, list_paths, read_text, write_text
 from medspark.store.ledger import append_entry, published_entries
+from medspark.store.manifest import differences
 from medspark.store.tables import read_parquet
 
 DUE: Final = "due"
@@ -73,12 +74,19 @@ def complete_due(run: Run, deployment: Deployment, but: datetime) -> None:
     for due in _due_in(run):
         if due.as_of == but:
             continue
-        if due.manifests != manifests_of(run, due.version):
+        if not _is_as_noted(run, due):
             run.say(f"the night of {due.as_of.isoformat()} broke off and its scores are not there as they were: run it")
             continue
         run.say(f"the night of {due.as_of.isoformat()} broke off before its end: it is completed")
         completed = {**due.facts, "completed_by_run": run.receipt.run_id}
         run.receipt.completed.append(publish_due(run, deployment, replace(due, facts=completed)))
+
+
+def _is_as_noted(run: Run, due: Due) -> bool:
+    """Whether the scores that are due, and what belongs to them, are still those that passed their gate."""
+    if due.manifests != manifests_of(run, due.version):
+        return False
+    return not any(differences(run.context, f"{run.store}/{name}/{due.version}") for name in due.manifests)
 
 
 def note(run: Run, facts: dict[str, Any]) -> None:

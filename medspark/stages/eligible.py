@@ -209,9 +209,11 @@ def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None,
 def _of_records(run: Run, task: EventTask, store: str, as_of: str | None) -> Iterator[Eligible]:
     """What was set aside of the source is in that store's quarantine, and no case of this one."""
     plan = _plan_at(task, as_of)
-    facts = read_facts(run.context, table_path(run.context, store, RECORDS), RecordsFacts)
+    path = table_path(run.context, store, RECORDS)
+    facts = read_facts(run.context, path, RecordsFacts)
     require_rules(facts.rules, clean_rules(task), "clean")
-    read = SourceRead(store, len(facts.taken), facts.fingerprint, because="they are a store's records")
+    version = path.rsplit("/", 1)[-1]  # of one source there may be other records: its rows may have been repaired
+    read = SourceRead(store, len(facts.taken), f"{facts.fingerprint} {version}", because="they are a store's records")
     with ExitStack() as stack:
         records = read_table(run.spark, store, RECORDS)
         kept = kept_records(run.context, store, facts)

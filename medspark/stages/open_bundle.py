@@ -13,6 +13,7 @@ from medspark.runs.run import Run, local_path
 from medspark.sources.fasta import require_fasta
 from medspark.stages.open_run import packages_of
 from medspark.store.files import copy_to_local, exists, is_elsewhere, read_text
+from medspark.task.tasks import Task
 
 
 def open_bundle(run: Run, place: str, expect: str | None = None) -> Bundle:
@@ -44,15 +45,21 @@ def open_bundle(run: Run, place: str, expect: str | None = None) -> Bundle:
         raise BundleError(str(error).replace(str(copy), place)) from None
 
 
-def packages_of_bundle(place: str, expect: str | None, arguments: dict[str, Any]) -> tuple[str, ...]:
-    """Those of a bundle on this machine. One elsewhere is read by Spark: by then it is too late for packages.
+def task_of_bundle(place: str, expect: str | None, arguments: dict[str, Any]) -> Task | None:
+    """That of a bundle on this machine; None of one elsewhere, which Spark reads: too late for how Spark starts.
 
     Raises:
         TaskError: a file that its task reads beside the source is not there, unless tensors are scored.
     """
     if is_elsewhere(place):
-        return ()
+        return None
     task = load_bundle(local_path(place), expect).task
     if arguments.get("tensors") is None:
         require_fasta(task, arguments.get("source"))
-    return packages_of(task)
+    return task
+
+
+def packages_of_bundle(place: str, expect: str | None, arguments: dict[str, Any]) -> tuple[str, ...]:
+    """Those that the session needs; the arguments and errors are those of `task_of_bundle`."""
+    task = task_of_bundle(place, expect, arguments)
+    return () if task is None else packages_of(task)

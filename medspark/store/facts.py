@@ -283,8 +283,10 @@ def require_rules(found: str, expected: str, stage: str) -> None:
         InputError: naming the stage to run again.
     """
     if found != expected:
+        where = ", with all files that they were made of" if stage == "clean" else ""
         raise InputError(
-            f"the store's tables were made by other rules than this task file's. Run `medspark {stage}` again first."
+            "the store's tables were made by other rules than this task file's. "
+            f"Run `medspark {stage}` again first{where}."
         )
 
 

@@ -1,6 +1,7 @@
 """Work on networks handed out as Spark tasks: each of one core, in a worker of its own."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -25,10 +26,13 @@ def in_tasks(context: SparkContext, what: str, do: Callable[[T], R], items: Sequ
 
 
 def use_cores(count: int) -> None:
-    """Let TensorFlow compute on so many cores, as Spark counts on a task to do."""
+    """Let TensorFlow compute on so many cores, as Spark counts on a task to do.
+
+    A worker that is used again, and has computed before, keeps what it had: TensorFlow sets this once in a process.
+    """
     import tensorflow as tf
 
-    if tf.config.threading.get_intra_op_parallelism_threads() != count:  # a worker that is used again has it already
+    with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(count)
 

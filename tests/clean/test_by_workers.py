@@ -95,6 +95,19 @@ def test_files_that_begin_and_end_in_any_way(clean_path: Clean, tmp_path: Path) 
     assert found["counts"]["quarantined"]["record: encoding"] > 300
 
 
+@pytest.mark.parametrize("plain", [0, 200])
+def test_a_quoted_tab_at_a_value_s_end_is_white_space_where_tabs_are_delimiters(
+    clean_path: Clean, tmp_path: Path, plain: int
+) -> None:
+    rows = ['1\t"\tP1"', '2\t"P1\t"', '3\t"P\t1"', "4\tP1", '5\t"\t"', '"\t6"\t"P1"', '7\t"""\tP1"""']
+    (tmp_path / "in.tsv").write_text("\n".join(["a\tb", *rows, *(f"{at}\tP1" for at in range(100, 100 + plain))]))
+    found = both(clean_path, tmp_path / "in.tsv", AB, delimiter="\t")
+    values = [(1, "P1"), (2, "P1"), (3, "P\t1"), (4, "P1"), (5, None), (6, "P1"), (7, '"\tP1"')]
+    assert [row[:2] for row in found["records"][:7]] == values
+    assert found["counts"]["normalised"]["b: invisible letters"] == 3
+    assert found["counts"]["records"] == 7 + plain
+
+
 def test_a_file_that_has_a_mark_alone_has_no_line(clean_path: Clean, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf")
     (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbf\xef\xbb\xbf1,x\n2,\xe2\x80\x8bx")

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark import SparkContext
 from support.cleaning import AB, Clean
 
 from medspark.clean import by_workers, same_rows
 from medspark.clean.tasks import each
+from medspark.clean.worker.same_rows import Repeated
 from medspark.errors import InputError, SparkError, TaskError
 from medspark.sources.worker import spans
 
@@ -73,6 +75,44 @@ def test_workers_send_the_same_of_few_rows_and_of_many(clean_path: Clean, tmp_pa
     assert sizes[1] < 2 * sizes[0]
 
 
+@pytest.mark.parametrize(("duplicates", "by_bytes"), [(FIRST, False), ({"same": "whole_row"}, True)])
+def test_rows_whose_text_is_compared_are_shared_out_by_their_bytes(
+    clean_path: Clean,
+    context: SparkContext,
+    tmp_path: Path,
+    results: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    duplicates: dict[str, Any],
+    by_bytes: bool,
+) -> None:
+    monkeypatch.setattr(same_rows, "BYTES_OF_A_BUCKET", 100)
+    (tmp_path / "in.csv").write_text("a,b\n" + "".join(f"{n},{'x' * 90}\n" for n in range(10, 20)) + f"19,{'x' * 90}\n")
+    cleaned = clean_path(tmp_path / "in.csv", AB, duplicates=duplicates, reader="workers")
+    assert (cleaned.counts.records, cleaned.counts.duplicates) == (10, 1)
+    cleaned.release()
+    buckets = sum(isinstance(told, Repeated) for told in results)
+    assert buckets == (11 if by_bytes else context.defaultParallelism)
+
+
+@pytest.mark.parametrize(("duplicates", "has_text"), [(FIRST, False), ({"same": "whole_row"}, True)])
+def test_text_is_compared_only_where_it_says_which_rows_are_the_same(
+    clean_path: Clean,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    duplicates: dict[str, Any],
+    has_text: bool,
+) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.setattr(by_workers, "spill_folders", lambda: str(place))
+    (tmp_path / "in.csv").write_text('a,b\n1,5 "q" y\n2,x\n1,5 "q" y\n')
+    cleaned = clean_path(tmp_path / "in.csv", AB, duplicates=duplicates, reader="workers")
+    assert cleaned.counts.duplicates == 1
+    found = [pq.read_schema(file).names for file in place.glob("raw-*/compared/*.parquet")]
+    assert {"text" in names for names in found} == {has_text}
+    cleaned.release()
+
+
 # ---------------------------------------------------------------- failures
 
 
@@ -91,6 +131,21 @@ def test_a_file_that_this_user_may_not_read_is_told_as_that(
     monkeypatch.setattr(spans, "open_place", lambda address: (Refusing(), address))
     with pytest.raises(InputError, match=r"in\.csv: this user may not read the file"):
         clean_path(tmp_path / "in.csv", AB, reader="workers")
+
+
+def test_a_file_that_is_gone_or_that_this_user_may_not_look_at_has_no_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"in\.csv: the file is gone\. Run again once the source is complete"):
+        spans.size_of(f"file:{tmp_path}/in.csv")
+
+    class Refusing:
+        def get_file_info(self, path: str) -> None:
+            raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(spans, "open_place", lambda address: (Refusing(), address))
+    with pytest.raises(InputError, match=r"in\.csv: this user may not read the file"):
+        spans.size_of(f"file:{tmp_path}/in.csv")
 
 
 def test_what_a_worker_says_of_a_file_is_told_as_it_is(context: SparkContext, tmp_path: Path) -> None:

@@ -197,6 +197,23 @@ def test_of_rows_alike_the_latest_counts_unless_it_is_set_aside(read: Read) -> N
     ]
 
 
+# ---------------------------------------------------------------- rows that are written again
+
+
+def test_a_deletion_without_a_patient_is_set_aside_and_not_passed_over(read: Read) -> None:
+    table = {
+        "subject": "person",
+        "columns": {"id": "long", "mrn": "string", "operation": "string"},
+        "derived": {"person": {"type": "long", "expression": "try_cast(mrn as bigint)"}},
+        "row": {"same": ["id"], "deleted": "operation = 'D'"},
+        "events": [{"code": "LAB"}],
+    }
+    found = read({"labs.csv": "id,mrn,operation\n1,7,\n2,7,D\n3,,D\n4,x,D\n,,D\n"}, {"labs": table})
+    assert [event[:2] for event in found.events] == [(7, "LAB")]
+    assert [row[2:] for row in found.aside] == [(4, "row: subject", "3,,D"), (5, "row: subject", "4,x,D")]
+    assert found.counts["labs"].non_events == {"deleted": 2}  # one has no id that could be lost
+
+
 # ---------------------------------------------------------------- repairs
 
 

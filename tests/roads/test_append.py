@@ -1,16 +1,26 @@
 """A store of events that grows by increments has the cases of one that read everything at once."""
 
+import json
+import re
+from dataclasses import replace
+from io import StringIO
+
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from support.events import rows_of
 from support.growing import growing_task, lab, note, random_files, truth, write_rows
+from support.places import ROOT
 from support.roads import new_run
 
 from medspark.errors import InputError, TaskError
+from medspark.schemas import DIGEST, FILE, LINE, RAW
 from medspark.stages.append import append_stage, compact_stage
 from medspark.stages.clean import clean_stage
 from medspark.stages.concepts import concepts_stage
-from medspark.stages.features import features_stage
+from medspark.stages.eligible import eligible
+from medspark.stages.features import features_stage, require_records
+from medspark.stages.records import current_records
 from medspark.store.tables import read_table, table_path
 
 FATES = ("new", "seen_before", "corrected", "deleted", "without_events", "late")
@@ -95,6 +105,24 @@ def test_rows_are_counted_as_new_late_seen_before_corrected_and_deleted(spark, g
     }
 
 
+def test_the_documented_query_gives_the_events_that_count(spark, grown):
+    store, source, task = grown
+    rows = [lab(2, 7, 5, "LAB/x", 9.0), lab(3, 8, 10, "INDEX", gone=True), lab(4, 7, 1, "LAB/y", 1.0)]
+    write_rows(source / "labs" / "2.parquet", rows)
+    appended(spark, store, task)
+    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "increments.md").read_text(), re.DOTALL)
+    run, columns = new_run(spark, store), ("subject_id", "time", "code", "numeric_value")
+    counting = current_records(run, require_records(run, task)).select(*columns)
+    files = read_table(spark, str(store), "records")
+    files.createOrReplaceTempView("records")
+    try:
+        found = spark.sql(query).select(*columns).collect()
+    finally:
+        spark.catalog.dropTempView("records")
+    assert sorted(map(repr, found)) == sorted(map(repr, counting.collect()))
+    assert (files.count(), len(found)) == (12, 7)
+
+
 def test_rows_that_lack_their_id_are_told_apart_by_all_that_they_have(spark, grown):
     store, source, task = grown
     rows = [lab(None, 7, 5, "LAB/y", 1.0), lab(None, 7, 6, "LAB/y", 3.0), lab(None, 7, 5, "LAB/y", 1.0)]
@@ -150,12 +178,51 @@ def test_where_files_go_once_they_are_read_their_rows_stay(spark, tmp_path):
     assert len(rows_of_cases(spark, store, task)) == 1
 
 
+def test_a_clean_that_would_lose_the_rows_of_files_that_are_gone_is_refused(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source, vanished="keep")
+    for name in ("1", "2", "3"):
+        write_rows(source / "labs" / f"{name}.parquet", [lab(int(name), 7, 10, "INDEX")])
+    clean_stage(new_run(spark, store), task)
+    before = table_path(spark.sparkContext, str(store), "records")
+    for name in ("1", "3"):
+        (source / "labs" / f"{name}.parquet").rename(tmp_path / name)
+    with pytest.raises(
+        InputError, match=r"all 3 files .* none of 2 of them: labs/1\.parquet, labs/3\.parquet\. Put them"
+    ):
+        clean_stage(new_run(spark, store), task)
+    assert table_path(spark.sparkContext, str(store), "records") == before
+    for name in ("1", "3"):
+        (tmp_path / name).rename(source / "labs" / f"{name}.parquet")
+    clean_stage(new_run(spark, store), task)
+    assert table_path(spark.sparkContext, str(store), "records") != before
+
+
 def test_what_was_set_aside_stays_in_the_quarantine(spark, grown):
     store, source, task = grown
     for name in ("2", "3"):
         write_rows(source / "labs" / f"{name}.parquet", [lab(None, 7, int(name), None)])
         appended(spark, store, task)
     assert read_table(spark, str(store), "quarantine").count() == 2
+
+
+def test_an_append_names_columns_that_nobody_reads_and_those_that_came_before_and_are_absent(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source)
+    tables = {name: table.model_copy(update={"absent": ("number",)}) for name, table in task.mapping.tables.items()}
+    task = task.model_copy(update={"mapping": task.mapping.model_copy(update={"tables": tables})})
+    for name in ("1", "2"):
+        write_rows(source / "labs" / f"{name}.parquet", [lab(int(name), 7, 10, "INDEX")])
+        write_rows(source / "notes" / f"{name}.parquet", [note(7, int(name), "DX/a", 1.0)])
+        if name == "1":
+            clean_stage(new_run(spark, store), task)
+    renamed = pq.read_table(source / "notes" / "2.parquet").rename_columns(["subject_id", "time", "code", "nummer"])
+    pq.write_table(renamed, source / "notes" / "2.parquet")
+    run, said = new_run(spark, store), StringIO()
+    append_stage(replace(run, console=Console(file=said, width=200)), task)
+    assert (run.receipt.unread, run.receipt.absent) == ({"notes": ["nummer"]}, ["column notes.number"])
+    assert "not read    notes: nummer" in said.getvalue()
+    assert "absent      column notes.number" in said.getvalue()
 
 
 def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
@@ -166,6 +233,52 @@ def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
         append_stage(new_run(spark, store), task)
     assert table_path(spark.sparkContext, str(store), "records") == before
     assert len([path for path in (store / "records").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_store_without_an_event_can_be_read_once_it_was_appended_to_and_merged(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source)
+    write_rows(source / "labs" / "1.parquet", [lab(None, 7, 9, None)])  # set aside
+    clean_stage(new_run(spark, store), task)
+    write_rows(source / "labs" / "2.parquet", [lab(None, 7, 10, None)])
+    assert appended(spark, store, task)["records"] == 0
+    assert read_table(spark, str(store), "records").count() == 0
+    compact_stage(new_run(spark, store), task)
+    assert read_table(spark, str(store), "records").count() == 0
+
+
+def test_a_bucket_that_is_not_as_it_was_written_ends_an_append_and_a_merge_in_words(spark, grown):
+    store, source, task = grown
+    write_rows(source / "labs" / "2.parquet", [lab(4, 7, 11, "LAB/x", 2.0)])
+    appended(spark, store, task)
+    (file,) = (path for path in (store / "records").glob("*/bucket-00000-0001.parquet"))
+    file.write_bytes(file.read_bytes()[:-8])
+    write_rows(source / "labs" / "3.parquet", [lab(5, 7, 12, "LAB/x", 2.0)])
+    for stage in (append_stage, compact_stage):
+        with pytest.raises(InputError, match=r"bucket-00000-0001\.parquet: expected the file that was written"):
+            stage(new_run(spark, store), task)
+
+
+def test_other_records_of_the_same_source_are_another_source_of_scores_and_unchanged_ones_the_same(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    write_rows(source / "labs" / "1.parquet", [lab(1, 7, 10, "INDEX"), lab(2, 7, 5, None)])
+    task = growing_task(source)
+    clean_stage(new_run(spark, store), task)
+
+    def fingerprint():
+        with eligible(new_run(spark, store), task, None, None, history=str(store)) as found:
+            return found.read.fingerprint
+
+    first = fingerprint()
+    assert appended(spark, store, task) == {"files": 0}
+    assert fingerprint() == first
+    (wrong,) = read_table(spark, str(store), "quarantine").collect()
+    place = {name: wrong[name] for name in (FILE, LINE, DIGEST)}
+    mended = wrong[RAW].replace('"code":null', '"code":"LAB/x"')
+    (tmp_path / "repaired.json").write_text(json.dumps({**place, RAW: mended}))
+    clean_stage(new_run(spark, store), task, str(tmp_path / "repaired.json"))
+    assert read_table(spark, str(store), "quarantine").count() == 0
+    assert fingerprint() != first
 
 
 def test_a_source_that_does_not_grow_cannot_be_appended_to(spark, grown):

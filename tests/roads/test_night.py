@@ -234,15 +234,39 @@ def test_a_night_that_broke_off_among_the_sinks_is_completed_by_the_next_days_as
     assert list((tmp_path / "store" / "due").iterdir()) == []
 
 
+def with_zeros(part):
+    """Scores whose probabilities somebody set to zero."""
+    rows = pq.read_table(part)
+    zeros = pa.array([0.0] * rows.num_rows, rows.schema.field("probability").type)
+    at = rows.schema.get_field_index("probability")
+    pq.write_table(rows.set_column(at, rows.schema.field(at), zeros), part)
+
+
+def test_a_night_that_broke_off_and_whose_scores_were_damaged_is_not_completed_but_run_again(
+    spark, road, tmp_path, monkeypatch
+):
+    deployment = deployed(tmp_path, road, "parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr(FilesSink, "put", die)
+        with pytest.raises(KeyboardInterrupt):
+            walk(spark, deployment)
+    (part,) = Path(deployment.store).glob("scores/*/*.parquet")
+    with_zeros(part)
+    write(tmp_path / "tonight.csv", stays(40, seed=6))
+    assert walk(spark, deployment, as_of=SECOND).receipt.completed == []
+    assert [path.name for path in tmp_path.glob("parquet/scores/*")] == ["as_of=20261121T000000Z"]
+    write(tmp_path / "tonight.csv", stays(40, seed=5))
+    walk(spark, deployment)
+    assert min(published(spark, tmp_path).values()) > 0
+    assert list((tmp_path / "store" / "due").iterdir()) == []
+
+
 def test_scores_that_were_forged_with_their_manifest_are_made_again_and_not_published(spark, road, tmp_path):
     deployment = deployed(tmp_path, road, "parquet")
     walk(spark, deployment)
     before = published(spark, tmp_path)
     (part,) = Path(deployment.store).glob("scores/*/*.parquet")
-    rows = pq.read_table(part)
-    zeros = pa.array([0.0] * rows.num_rows, rows.schema.field("probability").type)
-    at = rows.schema.get_field_index("probability")
-    pq.write_table(rows.set_column(at, rows.schema.field(at), zeros), part)
+    with_zeros(part)
     write_manifest(spark.sparkContext, str(part.parent), "20261120T000000Z-f0f0")
     run = walk(spark, deployment)
     assert published(spark, tmp_path) == before

@@ -30,6 +30,7 @@ CLUSTER = {
     "spark.executor.instances": "2",
     "spark.yarn.jars": f"local:{JARS}/*",
 }
+TOGETHER = "2 workers learned the network together, and ended with the same weights"
 TRAINING = {"epochs": 3, "batch_size": 64, "learning_rate": 0.01}
 
 
@@ -76,12 +77,14 @@ def alone(spark, cases, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone") / "local"
     done = train(cases, folder, "local[2]", 1)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert TOGETHER.removeprefix("2 ") not in done.stdout + done.stderr
     return risks_in(spark, folder)
 
 
 def test_executors_of_their_own_train_the_bundle_of_one_worker(spark, cases, alone, tmp_path):
     done = train(cases, tmp_path / "together", "local-cluster[2,1,1024]", 2)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert TOGETHER in done.stdout + done.stderr
     risks, manifest = risks_in(spark, tmp_path / "together")
     assert np.allclose(risks, alone[0], rtol=1e-4)
     assert (alone[1]["peak_mb"] is not None, manifest["peak_mb"]) == (True, None)
@@ -95,6 +98,7 @@ def test_a_standalone_cluster_trains_the_bundle_of_one_worker(spark, cases, alon
     except NotHereError as error:
         pytest.skip(str(error))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert TOGETHER in done.stdout + done.stderr
     assert np.allclose(risks_in(spark, tmp_path / "together")[0], alone[0], rtol=1e-4)
 
 
@@ -107,6 +111,7 @@ def test_yarn_trains_the_bundle_of_one_worker(spark, cases, alone, tmp_path):
     except NotHereError as error:
         pytest.skip(str(error))
     assert done.returncode == 0, done.stdout + done.stderr + said
+    assert TOGETHER in done.stdout + done.stderr
     assert np.allclose(risks_in(spark, tmp_path / "together")[0], alone[0], rtol=1e-4)
 
 

@@ -50,3 +50,13 @@ def chunks(size: int, *parts: bytes) -> bytes:
 )
 def test_sums_agree_where_each_chunk_has_its_own(tmp_path: Path, content: bytes, sums: bytes, same: bool) -> None:
     assert agrees(with_sums(tmp_path, content, sums)) == same
+
+
+@pytest.mark.parametrize("gone", ["in.csv", ".in.csv.crc"])
+def test_what_cannot_be_read_does_not_agree(tmp_path: Path, gone: str) -> None:
+    file = with_sums(tmp_path, b"abcd", chunks(4, b"abcd"))
+    assert agrees(file)
+    (tmp_path / gone).unlink()
+    assert not agrees(file)
+    (tmp_path / gone).mkdir()
+    assert not agrees(file)

@@ -159,3 +159,11 @@ def test_the_first_pass_sees_padding_at_any_delimiter(delimiter: str, spark: Spa
     rows = spark.createDataFrame([(line,) for line in lines], "text string")
     found = [row[0] for row in rows.select(letters_in(F.col("text"), delimiter)).collect()]
     assert found == [PLAIN] + [INVISIBLE] * 5
+
+
+def test_the_first_pass_sees_what_may_be_a_quoted_tab_at_a_value_s_end_where_tabs_are_delimiters(
+    spark: SparkSession,
+) -> None:
+    rows = spark.createDataFrame([(line,) for line in ("a\tb", '"\tb"\ta', 'a\t"b\t"', 'a\t"b c"d')], "text string")
+    found = [row[0] for row in rows.select(letters_in(F.col("text"), "\t")).collect()]
+    assert found == [PLAIN] + [INVISIBLE] * 3

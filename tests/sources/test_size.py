@@ -36,3 +36,12 @@ def test_what_cannot_be_told_from_here_is_not_small(path: str | None) -> None:
 def test_a_link_to_nothing_is_not_what_ends_the_command(folder: Path) -> None:
     (folder / "gone.csv").symlink_to(folder / "nothing")
     assert is_small(str(folder), 100_000)
+
+
+def test_what_a_link_to_a_folder_leads_to_cannot_be_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "b" / "more").symlink_to(tmp_path / "elsewhere")
+    assert not is_small(str(folder))
+    (folder / "b" / "more").unlink()
+    (tmp_path / "link").symlink_to(folder)
+    assert is_small(str(tmp_path / "link"))

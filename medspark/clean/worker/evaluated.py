@@ -23,8 +23,8 @@ from medspark.clean.worker.staged import (
 class Evaluated(NamedTuple):
     """What is known of a file."""
 
-    parts: list[tuple[RowGroup, int, int]]
-    """With the first and the last span whose rows may be there."""
+    parts: list[tuple[RowGroup, tuple[int, ...]]]
+    """With the spans whose rows are there: of files that Spark read together, few of those between."""
     failing: Counter[str]
     """How many rows fail which checks that fail the run."""
 
@@ -39,7 +39,7 @@ def look_through(number: int, file: str, folder: str) -> Evaluated:
             at = rows[AT].to_numpy()
             if not len(at):
                 continue
-            parts.append((RowGroup(file, group), int(at.min()) // LINES_OF_A_SPAN, int(at.max()) // LINES_OF_A_SPAN))
+            parts.append((RowGroup(file, group), tuple(np.unique(at // LINES_OF_A_SPAN).tolist())))
             checked.append(rows.filter((pc.field(BROKEN) != "") & ~pc.field(AS_ASIDE))[AT].to_numpy())
             for found in pc.value_counts(rows.filter(pc.field(FAILED) != "")[FAILED]).to_pylist():
                 failing.update(dict.fromkeys(found["values"].split(BETWEEN), found["counts"]))

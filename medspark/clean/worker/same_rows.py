@@ -22,8 +22,8 @@ from medspark.clean.worker.staged import (
     LINES_OF_A_SPAN,
     ROWS,
     Places,
+    among,
     keys_of,
-    places_of,
     put_keys,
     put_parquet,
     put_places,
@@ -35,6 +35,8 @@ from medspark.sources.worker.spans import Span
 
 ROWS_OF_A_BUCKET: Final = 2**20
 """Where every one repeats another, some hundred megabytes in a worker."""
+BYTES_OF_A_BUCKET: Final = 64 * 2**20
+"""Of the source, where rows are the same where their text is: that of those whose hash another one has is held."""
 TEXT: Final = "text"
 
 
@@ -130,20 +132,19 @@ def _suspected(
     which = suspects(hashes)
     ends = np.cumsum([len(part_hashes) for part_hashes, _ in found])
     of_part = np.searchsorted(ends, which, "right")
-    tables = []
-    for at in np.unique(of_part):
-        rows = _rows_of(parts[at], np.sort(places[which[of_part == at]]), question, table, folder)
-        tables.append(rows.filter(pa.array(~_are_gone(rows[AT].to_numpy(), gone, folder))))
+    tables = [
+        _rows_of(parts[at], np.sort(places[which[of_part == at]]), question, table, folder) for at in np.unique(of_part)
+    ]
     if not tables:
         return pa.table({AT: pa.array([], pa.int64()), "alone": pa.array([], pa.bool_())})
-    return pa.concat_tables([rows.select(tables[0].column_names).cast(tables[0].schema) for rows in tables])
+    rows = pa.concat_tables([rows.select(tables[0].column_names).cast(tables[0].schema) for rows in tables])
+    return rows.filter(pa.array(~_are_gone(rows[AT].to_numpy(), gone, folder)))
 
 
 def _are_gone(at: Places, gone: tuple[str, ...], folder: str) -> npt.NDArray[np.bool_]:
     out = np.zeros(len(at), bool)
-    for number in np.unique(at // LINES_OF_A_SPAN).tolist():
-        for what in gone:
-            out |= np.isin(at, places_of(folder, what, number))
+    for what in gone:
+        out |= among(folder, what, at)
     return out
 
 

@@ -129,6 +129,15 @@ def places_of(folder: str, what: str, number: int) -> Places:
     return np.concatenate(parts)
 
 
+def among(folder: str, what: str, at: Places) -> npt.NDArray[np.bool_]:
+    """Which places are among all that were put down of a kind; each file is opened once."""
+    found = np.zeros(len(at), bool)
+    for path in sorted(Path(folder, what).glob("*.npy")) if len(at) else ():
+        places = np.load(path, mmap_mode="r")
+        found |= places[np.minimum(np.searchsorted(places, at), len(places) - 1)] == at
+    return found
+
+
 def put_keys(folder: str, key: int, number: int, hashes: Hashes) -> None:
     """Put down the hashes of a key of rows that were put down, with the rows' places among them."""
     order = np.argsort(hashes)

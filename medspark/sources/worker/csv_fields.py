@@ -93,7 +93,7 @@ class _LookedAt(NamedTuple):
     doubtful: Places
     """Those of which only Spark can tell."""
     strange: Flags
-    """Lines with anything but ASCII's printable letters."""
+    """Lines that may have anything but ASCII's printable letters in a value."""
 
 
 def _looked_at(lines: Lines, read: Flags, width: int, delimiter: str) -> _LookedAt:
@@ -112,8 +112,11 @@ def _looked_at(lines: Lines, read: Flags, width: int, delimiter: str) -> _Looked
         doubtful |= odd & quoted & (lines.ends - lines.starts > MOST_QUOTED)
         for at in np.flatnonzero(odd & quoted & ~well & ~doubtful):
             doubtful[at] = not has_stray_quote(lines.line(int(at)).decode(errors="replace"), delimiter)
+    strange = _having(beyond, lines)
+    if ord(delimiter) < 32:  # which may stand at a value's ends, in quotes
+        strange |= quoted
     places = np.flatnonzero(odd & ~doubtful), np.flatnonzero(doubtful)
-    return _LookedAt(quoted, well | ~quoted, sound & ~doubtful, *places, _having(beyond, lines))
+    return _LookedAt(quoted, well | ~quoted, sound & ~doubtful, *places, strange)
 
 
 def _beyond(data: npt.NDArray[np.uint8], comma: int) -> Places:

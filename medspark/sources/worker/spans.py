@@ -144,9 +144,14 @@ def _of_windows(content: bytes) -> str:
 def _opened(address: str) -> Iterator[Any]:
     """A file to read, its failures as sentences."""
     system, path = open_place(address)
+    with _in_words(address), system.open_input_file(path) as source:
+        yield source
+
+
+@contextmanager
+def _in_words(address: str) -> Iterator[None]:
     try:
-        with system.open_input_file(path) as source:
-            yield source
+        yield
     except OSError as error:
         raise InputError(f"{address}: {_why(error)}") from None
 
@@ -264,6 +269,14 @@ def first_line(address: str, encoding: str) -> str | None:
 
 
 def size_of(address: str) -> int:
-    """A file's bytes."""
+    """A file's bytes.
+
+    Raises:
+        InputError: the file is gone, or this user may not look at it.
+    """
     system, path = open_place(address)
-    return int(system.get_file_info(path).size)
+    with _in_words(address):
+        size = system.get_file_info(path).size
+        if size is None:
+            raise FileNotFoundError(path)
+    return int(size)

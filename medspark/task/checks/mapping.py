@@ -28,8 +28,10 @@ def mapping_zone_exists(task: EventTask) -> Iterator[str]:
 
 def tables_are_sound(task: EventTask) -> Iterator[str]:
     for name, table in task.mapping.tables.items():
-        for problem in _table_problems(table):
-            yield f"mapping.tables.{name}: {problem}"
+        problems = list(_table_problems(table))
+        if task.source.increment is not None:
+            problems += _growing_problems(table)
+        yield from (f"mapping.tables.{name}: {problem}" for problem in problems)
 
 
 def _table_problems(table: MappedTable) -> Iterator[str]:
@@ -65,6 +67,15 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         yield from duplicates_are_sound("duplicates", table.duplicates, table)
     for at, event in enumerate(table.events):
         yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
+
+
+def _growing_problems(table: MappedTable) -> Iterator[str]:
+    """What would come out otherwise where files are read one after the other than where all are read at once."""
+    if table.duplicates is not None and (table.duplicates.same != "whole_row" or table.row is not None):
+        yield (
+            "duplicates: expected none of a source with `increment`, but of the whole row in a table without `row`: "
+            "what is new is not compared with rows read before. Say `row`, of whose writings the newest counts"
+        )
 
 
 def _event_problems(event: EventRule, known: Mapping[str, ValueType | None]) -> Iterator[str]:

@@ -6,7 +6,7 @@ times in all (`spark.stage.maxConsecutiveAttempts`): they go on from the last ch
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +18,7 @@ from medspark.runs.progress import Progress
 from medspark.task.outcome import Targets
 from medspark.task.training import Training
 from medspark.train.checkpoints import Checkpoint
-from medspark.train.distribute.ring import Address
+from medspark.train.distribute.connections import Address
 from medspark.train.distribute.teller import hearing
 from medspark.train.fit import Learn, Material, learn_from
 from medspark.train.loop import Row
@@ -81,14 +81,15 @@ def learn_by_members(
     """What `learn_from` does, by `training.workers` tasks together; the same arguments and history.
 
     Raises:
-        InputError: there is room for fewer tasks, or a machine does not see the tensors; or as `learn_from`.
+        InputError: there is room for fewer tasks, a layer does not learn alike by shares of a batch, workers do not
+            reach each other, or a machine does not see the tensors; or as `learn_from`.
     """
     from medspark.train.distribute.member import Common, Place
+    from medspark.train.distribute.rows import require_rows_alone
 
+    require_rows_alone(members)
     require_workers(context, training.workers)
-    place = None
-    if checkpoint is not None:
-        place = Place(checkpoint.place, checkpoint.digest, checkpoint.every_seconds)
+    place = checkpoint if checkpoint is None else Place(checkpoint.place, checkpoint.digest, checkpoint.every_seconds)
     state = [np.asarray(one) for one in members.variables]
     common = Common(members.get_config(), state, material, targets, training, place, from_start)
     say = print if checkpoint is None else checkpoint.say
@@ -105,10 +106,16 @@ def learn_by_members(
             _, found = zip(*sorted(tasks.barrier().mapPartitions(do).repartition(1).collect()), strict=True)
     finally:
         given.destroy()
+    return _ended_with(members, found, say)
+
+
+def _ended_with(members: Any, found: Sequence[Any], say: Callable[[str], None]) -> list[Row]:
+    """Give a network the weights that all its learners ended with; the history of the first."""
     if refused := next((one for one in found if isinstance(one, str)), None):
         raise InputError(refused)
     first, *others = found
     assert {one.digest for one in others} <= {first.digest}, "all members have the same weights"
+    say(f"{len(found)} workers learned the network together, and ended with the same weights")
     for variable, array in zip(members.variables, first.variables, strict=True):
         variable.assign(array)
     return list(first.history)
@@ -126,7 +133,11 @@ def _take_part(given: Broadcast[Any], meeting: Meeting, _: Iterable[int]) -> Ite
 
     member, members = context.partitionId(), common.training.workers
     host = meeting.host or context.getTaskInfos()[member].address.rsplit(":", 1)[0]
-    ring = join_ring(member, members, host, meeting.key, partial(_meet, context))
+    try:
+        ring = join_ring(member, members, host, meeting.key, partial(_meet, context))
+    except InputError as error:
+        yield member, str(error)
+        return
     teller = Teller(meeting.command, meeting.key) if member == 0 else None
     tell, say = (teller.tell, teller.say) if teller is not None else (_nothing, _nothing)
     try:

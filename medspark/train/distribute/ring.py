@@ -4,20 +4,28 @@ Sums are made chunk by chunk around the ring (Patarasuk and Yuan 2009), so that 
 whatever the count of members, and each chunk is added up by one chain: every member has the same bits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Client, Connection, Listener
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from medspark.errors import InputError
+from medspark.train.distribute.connections import FAILURES, Address, answering, call
+
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
-Address = tuple[str, int]
 
-SILENT_SECONDS: Final = 600.0
-"""A member that says nothing for so long is taken for lost."""
+JOIN_SECONDS: Final = 60.0
+"""For the member before to come, once all know where all are."""
+SILENT_SECONDS: Final = 6 * 3600.0
+"""A member that says nothing for so long is taken for lost. One that judges its cases after an epoch is silent for as
+long as that takes. Where its process ends the connection does, at once; where its machine is gone the system notices in
+minutes, and so does Spark, by the executors' heartbeat."""
 
 
 class Ring:
@@ -99,12 +107,37 @@ def join_ring(member: int, members: int, host: str, key: bytes, meet: Callable[[
         host: where this member listens, and only there, until the one before it has come.
         key: only who has it may join: both sides prove it, and nobody says it.
         meet: from this member's address to all members', in their order.
+
+    Raises:
+        InputError: on all members alike, where one does not reach the next.
     """
     if members == 1:
         meet((host, 0))
         return Ring(member, members, None, None)
-    with Listener((host, 0), authkey=key) as listener, ThreadPoolExecutor(1) as pool:
-        addresses = meet((host, listener.address[1]))
-        came = pool.submit(listener.accept)
-        after = Client(addresses[(member + 1) % members], authkey=key)
-        return Ring(member, members, came.result(), after)
+    came: SimpleQueue[Connection] = SimpleQueue()
+    following, name = (member + 1) % members, f"worker {member + 1}"
+    with answering(host, key, came.put) as mine, ExitStack() as made:
+        there = meet(mine)[following]
+        with _in_words(f"{name} to reach worker {following + 1} at {there[0]}:{there[1]}"):
+            after = call(there, key)
+        made.callback(after.close)
+        with _in_words(f"{name} to be reached by worker {(member - 1) % members + 1} in {JOIN_SECONDS:.0f} s"):
+            before = came.get(timeout=JOIN_SECONDS)
+        ring = Ring(member, members, before, after)
+        made.callback(ring.close)
+        with _in_words("every worker to reach the next one"):
+            ring.gather(None)
+        made.pop_all()
+    return ring
+
+
+@contextmanager
+def _in_words(expected: str) -> Iterator[None]:
+    try:
+        yield
+    except (*FAILURES, Empty) as error:
+        why = "nobody" if isinstance(error, Empty) else type(error).__name__
+        raise InputError(
+            f"training.workers: expected {expected}, received {why}. Workers listen on ports that the system picks: "
+            "let the machines of the cluster reach each other on all of them"
+        ) from None

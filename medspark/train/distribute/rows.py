@@ -4,12 +4,14 @@ One worker draws for all rows of a batch at once. A member draws the same and ta
 meets the same dropout whoever learns from it. Their weights, seeds and places in a network are those of Keras' layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
 import keras
 import tensorflow as tf
+
+from medspark.errors import InputError
 
 
 class Rows:
@@ -84,3 +86,42 @@ def of_rows(model: Any, rows: Rows) -> Any:
     for new, old in zip(copy.variables, model.variables, strict=True):
         new.assign(old)
     return copy
+
+
+def require_rows_alone(model: Any) -> None:
+    """What a network makes of a row, of any of its layers, does not hang on which others a worker has beside it.
+
+    Raises:
+        InputError: a layer keeps figures of the batches that it meets, as batch normalization does, draws at random as
+            no layer of `OF_ROWS` does, or penalises the sum of what it says.
+    """
+    for layer in _layers_of(model):
+        why = next((found for part in layer._flatten_layers() if (found := _why_not(part))), None)
+        if why is not None:
+            raise InputError(
+                "training.workers: expected layers that do with a case the same whatever other cases a worker has, "
+                f"received {layer.name} ({type(layer).__name__}), which {why}. Say workers: 1, or take a network "
+                "without it"
+            )
+
+
+def _layers_of(model: Any) -> Iterator[Any]:
+    """Those of a network and of the networks in it, as they are copied."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_of(layer)
+        elif type(layer) not in OF_ROWS:
+            yield layer
+
+
+def _why_not(part: Any) -> str | None:
+    if part._non_trainable_variables:
+        return "keeps figures of the batches that it meets"
+    if part._seed_generators and _draws(part):
+        return "draws at random for a batch as a whole"
+    return "penalises the sum of what it says" if part.activity_regularizer is not None else None
+
+
+def _draws(part: Any) -> bool:
+    """A recurrent layer always has a seed, and needs it for its dropouts alone."""
+    return bool(part.dropout or part.recurrent_dropout) if hasattr(part, "recurrent_dropout") else True

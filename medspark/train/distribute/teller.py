@@ -1,19 +1,15 @@
 """What the first member tells the command that waits for it: how far training is, and sentences for a person."""
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
-from threading import Event, Thread
-from typing import Any, Final
+from multiprocessing.connection import Connection
+from threading import Lock, Thread, current_thread
+from typing import Final
 
 from medspark.runs.progress import Progress, Told
-from medspark.train.distribute.ring import Address
+from medspark.train.distribute.connections import FAILURES, Address, answering, call
 
 Say = Callable[[str], None]
-HELLO: Final = ""
-"""What a member begins with."""
 SECONDS_AT_THE_END: Final = 5.0
 """For what is still to be heard."""
 
@@ -22,61 +18,57 @@ SECONDS_AT_THE_END: Final = 5.0
 def hearing(host: str, key: bytes, progress: Progress, say: Say) -> Iterator[Address]:
     """Hear what members tell while the block lasts; the address that they tell it to.
 
+    A second member begins where the first was lost. Whatever is made of what they tell, training goes on.
+
     Args:
         host: where it is listened, and only there.
         key: only who has it is heard.
     """
-    with Listener((host, 0), authkey=key) as listener:
-        over = Event()
-        thread = Thread(target=_hear, args=(listener, over, progress, say), daemon=True)
-        thread.start()
-        address = (host, int(listener.address[1]))
-        try:
-            yield address
-        finally:
-            over.set()
-            with suppress(OSError):
-                socket.create_connection(address, SECONDS_AT_THE_END).close()  # else it would wait for another member
-            thread.join(SECONDS_AT_THE_END)
+    came, lock, tell = list[Thread](), Lock(), _whatever_comes(progress, say)
 
-
-def _hear(listener: Listener, over: Event, progress: Progress, say: Say) -> None:
-    """One member after another: a second one begins where the first was lost."""
-    came = 0
-    while not over.is_set():
-        try:
-            connection = listener.accept()
-        except (OSError, EOFError, AuthenticationError):
-            continue
+    def hear(connection: Connection) -> None:
         with connection:
-            said = _next(connection)
-            came += said == HELLO
-            if said == HELLO and came > 1:
-                say("a worker was lost: training begins again from its last checkpoint")
-            while said is not None:
+            with lock:
+                before = came[-1] if came else None
+                came.append(current_thread())
+            if before is not None:
+                before.join(SECONDS_AT_THE_END)  # for the last words of the one that was lost
+                tell("a worker was lost: training begins again from its last checkpoint")
+            with suppress(EOFError, OSError):
+                while True:
+                    tell(connection.recv())
+
+    with answering(host, key, hear, SECONDS_AT_THE_END) as address:
+        yield address
+
+
+def _whatever_comes(progress: Progress, say: Say) -> Callable[[Told | str], None]:
+    """Passes on one thing after the other; where that fails it is said once, and training goes on."""
+    lock, failed = Lock(), list[str]()
+
+    def tell(said: Told | str) -> None:
+        with lock:
+            try:
                 if isinstance(said, Told):
                     progress(said)
-                elif said:
+                else:
                     say(said)
-                said = _next(connection)
+            except Exception as error:  # whatever is made of it
+                failed.append(type(error).__name__)
+                if len(failed) == 1:
+                    with suppress(Exception):
+                        say(f"not all that training tells is shown ({failed[0]}); training goes on")
 
-
-def _next(connection: Connection) -> Any:
-    """What is said next; None at the end, and where who said it is gone without a word."""
-    try:
-        return connection.recv()
-    except (EOFError, OSError):
-        return None
+    return tell
 
 
 class Teller:
-    """Tells; where nobody listens any more training goes on untold."""
+    """Tells; where nobody listens, or does any more, training goes on untold."""
 
     def __init__(self, address: Address, key: bytes) -> None:
         self._to: Connection | None = None
-        with suppress(OSError, EOFError, AuthenticationError):
-            self._to = Client(address, authkey=key)
-        self.say(HELLO)
+        with suppress(*FAILURES):
+            self._to = call(address, key)
 
     def tell(self, told: Told) -> None:
         self._send(told)
@@ -95,4 +87,4 @@ class Teller:
         try:
             self._to.send(what)
         except OSError:
-            self._to = None
+            self.close()

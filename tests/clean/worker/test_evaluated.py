@@ -22,9 +22,16 @@ def test_a_span_s_rows_are_read_from_its_own_row_groups_alone(tmp_path: Path) ->
     one = put(tmp_path / "one.parquet", first, 2)
     two = put(tmp_path / "two.parquet", [(2 * second, False, "b", "")], 1)
     found = [look_through(at, str(file), str(tmp_path)) for at, file in enumerate((one, two))]
-    assert [[part[1:] for part in each.parts] for each in found] == [[(0, 0), (1, 1)], [(2, 2)]]
+    assert [[spans for _, spans in each.parts] for each in found] == [[(0,), (1,)], [(2,)]]
     assert found[0].failing == {"x": 2, "y": 1}
     assert [places_of(str(tmp_path), CHECKED, span).tolist() for span in range(3)] == [[], [second + 1], [2 * second]]
     one.unlink()
     rows = evaluated_of([part for part, *_ in found[1].parts], 2, [])
     assert rows[AT].to_pylist() == [2 * second]
+
+
+def test_a_row_group_is_of_those_spans_alone_whose_rows_it_has(tmp_path: Path) -> None:
+    (tmp_path / CHECKED).mkdir()
+    rows = [(9 * LINES_OF_A_SPAN + 1, False, "", ""), (3, False, "", ""), (9 * LINES_OF_A_SPAN + 2, False, "", "")]
+    found = look_through(0, str(put(tmp_path / "one.parquet", rows, 3)), str(tmp_path))
+    assert [spans for _, spans in found.parts] == [(0, 9)]

@@ -32,6 +32,7 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.skip.0.when",           "result =",         f"{TABLE}: skip.void: expected a Spark SQL expression"),
     ("tables_are_sound",      f"{TABLE}.duplicates",            {"same": ["a"]},    f"{TABLE}: duplicates.same reads 'a', which is no column."),
     ("tables_are_sound",      f"{TABLE}.duplicates",            {"same": ["at"], "keep": "latest"}, f"{TABLE}: duplicates: keep 'latest' needs a `by` column"),
+    ("tables_are_sound",      "source.increment",               {"by": "files"},    f"{TABLE}: duplicates: expected none of a source with `increment`, but of the whole row in a table without `row`"),
     ("tables_are_sound",      f"{TABLE}.events.0.code",         "LAB/{lonic}",      f"{TABLE}: events.0: code 'LAB/{{lonic}}' names 'lonic', which is no column. Did you mean 'loinc'?"),
     ("tables_are_sound",      f"{TABLE}.events.0.time",         "att",              f"{TABLE}: events.0: time: 'att' reads 'att', which is no column. Did you mean 'at'?"),
     ("tables_are_sound",      f"{TABLE}.events.0.available",    "now()",            f"{TABLE}: events.0: available: 'now()'"),
@@ -55,6 +56,15 @@ RULES_BROKEN = [
 def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: str) -> None:
     problems = told_by(rule, changed(SOUND, path, value))
     assert any(problem.startswith(says) for problem in problems), problems
+
+
+@pytest.mark.parametrize(("row", "problems"), [(None, 0), ({"same": ["loinc"]}, 1)])
+def test_a_source_that_grows_may_have_duplicates_of_the_whole_row_unless_rows_have_an_id(
+    row: Any, problems: int
+) -> None:
+    raw = changed(changed(SOUND, "source.increment", {"by": "files"}), f"{TABLE}.duplicates", {"same": "whole_row"})
+    raw = raw if row is None else changed(raw, f"{TABLE}.row", row)
+    assert len(told_by("tables_are_sound", raw)) == problems
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "sources").glob("*.yaml")), ids=lambda path: path.stem)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from medspark.train.distribute.rows import Rows, of_rows
+from medspark.errors import InputError
+from medspark.train.distribute.rows import Rows, of_rows, require_rows_alone
 
 
 def network():
@@ -62,3 +63,44 @@ def test_the_copy_has_the_state_of_the_network_in_the_same_order():
     assert [one.shape for one in part.variables] == [one.shape for one in whole.variables]
     assert all(np.array_equal(a, b) for a, b in zip(part.get_weights(), whole.get_weights(), strict=True))
     assert "seed" in " ".join(one.path for one in part.variables)
+
+
+def images(*layers):
+    """A network of images in a network, as one of `images.weights`."""
+    start = keras.Input((8, 8, 1))
+    within = keras.Model(start, keras.layers.Flatten()(keras.Sequential(layers)(start)))
+    return keras.Model(start, keras.layers.Dense(1)(within(start)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        (keras.layers.BatchNormalization(name="normal"), "keeps figures of the batches that it meets"),
+        (keras.layers.BatchNormalization(name="normal", trainable=False), "keeps figures of the batches that it meets"),
+        (keras.layers.GaussianNoise(0.1, name="normal"), "draws at random for a batch as a whole"),
+        (keras.layers.SpatialDropout2D(0.1, name="normal"), "draws at random for a batch as a whole"),
+        (keras.layers.RandomRotation(0.1, name="normal"), "draws at random for a batch as a whole"),
+        (
+            keras.layers.TimeDistributed(keras.layers.Dropout(0.1), name="normal"),
+            "draws at random for a batch as a whole",
+        ),
+        (keras.layers.ActivityRegularization(l2=0.1, name="normal"), "penalises the sum of what it says"),
+    ],
+)
+def test_a_layer_whose_word_hangs_on_the_other_rows_is_named(layer, why):
+    with pytest.raises(InputError, match=rf"received normal \({type(layer).__name__}\), which {why}. Say workers: 1"):
+        require_rows_alone(images(keras.layers.Conv2D(2, 3), layer))
+
+
+def test_layers_of_which_each_row_has_its_own_are_taken_frozen_ones_too():
+    start = keras.Input((4, 16))
+    heads = keras.layers.MultiHeadAttention(1, 16, seed=1)
+    found = heads(start, start) + keras.layers.GRU(16, return_sequences=True)(start)
+    found = keras.layers.LayerNormalization()(keras.layers.LSTM(16)(found))
+    recurrent = keras.Model(start, keras.layers.Dense(1, kernel_regularizer="l2")(found))
+    for each in (network(), recurrent, images(keras.layers.Conv2D(2, 3), keras.layers.Dropout(0.2))):
+        require_rows_alone(each)
+        each.trainable = False
+        require_rows_alone(each)
+    with pytest.raises(InputError, match=r"received falls out \(GRU\), which draws at random"):
+        require_rows_alone(keras.Model(start, keras.layers.GRU(2, dropout=0.1, name="falls out")(start)))

@@ -87,6 +87,18 @@ def test_a_member_reads_its_own_row_groups_and_no_others_but_those_on_its_border
     assert read == [4, 4, *[2] * 4, 3, 4, 3]
 
 
+def test_of_two_row_groups_four_members_read_one_each_and_of_one_all_read_it(tmp_path, monkeypatch):
+    read, ahead = [], module.read_ahead
+    monkeypatch.setattr(module, "read_ahead", lambda groups, *of: read.append(len(groups)) or ahead(groups, *of))
+    for count in (2, 1):
+        (tmp_path / str(count)).mkdir()
+        files = written(tmp_path / str(count), [40 // count] * count)
+        for member in range(4):
+            share = Shares(files, INPUTS, YES_OR_NO, member, 4)
+            list(own_batches(share, share.groups(), 16, [0, 0]))
+    assert read == [1] * 8
+
+
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_members_together_watch_every_known_case_once_and_so_many_at_a_time(tmp_path, members):
     files, found = written(tmp_path, [7, 1, 13, 0, 9]), []

@@ -5,6 +5,7 @@ import signal
 from contextlib import suppress
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pandas as pd
 import psutil
@@ -19,10 +20,11 @@ from medspark.evaluate.truth import reading_of, truth_of
 from medspark.store.tables import table_path
 from medspark.train.batches import read_labels, split_files
 from medspark.train.checkpoints import Checkpoints
-from medspark.train.distribute.barrier import learning_of, require_workers
+from medspark.train.distribute.barrier import learn_by_members, learning_of, require_workers
 from medspark.train.fit import fit_network, learn_from
 from medspark.train.update import Given, go_on
 
+TOGETHER = "2 workers learned the network together, and ended with the same weights"
 TWO = {**ALL, "training": {**ALL["training"], "workers": 2}}
 
 
@@ -31,9 +33,16 @@ def table(tmp_path_factory):
     return written(tmp_path_factory.mktemp("distribute") / "tensors", cases=800)
 
 
+def members_of(context, task):
+    """Who learns, which is no single process."""
+    found = learning_of(context, task.training)
+    assert found.func is learn_by_members
+    return found
+
+
 def together(context, table, task, checkpoint=None, progress=lambda _: None):
     train, valid = split_files(table, "train"), split_files(table, "valid")
-    who = learning_of(context, task.training)
+    who = members_of(context, task)
     return fit_network(train, valid, STATISTICS, task, progress, checkpoint=checkpoint, learn=who)
 
 
@@ -50,10 +59,11 @@ def alike(alone, found):
 
 
 @pytest.mark.slow
-def test_two_workers_end_with_the_weights_of_one(context, table, tmp_path):
+def test_two_workers_end_with_the_weights_of_one(context, table, capsys):
     told = []
     found = together(context, table, task_with(**TWO), progress=told.append)
     alike(fitted(table, task_with(**ALL)), found)
+    assert capsys.readouterr().out.splitlines() == [TOGETHER]
     assert [one.epoch for one in told if one.ended] == [1, 2, 3, 4]
 
 
@@ -95,7 +105,7 @@ def test_vectors_of_categories_and_codes_are_learned_as_by_one_worker(context, r
     def learned(workers):
         training = {"epochs": 3, "batch_size": 64, "clip_norm": 0.5, "optimizer": optimizer, "workers": workers}
         task = task_with(network={"members": 3}, training=training)
-        who = learning_of(context, task.training)
+        who = learn_from if workers == 1 else members_of(context, task)
         return fit_network(train, valid, statistics, task, lambda _: None, learn=who)
 
     alike(learned(1), learned(2))
@@ -103,14 +113,17 @@ def test_vectors_of_categories_and_codes_are_learned_as_by_one_worker(context, r
 
 @pytest.mark.slow
 def test_an_update_of_the_head_by_two_workers_is_that_of_one(context, table, tmp_path):
-    def updated(task, checkpoints=None):
+    said = []
+
+    def updated(task, who, checkpoints=None):
         champion = fitted(table, task_with(**ALL))
-        given = Given(str(table), None, pd.DataFrame(), checkpoints, learning_of(context, task.training))
+        given = Given(str(table), None, pd.DataFrame(), checkpoints, who)
         return champion._replace(history=go_on(champion, STATISTICS, task, given, "head", lambda _: None))
 
-    checkpoints = Checkpoints(tmp_path, every_seconds=0.0)
-    found = updated(task_with(**TWO), checkpoints)
-    alike(updated(task_with(**ALL)), found)
+    two, checkpoints = task_with(**TWO), Checkpoints(tmp_path, said.append, every_seconds=0.0)
+    found = updated(two, members_of(context, two), checkpoints)
+    assert said == [TOGETHER]
+    alike(updated(task_with(**ALL), learn_from), found)
     assert [row["epoch"] for row in found.history] == [0, 1, 2, 3, 4]
     assert [one.name for one in tmp_path.iterdir()] == ["network.npz"]
 
@@ -143,6 +156,7 @@ def test_a_member_that_is_killed_in_an_epoch_changes_nothing(context, table, tmp
     assert killed
     assert said[0] == "a worker was lost: training begins again from its last checkpoint"
     assert said[1].startswith("the network goes on in epoch ")
+    assert said[2:] == [TOGETHER]
     assert same(found, undisturbed)
 
 
@@ -161,6 +175,13 @@ def test_room_for_fewer_workers_is_one_clear_error_before_anything_starts(contex
     require_workers(context, 2)
     with pytest.raises(InputError, match="expected room for 3 tasks at once, received 2"):
         require_workers(context, 3)
+
+
+def test_a_network_that_learns_otherwise_by_shares_is_one_clear_error_before_anything_starts(context):
+    task, start = task_with(**TWO), keras.Input((3,))
+    network = keras.Model(start, keras.layers.BatchNormalization(name="normal")(start))
+    with pytest.raises(InputError, match=r"received normal \(BatchNormalization\)"):
+        members_of(context, task)(network, None, task.outcome.targets, task.training, print, None)
 
 
 def test_executors_of_a_cluster_may_come_a_little_later(monkeypatch):
