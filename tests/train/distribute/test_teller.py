@@ -40,7 +40,7 @@ def test_progress_and_sentences_come_in_their_order_and_a_second_member_means_th
 
 
 def test_who_has_another_key_or_says_nothing_is_not_heard_and_keeps_nobody_waiting():
-    heard = []
+    heard, began = [], time.monotonic()
     with hearing(HERE, b"key", heard.append, heard.append) as address, socket.create_connection(address):
         Teller(address, b"guessed").say("a guess")
         with pytest.raises(AuthenticationError):
@@ -49,6 +49,7 @@ def test_who_has_another_key_or_says_nothing_is_not_heard_and_keeps_nobody_waiti
         own.say("known")
         own.close()
         assert soon(lambda: heard == ["known"])
+        assert time.monotonic() - began < connections.HANDSHAKE_SECONDS / 2, "the silent one was not waited for"
     assert heard == ["known"]
 
 
