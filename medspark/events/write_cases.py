@@ -11,7 +11,7 @@ from pyspark import SparkContext
 from medspark.cases.attrition import CANDIDATES
 from medspark.cases.criteria import criteria
 from medspark.cases.worker.candidates import Plan
-from medspark.errors import MedsparkError
+from medspark.clean.tasks import each
 from medspark.events.worker.write_cases import write_cases
 from medspark.store.facts import Attrition
 from medspark.store.worker.buckets import Kept
@@ -43,18 +43,13 @@ def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, f
     """
     shared = context.broadcast((kept, Plan(task), folder))
 
-    def work(bucket: int) -> Counter[str | None] | MedsparkError:
+    def work(bucket: int) -> Counter[str | None]:
         kept, plan, folder = shared.value
-        try:
-            return write_cases(kept, bucket, plan, folder)
-        except MedsparkError as error:  # told as it is, rather than tried again and wrapped in Spark's words
-            return error
+        return write_cases(kept, bucket, plan, folder)
 
     buckets = [bucket for bucket in range(kept.buckets) if kept.files(bucket)]
     counts: Counter[str | None] = Counter()
-    for found in context.parallelize(buckets, len(buckets)).map(work).collect():
-        if isinstance(found, MedsparkError):
-            raise found
+    for found in each(context, buckets, work):
         counts.update(found)
     return _attrition(counts, task)
 

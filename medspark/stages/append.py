@@ -12,7 +12,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
 from medspark.spark.failures import expressions_hold
-from medspark.stages.clean import TOLD, tell_unread, watched
+from medspark.stages.clean import first_of, tell_unread, watched
 from medspark.stages.features import require_records
 from medspark.stages.freeze import freeze
 from medspark.stages.records import kept_records
@@ -86,7 +86,7 @@ def _growing(task: Task) -> EventTask:
 
 def _records(run: Run, task: EventTask) -> tuple[RecordsFacts, Kept]:
     facts = require_records(run, task)
-    kept = kept_records(run.context, run.store, facts)
+    kept = kept_records(run.context, table_path(run.context, run.store, RECORDS), facts)
     if kept is None or not kept.has_writings or kept.reader != "workers":
         raise InputError(
             f"{run.store}: expected records that can grow, by patient and where workers reach them, received others. "
@@ -135,8 +135,7 @@ def _tell_absent(run: Run, before: EventCounts, came: EventCounts) -> None:
     ]
     run.receipt.absent += absent
     if absent:
-        more = f" and {len(absent) - TOLD} more, in the receipt" if len(absent) > TOLD else ""
-        run.say(f"  absent      {', '.join(absent[:TOLD])}{more}: the files before had it")
+        run.say(f"  absent      {first_of(absent)}: the files before had it")
 
 
 def _tell(run: Run, taken: Taken, grown: Grown, counts: EventCounts) -> None:

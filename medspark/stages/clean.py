@@ -217,9 +217,18 @@ def tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
     """Name what nobody reads, in full in the receipt: numbers in a column of another name are lost without a word."""
     run.receipt.unread = unread
     for table, names in unread.items():
-        more = f" and {len(names) - TOLD} more, in the receipt" if len(names) > TOLD else ""
         what = "" if table == "files" else f"{table}: "
-        run.say(f"  not read    {what}{', '.join(names[:TOLD])}{more}")
+        run.say(f"  not read    {what}{first_of(names)}")
+
+
+def first_of(names: list[str]) -> str:
+    """The first of some names, and how many more the receipt has.
+
+    >>> first_of(["a", "b"]), first_of(list("abcdefghij"))
+    ('a, b', 'a, b, c, d, e, f, g, h and 2 more, in the receipt')
+    """
+    more = f" and {len(names) - TOLD} more, in the receipt" if len(names) > TOLD else ""
+    return ", ".join(names[:TOLD]) + more
 
 
 @contextmanager
@@ -247,8 +256,7 @@ def _tell_table(run: Run, counts: TableCounts) -> None:
     for rule, rows in counts.normalised.items():
         run.say(f"    normalised{rows:>12,}  {rule}")
     if empty := empty_columns(counts):
-        more = f" and {len(empty) - TOLD} more, in the receipt" if len(empty) > TOLD else ""
-        run.say(f"    no value in any record: {', '.join(empty[:TOLD])}{more}")
+        run.say(f"    no value in any record: {first_of(empty)}")
 
 
 def _tell_events(run: Run, counts: EventCounts) -> None:

@@ -43,10 +43,11 @@ from medspark.store.facts import (
     TableCounts,
     clean_rules,
     read_facts,
+    records_fingerprint,
     require_rules,
     rows_quarantined,
 )
-from medspark.store.tables import read_table, table_path
+from medspark.store.tables import read_parquet, read_table, table_path
 from medspark.task.event_task import EventTask
 from medspark.task.population import to_micros
 from medspark.task.scoring import columns_asked_for, exclusions_in_force, exclusions_not_applied
@@ -212,11 +213,11 @@ def _of_records(run: Run, task: EventTask, store: str, as_of: str | None) -> Ite
     path = table_path(run.context, store, RECORDS)
     facts = read_facts(run.context, path, RecordsFacts)
     require_rules(facts.rules, clean_rules(task), "clean")
-    version = path.rsplit("/", 1)[-1]  # of one source there may be other records: its rows may have been repaired
-    read = SourceRead(store, len(facts.taken), f"{facts.fingerprint} {version}", because="they are a store's records")
+    fingerprint = records_fingerprint(facts, path)
+    read = SourceRead(store, len(facts.taken), fingerprint, because="they are a store's records")
     with ExitStack() as stack:
-        records = read_table(run.spark, store, RECORDS)
-        kept = kept_records(run.context, store, facts)
+        records = read_parquet(run.spark, path)
+        kept = kept_records(run.context, path, facts)
         candidates = build_candidates(records, plan, facts.counts.records, kept)
         nothing = read_table(run.spark, store, QUARANTINE).limit(0)
         yield _sorted_out(candidates, stack, nothing, 0, read, facts.counts)

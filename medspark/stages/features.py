@@ -130,7 +130,7 @@ def _of_events(records: DataFrame, task: EventTask, events: int, kept: Kept | No
 
 def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) -> tuple[str, list[Attrition]]:
     """Write the cases, those of records by patient by the workers that read them; what each criterion removed."""
-    kept = kept_records(run.context, run.store, facts)
+    kept = kept_records(run.context, table_path(run.context, run.store, RECORDS), facts)
     if isinstance(task, EventTask) and can_write_cases(kept, task.split, dict(records.dtypes)[SUBJECT_ID]):
         assert kept is not None
         path = f"{run.store}/{CASES}/{run.version}"

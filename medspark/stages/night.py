@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from medspark.bundles.bundle import Bundle
@@ -118,7 +119,8 @@ def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Se
     for moment in moments:
         run.say(f"night of {moment.isoformat()}")
         try:
-            night_run(run, Night(deployment, bundle, moment))
+            work = partial(night_stage, night=Night(deployment, bundle, moment))
+            _as_own_run(run, run.store, "night", {"as_of": moment.isoformat()}, work)
         except (GateError, RejectedError) as error:
             refused.append(moment.isoformat())
             run.say(str(error))
@@ -126,27 +128,21 @@ def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Se
         raise GateError(f"{len(refused)} of {counts['nights']} nights were refused: {', '.join(refused)}")
 
 
-def night_run(run: Run, night: Night) -> Run:
-    """One night as a run of its own, with a receipt of its own, within another's; the errors are those of
-    `night_stage`."""
-    receipt = Receipt("night", new_run_id(), {**run.receipt.arguments, "as_of": night.as_of.isoformat()})
-    own = replace(run, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
-    as_own_run(own, lambda: night_stage(own, night))
-    return own
-
-
-def as_own_run(own: Run, work: Callable[[], object]) -> None:
-    """Do some work as a run that has a receipt of its own, within another's; the errors are those of the work."""
-    receipt = own.receipt
+def _as_own_run(run: Run, store: str, command: str, more: dict[str, Any], work: Callable[[Run], object]) -> Run:
+    """Do some work as a run of its own, in a store and with a receipt of its own, within another's; errors are the
+    work's."""
+    receipt = Receipt(command, new_run_id(), {**run.receipt.arguments, **more})
+    own = replace(run, store=store, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
     open_receipt(own)
     try:
-        work()
+        work(own)
         receipt.exit_code = 0
     except BaseException as error:
         note_failure(own, error)
         raise
     finally:
         save_receipt(own)
+    return own
 
 
 def _require_own(run: Run, deployment: Deployment) -> None:
@@ -172,14 +168,13 @@ def _grow(run: Run, night: Night) -> None:
     task, store = night.bundle.task, night.deployment.history
     if not isinstance(task, EventTask) or store is None:
         return
-    receipt = Receipt("clean", new_run_id(), {**run.receipt.arguments, "append": True})
-    own = replace(run, store=store, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    source = moved(task, night.deployment.source)
     try:
-        as_own_run(own, lambda: append_stage(own, moved(task, night.deployment.source)))
+        own = _as_own_run(run, store, "clean", {"append": True}, lambda own: append_stage(own, source))
     except InputError as error:
         _refused(run, night, [str(error)])
         raise
-    run.receipt.counts["append"] = {"run_id": receipt.run_id, **receipt.counts.get("append", {})}
+    run.receipt.counts["append"] = {"run_id": own.receipt.run_id, **own.receipt.counts.get("append", {})}
 
 
 def _scored(run: Run, night: Night) -> str:

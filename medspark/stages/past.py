@@ -11,7 +11,7 @@ from medspark.cases.eligible import Eligible
 from medspark.errors import InputError
 from medspark.runs.run import Run
 from medspark.schemas import RECORDS
-from medspark.store.facts import RecordsFacts, RecordsRead, clean_rules, read_facts
+from medspark.store.facts import RecordsFacts, RecordsRead, clean_rules, read_facts, records_fingerprint
 from medspark.store.tables import read_parquet, table_path
 from medspark.task.table_task import TableTask
 
@@ -38,8 +38,7 @@ def read_earlier(run: Run, task: TableTask, store: str | None) -> tuple[DataFram
             f"{path}: expected records cleaned by the rules of the bundle's task, received those of other rules. "
             "Clean them by the bundle's task.yaml."
         )
-    version = path.rsplit("/", 1)[-1]
-    return read_parquet(run.spark, path), RecordsRead(path, f"{facts.fingerprint} {version}")
+    return read_parquet(run.spark, path), RecordsRead(path, records_fingerprint(facts, path))
 
 
 def tell_past(run: Run, bundle: Bundle, found: Eligible) -> None:

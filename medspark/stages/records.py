@@ -13,15 +13,15 @@ from medspark.score.choose_way import choose
 from medspark.spark.arrow import map_batches
 from medspark.store.facts import RecordsFacts
 from medspark.store.files import full_path
-from medspark.store.tables import read_table, table_path
+from medspark.store.tables import read_parquet, table_path
 from medspark.store.worker.buckets import Kept, read_bucket
 
 
-def kept_records(context: SparkContext, store: str, facts: RecordsFacts) -> Kept | None:
-    """Where a store's current records are by patient, and who reads them; None where they are not kept so."""
+def kept_records(context: SparkContext, path: str, facts: RecordsFacts) -> Kept | None:
+    """Where the records at a path are by patient, and who reads them; None where they are not kept so."""
     if facts.buckets is None:
         return None
-    folder = full_path(context, table_path(context, store, RECORDS))
+    folder = full_path(context, path)
     reader = choose(context, "", "auto", [folder], []).kind
     return Kept(folder, tuple(facts.buckets.runs), facts.buckets.has_writings, reader)
 
@@ -32,8 +32,8 @@ def current_records(run: Run, facts: RecordsFacts) -> DataFrame:
     Raises:
         InputError: there are none, or rows may be written again and workers do not reach the files.
     """
-    records = read_table(run.spark, run.store, RECORDS)
-    kept = kept_records(run.context, run.store, facts)
+    path = table_path(run.context, run.store, RECORDS)
+    records, kept = read_parquet(run.spark, path), kept_records(run.context, path, facts)
     if kept is None or not kept.has_writings:
         return records
     if kept.reader == "spark":

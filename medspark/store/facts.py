@@ -201,6 +201,12 @@ class RecordsFacts:
     """The files that a source with `increment` had, by their paths below it."""
 
 
+def records_fingerprint(facts: RecordsFacts, path: str) -> str:
+    """Of the records in the version at a path: of their source and of that version, as of one source there may be other
+    records, of which rows were repaired."""
+    return f"{facts.fingerprint} {path.rsplit('/', 1)[-1]}"
+
+
 @dataclass(frozen=True)
 class CasesFacts(RecordsFacts):
     """Beside `cases`."""
