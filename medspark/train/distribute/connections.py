@@ -39,13 +39,15 @@ def answering(
     listener = socket.create_server((host, 0))
     listener.settimeout(LOOKS_EVERY)
     port = int(listener.getsockname()[1])
-    Thread(target=_answer, args=(listener, over, threads, key, take), daemon=True).start()
+    listens = Thread(target=_answer, args=(listener, over, threads, key, take), daemon=True)
+    listens.start()
     try:
         yield host, port
     finally:
         over.set()
+        listens.join()  # from now on nobody more is answered, and all who are stand in `threads`
         until = time.monotonic() + seconds_at_the_end
-        for one in list(threads):
+        for one in threads:
             one.join(max(0.0, until - time.monotonic()))
 
 
