@@ -19,6 +19,7 @@ INPUTS = ("numeric", "categories", "codes_diagnoses")
 def prepare(place: Path, inputs: str, rows: int) -> None:
     """A bundle, and a store with its tensors as `medspark encode` writes them."""
     from medspark.bundles.bundle import load_bundle
+    from medspark.score.checksums import sums_of_files
     from medspark.score.serve import statistics_digest
     from medspark.spark.session import start_session
     from medspark.store.facts import TensorsFacts, write_facts
@@ -32,7 +33,8 @@ def prepare(place: Path, inputs: str, rows: int) -> None:
     version = "benchmark"
     tensors = str(place / "store" / "tensors" / version)
     write_tensors(spark, tensors, made_statistics(inputs), rows)
-    facts = TensorsFacts(statistics_digest(bundle), rows, version)
+    sums = sums_of_files(spark.sparkContext, tensors)
+    facts = TensorsFacts(statistics_digest(bundle), rows, version, files=sums)
     write_facts(spark.sparkContext, tensors, facts)
     publish(spark.sparkContext, str(place / "store"), ["tensors"], version)
     (place / "ready").touch()
@@ -189,8 +191,9 @@ def write_tensors(spark: Any, path: str, fitted: Any, rows: int) -> None:
             made = draw(fitted, ids[0].as_py(), len(ids))
             time_ = pa.repeat(pa.scalar(1_700_000_000_000_000, pa.int64()), len(ids)).cast(pa.timestamp("us", "UTC"))
             columns = [ids, ids, time_, pa.repeat("test", len(ids)), pa.nulls(len(ids), pa.bool_())]
+            columns.append(pa.repeat(0.0, len(ids)))  # nothing is missing
             arrays = [as_list(made[name]) for name in names]
-            yield pa.RecordBatch.from_arrays([*columns, *arrays], names=[*keys, *names])
+            yield pa.RecordBatch.from_arrays([*columns, *arrays], names=schema.fieldNames())
 
     frame = spark.range(0, rows, 1, max(2, rows // 1_000_000)).mapInArrow(make, schema)
     frame.write.options(**tensors_options(fitted)).parquet(path)

@@ -13,7 +13,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from medspark.errors import AccountingError, InputError
-from medspark.store.files import read_text, write_text
+from medspark.store.files import exists, read_text, write_text
 from medspark.store.tables import read_parquet
 from medspark.store.worker.buckets import SortedRun
 from medspark.store.worker.checksums import FileSums
@@ -240,8 +240,14 @@ def read_facts(context: SparkContext, path: str, kind: type[Facts]) -> Facts:
     """The facts beside a table's version.
 
     Raises:
-        InputError: they are not of this kind, as another version of medspark may have written them.
+        InputError: there are none, as beside the tensors of training; or they are not of this kind, as another version
+            of medspark may have written them.
     """
+    if not exists(context, f"{path}/{FACTS}"):
+        raise InputError(
+            f"{path}: expected a table with its facts ({kind.__name__}) beside it, received one without. "
+            "Run the stage that writes it again; `medspark score --tensors` takes what `medspark encode` wrote."
+        )
     try:
         return TypeAdapter(kind).validate_json(read_text(context, f"{path}/{FACTS}"))
     except ValidationError as error:

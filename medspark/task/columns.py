@@ -136,9 +136,9 @@ class DateColumn(ColumnBase):
     """A day, or a time."""
     format: str = ""
     """A Spark datetime pattern, such as yyyy-MM-dd or yyyy-MM-dd HH:mm:ss; without it that of ISO_8601."""
-    range: DateRange | None = None
+    range: DateRange | None = Field(default=None, exclude_if=unsaid)
     """By the day that the source's zone had."""
-    pivot_year: int | None = Field(default=None, ge=1800, le=2200)
+    pivot_year: int | None = Field(default=None, ge=1800, le=2200, exclude_if=unsaid)
     """Of a pattern with `yy`: two digits are of the hundred years from this one."""
 
     @model_validator(mode="before")

@@ -85,7 +85,7 @@ class MappedTable(Closed):
 
     files: str | None = None
     """Files below the source's path, as a pattern; without it TABLE.EXT or a folder TABLE."""
-    delimiter: Delimiter | None = None
+    delimiter: Delimiter | None = Field(default=None, exclude_if=unsaid)
     """Of this table, where it is another than the mapping's."""
     optional: bool = False
     """Whether a source may lack this table."""

@@ -1,0 +1,35 @@
+"""The facts beside a table: which rules made it, and what stands for them in later versions."""
+
+from pathlib import Path
+
+import pytest
+from pyspark import SparkContext
+from support.tasks import stays_task
+
+from medspark.errors import InputError
+from medspark.store.facts import TensorsFacts, clean_rules, read_facts
+
+COLUMNS = {
+    "stay": {"type": "long"},
+    "patient": {"type": "string"},
+    "left": {"type": "timestamp", "format": "yyyy-MM-dd HH:mm"},
+    "born": {"type": "date", "format": "yyyy-MM-dd"},
+    "diag_1": {"type": "string"},
+    "diag_2": {"type": "string"},
+    "sex": {"type": "category", "levels": ["F", "M"], "otherwise": "missing"},
+    "age": {"type": "double", "range": [0, 120]},
+    "died": {"type": "boolean"},
+    "back": {"type": "boolean"},
+}
+RULES_OF_THE_FIRST_VERSION = "b0e51e57ec8bf45e"
+
+
+def test_settings_that_came_later_and_say_nothing_leave_a_stores_rules_as_they_were():
+    assert clean_rules(stays_task(columns=COLUMNS)) == RULES_OF_THE_FIRST_VERSION
+    pivot = COLUMNS | {"born": {"type": "date", "format": "yy-MM-dd", "pivot_year": 1920}}
+    assert clean_rules(stays_task(columns=pivot)) != RULES_OF_THE_FIRST_VERSION
+
+
+def test_tensors_without_facts_such_as_those_of_training_are_named(context: SparkContext, tmp_path: Path):
+    with pytest.raises(InputError, match=r"with its facts \(TensorsFacts\) beside it, received one without"):
+        read_facts(context, str(tmp_path), TensorsFacts)
