@@ -8,6 +8,7 @@ make of these, and its words in the report. So a new kind of input touches five 
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 
 from medspark.encode.inputs import Input, share_of_categories, share_of_numbers, together
 from medspark.encode.kinds.base import FeatureStatistics, Frozen
@@ -46,7 +47,7 @@ class Statistics(Frozen):
 
     def inputs(self) -> list[Input]:
         """The network's inputs, the two shared ones first; one without features is left out."""
-        return [found for found in self._every_input() if found.width > 0]
+        return [found for found in self._every_input if found.width > 0]
 
     def widths(self) -> dict[str, int]:
         """The length of each network input's array, by its name."""
@@ -54,14 +55,15 @@ class Statistics(Frozen):
 
     def sizes(self) -> dict[str, int]:
         """The number of ids behind each input of ids, and of codes behind each grid, those without features too."""
-        return {found.name: found.size for found in self._every_input() if found.size is not None}
+        return {found.name: found.size for found in self._every_input if found.size is not None}
 
-    def _every_input(self) -> list[Input]:
+    @cached_property
+    def _every_input(self) -> tuple[Input, ...]:
         every = {shared.name: shared for shared in (share_of_numbers(0), share_of_categories(0, 0))}
         for feature in self.features():
             for share in feature.inputs():
                 every[share.name] = together(every[share.name], share) if share.name in every else share
-        return list(every.values())
+        return tuple(every.values())
 
 
 def to_json(statistics: Statistics) -> str:

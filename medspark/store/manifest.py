@@ -95,13 +95,16 @@ def differences(context: SparkContext, path: str) -> list[str]:
 
 
 def _files_at(context: SparkContext, path: str) -> dict[str, WrittenFile]:
-    files = {file: below for file, below in list_files(context, path).items() if is_parquet(below)}
-    if full_path(context, path).startswith("file:"):
-        with ThreadPoolExecutor(_READERS) as pool:
-            found = list(pool.map(lambda file: _file_here(Path(file.removeprefix("file:"))), files))
-    else:
+    whole = full_path(context, path)
+    if not whole.startswith("file:"):
+        files = {file: below for file, below in list_files(context, path).items() if is_parquet(below)}
         found = _files_elsewhere(list(files)) if files else []
-    return dict(zip(files.values(), found, strict=True))
+        return dict(zip(files.values(), found, strict=True))
+    folder = Path(whole.removeprefix("file:"))
+    here = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    named = [below for below in here if is_parquet(below)]
+    with ThreadPoolExecutor(_READERS) as pool:
+        return dict(zip(named, pool.map(lambda below: _file_here(folder / below), named), strict=True))
 
 
 def _file_here(path: Path) -> WrittenFile:

@@ -82,13 +82,8 @@ def sound_groups(source: Any, sums: FileSums, name: str, first: int, last: int) 
         InputError: they are not as they were written.
     """
     footer = sound_footer(source, sums, name)
-    held = {}
-    for group in range(first, last):
-        start, behind = span_of(footer, group)
-        held[start] = content = source.read_at(behind - start, start)
-        if zlib.crc32(content) != sums.groups[group]:
-            raise _altered(name)
-    return pq.ParquetFile(_Held(held, sums.size), metadata=footer, pre_buffer=False)
+    spans = {group: span_of(footer, group) for group in range(first, last)}
+    return pq.ParquetFile(_Compared(source, sums, name, spans), metadata=footer, pre_buffer=False)
 
 
 def require_sound(source: Any, sums: FileSums, name: str) -> None:
@@ -117,13 +112,17 @@ def _altered(name: str) -> InputError:
     )
 
 
-class _Held(io.RawIOBase):
-    """A file of which only some parts are there."""
+class _Compared(io.RawIOBase):
+    """Some row groups of an open file, each read whole and compared when the first of its bytes is asked for.
 
-    def __init__(self, parts: dict[int, bytes], size: int) -> None:
+    The one read last is held: readers take one row group after the other. What they are given are views of it, which
+    saves a copy of all bytes.
+    """
+
+    def __init__(self, source: Any, sums: FileSums, name: str, spans: dict[int, tuple[int, int]]) -> None:
         super().__init__()
-        self._parts = {start: memoryview(part) for start, part in parts.items()}
-        self._size, self._at = size, 0
+        self._source, self._sums, self._name, self._spans = source, sums, name, spans
+        self._start, self._held, self._at = 0, memoryview(b""), 0
 
     def readable(self) -> bool:
         return True
@@ -135,13 +134,24 @@ class _Held(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._sums.size}[whence]
         return self._at
 
-    def read(self, size: int = -1) -> bytes:
-        for start, part in self._parts.items():
-            if start <= self._at < start + len(part):
-                found = bytes(part[self._at - start :][: size if size >= 0 else None])
-                self._at += len(found)
-                return found
+    def read(self, size: int = -1) -> memoryview:  # Arrow takes whatever has bytes
+        if not self._start <= self._at < self._start + len(self._held):
+            self._hold()
+        within = self._at - self._start
+        found = self._held[within : within + size if size >= 0 else None]
+        self._at += len(found)
+        return found
+
+    def _hold(self) -> None:
+        for group, (start, behind) in self._spans.items():
+            if start <= self._at < behind:
+                self._held = memoryview(b"")  # one at a time, where nobody reads the last any more
+                content = self._source.read_at(behind - start, start)
+                if zlib.crc32(content) != self._sums.groups[group]:
+                    raise _altered(self._name)
+                self._start, self._held = start, memoryview(content)
+                return
         raise OSError("a part of the file that was not asked for")
