@@ -15,12 +15,18 @@ from medspark.spark.session import start_session
 os.environ.setdefault("MEDSPARK_MASTER", "local[2]")
 os.environ.setdefault("MEDSPARK_SQL_SHUFFLE_PARTITIONS", "2")
 os.environ.setdefault("MEDSPARK_DRIVER_MEMORY", "2g")
-# Java's second compiler is a third of the time of a session that lives for seconds
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
-
+QUICK = "-XX:TieredStopAtLevel=1"
+"""Java's second compiler is a third of the time of a session that lives for seconds."""
+INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN"
+"""Compiling plans for a few rows is a fifth; the integration tests compile them, as a hospital's runs do."""
 
 settings.register_profile("medspark", deadline=None)
 settings.load_profile("medspark")  # how long an example takes says how busy the machine is
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    whole = "not integration" not in config.getoption("markexpr", "")
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK if whole else f"{QUICK} {INTERPRETED}")
 
 
 @pytest.fixture(scope="session")
