@@ -4,7 +4,6 @@ A piece appears whole or not at all: it is written aside, then renamed. Its foot
 """
 
 import json
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from isal.isal_zlib import crc32
 from pyarrow import fs
 
 from medspark.encode.worker.arrow import number_array, text_array
@@ -99,7 +99,7 @@ def sums_name(name: str) -> str:
 
 
 def _sums_of(scores: pa.Buffer, rejected: pa.Buffer | None) -> bytes:
-    return json.dumps([zlib.crc32(scores), None if rejected is None else zlib.crc32(rejected)]).encode()
+    return json.dumps([crc32(scores), None if rejected is None else crc32(rejected)]).encode()
 
 
 def content_of(address: str) -> pa.Buffer | None:

@@ -6,12 +6,12 @@ decodes them. No Spark here.
 """
 
 import io
-import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from isal.isal_zlib import crc32
 
 from medspark.errors import InputError
 
@@ -40,8 +40,8 @@ def sums_of(source: Any) -> FileSums:
     end = _end_of(source, size, "a file that was written")
     footer = pq.read_metadata(pa.BufferReader(end))
     spans = [span_of(footer, group) for group in range(footer.num_row_groups)]
-    groups = tuple(zlib.crc32(source.read_at(last - first, first)) for first, last in spans)
-    return FileSums(size, zlib.crc32(end), groups)
+    groups = tuple(crc32(source.read_at(last - first, first)) for first, last in spans)
+    return FileSums(size, crc32(end), groups)
 
 
 def require_pages(source: Any) -> None:
@@ -70,7 +70,7 @@ def sound_footer(source: Any, sums: FileSums, name: str) -> Any:
         InputError: it, or the file's size, is not as it was written.
     """
     end = _end_of(source, sums.size, name)
-    if source.size() != sums.size or zlib.crc32(end) != sums.footer:
+    if source.size() != sums.size or crc32(end) != sums.footer:
         raise _altered(name)
     return pq.read_metadata(pa.BufferReader(end))
 
@@ -150,7 +150,7 @@ class _Compared(io.RawIOBase):
             if start <= self._at < behind:
                 self._held = memoryview(b"")  # one at a time, where nobody reads the last any more
                 content = self._source.read_at(behind - start, start)
-                if zlib.crc32(content) != self._sums.groups[group]:
+                if crc32(content) != self._sums.groups[group]:
                     raise _altered(self._name)
                 self._start, self._held = start, memoryview(content)
                 return

@@ -1,12 +1,12 @@
 """Pieces of `explanations`: the Parquet files that a worker's task writes, each whole or not at all. No Spark here."""
 
 import json
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from isal.isal_zlib import crc32
 
 from medspark.schemas import BUNDLE_ID, EXPLANATION_COLUMNS, PREDICTION_TIME, RUN_ID
 from medspark.score.worker.explanations.explain import NO_EXPLANATIONS, Explained
@@ -45,7 +45,7 @@ def finished_explanations(sink: ExplainSink, name: str) -> ExplainedPiece | None
 
 
 def _sums_of(rows: pa.Buffer) -> bytes:
-    return json.dumps([zlib.crc32(rows)]).encode()
+    return json.dumps([crc32(rows)]).encode()
 
 
 def write_explanations(name: str, found: Iterable[Explained], sink: ExplainSink) -> ExplainedPiece | None:
