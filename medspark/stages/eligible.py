@@ -1,9 +1,9 @@
 """What a source comes to at a time, by a bundle's task: where scoring and encoding both begin."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -14,7 +14,6 @@ from medspark.cases.eligible import Eligible, RecordFiles
 from medspark.cases.events import build_candidates
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
-from medspark.clean.limits import empty_columns
 from medspark.errors import InputError, TaskError
 from medspark.runs.chosen import Asked
 from medspark.runs.run import Run
@@ -33,6 +32,7 @@ from medspark.schemas import (
     quoted,
 )
 from medspark.score.serve import score_id
+from medspark.stages.absent import absent_names, suddenly_empty, suddenly_silent
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.past import read_earlier, tell_past
 from medspark.stages.records import kept_records
@@ -53,11 +53,6 @@ from medspark.task.population import to_micros
 from medspark.task.scoring import columns_asked_for, exclusions_in_force, exclusions_not_applied
 from medspark.task.table_task import TableTask, has_history
 from medspark.task.tasks import Task
-
-LEAST_SHARE: Final = 0.01
-"""Of missing values in a column, however seldom training lacked it: a night's few patients may be alike."""
-UNLIKELY: Final = 1e-6
-"""That no record of a night has a value by chance: less is no chance."""
 
 AnyTask = TypeVar("AnyTask", TableTask, EventTask, TableTask | EventTask)
 
@@ -121,11 +116,13 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
         InputError: naming them, unless the task only warns.
     """
     trained = bundle.manifest.get("counts", {})
-    if isinstance(counts, EventCounts):
-        absent = _absent_of_events(trained.get("tables", {}), counts)
+    if isinstance(bundle.task, EventTask):
+        assert isinstance(counts, EventCounts)
+        tables = trained.get("tables", {})
+        absent = [*absent_names(tables, counts), *suddenly_silent(tables, counts, bundle.task)]
     else:
-        assert isinstance(bundle.task, TableTask)
-        absent = _suddenly_empty(trained, counts, columns_asked_for(bundle.task))
+        assert isinstance(counts, TableCounts)
+        absent = suddenly_empty(trained, counts, columns_asked_for(bundle.task))
     if not absent:
         return
     told = f"training read {', '.join(absent)}, which this source lacks"
@@ -133,27 +130,6 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
         raise InputError(f"{told}: expected all that training read. A task whose `scoring: absent` is warn goes on.")
     run.receipt.absent = absent
     run.say(f"  absent      {told}")
-
-
-def _absent_of_events(trained: Mapping[str, Any], counts: EventCounts) -> list[str]:
-    """The tables and columns that training read and this source lacks."""
-    absent = [f"table {name}" for name in trained if name not in counts.tables]
-    for name, table in counts.tables.items():
-        known = trained.get(name, {}).get("columns", [])
-        absent += [f"column {name}.{column}" for column in known if column not in table.columns]
-    return absent
-
-
-def _suddenly_empty(trained: Mapping[str, Any], counts: TableCounts, asked: list[str]) -> list[str]:
-    """The columns without a value in any record, where training's share of missing values makes that no chance.
-
-    A bundle made before shares were kept knows none.
-    """
-    if "missing" not in trained or not trained.get("records"):
-        return []
-    shares = {name: max(LEAST_SHARE, trained["missing"].get(name, 0) / trained["records"]) for name in asked}
-    empty = [name for name in empty_columns(counts) if name in shares]
-    return [f"a value in column {name}" for name in empty if shares[name] ** counts.records < UNLIKELY]
 
 
 @contextmanager

@@ -204,7 +204,8 @@ class Scoring(Closed):
     """When a night's scores are no success, though they are there; and what stands beside each."""
 
     absent: Literal["stop", "warn"] = "stop"
-    """A table or column of events that training read and tonight's source lacks: nobody then has what it says."""
+    """A table or column that training read and tonight's source lacks, or of which no row says anything though by
+    chance that could not be: nobody then has what it says."""
     rejected_at_most: float = Field(default=1.0, gt=0, le=1)
     """Share of the rows, excluded ones apart, that may have no score; beyond it, or where none has one, scoring
     publishes what there is and ends with exit code 6."""

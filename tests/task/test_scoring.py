@@ -4,9 +4,16 @@ from typing import Any
 
 from support.sound import EVENT_TASK, TABLE_TASK, changed
 
+from medspark.task.event_task import EventTask
 from medspark.task.load import check_task
 from medspark.task.notes import notes
-from medspark.task.scoring import asked_by_scoring, columns_asked_for, columns_not_asked_for, exclusions_in_force
+from medspark.task.scoring import (
+    asked_by_scoring,
+    columns_asked_for,
+    columns_not_asked_for,
+    columns_that_say,
+    exclusions_in_force,
+)
 from medspark.task.table_task import TableTask
 
 SURVIVAL: dict[str, Any] = {
@@ -47,6 +54,23 @@ def survival() -> TableTask:
 def test_scoring_asks_for_keys_features_and_what_rules_in_force_read() -> None:
     assert columns_asked_for(survival()) == ["id", "at", "age", "weight", "weight_unit", "hospice"]
     assert columns_not_asked_for(survival()) == {"ward", "days", "status", "charges"}
+
+
+def test_of_events_the_columns_that_say_something_are_those_of_codes_and_values_that_features_and_population_read() -> (
+    None
+):
+    task, _ = check_task(EVENT_TASK)
+    assert isinstance(task, EventTask)
+    assert columns_that_say(task) == {"labs": ["loinc", "result", "unit"]}
+    rules = [
+        {"code": "DEAD", "time": "at"},
+        {"code": "DX/{loinc}", "time": "at", "text": "short"},
+        {"code": "OTHER/{loinc}", "time": "at", "number": "result"},
+    ]
+    for rule, columns in zip(rules, ({}, {"labs": ["loinc"]}, {}), strict=True):
+        task, _ = check_task(changed(EVENT_TASK, "mapping.tables.labs.events", [rule]))
+        assert isinstance(task, EventTask)
+        assert columns_that_say(task) == columns
 
 
 def test_an_exclusion_that_reads_the_outcomes_columns_is_not_in_force_when_scoring() -> None:
