@@ -94,7 +94,7 @@ def _typed_parts(
 
 
 def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
-    source, expected = table.source, list(table.columns)
+    source = table.source
     header = source.format == "csv" and source.header
     lines = (
         read_whole_files(spark, files, source)
@@ -103,12 +103,13 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     )
     survey = survey_lines(lines, header, table)
     require_declared_encoding(survey, source.encoding)
-    names = check_header(survey, files, table) if header else expected
+    names = check_header(survey, files, table) if header else list(table.names)
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     if source.format == "csv":
         parsed = parse_csv(put_repairs(records, repairs), names, source.delimiter)
     else:
-        names = check_json_keys(records, expected, set(table.optional))
+        passed = set(table.names) - set(table.columns)
+        names = check_json_keys(records, list(table.names), passed | table.optional)
         parsed = parse_json(put_repairs(records, repairs), names, _decimals(names, table))
     present = [name for name in names if name in table.columns]
     unread = [name for name in names if name not in table.columns]
@@ -124,4 +125,4 @@ def _declared(rows: DataFrame, names: list[str], table: RawTable) -> RawPart:
 
 
 def _decimals(names: list[str], table: RawTable) -> set[str]:
-    return {name for name in names if table.columns[name].type == "decimal"}
+    return {name for name in names if name in table.columns and table.columns[name].type == "decimal"}

@@ -1,13 +1,14 @@
 """What scoring asks of a source: what a feature or a rule in force reads, and nothing of the outcome. No Spark here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
-from medspark.task.columns import NumberColumn
+from medspark.task.columns import Column, NumberColumn
 from medspark.task.event_task import EventTask
 from medspark.task.expressions import columns_of
 from medspark.task.mapping import PLACEHOLDER, EventRule
 from medspark.task.population import Concept
-from medspark.task.raw_table import Derived
+from medspark.task.raw_table import Derived, Limits, RawTable
 from medspark.task.table_task import Exclusion, TableTask
 from medspark.task.tasks import Task
 
@@ -36,8 +37,8 @@ def columns_asked_for(task: TableTask) -> list[str]:
     names |= {column for name in list(names) for column in _sources(name, derived)}
     for name in list(names):
         column = task.columns.get(name)
-        if isinstance(column, NumberColumn) and column.units is not None:
-            names.add(column.units.column)
+        if column is not None and (unit := _unit_column(column)) is not None:
+            names.add(unit)
         if name in task.beside and task.beside[name].id is not None:
             names.add(str(task.beside[name].id))
     return [name for name in task.columns if name in names and name not in task.beside]
@@ -46,6 +47,43 @@ def columns_asked_for(task: TableTask) -> list[str]:
 def columns_not_asked_for(task: TableTask) -> frozenset[str]:
     """The columns that a source to score may lack."""
     return frozenset(task.columns) - frozenset(columns_asked_for(task))
+
+
+def table_to_score(task: TableTask) -> RawTable:
+    """The table as scoring reads it: what a feature or a rule in force reads.
+
+    A column of subgroups is told of where it is there, and decides nothing. The source may have the others, in their
+    place, and nobody reads them: nor is a rule in force that does, or a limit on what they lack.
+    """
+    whole, asked = task.raw_table(), set(columns_asked_for(task))
+    told = {name for name in task.report.subgroups if name in whole.columns and name not in asked}
+    told = {name for name in told if _unit_column(whole.columns[name]) in {None, *asked, *told}}
+    silent = {"required": False, "otherwise": "missing"}
+    columns = {
+        name: column.model_copy(update=silent) if name in told else column
+        for name, column in whole.columns.items()
+        if name in asked | told
+    }
+    return replace(
+        whole,
+        columns=columns,
+        checks=tuple(check for check in task.checks if not _reads_outcome(task, check.expect)),
+        limits=_limits_on(task.limits, asked | set(whole.beside)),
+        optional=frozenset(told),
+        decide_nothing=frozenset(told),
+        order=tuple(whole.columns),
+    )
+
+
+def _limits_on(limits: Limits | None, names: Collection[str]) -> Limits | None:
+    if limits is None:
+        return None
+    shares = {name: share for name, share in limits.missing_at_most.items() if name in names}
+    return limits.model_copy(update={"missing_at_most": shares})
+
+
+def _unit_column(column: Column) -> str | None:
+    return column.units.column if isinstance(column, NumberColumn) and column.units is not None else None
 
 
 def asked_by_scoring(task: Task) -> Iterator[str]:
