@@ -147,3 +147,15 @@ def test_a_databases_tables_are_kept_while_they_are_read_and_freed_whatever_happ
     ):
         pass
     assert frames_kept(spark) == before
+
+
+def test_a_databases_tables_and_columns_that_nobody_reads_are_named(spark: SparkSession, ward: str) -> None:
+    spark.sql("CREATE TABLE ward.persons USING parquet AS SELECT 1L AS patient")
+    spark.sql("CREATE TABLE ward.device USING parquet AS SELECT 1L AS Patient, 7.5D AS value, 'cm' AS unit")
+    device = {**LAB, "columns": {"patient": "long", "numeric_value": "double"}, "absent": ["numeric_value"]}
+    device["events"] = [{"code": "DEVICE", "number": "numeric_value"}]
+    source = EventSource(kind="events", mapping="m", format="catalog", path=ward)
+    tables = {"labs": LAB, "device": device, "person": {**LAB, "optional": True}}
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": tables})
+    with read_events(spark, source, mapping) as found:
+        assert found.unread == {"tables": ["persons Did you mean 'person'?", "visits"], "device": ["value", "unit"]}
