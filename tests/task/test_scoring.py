@@ -108,6 +108,13 @@ def test_a_task_without_such_an_exclusion_has_nothing_to_say() -> None:
     assert list(notes(task)) == []
 
 
+def test_check_names_the_dates_that_may_be_any_where_something_reads_them() -> None:
+    (note,) = (note for note in notes_of(SURVIVAL) if note.startswith("columns "))
+    assert note.startswith("columns at: without a range, what stands for no day, as 0001-01-01 or 9999-12-31, is a day")
+    of_days = changed(SURVIVAL, "columns.at.range", ["1875-01-01", "2100-12-31"])
+    assert [note for note in notes_of(of_days) if note.startswith("columns ")] == []
+
+
 def test_check_says_what_becomes_of_an_outcome_between_the_known_and_the_time_at_risk() -> None:
     (note,) = notes_of(EVENT_TASK)
     assert note == (
