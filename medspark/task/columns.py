@@ -31,9 +31,9 @@ class Units(Closed):
 
     column: str
     """The column with each row's unit."""
-    to_unit: dict[str, Scale] = Field(min_length=1)
+    to_unit: dict[Spelling, Scale] = Field(min_length=1)
     """The conversion of each unit into `unit`: a factor, or factor and offset."""
-    when_missing: str | None = None
+    when_missing: Spelling | None = None
     """The unit of a row that names none; without it such a row breaks the rule."""
 
 

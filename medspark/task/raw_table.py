@@ -87,9 +87,9 @@ class Lookup(Closed):
     """Its column with the codes."""
     value: str | None = None
     """Its column with what they mean."""
-    missing: tuple[str, ...] = ()
+    missing: tuple[Spelling, ...] = ()
     """Meanings that say nothing."""
-    entries: dict[Spelling, str | None] | None = None
+    entries: dict[Spelling, Spelling | None] | None = None
     """The pairs themselves, in place of a file."""
 
     @model_validator(mode="after")

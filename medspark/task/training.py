@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from medspark.task.base import MOST_DAYS, Closed, Name, Range, unsaid
 from medspark.task.card import Card
 from medspark.task.monitoring import Monitoring
+from medspark.task.spelling import Spelling
 from medspark.task.tuning import Tuning
 from medspark.task.updating import Updating
 
@@ -28,7 +29,7 @@ class HeldOutSite(Closed):
 
     column: str
     """One of `report.subgroups`."""
-    held_out: Annotated[tuple[str, ...], Field(min_length=1)]
+    held_out: Annotated[tuple[Spelling, ...], Field(min_length=1)]
     """Its levels that are tested on."""
 
 
