@@ -60,14 +60,22 @@ def typed_rows(
 ) -> RawRows:
     """The rows of frames that have types of their own; SOURCE_FILE says where each row is from.
 
+    A column without a type, as a view's null is, is text without a value.
+
     Raises:
         InputError: digits of a time would be lost.
     """
+    frames = list(map(_without_void, frames))
     survey = survey_typed(frames, table.order_matters)
     named = zip(frames, firsts or [""] * len(frames), strict=True)
     parts = [part for frame, first in named for part in _typed_parts(frame, first, table, repairs, survey.letters)]
     present = [name for name in table.columns if name in frames[0].columns]
     return RawRows(survey, parts, present, [])
+
+
+def _without_void(frame: DataFrame) -> DataFrame:
+    void = [name for name, dtype in frame.dtypes if dtype == "void"]
+    return frame.withColumns({name: F.col(quoted(name)).cast("string") for name in void}) if void else frame
 
 
 def _typed_parts(

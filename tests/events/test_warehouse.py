@@ -159,3 +159,12 @@ def test_a_databases_tables_and_columns_that_nobody_reads_are_named(spark: Spark
     mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": tables})
     with read_events(spark, source, mapping) as found:
         assert found.unread == {"tables": ["persons Did you mean 'person'?", "visits"], "device": ["value", "unit"]}
+
+
+def test_a_views_null_has_no_type_and_is_missing(spark: SparkSession, ward: str) -> None:
+    spark.sql("CREATE VIEW ward.seen AS SELECT patient, null AS value FROM ward.visits")
+    source = EventSource(kind="events", mapping="m", format="catalog", path=ward)
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"seen": LAB}})
+    with read_events(spark, source, mapping) as found:
+        assert [(row["code"], row["numeric_value"]) for row in found.records.collect()] == [("LAB", None)]
+        assert found.counts["seen"].quarantined == {}
