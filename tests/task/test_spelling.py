@@ -17,7 +17,7 @@ WRITTEN = [
     # task, path, as it may be written, as it is meant
     (EVENT_TASK, "concepts.bleed.codes", ["DX/2\u00a0", "\ufeffDX/3"], ["DX/2", "DX/3"]),
     (EVENT_TASK, "concepts.bleed.prefixes", ["DX/K\u200b92"], ["DX/K92"]),
-    (EVENT_TASK, "mapping.values", {"LAB/7\u00a0": {"to_unit": {"g/L ": 1, "g/\u200bdL": 10}}}, {"LAB/7": {"to_unit": SCALES}}),
+    (EVENT_TASK, "mapping.values", {"LAB/7\u00a0": {"unit": "g/L", "to_unit": {"g/L ": 1, "g/\u200bdL": 10}}}, {"LAB/7": {"unit": "g/L", "to_unit": SCALES}}),
     (EVENT_TASK, "mapping.values", {"LAB/7": {"unit": "g/L", "to_unit": SCALES, "when_missing": "g/L\u00a0"}}, {"LAB/7": {"unit": "g/L", "to_unit": SCALES, "when_missing": "g/L"}}),
     (EVENT_TASK, "mapping.birth", "BORN\u00a0", "BORN"),
     (EVENT_TASK, "mapping.death", "\u200bDEAD", "DEAD"),
@@ -26,7 +26,7 @@ WRITTEN = [
     (EVENT_TASK, "mapping.tables.labs.events.0.code", ["LAB\u200b/{loinc}\u00a0"], ["LAB/{loinc}"]),
     (EVENT_TASK, "population.index.event", ["drug\u00a0"], ["drug"]),
     (EVENT_TASK, "population.exclude.0.had", "bleed\u200b", "bleed"),
-    (EVENT_TASK, "features.codes.past.of", ["DX/\u00a0"], ["DX/"]),
+    (EVENT_TASK, "features.codes.past.of", ["DX/\u00a0", "sc\u00adope"], ["DX/", "scope"]),
     (TABLE_TASK, "columns.dose.units.to_unit", {"mg\u00a0": 1}, {"mg": 1}),
     (TABLE_TASK, "columns.dose.units.when_missing", "m\u200bg", "mg"),
     (TABLE_TASK, "lookups.wards.entries", {"1\u00a0": "surgery\u200b"}, {"1": "surgery"}),
