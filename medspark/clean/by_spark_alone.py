@@ -44,8 +44,8 @@ class BySparkAlone:
             F.lit(False).alias(REPAIRED),
             F.col("rule").alias(RECORD_RULE),
         )
-        names = list(put.plan.names)
-        judged = judge(parse_csv(lines, names, put.table.source.delimiter), names, put.table)
+        parsed = parse_csv(lines, list(put.plan.names), put.table.source.delimiter)
+        judged = judge(parsed, put.plan.judged, put.table)
         placed = judged.withColumn(AT, F.col(SOURCE_LINE)).withColumn(SOURCE_LINE, put.line(AT))
         return cls(put, placed.persist(StorageLevel.MEMORY_AND_DISK))
 
@@ -89,7 +89,7 @@ class BySparkAlone:
 
     def tallied(self, copies: bool) -> tuple[list[Any], Counter[str]]:
         """Groups of them as `tally` adds them up; how many records lack a value, by column."""
-        names = self.put.plan.names
+        names = self.put.plan.judged
         lacks = [F.count_if(F.col(quoted(name)).isNull()).alias(f"n{at}") for at, name in enumerate(names)]
         groups = self.with_status(copies).groupBy(*TALLIED).agg(F.count("*").alias(ROWS), *lacks).collect()
         missing: Counter[str] = Counter()

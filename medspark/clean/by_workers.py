@@ -66,7 +66,7 @@ class ByWorkers:
         heads = first_lines(spark.sparkContext, files, table.source.encoding)
         beginnings = survey_of(heads, [], table)
         require_declared_encoding(beginnings, table.source.encoding)
-        names = check_header(beginnings, files, table) if table.source.header else list(table.columns)
+        names = check_header(beginnings, files, table) if table.source.header else list(table.names)
         self.plan = plan_table(spark, table, names)
         self.spans = plan_spans(spark.sparkContext, heads)
         self.folder = tempfile.mkdtemp(prefix="raw-", dir=spill_folders().split(",")[0])

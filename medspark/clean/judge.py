@@ -1,6 +1,7 @@
 """Rows judged by their table's rules: every column typed, and the rules that each row breaks."""
 
-from functools import reduce
+from collections.abc import Iterator
+from functools import partial, reduce
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
@@ -31,7 +32,9 @@ def judge_rows(raw: RawRows, table: RawTable) -> DataFrame:
     Raises:
         InputError: a column has a type that the declared one is not read from, by file.
     """
-    return reduce(DataFrame.unionByName, [_judge_part(part, table) for part in raw.parts])
+    # A part may lack a column that decides nothing, since it has another type there
+    union = partial(DataFrame.unionByName, allowMissingColumns=bool(table.decide_nothing))
+    return reduce(union, [_judge_part(part, table) for part in raw.parts])
 
 
 def _judge_part(part: RawPart, table: RawTable) -> DataFrame:
@@ -47,11 +50,12 @@ def judge(rows: DataFrame, names: list[str], table: RawTable, letters: int = COM
     Derived columns and checks across columns read the typed values; one that reads an absent column is left out.
     """
     dtypes = dict(rows.dtypes)
-    readings = [read_column(name, dtypes[name], table, letters) for name in names]
+    readings = list(_readings(names, dtypes, table, letters))
     violations = [violation for reading in readings for violation in reading.violations()]
     whole = F.col(RECORD_RULE).isNull()
     texts = [reading for reading in readings if dtypes[reading.name] == "string"]
-    strange = [F.when(whole & other, OTHER_TABLE) for other in _of_another_table(texts)]
+    deciding = [reading for reading in texts if reading.name not in table.decide_nothing]
+    strange = [F.when(whole & other, OTHER_TABLE) for other in _of_another_table(deciding)]
     typed = read_all(rows, readings).select(
         SOURCE_FILE,
         SOURCE_LINE,
@@ -72,6 +76,20 @@ def judge(rows: DataFrame, names: list[str], table: RawTable, letters: int = COM
     others = [quoted(name) for name in typed.columns if name not in (SET_ASIDE, FAILED)]
     derived = derived_columns(table, names).values()
     return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *derived)
+
+
+def _readings(names: list[str], dtypes: dict[str, str], table: RawTable, letters: int) -> Iterator[Reading]:
+    """How each column is read; one that decides nothing and is of another type is not.
+
+    Raises:
+        InputError: as `read_column` has it.
+    """
+    for name in names:
+        try:
+            yield read_column(name, dtypes[name], table, letters)
+        except InputError:
+            if name not in table.decide_nothing:
+                raise
 
 
 TYPED_VALUES: Final = 3

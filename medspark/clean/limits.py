@@ -9,8 +9,6 @@ from medspark.task.raw_table import Limits
 def require_within(limits: Limits | None, counts: TableCounts) -> None:
     """Refuse a source of which a larger share is set aside or missing than the task allows.
 
-    A column that the source lacks, as one of the outcome when scoring, has no share.
-
     Raises:
         InputError: naming each limit with the share that was found.
     """

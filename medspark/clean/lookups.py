@@ -59,4 +59,4 @@ def _pairs(rows: list[list[str]], key: int, value: int) -> Iterator[tuple[str, s
             return
         if len(row) <= max(key, value):
             raise InputError(f"expected at least {max(key, value) + 1} fields in each row, received {len(row)}")
-        yield normalised(row[key]), row[value].strip()
+        yield normalised(row[key]), normalised(row[value])

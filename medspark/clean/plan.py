@@ -27,6 +27,7 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
         names: the columns that its files have.
     """
     source, duplicates = table.source, table.source.duplicates
+    judged = [name for name in names if name in table.columns]
     whole_row = duplicates is not None and duplicates.same == "whole_row"
     keys: list[tuple[str, ...]] = []
     if duplicates is not None and isinstance(duplicates.same, tuple):
@@ -38,18 +39,19 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
     return TablePlan(
         source=table.name,
         names=tuple(names),
-        columns=tuple(_plan_column(read_column(name, "string", table), table) for name in names),
+        columns=tuple(_plan_column(read_column(name, "string", table), table) for name in judged),
         encoding=source.encoding,
         delimiter=source.delimiter,
         header=source.header,
         zone=zone_of(spark, source.timezone) if _has_times(table) else _UTC,
         point_zero=source.point_zero,
-        reasons=expected_of(table, names),
+        reasons=expected_of(table, judged),
         keys=tuple(keys),
         whole_row=whole_row,
-        asked=frozenset((checked | derived) & set(names)),
-        derived=tuple(derived_columns(table, names)),
+        asked=frozenset((checked | derived) & set(judged)),
+        derived=tuple(derived_columns(table, judged)),
         in_sql=bool(table.checks or table.derived),
+        decide_nothing=table.decide_nothing,
     )
 
 

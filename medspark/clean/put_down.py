@@ -77,7 +77,7 @@ class PutDown:
 
     def derived_types(self) -> dict[str, str]:
         """The Spark types of the derived columns."""
-        names = derived_columns(self.table, list(self.plan.names))
+        names = derived_columns(self.table, self.plan.judged)
         return {name: SPARK_TYPES[self.table.derived[name].type].lower() for name in names}
 
     def evaluate(self) -> Evaluated:
@@ -86,7 +86,7 @@ class PutDown:
         failing: Counter[str] = Counter()
         if not self.plan.in_sql:
             return Evaluated(parts, failing)
-        found = derived_columns(self.table, list(self.plan.names)).values()
+        found = derived_columns(self.table, self.plan.judged).values()
         derived = [column.alias(f"d{at}") for at, column in enumerate(found)]
         rows = self._asked().select(AT, AS_ASIDE, *self._broken(), *derived)
         if not derived:
@@ -110,7 +110,7 @@ class PutDown:
         return each(self.spark.sparkContext, list(enumerate(files)), work)
 
     def _checks(self) -> list[Violation]:
-        return broken_checks(self.table, list(self.plan.names))
+        return broken_checks(self.table, self.plan.judged)
 
     def _broken(self) -> list[Column]:
         """The checks that a row breaks, one a line: those that set it aside, and those that fail the run."""

@@ -35,7 +35,7 @@ from medspark.spark.failures import expressions_hold
 from medspark.store.facts import TableCounts
 from medspark.task.places import expression_places
 from medspark.task.raw_table import RawTable
-from medspark.task.scoring import columns_not_asked_for
+from medspark.task.scoring import table_to_score
 from medspark.task.table_task import TableTask
 
 _LACK: Final = "_lack:"
@@ -73,7 +73,7 @@ def clean(
 
     Args:
         task: with its look-ups frozen.
-        scoring: whether columns that scoring does not read, as the outcome's, may be absent.
+        scoring: whether columns that scoring does not read, as the outcome's, may be absent, and decide nothing.
         repairs: repaired rows of the quarantine (`file`, `line`, `row_digest`, `raw`), read in place of theirs.
         reader: workers: each reads spans of the files itself; spark: Spark reads; auto: workers where they can. What
             comes of it is the same.
@@ -84,7 +84,7 @@ def clean(
         AccountingError: rows in are not records + quarantined + duplicates.
     """
     require_whole_files(spark)
-    table = task.raw_table(columns_not_asked_for(task) if scoring else frozenset())
+    table = table_to_score(task) if scoring else task.raw_table()
     files = source_files(spark, task.source.path)
     chosen = choose_reader(spark.sparkContext, table, files, repairs, reader)
     if chosen.kind == "workers":
@@ -102,7 +102,7 @@ def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: li
     try:
         present = [name for name in task.columns if found.missing[name]]
         counts = _counts(found.survey, found.tally, {name: found.missing[name] for name in present})
-        _require_all(task, counts, found.tally, None)
+        _require_all(table, counts, found.tally, None)
         require_one_row_a_case(found.repeated_cases, task)
         tables = (found.records(), found.quarantine())
         fingerprint = found.survey.fingerprint
@@ -127,10 +127,11 @@ def _by_spark(
             with expressions_hold(expression_places(task)), readable(task.source.path):
                 groups = judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS), *_missing(judged, task)).collect()
             found = tally(groups)
-            counts = _counts(raw.survey, found, _add_missing(groups, raw.present))
+            present = [name for name in raw.present if name in judged.columns]
+            counts = _counts(raw.survey, found, _add_missing(groups, present))
             names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
             records = judged.where(F.col(STATUS) == KEPT)
-            _require_all(task, counts, found, repairs)
+            _require_all(table, counts, found, repairs)
             require_one_row_a_case(partial(_repeated_cases, records, task.source.case), task)
             records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
             fingerprint = _with_images(raw.survey.fingerprint, records, task)
@@ -141,12 +142,12 @@ def _by_spark(
             raise
 
 
-def _require_all(task: TableTask, counts: TableCounts, found: Tally, repairs: DataFrame | None) -> None:
+def _require_all(table: RawTable, counts: TableCounts, found: Tally, repairs: DataFrame | None) -> None:
     """Refuse a source of which rows do not add up, or that breaks a rule that fails the run."""
     _require_whole(counts, repairs)
-    require_no_other_header(counts.quarantined, task.source.path)
+    require_no_other_header(counts.quarantined, table.source.path)
     _require_sound(found)
-    require_within(task.limits, counts)
+    require_within(table.limits, counts)
 
 
 def _with_images(fingerprint: str, records: DataFrame, task: TableTask) -> str:

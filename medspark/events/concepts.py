@@ -5,12 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import SET_ASIDE, judge_rows
 from medspark.errors import InputError
 from medspark.events.warehouse import open_warehouse, raw_table, table_files
+from medspark.sources.invisible_letters import COMPOSING, normalise
 from medspark.sources.read import read_rows
 from medspark.store.files import exists
 from medspark.store.tables import read_parquet
@@ -19,6 +20,7 @@ from medspark.task.event_source import EventSource
 from medspark.task.event_task import EventTask
 from medspark.task.mapping import ConceptTables, MappedTable, Mapping
 from medspark.task.population import Concept
+from medspark.task.spelling import normalised
 
 MAPS_TO, MAPPED_FROM = "Maps to", "Mapped from"
 """The relationships that lead to standard concepts, in either direction."""
@@ -68,8 +70,9 @@ def _children(spark: SparkSession, path: str) -> dict[str, set[str]]:
     if not {"code", "parent_codes"} <= set(frame.columns):
         raise InputError(f"{path}: expected the columns code and parent_codes, received {', '.join(frame.columns)}")
     below: dict[str, set[str]] = defaultdict(set)
-    for row in frame.select("code", F.explode("parent_codes").alias("parent")).collect():
-        below[row["parent"]].add(row["code"])
+    parents = frame.select("code", F.explode("parent_codes").alias("parent"))
+    for row in parents.dropna().collect():
+        below[normalised(row["parent"])].add(normalised(row["code"]))
     return below
 
 
@@ -182,12 +185,14 @@ def read_beside(
     with open_warehouse(spark, source, mapping) as warehouse:
         if warehouse.database is not None:
             frame = warehouse.database.read(name, None, list(columns))
-            types = (F.col(column).try_cast(_type(kind)).alias(column) for column, kind in columns.items())
+            types = (_typed(column, kind).alias(column) for column, kind in columns.items())
             typed = frame.select(*types, F.lit("").alias(SET_ASIDE))
             return typed.localCheckpoint()  # the snapshot ends with this block
         table = raw_table(warehouse, name, spec)
         return judge_rows(read_rows(spark, table, table_files(warehouse, name, spec), None), table)
 
 
-def _type(column: NumberColumn | TextColumn) -> str:
-    return "bigint" if isinstance(column, NumberColumn) else "string"
+def _typed(name: str, column: NumberColumn | TextColumn) -> Column:
+    if isinstance(column, NumberColumn):
+        return F.col(name).try_cast("bigint")
+    return normalise(F.col(name).cast("string"), COMPOSING)

@@ -13,6 +13,7 @@ from medspark.clean.tally import ROWS, TALLIED, tally
 from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
+from medspark.schemas import SUBJECT_ID, quoted
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates
@@ -20,6 +21,9 @@ from medspark.store.facts import EventCounts, MappedCounts
 from medspark.task.raw_table import RawTable
 
 _TABLE: Final = "_table"
+_PATIENTS: Final = "_patients"
+_LACK: Final = "_lack:"
+"""Begins the name of the count of rows without a value of a table's column, by the column's place."""
 
 
 class JudgedTable(NamedTuple):
@@ -46,20 +50,36 @@ class FoundRows(NamedTuple):
 def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
     """What became of every table's rows, in one job."""
     keys = [_TABLE, *TALLIED, NON_EVENT]
-    first_rule = F.substring_index(SET_ASIDE, BETWEEN, 1)  # the only one that is counted
-    parts = [
-        table.judged.withColumns({_TABLE: F.lit(table.name), SET_ASIDE: first_rule}).select(*keys, EVENT_COUNT)
-        for table in with_rows(tables)
-    ]
+    lacks = [f"{_LACK}{at}" for at in range(max(len(table.present) for table in tables))]
+    parts = [_counted(table, lacks).select(*keys, EVENT_COUNT, _PATIENTS, *lacks) for table in with_rows(tables)]
     groups = (
         reduce(DataFrame.unionByName, parts)
         .groupBy(*keys)
-        .agg(F.count("*").alias(ROWS), F.sum(EVENT_COUNT).alias(EVENT_COUNT))
+        .agg(
+            F.count("*").alias(ROWS),
+            F.sum(EVENT_COUNT).alias(EVENT_COUNT),
+            F.approx_count_distinct(_PATIENTS).alias(_PATIENTS),
+            *(F.count_if(lack).alias(lack) for lack in lacks),
+        )
     )
     by_table: dict[str, list[Row]] = {table.name: [] for table in tables}
     for group in groups.collect():
         by_table[group[_TABLE]].append(group)
     return {table.name: _table_counts(table.survey, by_table[table.name], table.present) for table in tables}
+
+
+def _counted(table: JudgedTable, lacks: list[str]) -> DataFrame:
+    """A table's rows with what is counted of them; all tables in one query, so that columns go by their places."""
+    absent = [F.col(quoted(name)).isNull() for name in table.present]
+    absent += [F.lit(False)] * (len(lacks) - len(absent))
+    return table.judged.withColumns(
+        {
+            _TABLE: F.lit(table.name),
+            SET_ASIDE: F.substring_index(SET_ASIDE, BETWEEN, 1),  # the only rule that is counted
+            _PATIENTS: F.xxhash64(SUBJECT_ID),  # of whatever type
+            **dict(zip(lacks, absent, strict=True)),
+        }
+    )
 
 
 def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> FoundRows:
@@ -68,11 +88,13 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
     for group in groups:
         if group[STATUS] == NON_EVENT:
             non_events[group[NON_EVENT]] += group[ROWS]
+    kept = [group for group in groups if group[STATUS] == KEPT]
+    missing = {name: sum(group[f"{_LACK}{at}"] for group in kept) for at, name in enumerate(columns)}
     counts = MappedCounts(
         rows_in=survey.rows,
         blank_lines=survey.blank,
         with_events=found.status[KEPT],
-        events=sum(group[EVENT_COUNT] for group in groups if group[STATUS] == KEPT),
+        events=sum(group[EVENT_COUNT] for group in kept),
         non_events=dict(sorted(non_events.items())),
         quarantined=found.quarantined,
         duplicates=found.status[DUPLICATE],
@@ -80,6 +102,8 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
         repaired=found.repaired,
         normalised=found.normalised,
         columns=sorted(columns),  # whatever the order in which a source has them
+        missing={name: rows for name, rows in missing.items() if rows},
+        patients=max((group[_PATIENTS] for group in kept), default=0),
     )
     return FoundRows(counts, found.failed)
 

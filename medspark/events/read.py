@@ -18,7 +18,7 @@ from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
-from medspark.events.unread import unread_files
+from medspark.events.unread import unread_names
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
 from medspark.events.writings import events_of_writings, with_writings
 from medspark.schemas import EVENT_COLUMNS, ROW, SOURCE_FILE, SUBJECT_ID
@@ -46,7 +46,7 @@ class Events(NamedTuple):
     states: FileStates
     """Of all files, before the first pass."""
     unread: dict[str, list[str]]
-    """Columns of each table that the mapping does not declare, and as `files` what no table reads."""
+    """Columns of each table that the mapping does not declare, and as `files` or `tables` what no table reads."""
 
 
 @contextmanager
@@ -117,6 +117,7 @@ def _read_table(
         frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
         kept.callback(frame.unpersist)
         raw = typed_rows([frame.withColumn(SOURCE_FILE, F.lit(name))], table, repairs)
+        raw = raw._replace(unread=warehouse.database.unread_columns(name, table.columns))
         judged = judge_rows(raw, table)
     else:
         # Files that were read before may be gone
@@ -142,7 +143,7 @@ def _read_table(
 
 
 def _unread(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, list[str]]:
-    found = {"files": unread_files(warehouse), **{table.name: table.unread for table in tables}}
+    found = {**unread_names(warehouse), **{table.name: table.unread for table in tables}}
     return {name: unread for name, unread in found.items() if unread}
 
 

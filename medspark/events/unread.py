@@ -1,27 +1,43 @@
-"""What lies in a warehouse's folder and no table of the mapping reads: files by name, and columns by table."""
+"""What a warehouse has and no table of the mapping reads: files or tables by name, and columns by table."""
 
 from fnmatch import fnmatchcase
 
 from medspark.errors import did_you_mean
-from medspark.events.warehouse import Warehouse
+from medspark.events.warehouse import Warehouse, names_of_table
+from medspark.sources.databases.source import OpenSource, match_name
 from medspark.store.files import list_paths
+from medspark.task.mapping import Mapping
 
 
-def unread_files(warehouse: Warehouse) -> list[str]:
-    """Names directly below the source's path that no table of the mapping has, with what they may be meant for."""
+def unread_names(warehouse: Warehouse) -> dict[str, list[str]]:
+    """The names that no table of the mapping has, with what they may be meant for: of a database its `tables`, else the
+    `files` directly below the source's path."""
     if warehouse.database is not None:
-        return []
+        return {"tables": _unread_tables(warehouse.database, warehouse.mapping)}
+    return {"files": _unread_files(warehouse)}
+
+
+def _unread_tables(database: OpenSource, mapping: Mapping) -> list[str]:
+    known = [*mapping.tables, *_of_concepts(mapping)]
+    read = {match_name(name, database.tables) for name in known}
+    return [f"{name}{did_you_mean(name.casefold(), known)}" for name in database.tables if name not in read]
+
+
+def _unread_files(warehouse: Warehouse) -> list[str]:
     mapping, source = warehouse.mapping, warehouse.source
-    tables = {name.lower() for name in mapping.tables if mapping.tables[name].files is None}
-    if mapping.concepts is not None:
-        tables |= {mapping.concepts.ancestors.lower(), mapping.concepts.relationships.lower()}
+    tables = [name for name, table in mapping.tables.items() if table.files is None] + _of_concepts(mapping)
+    known = {way for table in tables for way in names_of_table(source, table)}
     patterns = [str(table.files).split("/")[0] for table in mapping.tables.values() if table.files is not None]
     patterns += [mapping.code_metadata.split("/")[0]] if mapping.code_metadata is not None else []
     names = [path.rsplit("/", 1)[-1] for path in list_paths(warehouse.spark.sparkContext, str(source.path))]
     return [
-        f"{name}{did_you_mean(name.split('.')[0].lower(), tables)}"
+        f"{name}{did_you_mean(name.lower(), sorted(known))}"
         for name in names
         if not name.startswith((".", "_"))
-        and name.split(".")[0].lower() not in tables
+        and name.lower() not in known
         and not any(fnmatchcase(name, pattern) for pattern in patterns)
     ]
+
+
+def _of_concepts(mapping: Mapping) -> list[str]:
+    return [mapping.concepts.ancestors, mapping.concepts.relationships] if mapping.concepts is not None else []

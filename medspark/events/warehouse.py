@@ -74,6 +74,16 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
     )
 
 
+def names_of_table(source: EventSource, name: str) -> list[str]:
+    """What the files of a table that has no pattern may be called, in lower case: a folder NAME, or NAME.EXT.
+
+    >>> names_of_table(EventSource(kind="events", mapping="omop", format="csv", path="p"), "person")
+    ['person', 'person.csv', 'person.csv.gz', 'person.csv.bz2', 'person.csv.zst']
+    """
+    ends = [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"] if source.format == "csv" else [f".{source.format}"]
+    return [name.lower(), *(f"{name}{end}".lower() for end in ends)]
+
+
 def table_files(warehouse: Warehouse, name: str, spec: MappedTable) -> list[str]:
     """The files of a table: those its pattern names, else NAME.EXT, compressed or not, or a folder NAME.
 
@@ -81,11 +91,10 @@ def table_files(warehouse: Warehouse, name: str, spec: MappedTable) -> list[str]
         InputError: there are none, of a table that is not optional, or two of those ways have some.
     """
     spark, source = warehouse.spark, warehouse.source
-    ends = [f".{source.format}"] if source.format != "csv" else [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"]
-    ways = [spec.files] if spec.files else [name, *(f"{name}{end}" for end in ends)]
+    ways = [spec.files] if spec.files else names_of_table(source, name)
     if spec.files is None:  # whatever their case, as some systems export them
         there = [path.rsplit("/", 1)[-1] for path in list_paths(spark.sparkContext, str(source.path))]
-        ways = [name for name in there if name.lower() in {way.lower() for way in ways}] or ways
+        ways = [name for name in there if name.lower() in ways] or ways
     for way in ways:
         require_no_dangling(spark.sparkContext, way, source.path)
     found = [way for way in ways if match_files(spark.sparkContext, way, source.path)]

@@ -24,7 +24,7 @@ def check_header(survey: Survey, files: list[str], table: RawTable) -> list[str]
     for file in survey.files:
         names = _names(file.header or "", table.source.delimiter)
         headers.add(tuple(names))
-        if not set(names) & set(table.columns):  # then it may be a row of data, which no message may hold
+        if not set(names) & set(table.names):  # then it may be a row of data, which no message may hold
             problems.append(f"{file.file}: expected a header as the first line, received none of the task's columns")
         else:
             problems += [f"{file.file}: {text}" for text in compare_columns(names, table, file.file)]
@@ -59,9 +59,9 @@ def other_columns(problems: list[str]) -> InputError:
 def compare_columns(names: list[str], table: RawTable, file: str, ordered: bool = True) -> list[str]:
     """Every difference between a file's columns and the table's, one sentence each."""
     problems = []
-    expected = list(table.columns)
+    expected = list(table.names)
     unknown = [name for name in names if name not in expected]
-    for name in expected:
+    for name in table.columns:
         if name not in names and name not in table.optional:
             above = " A directory above has it in its name, which is not read." if f"/{name}=" in file else ""
             problems.append(f"column {name!r} is missing.{above}{did_you_mean(name, unknown)}")

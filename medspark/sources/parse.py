@@ -53,13 +53,17 @@ def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame
 
 
 def _is_header(values: dict[str, Column]) -> Column:
-    """Whether every value is its column's name, as where a file was appended to another; most rows end at the first."""
+    """Whether every value is its column's name, as where a file was appended to another; most rows end at the first.
+
+    Of several columns whatever the names' case and the spaces around them; a single value may be a word like its name.
+    """
     first, *others = values
-    is_first = values[first].isin(first, f"\ufeff{first}")
     if not others:
-        return is_first
+        return values[first].isin(first, f"\ufeff{first}")
+    plain = {name: F.lower(F.trim(value)) for name, value in values.items()}
+    is_first = plain[first].isin(first.lower(), f"\ufeff{first.lower()}")
     # Side by side: a chain of comparisons is as deep as a table is wide, and Spark walks it by recursion
-    rest = F.array(*(values[name] for name in others)) == F.array(*map(F.lit, others))
+    rest = F.array(*(plain[name] for name in others)) == F.array(*(F.lit(name.lower()) for name in others))
     return F.when(is_first, F.coalesce(rest, F.lit(False))).otherwise(F.lit(False))
 
 

@@ -60,14 +60,22 @@ def typed_rows(
 ) -> RawRows:
     """The rows of frames that have types of their own; SOURCE_FILE says where each row is from.
 
+    A column without a type, as a view's null is, is text without a value.
+
     Raises:
         InputError: digits of a time would be lost.
     """
+    frames = list(map(_without_void, frames))
     survey = survey_typed(frames, table.order_matters)
     named = zip(frames, firsts or [""] * len(frames), strict=True)
     parts = [part for frame, first in named for part in _typed_parts(frame, first, table, repairs, survey.letters)]
     present = [name for name in table.columns if name in frames[0].columns]
     return RawRows(survey, parts, present, [])
+
+
+def _without_void(frame: DataFrame) -> DataFrame:
+    void = [name for name, dtype in frame.dtypes if dtype == "void"]
+    return frame.withColumns({name: F.col(quoted(name)).cast("string") for name in void}) if void else frame
 
 
 def _typed_parts(
@@ -94,7 +102,7 @@ def _typed_parts(
 
 
 def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
-    source, expected = table.source, list(table.columns)
+    source = table.source
     header = source.format == "csv" and source.header
     lines = (
         read_whole_files(spark, files, source)
@@ -103,12 +111,13 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     )
     survey = survey_lines(lines, header, table)
     require_declared_encoding(survey, source.encoding)
-    names = check_header(survey, files, table) if header else expected
+    names = check_header(survey, files, table) if header else list(table.names)
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     if source.format == "csv":
         parsed = parse_csv(put_repairs(records, repairs), names, source.delimiter)
     else:
-        names = check_json_keys(records, expected, set(table.optional))
+        passed = set(table.names) - set(table.columns)
+        names = check_json_keys(records, list(table.names), passed | table.optional)
         parsed = parse_json(put_repairs(records, repairs), names, _decimals(names, table))
     present = [name for name in names if name in table.columns]
     unread = [name for name in names if name not in table.columns]
@@ -124,4 +133,4 @@ def _declared(rows: DataFrame, names: list[str], table: RawTable) -> RawPart:
 
 
 def _decimals(names: list[str], table: RawTable) -> set[str]:
-    return {name for name in names if table.columns[name].type == "decimal"}
+    return {name for name in names if name in table.columns and table.columns[name].type == "decimal"}

@@ -11,7 +11,17 @@ from pyspark.sql import functions as F
 from medspark.schemas import SOURCE_FILE, quoted
 from medspark.sources.headers import compare_columns, other_columns
 from medspark.sources.parquet import look_at_parquet
-from medspark.sources.stored import NULL, READ_AS, ReadColumn, StoredFile, lost_digits, plan_columns, stored_value
+from medspark.sources.stored import (
+    NANOSECONDS,
+    NANOSECONDS_NTZ,
+    NULL,
+    READ_AS,
+    ReadColumn,
+    StoredFile,
+    lost_digits,
+    plan_columns,
+    stored_value,
+)
 from medspark.sources.survey import LOST
 from medspark.sources.whole_numbers import is_number, whole_text
 from medspark.task.columns import (
@@ -53,7 +63,8 @@ def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> TypedF
     problems = [problem for file in stored for problem in _problems(file, table)]
     if problems:
         raise other_columns(problems)
-    plan = plan_columns(stored, [name for name in table.columns if any(name in file.dtypes for file in stored)])
+    there = [name for name in table.columns if any(name in file.dtypes for file in stored)]
+    plan = plan_columns(stored, [name for name in there if name not in _unread(stored, table)])
     alike: dict[tuple[tuple[str, ReadColumn], ...], list[str]] = defaultdict(list)
     for file in files:
         alike[tuple(plan[file].items())].append(file)
@@ -74,12 +85,18 @@ def _look(spark: SparkSession, form: str, file: str) -> StoredFile:
     return StoredFile(file, dict(spark.read.option("mergeSchema", "false").orc(file).dtypes))
 
 
+def _unread(stored: list[StoredFile], table: RawTable) -> set[str]:
+    """The columns that decide nothing and would end the run, by a type that Spark does not read or digits it loses."""
+    hard = _NO_TYPE_OF_SPARK | {NANOSECONDS, NANOSECONDS_NTZ}
+    return {name for name in table.decide_nothing if any(file.dtypes.get(name) in hard for file in stored)}
+
+
 def _problems(file: StoredFile, table: RawTable) -> list[str]:
     differences = compare_columns(list(file.dtypes), table, file.file, ordered=False)
     unknown = [
         f"column {name!r} has a type that Spark does not read: {dtype}"
         for name, dtype in file.dtypes.items()
-        if name in table.columns and name not in file.empty and dtype in _NO_TYPE_OF_SPARK
+        if name in table.columns and name not in {*file.empty, *table.decide_nothing} and dtype in _NO_TYPE_OF_SPARK
     ]
     return [f"{file.file}: {problem}" for problem in (*differences, *unknown)]
 

@@ -1,6 +1,6 @@
 """`medspark clean --append` and `--compact`: what is new of a source with `increment` beside what a store has."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from medspark.errors import InputError, TaskError
 from medspark.events.by_patient import Grown, append_by_patient, compact_by_patient, require_came
@@ -12,6 +12,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
 from medspark.spark.failures import expressions_hold
+from medspark.stages.absent import absent_columns, suddenly_silent
 from medspark.stages.clean import first_of, tell_unread, watched
 from medspark.stages.features import require_records
 from medspark.stages.freeze import freeze
@@ -110,7 +111,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
         require_rows(run.spark, quarantine, rows_quarantined(came))
         _carry_quarantine(run)
         assert isinstance(facts.counts, EventCounts)
-        _tell_absent(run, facts.counts, came)
+        _tell_absent(run, task, facts.counts, came)
         counts = replace(added_counts(facts.counts, came), records=facts.counts.records + grown.counted)
         whole = RecordsFacts(facts.rules, taken.fingerprint, counts, buckets=grown.buckets, taken=taken.files)
         write_facts(run.context, path, whole)
@@ -127,12 +128,11 @@ def _carry_quarantine(run: Run) -> None:
     link_files(run.context, files, f"{run.store}/{QUARANTINE}/{run.version}")
 
 
-def _tell_absent(run: Run, before: EventCounts, came: EventCounts) -> None:
-    """Name columns that a table had before and its new files lack, in full in the receipt."""
-    both = [(name, before.tables[name], table) for name, table in came.tables.items() if name in before.tables]
-    absent = [
-        f"column {name}.{column}" for name, old, new in both for column in old.columns if column not in new.columns
-    ]
+def _tell_absent(run: Run, task: EventTask, before: EventCounts, came: EventCounts) -> None:
+    """Name columns that a table had before and its new files lack, and what in them says nothing; in full in the
+    receipt."""
+    tables = asdict(before)["tables"]
+    absent = [*absent_columns(tables, came), *suddenly_silent(tables, came, task)]
     run.receipt.absent += absent
     if absent:
         run.say(f"  absent      {first_of(absent)}: the files before had it")

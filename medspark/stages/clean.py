@@ -217,7 +217,7 @@ def tell_unread(run: Run, unread: dict[str, list[str]]) -> None:
     """Name what nobody reads, in full in the receipt: numbers in a column of another name are lost without a word."""
     run.receipt.unread = unread
     for table, names in unread.items():
-        what = "" if table == "files" else f"{table}: "
+        what = "" if table in ("files", "tables") else f"{table}: "
         run.say(f"  not read    {what}{first_of(names)}")
 
 

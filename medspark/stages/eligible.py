@@ -1,9 +1,9 @@
 """What a source comes to at a time, by a bundle's task: where scoring and encoding both begin."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -14,7 +14,6 @@ from medspark.cases.eligible import Eligible, RecordFiles
 from medspark.cases.events import build_candidates
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
-from medspark.clean.limits import empty_columns
 from medspark.errors import InputError, TaskError
 from medspark.runs.chosen import Asked
 from medspark.runs.run import Run
@@ -33,6 +32,7 @@ from medspark.schemas import (
     quoted,
 )
 from medspark.score.serve import score_id
+from medspark.stages.absent import absent_names, suddenly_empty, suddenly_silent
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.past import read_earlier, tell_past
 from medspark.stages.records import kept_records
@@ -54,11 +54,6 @@ from medspark.task.scoring import columns_asked_for, exclusions_in_force, exclus
 from medspark.task.table_task import TableTask, has_history
 from medspark.task.tasks import Task
 
-LEAST_SHARE: Final = 0.01
-"""Of missing values in a column, however seldom training lacked it: a night's few patients may be alike."""
-UNLIKELY: Final = 1e-6
-"""That no record of a night has a value by chance: less is no chance."""
-
 AnyTask = TypeVar("AnyTask", TableTask, EventTask, TableTask | EventTask)
 
 
@@ -76,24 +71,38 @@ def eligible(
         run: at work.
         task: a bundle's.
         source: the path that takes the place of the task's; None leaves it.
-        as_of: a timestamp. Of a table, cases whose prediction time is later are excluded; of events, what happened or
-            became known later is left out, and the population is taken as it then stood.
+        as_of: a time such as 2026-11-27T06:00, UTC unless it has an offset. Of a table, cases whose prediction time is
+            later are excluded; of events, what happened or became known later is left out, and the population is taken
+            as it then stood.
         history: a store whose `records` are part of the cases' past, in place of the task's; None leaves it. Of
             events, a store whose records are read in place of the source.
         reader: who reads the source, as `medspark.clean.table.clean` has it.
 
     Raises:
-        TaskError: what is asked for does not suit the task.
+        TaskError: what is asked for does not suit the task, or is no time.
         InputError: the source breaks its contract.
         AccountingError: rows do not add up.
     """
+    until = _moment(as_of)
     if isinstance(task, EventTask):
         if history is not None:
-            return _of_records(run, task, history, as_of)
-        return _of_events(run, task, source, as_of, reader)
+            return _of_records(run, task, history, until)
+        return _of_events(run, task, source, until, reader)
     if history is not None and not has_history(task):
         raise TaskError("--history", ["the bundle's task has no features.history, so that nobody reads earlier rows"])
-    return _of_table(run, task, source, as_of, history, reader)
+    return _of_table(run, task, source, until, history, reader)
+
+
+def _moment(as_of: str | None) -> int | None:
+    """An as-of time in microseconds since 1970.
+
+    Raises:
+        TaskError: it is no time, as a word is that the clock alone gives a meaning.
+    """
+    try:
+        return to_micros(as_of) if as_of is not None else None
+    except ValueError:
+        raise TaskError("--as-of", ["expected a time such as 2026-11-27T06:00, received something else"]) from None
 
 
 def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
@@ -121,11 +130,13 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
         InputError: naming them, unless the task only warns.
     """
     trained = bundle.manifest.get("counts", {})
-    if isinstance(counts, EventCounts):
-        absent = _absent_of_events(trained.get("tables", {}), counts)
+    if isinstance(bundle.task, EventTask):
+        assert isinstance(counts, EventCounts)
+        tables = trained.get("tables", {})
+        absent = [*absent_names(tables, counts), *suddenly_silent(tables, counts, bundle.task)]
     else:
-        assert isinstance(bundle.task, TableTask)
-        absent = _suddenly_empty(trained, counts, columns_asked_for(bundle.task))
+        assert isinstance(counts, TableCounts)
+        absent = suddenly_empty(trained, counts, columns_asked_for(bundle.task))
     if not absent:
         return
     told = f"training read {', '.join(absent)}, which this source lacks"
@@ -135,37 +146,16 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
     run.say(f"  absent      {told}")
 
 
-def _absent_of_events(trained: Mapping[str, Any], counts: EventCounts) -> list[str]:
-    """The tables and columns that training read and this source lacks."""
-    absent = [f"table {name}" for name in trained if name not in counts.tables]
-    for name, table in counts.tables.items():
-        known = trained.get(name, {}).get("columns", [])
-        absent += [f"column {name}.{column}" for column in known if column not in table.columns]
-    return absent
-
-
-def _suddenly_empty(trained: Mapping[str, Any], counts: TableCounts, asked: list[str]) -> list[str]:
-    """The columns without a value in any record, where training's share of missing values makes that no chance.
-
-    A bundle made before shares were kept knows none.
-    """
-    if "missing" not in trained or not trained.get("records"):
-        return []
-    shares = {name: max(LEAST_SHARE, trained["missing"].get(name, 0) / trained["records"]) for name in asked}
-    empty = [name for name in empty_columns(counts) if name in shares]
-    return [f"a value in column {name}" for name in empty if shares[name] ** counts.records < UNLIKELY]
-
-
 @contextmanager
 def _of_table(
-    run: Run, task: TableTask, source: str | None, as_of: str | None, history: str | None, reader: Asked
+    run: Run, task: TableTask, source: str | None, until: int | None, history: str | None, reader: Asked
 ) -> Iterator[Eligible]:
     task = moved(task, source)
-    if as_of is not None and task.source.time is None:
+    if until is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
     with ExitStack() as stack:
         found = _cleaned(run, task, stack, reader)
-        marked = exclude_later(mark_excluded(found.records, task, scoring=True), task, as_of)
+        marked = exclude_later(mark_excluded(found.records, task, scoring=True), task, until)
         keys = (quoted(task.source.case), quoted(task.source.subject), SOURCE_FILE, SOURCE_LINE, EXCLUDED)
         names = (CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
         excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
@@ -174,19 +164,19 @@ def _of_table(
         rows = found.counts.rows_in
         earlier, read = read_earlier(run, task, history)
         cases = build_cases(marked, task, scoring=True, earlier=earlier)
-        files = None if has_history(task) else _record_files(found.written.records, marked, task, as_of)
+        files = None if has_history(task) else _record_files(found.written.records, marked, task, until)
         if has_history(task):  # they are counted before they are scored
             cases = cases.persist(StorageLevel.MEMORY_AND_DISK)
             stack.callback(cases.unpersist)
         yield Eligible(cases, excluded, found.quarantine, found.read, found.counts, lambda: rows, read, files)
 
 
-def _record_files(files: tuple[Path, ...], marked: DataFrame, task: TableTask, as_of: str | None) -> RecordFiles | None:
+def _record_files(files: tuple[Path, ...], marked: DataFrame, task: TableTask, until: int | None) -> RecordFiles | None:
     """What workers read as cases; None where records are in no files, or have a time of another type."""
     source = task.source
     if not files or (source.time is not None and dict(marked.dtypes)[source.time] != "timestamp"):
         return None
-    excludes = bool(exclusions_in_force(task)) or (as_of is not None and source.time is not None)
+    excludes = bool(exclusions_in_force(task)) or (until is not None and source.time is not None)
     place = ("_metadata.file_name", "_metadata.row_index")
     excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(*place) if excludes else None
     return RecordFiles(
@@ -195,11 +185,11 @@ def _record_files(files: tuple[Path, ...], marked: DataFrame, task: TableTask, a
 
 
 @contextmanager
-def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None, reader: Asked) -> Iterator[Eligible]:
+def _of_events(run: Run, task: EventTask, source: str | None, until: int | None, reader: Asked) -> Iterator[Eligible]:
     if source is not None and task.source.format == "jdbc":
         raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
     task = moved(task, source)
-    plan = _plan_at(task, as_of)
+    plan = _plan_at(task, until)
     with ExitStack() as stack:
         found = _cleaned(run, task, stack, reader)
         candidates = build_candidates(found.records, plan, found.counts.records)
@@ -207,9 +197,9 @@ def _of_events(run: Run, task: EventTask, source: str | None, as_of: str | None,
 
 
 @contextmanager
-def _of_records(run: Run, task: EventTask, store: str, as_of: str | None) -> Iterator[Eligible]:
+def _of_records(run: Run, task: EventTask, store: str, until: int | None) -> Iterator[Eligible]:
     """What was set aside of the source is in that store's quarantine, and no case of this one."""
-    plan = _plan_at(task, as_of)
+    plan = _plan_at(task, until)
     path = table_path(run.context, store, RECORDS)
     facts = read_facts(run.context, path, RecordsFacts)
     require_rules(facts.rules, clean_rules(task), "clean")
@@ -223,10 +213,10 @@ def _of_records(run: Run, task: EventTask, store: str, as_of: str | None) -> Ite
         yield _sorted_out(candidates, stack, nothing, 0, read, facts.counts)
 
 
-def _plan_at(task: EventTask, as_of: str | None) -> Plan:
-    if task.population.snapshot is not None and as_of is None:
+def _plan_at(task: EventTask, until: int | None) -> Plan:
+    if task.population.snapshot is not None and until is None:
         raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
-    return Plan(task, as_of=to_micros(as_of) if as_of is not None else None, scoring=True)
+    return Plan(task, as_of=until, scoring=True)
 
 
 def _sorted_out(
@@ -264,12 +254,13 @@ def _cleaned(run: Run, task: Task, stack: ExitStack, reader: Asked) -> CleanSour
         return stack.enter_context(clean_source(run, task, scoring=True, reader=reader))
 
 
-def exclude_later(marked: DataFrame, task: TableTask, as_of: str | None) -> DataFrame:
-    """Exclude the cases whose prediction time is later than the as-of time, or unknown when one is asked for."""
-    if as_of is None or task.source.time is None:
+def exclude_later(marked: DataFrame, task: TableTask, until: int | None) -> DataFrame:
+    """Exclude the cases whose prediction time is later than the as-of time, in microseconds since 1970, or unknown when
+    one is asked for."""
+    if until is None or task.source.time is None:
         return marked
     time = F.col(quoted(task.source.time)).cast("timestamp")
     late = F.when(time.isNull(), "no prediction time").when(
-        time > F.lit(as_of).cast("timestamp"), "after the as-of time"
+        time > F.timestamp_micros(F.lit(until)), "after the as-of time"
     )
     return marked.withColumn(EXCLUDED, F.coalesce(EXCLUDED, late))

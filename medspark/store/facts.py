@@ -62,6 +62,11 @@ class MappedCounts:
     """Of the mapping's, those that the source has."""
     normalised: dict[str, int] = field(default_factory=dict)
     """Texts of rows kept that lost invisible letters, by rule."""
+    missing: dict[str, int] = field(default_factory=dict, compare=False)
+    """Rows with events that have no value of a column, where there are some; set missing or not."""
+    patients: int = field(default=0, compare=False)
+    """About how many have events of it, at least: of a source that was read in parts, in the largest of them. 0 where a
+    part was counted before patients were; then nothing is known of what is missing either."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,10 @@ def _added(before: MappedCounts | None, more: MappedCounts | None) -> MappedCoun
     found = [counts for counts in (before, more) if counts is not None]
     if len(found) == 1:
         return found[0]
-    return MappedCounts(**{name: _sum(*(getattr(counts, name) for counts in found)) for name in asdict(found[0])})
+    sums = {name: _sum(*(getattr(counts, name) for counts in found)) for name in asdict(found[0])}
+    told = max(counts.patients for counts in found), sums["missing"]  # of the patients many came again
+    patients, missing = told if all(counts.patients or not counts.with_events for counts in found) else (0, {})
+    return MappedCounts(**{**sums, "patients": patients, "missing": missing})
 
 
 def _sum(first: Any, second: Any) -> Any:

@@ -31,9 +31,9 @@ class Units(Closed):
 
     column: str
     """The column with each row's unit."""
-    to_unit: dict[str, Scale] = Field(min_length=1)
+    to_unit: dict[Spelling, Scale] = Field(min_length=1)
     """The conversion of each unit into `unit`: a factor, or factor and offset."""
-    when_missing: str | None = None
+    when_missing: Spelling | None = None
     """The unit of a row that names none; without it such a row breaks the rule."""
 
 
@@ -123,6 +123,8 @@ class CodeColumn(ColumnBase):
 
 TWO_DIGITS: Final = re.compile("(?<!y)yy(?!y)")
 """In a datetime pattern: a year without its century, which Spark takes for one from 2000 to 2099."""
+AS_IT_STANDS: Final = re.compile("(?<!y)(?:y|yyy)(?!y)")
+"""In a datetime pattern: a year of however many digits, so that 45 is the year 45."""
 
 _ZONE_LETTERS = frozenset("XxZzVO")
 _MAY_HAVE_ZONE: Final = re.compile(r"\[[XxZzVO]+\]")

@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from medspark.errors import did_you_mean
 from medspark.task.clock import texts_of_the_clock
-from medspark.task.columns import TWO_DIGITS
+from medspark.task.columns import AS_IT_STANDS, TWO_DIGITS
 from medspark.task.expression_types import ValueType, with_types
 from medspark.task.patterns import pattern_problems
 
@@ -237,6 +237,8 @@ def _problems_of_parts(tree: exp.Expr, expression: str) -> Iterator[str]:
                 f"{expression!r} reads years of two digits, whose century is not told: declare the column as a date "
                 "with a pivot_year"
             )
+        if _reads_as_it_stands(node):
+            yield f"{expression!r} reads a year as it stands, 45 as the year 45: write yyyy"
         if isinstance(node, exp.Literal) and not node.is_string and not _holds(node.name):
             yield f"{expression[:60]!r} has a number that Spark does not hold: {node.name[:40]}"
         if isinstance(node, exp.Column) and node.table:
@@ -258,6 +260,18 @@ def _reads_two_digits(node: object) -> bool:
         given = node.expressions[1:2] if reads and isinstance(node, exp.Anonymous) else []
     formats = [part.name for part in given if isinstance(part, exp.Literal)]
     return any("%y" in text or TWO_DIGITS.search(text) for text in formats)
+
+
+def _reads_as_it_stands(node: object) -> bool:
+    """Whether text that is not put together here is read by a format with a single y.
+
+    In the functions that the parser knows it writes yyyy.
+    """
+    if not isinstance(node, exp.Anonymous) or node.name.lower() != "try_to_timestamp":
+        return False
+    text, *formats = node.expressions
+    is_one = any(AS_IT_STANDS.search(part.name) for part in formats if isinstance(part, exp.Literal))
+    return is_one and text.find(exp.Concat, exp.DPipe) is None
 
 
 def _holds(number: str) -> bool:

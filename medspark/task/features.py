@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from medspark.task.base import MOST_DAYS, Closed, Name, as_tuple, unsaid
 from medspark.task.history import History
+from medspark.task.spelling import Spelling
 
 Scaling = Literal["smooth", "standard", "robust", "quantile", "none"]
 """smooth: from the median in spreads, drawn smoothly within 3 of them; standard: from the mean in standard deviations;
@@ -182,7 +183,7 @@ change (the last less the one before it)."""
 class CodesGroup(Window):
     """A bag of the codes seen in a window, each once."""
 
-    of: tuple[str, ...] = Field(min_length=1)
+    of: tuple[Spelling, ...] = Field(min_length=1)
     """Names of concepts, or first parts of codes that end in "/", such as CONDITION/."""
     at_least: int = Field(default=20, ge=1)
     """Codes in fewer training cases than this are unknown."""
@@ -193,7 +194,7 @@ class CodesGroup(Window):
 class ValuesGroup(Window):
     """For each code seen in a window, some numbers."""
 
-    of: tuple[str, ...] = Field(min_length=1)
+    of: tuple[Spelling, ...] = Field(min_length=1)
     """Names of concepts, or first parts of codes that end in "/"."""
     take: tuple[Take, ...] = Field(min_length=1)
     """What is told of each code."""
@@ -206,7 +207,7 @@ class ValuesGroup(Window):
 class SequenceGroup(Window):
     """The last events before the prediction time, in their order: code, hours before, number."""
 
-    of: tuple[str, ...] = Field(min_length=1)
+    of: tuple[Spelling, ...] = Field(min_length=1)
     """Names of concepts, or first parts of codes that end in "/"."""
     last: int = Field(ge=1, le=4096)
     """How many events, the newest."""
@@ -217,7 +218,7 @@ class SequenceGroup(Window):
 class GridGroup(Closed):
     """A regular grid of numbers: one row a code, one column a step of time, the last step ends at the prediction."""
 
-    of: tuple[str, ...] = Field(min_length=1)
+    of: tuple[Spelling, ...] = Field(min_length=1)
     """Names of concepts, or first parts of codes that end in "/"."""
     look_back_hours: float = Field(gt=0, le=HOURS_A_DAY * MOST_DAYS)
     """How far back the grid begins."""

@@ -58,7 +58,7 @@ class RowId(Closed):
 class EventRule(Closed):
     """One event of a row. Every value is a Spark SQL expression over the table's columns; `code` is a pattern."""
 
-    code: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+    code: Annotated[tuple[Spelling, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
     """Text with columns in braces, as "LOINC/{loinc}". Of several, the first whose columns all have a value."""
     time: str | None = None
     """When it happened; without it and `date` the event is static, true of the patient at any time."""
@@ -123,9 +123,9 @@ class ValueRule(Closed):
 
     unit: str | None = None
     """The unit that the numbers are brought to."""
-    to_unit: dict[str, Scale] = Field(default_factory=dict)
+    to_unit: dict[Spelling, Scale] = Field(default_factory=dict)
     """Conversions into `unit`, by the unit that an event names."""
-    when_missing: str | None = None
+    when_missing: Spelling | None = None
     """The unit of an event that names none; without it such a number is kept as it is."""
     range: Range | None = None
     """After conversion; a row outside is set aside."""
@@ -134,9 +134,9 @@ class ValueRule(Closed):
 class Observation(Closed):
     """The codes that open and close a patient's time under observation."""
 
-    start: str
+    start: Spelling
     """The code that opens it."""
-    end: str
+    end: Spelling
     """The code that closes it."""
 
 
@@ -172,18 +172,18 @@ class Mapping(Closed):
     """Whether a time of exactly midnight is a date without a time, as OMOP writes it."""
     date_only_known: Literal["end_of_day", "start_of_day"] = "end_of_day"
     """When a date without a time is known: at the end of its day unless the source is sure of more."""
-    birth: str = "MEDS_BIRTH"
+    birth: Spelling = "MEDS_BIRTH"
     """The code of a birth."""
-    death: str = "MEDS_DEATH"
+    death: Spelling = "MEDS_DEATH"
     """The code of a death."""
-    demographics: dict[Name, str] = Field(default_factory=dict)
+    demographics: dict[Name, Spelling] = Field(default_factory=dict)
     """Name of a demographic feature and the first part of its codes: `sex: GENDER` reads GENDER/8532 as 8532."""
     observation: Observation | None = None
     """Without it a patient is observed from the first event to the last."""
     concepts: ConceptTables | None = None
     code_metadata: str | None = None
     """A file below the source's path with each code's parents, as MEDS writes it: metadata/codes.parquet."""
-    values: dict[str, ValueRule] = Field(default_factory=dict)
+    values: dict[Spelling, ValueRule] = Field(default_factory=dict)
     """How the numbers of a code are brought to one unit, by the code."""
     tables: dict[str, MappedTable] = Field(min_length=1)
     """The tables, by their names."""

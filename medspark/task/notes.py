@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from medspark.task.checks.levels import exclusions_are_reached, levels_exist, numbers_are_in_range
+from medspark.task.columns import DateColumn
 from medspark.task.event_task import EventTask
-from medspark.task.scoring import exclusions_not_applied
+from medspark.task.scoring import columns_asked_for, exclusions_not_applied, outcome_columns
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
@@ -20,6 +21,7 @@ def notes(task: Task) -> Iterator[str]:
         yield from numbers_are_in_range(task)
         yield from exclusions_are_reached(task)
         yield from _past(task)
+        yield from _any_day(task)
     yield from _advice(task)
 
 
@@ -43,6 +45,17 @@ def _past(task: TableTask) -> Iterator[str]:
         yield (
             f"features.history: scoring finds earlier rows in its source{also}; `medspark score --history STORE` "
             "names a store with others."
+        )
+
+
+def _any_day(task: TableTask) -> Iterator[str]:
+    """Dates that a feature, a rule or the outcome reads, and that may be any."""
+    read = {*columns_asked_for(task), *outcome_columns(task)}
+    columns = ((name, column) for name, column in task.columns.items() if name in read)
+    if dates := [name for name, column in columns if isinstance(column, DateColumn) and column.range is None]:
+        yield (
+            f"columns {', '.join(dates)}: without a range, what stands for no day, as 0001-01-01 or 9999-12-31, is a "
+            "day like any other, and a length of stay may be 2,000 years. Add range: [1875-01-01, 2100-12-31]."
         )
 
 

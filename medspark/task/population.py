@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from medspark.task.base import MOST_DAYS, Closed
+from medspark.task.spelling import Spelling
 
 
 class Concept(Closed):
     """A set of codes: given ones, those that begin alike, and in OMOP their descendants and what they map to."""
 
-    codes: tuple[str, ...] = ()
+    codes: tuple[Spelling, ...] = ()
     """Whole codes, as CONDITION/192671."""
-    prefixes: tuple[str, ...] = ()
+    prefixes: tuple[Spelling, ...] = ()
     """First parts of codes, as LAB/."""
     descendants: bool = False
     """With every descendant, by the mapping's table of ancestors; a code's last part is its concept's id."""
@@ -38,7 +39,7 @@ def _as_texts(value: Any) -> Any:
 class Index(Closed):
     """The event that makes a patient a case: each patient's first, or every one."""
 
-    event: Annotated[tuple[str, ...], BeforeValidator(_as_texts), Field(min_length=1)]
+    event: Annotated[tuple[Spelling, ...], BeforeValidator(_as_texts), Field(min_length=1)]
     """One concept or several."""
     take: Literal["first", "every"] = "first"
     """Each patient's first event, or every one."""
@@ -57,7 +58,7 @@ class Required(Closed):
 
     name: str
     """What attrition calls it."""
-    had: str
+    had: Spelling
     """The concept."""
     within_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """How far back; without it, ever before."""
@@ -70,7 +71,7 @@ class Excluded(Closed):
 
     name: str
     """What attrition calls it."""
-    had: str
+    had: Spelling
     """The concept."""
     within_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Without it, ever before."""

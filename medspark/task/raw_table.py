@@ -87,9 +87,9 @@ class Lookup(Closed):
     """Its column with the codes."""
     value: str | None = None
     """Its column with what they mean."""
-    missing: tuple[str, ...] = ()
+    missing: tuple[Spelling, ...] = ()
     """Meanings that say nothing."""
-    entries: dict[Spelling, str | None] | None = None
+    entries: dict[Spelling, Spelling | None] | None = None
     """The pairs themselves, in place of a file."""
 
     @model_validator(mode="after")
@@ -137,7 +137,13 @@ class RawTable:
     """Whether the source may have columns beyond the declared ones, which are then passed over, in any order."""
     optional: frozenset[str] = frozenset()
     """Columns that the source may lack; of an open table they are then missing in every row."""
-
+    decide_nothing: frozenset[str] = frozenset()
+    """Optional columns that are read where they are there and can be, and that decide nothing of their rows."""
+    order: tuple[str, ...] = ()
+    """All columns that the source may have, in their order, those that nobody reads among them; without it those that
+    are read."""
+    limits: Limits | None = None
+    """What the source as a whole may lack."""
     beside: Mapping[str, TextColumn] = field(default_factory=dict)
     """Columns that the source does not have: each is looked up in a file by the id in another column."""
 
@@ -145,6 +151,11 @@ class RawTable:
     def judged(self) -> Mapping[str, Column]:
         """The columns that have rules: those of the source, and those beside it."""
         return {**self.columns, **self.beside}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that the source may have, in their order."""
+        return self.order or tuple(self.columns)
 
     @property
     def order_matters(self) -> bool:

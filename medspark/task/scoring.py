@@ -1,11 +1,14 @@
 """What scoring asks of a source: what a feature or a rule in force reads, and nothing of the outcome. No Spark here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
-from medspark.task.columns import NumberColumn
+from medspark.task.columns import Column, NumberColumn
 from medspark.task.event_task import EventTask
 from medspark.task.expressions import columns_of
-from medspark.task.raw_table import Derived
+from medspark.task.mapping import PLACEHOLDER, EventRule
+from medspark.task.population import Concept
+from medspark.task.raw_table import Derived, Limits, RawTable
 from medspark.task.table_task import Exclusion, TableTask
 from medspark.task.tasks import Task
 
@@ -34,8 +37,8 @@ def columns_asked_for(task: TableTask) -> list[str]:
     names |= {column for name in list(names) for column in _sources(name, derived)}
     for name in list(names):
         column = task.columns.get(name)
-        if isinstance(column, NumberColumn) and column.units is not None:
-            names.add(column.units.column)
+        if column is not None and (unit := _unit_column(column)) is not None:
+            names.add(unit)
         if name in task.beside and task.beside[name].id is not None:
             names.add(str(task.beside[name].id))
     return [name for name in task.columns if name in names and name not in task.beside]
@@ -44,6 +47,43 @@ def columns_asked_for(task: TableTask) -> list[str]:
 def columns_not_asked_for(task: TableTask) -> frozenset[str]:
     """The columns that a source to score may lack."""
     return frozenset(task.columns) - frozenset(columns_asked_for(task))
+
+
+def table_to_score(task: TableTask) -> RawTable:
+    """The table as scoring reads it: what a feature or a rule in force reads.
+
+    A column of subgroups is told of where it is there, and decides nothing. The source may have the others, in their
+    place, and nobody reads them: nor is a rule in force that does, or a limit on what they lack.
+    """
+    whole, asked = task.raw_table(), set(columns_asked_for(task))
+    told = {name for name in task.report.subgroups if name in whole.columns and name not in asked}
+    told = {name for name in told if _unit_column(whole.columns[name]) in {None, *asked, *told}}
+    silent = {"required": False, "otherwise": "missing"}
+    columns = {
+        name: column.model_copy(update=silent) if name in told else column
+        for name, column in whole.columns.items()
+        if name in asked | told
+    }
+    return replace(
+        whole,
+        columns=columns,
+        checks=tuple(check for check in task.checks if not _reads_outcome(task, check.expect)),
+        limits=_limits_on(task.limits, asked | set(whole.beside)),
+        optional=frozenset(told),
+        decide_nothing=frozenset(told),
+        order=tuple(whole.columns),
+    )
+
+
+def _limits_on(limits: Limits | None, names: Collection[str]) -> Limits | None:
+    if limits is None:
+        return None
+    shares = {name: share for name, share in limits.missing_at_most.items() if name in names}
+    return limits.model_copy(update={"missing_at_most": shares})
+
+
+def _unit_column(column: Column) -> str | None:
+    return column.units.column if isinstance(column, NumberColumn) and column.units is not None else None
 
 
 def asked_by_scoring(task: Task) -> Iterator[str]:
@@ -60,6 +100,50 @@ def asked_by_scoring(task: Task) -> Iterator[str]:
         yield f"{name}: the sequence in {sequence.fasta} of the id in {sequence.id}"
     for name in exclusions_not_applied(task):
         yield f"exclude.{name} reads the outcome's columns, so that scoring does not apply it"
+
+
+def columns_that_say(task: EventTask) -> dict[str, list[str]]:
+    """The tables with events that scoring reads, each with the columns that say what they are: codes, values, units.
+
+    Deaths and what only the outcome reads are none of them: of the patients of a night nobody may have one yet. Nor are
+    times, since many a stay has not ended.
+    """
+    begun, found = _codes_read(task), {}
+    for name, table in task.mapping.tables.items():
+        rules = [rule for rule in table.events if any(_may_be(pattern, begun) for pattern in rule.code)]
+        read = {column for rule in rules for text in _said_by(rule) for column in _sources(text, table.derived)}
+        if rules:
+            found[name] = [column for column in table.columns if column in read]
+    return found
+
+
+def _codes_read(task: EventTask) -> Concept:
+    """What scoring reads of events, of population and features."""
+    mapping, population = task.mapping, task.population
+    names = [*task.features.reads(), *(rule.had for rule in population.require)]
+    names += [rule.had for rule in population.exclude]
+    names += population.index.event if population.index is not None else ()
+    sets = [task.concepts.get(name, Concept(prefixes=(name,))) for name in names]
+    codes = {mapping.birth, *(code for one in sets for code in one.codes)}
+    codes |= {mapping.observation.start, mapping.observation.end} if mapping.observation is not None else set()
+    first = {f"{first}/" for name, first in mapping.demographics.items() if name in task.features.demographics}
+    return Concept(codes=tuple(codes), prefixes=(*first, *(prefix for one in sets for prefix in one.prefixes)))
+
+
+def _may_be(pattern: str, read: Concept) -> bool:
+    """Whether a code by a pattern may be one of those read."""
+    begin = PLACEHOLDER.split(pattern)[0]
+    if begin == pattern:
+        return pattern in read.codes or pattern.startswith(read.prefixes)
+    alike = any(prefix.startswith(begin) or begin.startswith(prefix) for prefix in read.prefixes)
+    return alike or any(code.startswith(begin) for code in read.codes)
+
+
+def _said_by(rule: EventRule) -> list[str]:
+    """The columns and derived columns of a rule that its event's code, value and unit are of."""
+    expressions = [text for text in (rule.value, rule.number, rule.text, rule.unit) if text is not None]
+    names = [name for pattern in rule.code for name in PLACEHOLDER.findall(pattern)]
+    return [*names, *(column for text in expressions for column in columns_of(text))]
 
 
 def outcome_columns(task: TableTask) -> frozenset[str]:

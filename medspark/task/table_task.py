@@ -54,12 +54,12 @@ class TableTask(TaskBase):
         """Height, width and channels of each column of images."""
         return {name: column.shape for name, column in self.columns.items() if isinstance(column, ImageColumn)}
 
-    def raw_table(self, optional: frozenset[str] = frozenset()) -> RawTable:
-        """The table as cleaning reads it, which may lack the optional columns."""
+    def raw_table(self) -> RawTable:
+        """The table as cleaning reads it."""
         beside = self.beside
         columns = {name: column for name, column in self.columns.items() if name not in beside}
-        whole = RawTable(self.task, self.source, columns, self.derived, self.lookups, self.checks, optional=optional)
-        return replace(whole, beside=beside)
+        whole = RawTable(self.task, self.source, columns, self.derived, self.lookups, self.checks)
+        return replace(whole, limits=self.limits, beside=beside)
 
     @property
     def beside(self) -> dict[str, TextColumn]:

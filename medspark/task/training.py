@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from medspark.task.base import MOST_DAYS, Closed, Name, Range, unsaid
 from medspark.task.card import Card
 from medspark.task.monitoring import Monitoring
+from medspark.task.spelling import Spelling
 from medspark.task.tuning import Tuning
 from medspark.task.updating import Updating
 
@@ -28,7 +29,7 @@ class HeldOutSite(Closed):
 
     column: str
     """One of `report.subgroups`."""
-    held_out: Annotated[tuple[str, ...], Field(min_length=1)]
+    held_out: Annotated[tuple[Spelling, ...], Field(min_length=1)]
     """Its levels that are tested on."""
 
 
@@ -204,7 +205,8 @@ class Scoring(Closed):
     """When a night's scores are no success, though they are there; and what stands beside each."""
 
     absent: Literal["stop", "warn"] = "stop"
-    """A table or column of events that training read and tonight's source lacks: nobody then has what it says."""
+    """A table or column that training read and tonight's source lacks, or of which no row says anything though by
+    chance that could not be: nobody then has what it says."""
     rejected_at_most: float = Field(default=1.0, gt=0, le=1)
     """Share of the rows, excluded ones apart, that may have no score; beyond it, or where none has one, scoring
     publishes what there is and ends with exit code 6."""

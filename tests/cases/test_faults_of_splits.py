@@ -1,10 +1,19 @@
 """What cannot be learned from, or calibrated or evaluated on, is said before anything is trained."""
 
-import pytest
-from support.tasks import stays_task
+from dataclasses import replace
+from io import StringIO
 
-from medspark.cases.split import faults_of_splits, gaps_of_splits
+import pytest
+from pyspark.sql import functions as F
+from rich.console import Console
+from support.roads import new_run, write
+from support.tasks import stays_at, stays_task
+
+from medspark.cases.split import assign_split, faults_of_splits, gaps_of_splits
+from medspark.stages.clean import clean_stage
+from medspark.stages.features import features_stage
 from medspark.store.facts import SplitCounts
+from medspark.task.training import Split
 
 TASKS = {
     "members of their own folds": {"network": {"members": 8}},
@@ -46,3 +55,20 @@ def test_a_test_split_without_the_outcome_is_told_and_can_be_gone_on_with():
     (gap,) = gaps_of_splits(found)
     assert gap.startswith("of 20 cases of test 0 have the outcome; expected both: how well the network ranks")
     assert gaps_of_splits(splits((70, 7), (10, 1), (20, 2))) == []
+
+
+def test_features_says_of_a_validation_split_that_it_has_one_outcome_before_anything_is_trained(spark, tmp_path):
+    patients = spark.range(60).select(F.concat(F.lit("p"), "id").alias("patient"))
+    splits = patients.select("patient", assign_split(F.col("patient"), Split()).alias("split")).collect()
+    back = {row["patient"]: row["split"] != "valid" and row["patient"].endswith(("1", "2", "3")) for row in splits}
+    lines = [f"{at},{patient},50,F,I10,I50,false,{str(back[patient]).lower()}" for at, patient in enumerate(back)]
+    run, said = new_run(spark, tmp_path / "store"), StringIO()
+    task = clean_stage(run, stays_at(write(tmp_path / "stays.csv", lines)))
+    features_stage(replace(run, console=Console(file=said, width=300)), task)
+    (told,) = run.receipt.counts["features"]["splits_to_look_at"]
+    valid = sum(row["split"] == "valid" for row in splits)
+    assert told == (
+        f"of {valid} cases of valid 0 have the outcome; expected both, so nothing can be calibrated on it: use a "
+        "larger valid share, three members or more, or calibration: none"
+    )
+    assert f"  look at     {told}" in said.getvalue()

@@ -83,7 +83,7 @@ def test_files_that_begin_and_end_in_any_way(clean_path: Clean, tmp_path: Path) 
         "b": b"\xef\xbb\xbfa,b\r\n2,x\r\n",
         "c": b"a,b\r3,x\r\r4,x\r",
         "d": b"a,b\n",
-        "e": b"a,b\n\xef\xbb\xbf5,x\n\xef\xbb\xbfa,b\n6,\xef\xbb\xbfx\n\n   \n",
+        "e": b"a,b\n\xef\xbb\xbf5,x\n\xef\xbb\xbfa,b\nA, B \n\xef\xbb\xbfA,B\n6,\xef\xbb\xbfx\n\n   \n",
         "f": b'a,b\n"7","x ""y"""\n8,"x\ty"\n9,"x\n10,x"\n11,""\n"12" ,x\n13,"x"y\n,\n',
         "g": b"a,b\n" + b"\n".join(b"%d,%s" % item for item in enumerate(noise, 100)),
     }

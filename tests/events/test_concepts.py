@@ -32,9 +32,9 @@ RELATIONS = """concept_id_1,concept_id_2,relationship_id,invalid_reason
 """
 PARENTS = pa.table(
     {
-        "code": ["A", "A/b", "A/b/c", "A/d", "B", "B/1", "loop/1", "loop/2"],
+        "code": ["A", "A/b\u00a0", "A/b/c", "A/d", "B", "B/1", "loop/1", "loop/2"],  # spaces that nobody sees
         "description": [None] * 8,
-        "parent_codes": [None, ["A"], ["A/b"], ["A", "B"], [], ["B"], ["loop/2"], ["loop/1"]],
+        "parent_codes": [None, ["A\u200b"], [" A/b"], ["A", "B"], [], ["B", None], ["loop/2"], ["loop/1"]],
     }
 )
 

@@ -24,7 +24,7 @@ def task_of(folder, form, **mapping):
 
 def test_a_file_of_codes_names_those_it_describes(spark, tmp_path):
     (tmp_path / "metadata").mkdir()
-    codes, words = ["DX/a", "DX/b", "DX/c", "GENDER/F"], ["Asthma", None, "Cough", "woman"]
+    codes, words = ["DX/a\u00a0", "DX/b", "DX/c", "GENDER\u200b/F"], ["Asthma", None, "Cough", "woman"]
     table = pa.table({"code": codes, "description": words})
     pq.write_table(table, tmp_path / "metadata" / "codes.parquet")
     task = task_of(tmp_path, "parquet", code_metadata="metadata/codes.parquet")

@@ -41,10 +41,22 @@ def test_files_and_columns_that_nobody_reads_are_named_with_what_they_may_be_mea
     mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"device_exposure": TABLE}})
     with read_events(spark, source, mapping) as found:
         assert found.unread == {
-            "files": ["devices_exposure.csv Did you mean 'device_exposure'?", "readme.txt"],
+            "files": ["devices_exposure.csv Did you mean 'device_exposure.csv'?", "readme.txt"],
             "device_exposure": ["value"],
         }
         assert found.counts["device_exposure"].columns == ["patient"]
+
+
+def test_a_file_with_a_tables_name_and_another_ending_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "person.csv").write_text("patient\n1\n")
+    others = ["labs.2024.csv", "labs.csv.bak", "labs.csv.xz", "labs.tsv"]
+    for name in [*others, "_SUCCESS", "LABS_EXTRA.CSV.GZ"]:
+        (tmp_path / name).write_text("patient\n1\n")
+    source = EventSource(kind="events", mapping="m", format="csv", path=str(tmp_path))
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"labs": TABLE, "person": TABLE}})
+    with read_events(spark, source, mapping) as found:
+        assert [name.split()[0] for name in found.unread["files"]] == ["LABS_EXTRA.CSV.GZ", *others]
+        assert found.unread["files"][-1] == "labs.tsv Did you mean 'labs.csv'?"
 
 
 def test_an_optional_tables_link_to_a_disk_that_is_away_is_no_absent_table(read: Read, tmp_path: Path) -> None:

@@ -3,21 +3,30 @@
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
+from rich.console import Console
 from support.errors import SECRET
+from support.events import asthma_task
 from support.frames import frames_kept
 from support.mapped import LAB, Found, Read
+from support.roads import new_run
 
 from medspark.errors import InputError
 from medspark.events.read import read_events
+from medspark.runs.run import Run
+from medspark.stages.clean import clean_stage
+from medspark.stages.eligible import eligible
 from medspark.store.facts import MappedCounts
 from medspark.task.event_source import EventSource
+from medspark.task.event_task import EventTask
 from medspark.task.mapping import Mapping
 
 IN = {
@@ -147,3 +156,63 @@ def test_a_databases_tables_are_kept_while_they_are_read_and_freed_whatever_happ
     ):
         pass
     assert frames_kept(spark) == before
+
+
+def test_a_databases_tables_and_columns_that_nobody_reads_are_named(spark: SparkSession, ward: str) -> None:
+    spark.sql("CREATE TABLE ward.persons USING parquet AS SELECT 1L AS patient")
+    spark.sql("CREATE TABLE ward.device USING parquet AS SELECT 1L AS Patient, 7.5D AS value, 'cm' AS unit")
+    device = {**LAB, "columns": {"patient": "long", "numeric_value": "double"}, "absent": ["numeric_value"]}
+    device["events"] = [{"code": "DEVICE", "number": "numeric_value"}]
+    source = EventSource(kind="events", mapping="m", format="catalog", path=ward)
+    tables = {"labs": LAB, "device": device, "person": {**LAB, "optional": True}}
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": tables})
+    with read_events(spark, source, mapping) as found:
+        assert found.unread == {"tables": ["persons Did you mean 'person'?", "visits"], "device": ["value", "unit"]}
+
+
+def test_a_views_null_has_no_type_and_is_missing(spark: SparkSession, ward: str) -> None:
+    spark.sql("CREATE VIEW ward.seen AS SELECT patient, null AS value FROM ward.visits")
+    source = EventSource(kind="events", mapping="m", format="catalog", path=ward)
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"seen": LAB}})
+    with read_events(spark, source, mapping) as found:
+        assert [(row["code"], row["numeric_value"]) for row in found.records.collect()] == [("LAB", None)]
+        assert found.counts["seen"].quarantined == {}
+
+
+def test_a_databases_and_orcs_keys_and_codes_lose_what_nobody_sees(
+    spark: SparkSession, ward: str, tmp_path: Path
+) -> None:
+    spark.sql("CREATE TABLE ward.notes USING orc AS SELECT '1\\u00a0' AS patient, 'a\\u200b' AS note")
+    tables = {"notes": {**IN, "columns": {"patient": "string", "note": "string"}, "events": [{"code": "IN/{note}"}]}}
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": tables})
+    for place in ({"format": "catalog", "path": ward}, {"format": "orc", "path": f"{tmp_path}/ward"}):
+        with read_events(spark, EventSource(kind="events", mapping="m", **place), mapping) as found:
+            assert [(row["subject_id"], row["code"]) for row in found.records.collect()] == [("1", "IN/a")]
+            assert found.counts["notes"].normalised == {f"{name}: invisible letters": 1 for name in ("note", "patient")}
+
+
+def as_scoring(run: Run, task: EventTask) -> None:
+    """Read a task's source as scoring does."""
+    with eligible(run, task, None, None):
+        pass
+
+
+def test_what_nobody_reads_is_named_on_the_console_and_in_the_receipt_of_clean_and_of_score(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "labs.csv").write_text("patient,value,numeric_value\n1,2.5,3\n")
+    (source / "labs.tsv").write_text("patient\n1\n")
+    task = asthma_task(
+        source={"kind": "events", "mapping": "m", "format": "csv", "path": str(source)},
+        mapping={"mapping": "made-up", "title": "m", "tables": {"labs": LAB}},
+    )
+    names = {"files": ["labs.tsv Did you mean 'labs.csv'?"], "labs": ["numeric_value"]}
+    for work in (clean_stage, as_scoring):
+        said = StringIO()
+        run = replace(new_run(spark, tmp_path / "store"), console=Console(file=said, width=200))
+        work(run, task)
+        assert run.receipt.unread == names
+        assert "  not read    labs.tsv Did you mean" in said.getvalue()
+        assert "  not read    labs: numeric_value" in said.getvalue()

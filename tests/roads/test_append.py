@@ -225,6 +225,25 @@ def test_an_append_names_columns_that_nobody_reads_and_those_that_came_before_an
     assert "absent      column notes.number" in said.getvalue()
 
 
+def test_an_append_names_new_files_of_which_every_row_is_set_aside_or_without_a_value(spark, tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    task = growing_task(source)
+    for name, code, number in (("1", "LAB/x", 1.0), ("2", "LAB/x", None), ("3", None, None)):
+        rows = [lab(10 * int(name) + patient, patient, 10, code, number) for patient in range(5)]
+        write_rows(source / "labs" / f"{name}.parquet", rows)
+        write_rows(source / "notes" / f"{name}.parquet", [note(patient, 4, "DX/a", 1.0) for patient in range(5)])
+        run = new_run(spark, store)
+        (clean_stage if name == "1" else append_stage)(run, task)
+        assert (
+            run.receipt.absent
+            == {
+                "1": [],
+                "2": ["a value in column labs.number"],
+                "3": ["any event of table labs"],
+            }[name]
+        )
+
+
 def test_an_append_that_fails_leaves_the_store_as_it_was(spark, grown):
     store, source, task = grown
     (source / "labs" / "2.parquet").write_bytes(pq.read_table(source / "labs" / "1.parquet").schema.serialize())

@@ -9,6 +9,7 @@ from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
+from support.events import asthma_task
 from support.roads import HEADER, new_run, score, walk
 from support.tasks import STAYS, stays_at, stays_task
 
@@ -17,11 +18,12 @@ from medspark.clean.lookups import freeze_lookups
 from medspark.errors import BundleError, GateError, InputError, TaskError
 from medspark.runs.run import save_receipt
 from medspark.stages.clean import clean_stage
-from medspark.stages.eligible import exclude_later
+from medspark.stages.eligible import eligible, exclude_later
 from medspark.stages.features import features_stage
 from medspark.stages.train import train_stage
 from medspark.store.files import read_text
 from medspark.store.tables import read_table
+from medspark.task.population import to_micros
 
 
 def trained_probabilities(road):
@@ -119,6 +121,15 @@ def test_an_as_of_time_without_a_time_column_is_refused(spark, road):
         score(spark, road, "as-of", as_of="2026-11-23T06:00")
 
 
+@pytest.mark.parametrize("word", ["today", "now", "10:30", "yesterday", "2026-11", "23.11.2026", ""])
+def test_an_as_of_time_that_only_the_clock_gives_a_meaning_is_refused_before_anything_is_read(spark, tmp_path, word):
+    seen = {"type": "timestamp", "format": "yyyy-MM-dd HH:mm"}
+    of_table = stays_task(source={**STAYS["source"], "time": "seen"}, columns={**STAYS["columns"], "seen": seen})
+    for task in (of_table, asthma_task()):
+        with pytest.raises(TaskError, match="expected a time such as 2026-11-27T06:00"):
+            eligible(new_run(spark, tmp_path), task, str(tmp_path / "nothing"), word)
+
+
 def test_cases_after_the_as_of_time_or_without_a_time_are_rejected(spark):
     task = stays_task(
         source={**STAYS["source"], "time": "seen"},
@@ -128,7 +139,7 @@ def test_cases_after_the_as_of_time_or_without_a_time_are_rejected(spark):
         "select * from values (1, timestamp'2026-11-23 06:00:00', null), (2, timestamp'2026-11-23 06:00:01', null), "
         "(3, null, null), (4, null, 'died') as t(stay, seen, _excluded)"
     )
-    found = exclude_later(rows, task, "2026-11-23T06:00").orderBy("stay").collect()
+    found = exclude_later(rows, task, to_micros("2026-11-23T06:00")).orderBy("stay").collect()
     assert [row["_excluded"] for row in found] == [None, "after the as-of time", "no prediction time", "died"]
 
 

@@ -1,19 +1,28 @@
 """A night without scores, or without what training read, is no success."""
 
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
+from support.events import asthma_task
 from support.roads import new_run, score, scores_of
 from support.tasks import stays_task
 
 from medspark.errors import InputError, RejectedError
+from medspark.events.count import total_counts
+from medspark.events.read import read_events
 from medspark.score.publish import require_enough
 from medspark.stages.eligible import require_what_training_read
 from medspark.store.facts import EventCounts, MappedCounts
 
 
-def bundle(trained=None, **scoring):
-    return SimpleNamespace(task=stays_task(scoring=scoring), manifest={"counts": {"tables": trained or {}}})
+def bundle(**scoring):
+    return SimpleNamespace(task=stays_task(scoring=scoring))
+
+
+def bundle_of_events(trained, task=None, **scoring):
+    task = (task or asthma_task()).model_copy(update={"scoring": stays_task(scoring=scoring).scoring})
+    return SimpleNamespace(task=task, manifest={"counts": {"tables": trained}})
 
 
 @pytest.mark.parametrize(
@@ -55,17 +64,91 @@ TRAINED = {"person": {"columns": ["id", "birth"]}, "device": {"columns": ["id"]}
 def test_what_training_read_and_tonight_lacks_stops_the_run_or_warns(spark, tmp_path, tonight, named):
     run = new_run(spark, tmp_path)
     with pytest.raises(InputError, match=f"training read {named}, which this source lacks"):
-        require_what_training_read(run, bundle(TRAINED), counts(**tonight))
-    require_what_training_read(run, bundle(TRAINED, absent="warn"), counts(**tonight))
+        require_what_training_read(run, bundle_of_events(TRAINED), counts(**tonight))
+    require_what_training_read(run, bundle_of_events(TRAINED, absent="warn"), counts(**tonight))
     assert run.receipt.absent == [named.replace("\\", "")]
 
 
 def test_what_training_did_not_read_either_is_not_missed(spark, tmp_path):
     run = new_run(spark, tmp_path)
     require_what_training_read(
-        run, bundle(TRAINED), counts(person=["id", "birth", "more"], device=["id"], extra=["id"])
+        run, bundle_of_events(TRAINED), counts(person=["id", "birth", "more"], device=["id"], extra=["id"])
     )
     assert run.receipt.absent == []
+
+
+WARD = {
+    "persons": {"subject": "id", "columns": {"id": "long"}, "events": [{"code": "INDEX"}]},
+    "notes": {
+        "subject": "id",
+        "columns": {"id": "long", "at": "date", "code": "string", "left": "date"},
+        "absent": ["left"],
+        "events": [{"code": "DX/{code}", "date": "at"}, {"code": "LEFT/{code}", "date": "left"}],
+    },
+    "results": {
+        "subject": "id",
+        "columns": {"id": "long", "at": "date", "value": {"type": "double", "otherwise": "missing"}},
+        "events": [{"code": "LAB/x", "date": "at", "value": "value"}],
+    },
+    "deaths": {
+        "subject": "id",
+        "columns": {"id": "long", "at": "date"},
+        "events": [{"code": "MEDS_DEATH", "date": "at"}],
+    },
+}
+NIGHT = {
+    "persons": ["id", *"123456789"],
+    "notes": ["id,at,code,left", *(f"{patient},2020-01-02,a,2020-01-09" for patient in range(1, 10))],
+    "results": ["id,at,value", *(f"{patient},2020-01-02,7.5" for patient in range(1, 10))],
+    "deaths": ["id,at", *(f"{patient},2020-01-02" for patient in range(1, 10))],
+}
+
+
+def read_ward(spark, folder, night):
+    """What became of the rows of a night, and the task of its ward."""
+    folder.mkdir()
+    for name, lines in night.items():
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    source = {"kind": "events", "mapping": "made-up", "format": "csv", "path": str(folder)}
+    task = asthma_task(
+        source=source,
+        mapping={"mapping": "made-up", "title": "A ward", "tables": WARD},
+        features={"codes": {"all": {"of": ["DX/"]}}, "values": {"labs": {"of": ["LAB/"], "take": ["last"]}}},
+    )
+    with read_events(spark, task.source, task.mapping) as found:
+        return total_counts(found.counts), task
+
+
+@pytest.mark.parametrize(
+    ("tonight", "silent"),
+    [
+        ({"notes": ["id,at,code,left"]}, ["any event of table notes"]),
+        ({"results": ["id,at,value", "1,02.01.2020,7.5", "2,02.01.2020,7.5"]}, ["any event of table results"]),
+        (
+            {"results": ["id,at,value", *(f"{n},2020-01-02," for n in "1234")]},
+            ["a value in column results.value"],
+        ),
+        ({"results": ["id,at,value", *(f'{n},2020-01-02,"7,5"' for n in "1234")]}, ["a value in column results.value"]),
+        ({"results": ["id,at,value", *["1,2020-01-02,"] * 9]}, []),  # one patient's rows are alike
+        ({**{name: lines[:2] for name, lines in NIGHT.items()}, "results": ["id,at,value"]}, []),  # one patient
+        ({"notes": ["id,at,code,left", *(f"{n},2020-01-02,a," for n in "12345")]}, []),  # none has left yet
+        ({"deaths": ["id,at"]}, []),  # nobody has died yet
+    ],
+)
+def test_a_table_of_events_that_is_there_but_says_nothing_stops_the_run_or_warns(spark, tmp_path, tonight, silent):
+    before, _ = read_ward(spark, tmp_path / "before", NIGHT)
+    counts, task = read_ward(spark, tmp_path / "tonight", {**NIGHT, **tonight})
+    trained = asdict(before)["tables"]
+    assert (before.tables["notes"].patients, trained["notes"]["missing"]) == (9, {})
+    run = new_run(spark, tmp_path)
+    if silent:
+        with pytest.raises(InputError, match=f"training read {silent[0]}, which this source lacks"):
+            require_what_training_read(run, bundle_of_events(trained, task), counts)
+    require_what_training_read(run, bundle_of_events(trained, task, absent="warn"), counts)
+    assert run.receipt.absent == silent
+    for table in trained.values():  # of a bundle from before patients were counted nothing is known
+        del table["missing"], table["patients"]
+    require_what_training_read(run, bundle_of_events(trained, task), counts)
 
 
 def test_a_night_on_which_every_row_is_rejected_publishes_the_reasons_and_stays_red_when_repeated(spark, road):

@@ -52,6 +52,8 @@ SET_ASIDE = [
     Bad("a space before a quoted field",          'a,b,c\n1, "x, y"\n2, "x",y\n', [(2, '"x"', "y")], [(2, "record: quote")], ABC),
     Bad("a lost delimiter, quoted_newlines",      'a,b\n1,x\n2"y,\nz"\n3,"v,\nw"\n', [(1, "x"), (3, "v,\nw")], [(3, "record: quote"), (4, "record: quote")], source=NEWLINES),
     Bad("a repeated header",                      'name,ward\nx,A\nname,ward\n"name","ward"\n\ufeffname,ward\nname,B\nx,name\n', [("x", "A"), ("name", "B"), ("x", "name")], [(3, "record: header"), (4, "record: header"), (5, "record: header")], {"name": "string", "ward": "category"}),
+    Bad("a repeated header in another case",      'name,ward\nx,A\nName,Ward\n\ufeffNAME , WARD\nName,b\nward,Name\n', [("x", "A"), ("Name", "b"), ("ward", "Name")], [(3, "record: header"), (4, "record: header")], {"name": "string", "ward": "category"}),
+    Bad("a value like its only column's name",    'name\nx\nName\nname\n',        [("x",), ("Name",)], [(4, "record: header")], {"name": "string"}),
     Bad("a header where the task says none",      "a,b\n1,x\n",                    [(1, "x")], [(1, "record: header")], source={"header": False}),
     Bad("space around text is no part of it",     "a,b\n 1 , x y \n",              [(1, "x y")]),
     Bad("a lone CR is a line end",                "a,b\r1,x\r2,y\r",               [(1, "x"), (2, "y")]),

@@ -7,7 +7,7 @@ from pyspark import SparkContext
 from support.tasks import stays_task
 
 from medspark.errors import InputError
-from medspark.store.facts import TensorsFacts, clean_rules, read_facts
+from medspark.store.facts import EventCounts, MappedCounts, TensorsFacts, added_counts, clean_rules, read_facts
 
 COLUMNS = {
     "stay": {"type": "long"},
@@ -33,3 +33,15 @@ def test_settings_that_came_later_and_say_nothing_leave_a_stores_rules_as_they_w
 def test_tensors_without_facts_such_as_those_of_training_are_named(context: SparkContext, tmp_path: Path):
     with pytest.raises(InputError, match=r"with its facts \(TensorsFacts\) beside it, received one without"):
         read_facts(context, str(tmp_path), TensorsFacts)
+
+
+def test_counts_added_up_say_nothing_of_patients_and_missing_values_that_a_part_did_not_count():
+    def counts(**known):
+        table = MappedCounts(10, 0, 10, 10, {}, {}, 0, {}, 0, **known)
+        return EventCounts(10, 0, 10, 0, 10, {}, 0, {}, {"labs": table})
+
+    told, more = counts(patients=4, missing={"value": 5}), counts(patients=2, missing={"value": 1})
+    (both,) = added_counts(told, more).tables.values()
+    assert (both.rows_in, both.patients, both.missing) == (20, 4, {"value": 6})
+    (untold,) = added_counts(counts(), more).tables.values()
+    assert (untold.rows_in, untold.patients, untold.missing) == (20, 0, {})

@@ -53,6 +53,8 @@ REFUSED = [
     ("to_timestamp(s, 'yy')", "reads years of two digits, whose century is not told"),
     ("try_to_timestamp(s, 'yyMMdd')", "reads years of two digits, whose century is not told"),
     ("unix_timestamp(s, 'dd.MM.yy')", "reads years of two digits, whose century is not told"),
+    ("try_to_timestamp(s, 'd.M.y')", "reads a year as it stands, 45 as the year 45: write yyyy"),
+    ("try_to_timestamp(trim(s), 'yyy')", "reads a year as it stands"),
     ("s rlike 'a{'", "expected a regular expression of Java, received 'a{': a { that counts nothing"),
     ("not regexp_like(s, '(')", "received '(': a ( that is not closed"),
     ("regexp_replace(s, '[', 'x')", "received '[': a [ that is not closed"),
@@ -112,6 +114,7 @@ FIXED = [
     "s = 'now'", "s in ('now', 'past')", "s not in ('now')", "s like 'now%'", "case s when 'now' then 1 end", "if(a > 1, 'now', 'past') = s", "s = 'today' or a > 1",
     "case when s = 'today' then 'now' else 'past' end", "contains(s, 'today')", "coalesce(s, 'now')", "concat(s, ' now')", "replace(s, 'now', '')", "lower(s) = 'now'",
     "date '1970-01-01'", "date 'epoch'", "d > '2020-01-01'", "date_format(t, 'HH:mm') = '10:30'", "to_timestamp(s, 'yyyy')", "cast(s as date)", "to_date(s)",
+    "try_to_timestamp(concat(a, '-1-1'), 'y-M-d')", "to_timestamp(s, 'd.M.y')",  # of the last the parser makes yyyy
     "to_unix_timestamp(t)", "coalesce(s, '') = ''", "date_format(d, 'yy')", "to_date(s, 'yyyy')",
 ]  # fmt: skip
 

@@ -4,9 +4,16 @@ from typing import Any
 
 from support.sound import EVENT_TASK, TABLE_TASK, changed
 
+from medspark.task.event_task import EventTask
 from medspark.task.load import check_task
 from medspark.task.notes import notes
-from medspark.task.scoring import asked_by_scoring, columns_asked_for, columns_not_asked_for, exclusions_in_force
+from medspark.task.scoring import (
+    asked_by_scoring,
+    columns_asked_for,
+    columns_not_asked_for,
+    columns_that_say,
+    exclusions_in_force,
+)
 from medspark.task.table_task import TableTask
 
 SURVIVAL: dict[str, Any] = {
@@ -49,6 +56,23 @@ def test_scoring_asks_for_keys_features_and_what_rules_in_force_read() -> None:
     assert columns_not_asked_for(survival()) == {"ward", "days", "status", "charges"}
 
 
+def test_of_events_the_columns_that_say_something_are_those_of_codes_and_values_that_features_and_population_read() -> (
+    None
+):
+    task, _ = check_task(EVENT_TASK)
+    assert isinstance(task, EventTask)
+    assert columns_that_say(task) == {"labs": ["loinc", "result", "unit"]}
+    rules = [
+        {"code": "DEAD", "time": "at"},
+        {"code": "DX/{loinc}", "time": "at", "text": "short"},
+        {"code": "OTHER/{loinc}", "time": "at", "number": "result"},
+    ]
+    for rule, columns in zip(rules, ({}, {"labs": ["loinc"]}, {}), strict=True):
+        task, _ = check_task(changed(EVENT_TASK, "mapping.tables.labs.events", [rule]))
+        assert isinstance(task, EventTask)
+        assert columns_that_say(task) == columns
+
+
 def test_an_exclusion_that_reads_the_outcomes_columns_is_not_in_force_when_scoring() -> None:
     assert [item.name for item in exclusions_in_force(survival())] == ["hospice"]
     assert [note for note in notes(survival()) if note.startswith("exclude.")] == [
@@ -82,6 +106,13 @@ def test_a_task_without_such_an_exclusion_has_nothing_to_say() -> None:
     task, _ = check_task(TABLE_TASK)
     assert task is not None
     assert list(notes(task)) == []
+
+
+def test_check_names_the_dates_that_may_be_any_where_something_reads_them() -> None:
+    (note,) = (note for note in notes_of(SURVIVAL) if note.startswith("columns "))
+    assert note.startswith("columns at: without a range, what stands for no day, as 0001-01-01 or 9999-12-31, is a day")
+    of_days = changed(SURVIVAL, "columns.at.range", ["1875-01-01", "2100-12-31"])
+    assert [note for note in notes_of(of_days) if note.startswith("columns ")] == []
 
 
 def test_check_says_what_becomes_of_an_outcome_between_the_known_and_the_time_at_risk() -> None:

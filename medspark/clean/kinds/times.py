@@ -1,10 +1,17 @@
 """Text and times to dates, and to timestamps in UTC."""
 
+from typing import Final
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from medspark.clean.steps import Kind, Step, require_dtype, unchanged
-from medspark.task.columns import TWO_DIGITS, DateColumn
+from medspark.task.columns import ISO_8601, TWO_DIGITS, DateColumn
+
+MIDNIGHT: Final = r"[ Tt]00:00(?::00(?:\.0{1,9})?)?"
+"""What may stand behind a day of ISO 8601, as databases export it."""
+_NO_DIGITS: Final = r"(\.[0-9]{6})0{1,3}(?=\z|[Zz+-])"
+"""Digits of a second behind the sixth that say nothing, as SQL Server and Java write them."""
 
 
 def read_time(name: str, spec: DateColumn, dtype: str, timezone: str) -> Kind:
@@ -15,7 +22,7 @@ def read_time(name: str, spec: DateColumn, dtype: str, timezone: str) -> Kind:
 def _date(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
     says = f"a {spec.type} like {spec.format}"
     if dtype == "string":
-        return Step("type", says, lambda text: _parsed(text, spec).cast("date"))
+        return Step("type", says, lambda text: _parsed(_day_alone(text, spec), spec).cast("date"))
     require_dtype(name, dtype, spec.type, {"string", "date", "timestamp", "timestamp_ntz"})
     if dtype == "date":
         return Step("type", says, unchanged)
@@ -36,6 +43,7 @@ def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
         return Step("type", says, lambda value: _in_utc(value.cast("timestamp"), timezone))
 
     def parse(text: Column) -> Column:
+        text = _six_digits(text, spec)
         if spec.has_zone:
             return _parsed(text, spec)
         wall_clock = _parsed(text, spec, spec.without_zone)
@@ -46,6 +54,21 @@ def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
         return F.when(wall_clock.isNotNull(), instant).otherwise(_parsed(text, spec))
 
     return Step("type", says, parse)
+
+
+def _day_alone(text: Column, spec: DateColumn) -> Column:
+    """A day of ISO 8601 without the midnight that may stand behind it."""
+    if spec.format != ISO_8601["date"]:
+        return text
+    return F.when(F.length(text) > len("2020-07-01"), F.regexp_replace(text, rf"{MIDNIGHT}\z", "")).otherwise(text)
+
+
+def _six_digits(text: Column, spec: DateColumn) -> Column:
+    """A time of ISO 8601 with at most six digits of a second, where the others are 0."""
+    if spec.format != ISO_8601["timestamp"]:
+        return text
+    shortest = len("2020-07-0112:00:00.0000000")
+    return F.when(F.length(text) >= shortest, F.regexp_replace(text, _NO_DIGITS, "$1")).otherwise(text)
 
 
 def _parsed(text: Column, spec: DateColumn, pattern: str | None = None) -> Column:

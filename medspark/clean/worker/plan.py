@@ -53,3 +53,10 @@ class TablePlan(NamedTuple):
     """The columns that Spark computes, in their order."""
     in_sql: bool
     """Whether Spark has something to compute: checks or derived columns."""
+    decide_nothing: frozenset[str] = frozenset()
+    """Columns that say nothing of whether a row is another table's."""
+
+    @property
+    def judged(self) -> list[str]:
+        """The columns that are judged, by name."""
+        return [column.name for column in self.columns]

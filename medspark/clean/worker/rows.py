@@ -77,7 +77,8 @@ def _unit(plan: ColumnPlan, texts: dict[str, Texts]) -> pa.Array | None:
 
 def _of_another_table(table: TablePlan, texts: dict[str, Texts], judged: dict[str, Judged]) -> Flags:
     """Whether a row gives values that not one of the columns' types reads; none where the table has too few types."""
-    typed = [plan.name for plan in table.columns if isinstance(plan.spec, _TYPED)][:MOST_LOOKED_AT]
+    deciding = [plan for plan in table.columns if plan.name not in table.decide_nothing]
+    typed = [plan.name for plan in deciding if isinstance(plan.spec, _TYPED)][:MOST_LOOKED_AT]
     rows = len(next(iter(texts.values())).given)
     if len(typed) < TYPED_VALUES:
         return np.zeros(rows, bool)

@@ -19,7 +19,16 @@ _WIDTHS: Final = {"y": 4, "M": 2, "d": 2, "H": 2, "m": 2, "s": 2}
 _DAY: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _NO_TIME: Final = frozenset({frozenset("yMd"), frozenset("yMdHm"), frozenset("yMdHms")})
-_ISO_TIMES: Final = tuple(f"yyyy-MM-dd{between}HH:mm{end}" for between in (" ", "'T'") for end in (":ss", ""))
+_ISO: Final = {
+    "date": ("yyyy-MM-dd", *(f"yyyy-MM-dd'{between}00:00:00{end}'" for between in " T" for end in ("", ".0000000"))),
+    "timestamp": tuple(f"yyyy-MM-dd'{between}'HH:mm{end}" for between in " T" for end in (":ss", "", ":ss'.0000000'")),
+}
+"""The shapes that texts of ISO_8601 have most often."""
+_DAY_WIDE: Final = r"[+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2}"
+_ISO_WIDE: Final = {
+    "date": rf"{_DAY_WIDE}(?:[ T]00:00(?::00(?:\.0{{1,9}})?)?)?",
+    "timestamp": rf"{_DAY_WIDE} ?T?[0-9]{{2}}:[0-9]{{2}}.*",
+}
 
 
 class Shape(NamedTuple):
@@ -46,11 +55,12 @@ def shapes_of(spec: DateColumn) -> tuple[Shape, ...]:
     """The shapes that texts of a column have; none where only Spark can read its pattern."""
     if spec.has_zone or TWO_DIGITS.search(spec.letters):
         return ()
-    patterns = _ISO_TIMES if spec.type == "timestamp" and spec.format == ISO_8601["timestamp"] else (spec.format,)
+    is_iso = spec.format == ISO_8601[spec.type]
+    patterns = _ISO[spec.type] if is_iso else (spec.format,)
     found = [_shape(pattern) for pattern in patterns]
     shapes = tuple(shape for shape in found if shape is not None)
-    if len(patterns) > 1:
-        wide = re.compile(r"[+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2} ?T?[0-9]{2}:[0-9]{2}.*", re.ASCII | re.I | re.S)
+    if is_iso:
+        wide = re.compile(_ISO_WIDE[spec.type], re.ASCII | re.I | re.S)
         shapes = tuple(shape._replace(wide=wide) for shape in shapes)
     return shapes if len(shapes) == len(patterns) else ()
 

@@ -38,6 +38,16 @@ class OpenSource:
         """
         return self.list_columns(self._own_name(table))
 
+    def unread_columns(self, table: str, columns: Collection[str]) -> list[str]:
+        """The names of a table's columns that are none of some.
+
+        Raises:
+            InputError: there is no such table.
+        """
+        known = self.columns(table)
+        read = {match_name(name, known) for name in columns}
+        return [name for name in known if name not in read]
+
     def read(
         self,
         table: str,

@@ -247,12 +247,21 @@ def _stray(comma: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def _headers(columns: list[pa.Array], names: list[str], rows: int) -> Iterator[tuple[int, str]]:
     """Sound rows that repeat the header, or begin as one of another order."""
-    starts = pa.array([*names, *(f"\ufeff{name}" for name in names)], pa.string())
-    for at in np.flatnonzero(pc.is_in(columns[0], value_set=starts).to_numpy(zero_copy_only=False)):
+    starts = pa.array([*map(str.lower, names), *(f"\ufeff{name.lower()}" for name in names)], pa.string())
+    plain = pc.utf8_lower(pc.utf8_trim(columns[0], " "))
+    for at in np.flatnonzero(pc.is_in(plain, value_set=starts).to_numpy(zero_copy_only=False)):
         if at >= rows:
             continue
         first, *others = (column[int(at)].as_py() for column in columns)
-        if first in (names[0], f"\ufeff{names[0]}") and others == names[1:]:
+        if _repeats([first.removeprefix("\ufeff") if not others else first, *others], names):
             yield int(at), REPEATED_HEADER
-        elif others and others[0] in names and first != others[0]:
+        elif others and others[0] in names and first.removeprefix("\ufeff") in names and first != others[0]:
             yield int(at), OTHER_HEADER
+
+
+def _repeats(values: list[str], names: list[str]) -> bool:
+    """Whether every value is its column's name; of several columns whatever their case and the spaces around them."""
+    if len(names) == 1:
+        return values == names
+    first, *others = (value.strip(" ").lower() for value in values)
+    return [first.removeprefix("\ufeff"), *others] == [name.lower() for name in names]

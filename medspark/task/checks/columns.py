@@ -6,7 +6,16 @@ from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from medspark.errors import did_you_mean
-from medspark.task.columns import TWO_DIGITS, UNREAD, CategoryColumn, Column, DateColumn, NumberColumn, TextColumn
+from medspark.task.columns import (
+    AS_IT_STANDS,
+    TWO_DIGITS,
+    UNREAD,
+    CategoryColumn,
+    Column,
+    DateColumn,
+    NumberColumn,
+    TextColumn,
+)
 from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.expression_types import ValueType, declared_types
 from medspark.task.java_regex import java_refuses
@@ -153,8 +162,18 @@ def _century_is_told(where: str, column: DateColumn) -> Iterator[str]:
             )
         if "yyyy" in column.letters:
             yield f"{where}.format: expected either yy or yyyy, received {column.format!r}"
+    elif AS_IT_STANDS.search(column.letters) and not _begins_late(column):
+        yield (
+            f"{where}.format: {column.format!r} reads a year as it stands, 45 as the year 45. Write yyyy, or add a "
+            "range, as [1875-01-01, 2100-12-31], outside of which such a year is found"
+        )
     elif column.pivot_year is not None:
         yield f"{where}.pivot_year: only a format with yy has it, received {column.format!r}"
+
+
+def _begins_late(column: DateColumn) -> bool:
+    """Whether a range leaves out all years of less than four digits."""
+    return column.range is not None and column.range.low is not None and column.range.low.year >= 1000
 
 
 def prefixed(where: str, problems: list[str]) -> list[str]:

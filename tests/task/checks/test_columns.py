@@ -27,6 +27,8 @@ RULES_BROKEN = [
     ("columns_are_sound",           "columns.at",           {"type": "date", "format": "yyMMdd", "range": ["1925-01-01", "2025-01-01"]}, "columns.at.format: 'yyMMdd' reads years of two digits"),
     ("columns_are_sound",           "columns.at",           {"type": "date", "format": "yyMMdd", "range": ["1925-01-01", None]}, "columns.at.format: 'yyMMdd' reads years of two digits"),
     ("columns_are_sound",           "columns.at",           {"type": "date", "format": "[yyyy][yy]", "pivot_year": 1930}, "columns.at.format: expected either yy or yyyy, received '[yyyy][yy]'"),
+    ("columns_are_sound",           "columns.at.format",    "d.M.y", "columns.at.format: 'd.M.y' reads a year as it stands, 45 as the year 45. Write yyyy, or add a range"),
+    ("columns_are_sound",           "columns.at",           {"type": "date", "format": "d.M.y", "range": ["0900-01-01", None]}, "columns.at.format: 'd.M.y' reads a year as it stands"),
     ("columns_are_sound",           "columns.at.pivot_year", 1930,      "columns.at.pivot_year: only a format with yy has it, received 'yyyy-MM-dd HH:mm'"),
     ("columns_are_sound",           "columns.dose.units.column", "dose_unti", "columns.dose.units.column reads 'dose_unti', which is no column. Did you mean 'dose_unit'?"),
     ("columns_are_sound",           "columns.dose.units.column", "age", "columns.dose.units.column: expected a category or string, received 'age'"),
@@ -55,4 +57,9 @@ def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: 
 )
 def test_years_of_two_digits_are_sound_with_their_century(told: dict[str, Any]) -> None:
     column = {"type": "date", "format": "dd-MMM-yy 'yy'", **told}
+    assert told_by("columns_are_sound", changed(SOUND, "columns.at", column)) == []
+
+
+def test_a_year_of_however_many_digits_is_sound_where_a_range_leaves_out_those_of_few() -> None:
+    column = {"type": "date", "format": "d.M.y", "range": ["1875-01-01", None]}
     assert told_by("columns_are_sound", changed(SOUND, "columns.at", column)) == []
