@@ -7,7 +7,8 @@ from medspark.schemas import CASES, RECORDS, SCORES
 from medspark.sinks.meds import require_carried, write_dataset
 from medspark.stages.records import current_records
 from medspark.store.facts import RecordsFacts, read_facts
-from medspark.store.tables import current_version, read_table, table_path
+from medspark.store.manifest import read_whole
+from medspark.store.tables import current_version, table_path
 from medspark.task.event_task import EventTask
 
 
@@ -29,7 +30,7 @@ def meds_stage(run: Run, task: EventTask, out: str, threshold: float) -> None:
 
     def known(table: str) -> DataFrame | None:
         return (
-            None if current_version(run.context, run.store, table) is None else read_table(run.spark, run.store, table)
+            None if current_version(run.context, run.store, table) is None else read_whole(run.spark, run.store, table)
         )
 
     facts = read_facts(run.context, table_path(run.context, run.store, RECORDS), RecordsFacts)

@@ -48,7 +48,8 @@ from medspark.stages.kept_nights import (
 )
 from medspark.stages.watch import TOLD
 from medspark.store.files import write_text
-from medspark.store.tables import read_parquet, read_table, write_version
+from medspark.store.manifest import read_whole, require_whole
+from medspark.store.tables import read_parquet, write_version
 from medspark.store.versions import read_versions
 
 SITE: Final = "site/index.html"
@@ -153,9 +154,11 @@ def came_true(run: Run, nights: Sequence[Night], outcomes: str) -> CameTrue:
     ledger = read_versions(run.context, run.store)
     there = [night for night in nights if ledger[SCORES].is_published(night.version)]
     places = [f"{run.store}/{SCORES}/{version}" for version in dict.fromkeys(night.version for night in there)]
-    cases = read_table(run.spark, outcomes, CASES).where(F.col(LABEL).isNotNull())
+    cases = read_whole(run.spark, outcomes, CASES).where(F.col(LABEL).isNotNull())
     groups = _groups_in(run, nights[-1], cases)
     known = cases.select(CASE_ID, LABEL, *(F.col(quoted(name)).cast("string").alias(GROUP + name) for name in groups))
+    for place in places:
+        require_whole(run.context, place)
     scores = read_parquet(run.spark, *places).select(RUN_ID, CASE_ID, SUBJECT_ID, PROBABILITY)
     found = scores.join(known, CASE_ID).toPandas()
     if not len(found):

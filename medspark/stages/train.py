@@ -29,6 +29,7 @@ from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSOR
 from medspark.stages.features import require_cases
 from medspark.stages.records import current_records
 from medspark.store.facts import CasesFacts, RecordsFacts, read_facts
+from medspark.store.manifest import read_whole
 from medspark.store.tables import read_table, table_path
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
@@ -169,7 +170,7 @@ def _train(
 def _histories(run: Run, task: Task) -> DataFrame:
     """The records, whose events that count encoders are pretrained on."""
     if not isinstance(task, EventTask):
-        return read_table(run.spark, run.store, RECORDS)
+        return read_whole(run.spark, run.store, RECORDS)
     facts = read_facts(run.context, table_path(run.context, run.store, RECORDS), RecordsFacts)
     return current_records(run, facts)
 
