@@ -86,6 +86,16 @@ def delete(context: SparkContext, path: str) -> None:
     system.delete(hadoop_path, True)
 
 
+def delete_file(context: SparkContext, path: str) -> None:
+    """Delete a file; of a folder that has files, nothing.
+
+    Raises:
+        Py4JJavaError: it is such a folder.
+    """
+    system, hadoop_path = _file_system(context, path)
+    system.delete(hadoop_path, False)
+
+
 def list_paths(context: SparkContext, path: str) -> list[str]:
     """The full paths directly below a directory, hidden ones too; of a file, itself; none where nothing is."""
     system, hadoop_path = _file_system(context, path)

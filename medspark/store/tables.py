@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
@@ -37,6 +38,7 @@ from medspark.store.files import (
 )
 from medspark.store.versions import (
     CURRENT,
+    Name,
     kept,
     moved,
     noted,
@@ -178,12 +180,23 @@ def withdraw(context: SparkContext, store: str, tables: Iterable[str], version: 
 
 
 def current_version(context: SparkContext, store: str, table: str) -> str | None:
-    """The version in force; of a store that has no CURRENT of its own yet, the one that the table's own file names."""
+    """The version in force; of a store that has no CURRENT of its own yet, the one that the table's own file names.
+
+    Raises:
+        InputError: the file is not as it was written.
+    """
     known = read_versions(context, store).get(table)
     if known is not None:
         return known.current
     path = f"{store}/{table}/{CURRENT}"
-    return read_text(context, path).strip() if exists(context, path) else None
+    return _named(path, read_text(context, path).strip()) if exists(context, path) else None
+
+
+def _named(path: str, version: str) -> str:
+    try:
+        return TypeAdapter(Name).validate_python(version)
+    except ValidationError:
+        raise InputError(f"{path}: expected the name of a version, received something else") from None
 
 
 def read_parquet(spark: SparkSession, *paths: str) -> DataFrame:

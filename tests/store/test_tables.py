@@ -1,5 +1,6 @@
 """Tables of a store: a version shows only when whole, and the one before stays for its readers."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -23,6 +24,7 @@ from medspark.store.tables import (
     read_table,
     table_path,
     take_version,
+    withdraw,
     write_version,
 )
 
@@ -131,6 +133,34 @@ def test_what_the_store_did_not_make_is_left_alone_and_named(
         assert publish(context, store, ["cases"], version) == {"cases": ["by-hand", "notes.txt"]}
     assert sorted(os.listdir(tmp_path / "cases")) == ["CURRENT", "by-hand", "notes.txt", "v2", "v3"]
     assert (tmp_path / "cases" / "by-hand" / "part-0.parquet").read_bytes() == b"a colleague's"
+
+
+@pytest.mark.parametrize("name", ["../../other", "..", ".", "", "/etc", "v1/../../other", "v1\n"])
+@pytest.mark.parametrize("known", ["version", "current", "table"])
+def test_names_in_current_are_folders_of_the_store_and_no_paths(
+    context: SparkContext, tmp_path: Path, name: str, known: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").write_text("kept")
+    version = {"version": name if known == "version" else "v1", "made_by": "", "published": True}
+    table = {"current": name if known == "current" else "v1", "versions": [version]}
+    (tmp_path / "store" / "cases").mkdir(parents=True)
+    (tmp_path / "store" / "CURRENT").write_text(json.dumps({name if known == "table" else "cases": table}))
+    for act in (
+        lambda: publish(context, f"{tmp_path}/store", ["cases"], "v2"),
+        lambda: withdraw(context, f"{tmp_path}/store", ["cases"], name),
+        lambda: current_version(context, f"{tmp_path}/store", "cases"),
+    ):
+        with pytest.raises(InputError, match="expected the versions of the store's tables"):
+            act()
+    assert (tmp_path / "other" / "precious").read_text() == "kept"
+
+
+def test_a_tables_own_current_names_no_path(context: SparkContext, tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "CURRENT").write_text("../../other")
+    with pytest.raises(InputError, match="expected the name of a version"):
+        current_version(context, str(tmp_path), "cases")
 
 
 def test_two_makers_in_one_store_keep_their_newest_two_versions_each(
