@@ -47,12 +47,14 @@ from medspark.stages.kept_nights import (
     write_night,
 )
 from medspark.stages.watch import TOLD
-from medspark.store.files import write_text
+from medspark.store.files import exists, read_text, write_text
 from medspark.store.manifest import read_whole, require_whole
 from medspark.store.tables import read_parquet, write_version
 from medspark.store.versions import read_versions
 
 SITE: Final = "site/index.html"
+OURS: Final = ('<meta name="generator" content="medspark">', ": nights</title>\n<style>")
+"""What a page of ours has; the second, one from before there was the first."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
         outcomes: a store whose `cases`, made by the same task of later data, say what became of the cases.
 
     Raises:
-        InputError: no night is there, or nothing is known of what became of its cases.
+        InputError: no night is there, nothing is known of what became of its cases, or the page's place has another.
         GateError: the verdict is stop; findings and page are there all the same.
     """
     nights = nights_of(run.context, run.store)
@@ -104,6 +106,7 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
             f"{run.store} has no night in {MONITORING}: expected a store that `medspark score` of this version of "
             "medspark wrote scores into. Score once more."
         )
+    _require_own_page(run)
     with run.receipt.timed("monitor"), run.progress("monitor"):
         known = came_true(run, published, outcomes) if outcomes is not None else NOTHING
         found = judge(run, published[-1], published, known)
@@ -189,6 +192,18 @@ def name_of(night: Night) -> str:
 
 
 # ---------------------------------------------------------------- written and told
+
+
+def _require_own_page(run: Run) -> None:
+    place = f"{run.store}/{SITE}"
+    if not exists(run.context, place):
+        return
+    try:
+        page = read_text(run.context, place)
+    except UnicodeDecodeError:
+        page = ""
+    if not any(mark in page for mark in OURS):
+        raise InputError(f"{place}: expected a page of medspark's or none, received another. Move it away.")
 
 
 def _write_page(run: Run, found: Judged, nights: Sequence[Night], known: CameTrue) -> None:
