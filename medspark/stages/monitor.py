@@ -19,7 +19,7 @@ from medspark.monitor.verdict import ORDER, Finding, Verdict, findings_of_outcom
 from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run
-from medspark.runs.tables import making, publish_tables
+from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import (
     CASE_ID,
     CASES,
@@ -230,6 +230,7 @@ def _write_page(run: Run, found: Judged, nights: Sequence[Night], known: CameTru
         )
     )
     place = f"{run.store}/{SITE}"
+    require_publishable(run)
     write_text(run.context, place, page)
     run.receipt.outputs["site"] = place
 

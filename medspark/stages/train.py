@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from medspark.runs.lock import alone
 from medspark.runs.process import peak_memory
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
-from medspark.runs.tables import making, publish_tables
+from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
 from medspark.stages.records import current_records
@@ -115,6 +116,7 @@ def train_stage(
 def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb: int | None) -> Path:
     """Write the bundle and publish the tables it came from."""
     store, tensors = local_path(run.store), f"{run.store}/{TENSORS}/{run.version}"
+    require_publishable(run)
     with run.receipt.timed("bundle"):
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
         cases = read_table(run.spark, run.store, CASES)
@@ -131,9 +133,8 @@ def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb:
             period=months_of(cases),
             peak_mb=peak_mb,
         )
-        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
-        publish_tables(run, (TENSORS, PREDICTIONS), run.version)
-    return bundle
+        publish = partial(publish_tables, run, (TENSORS, PREDICTIONS), run.version)
+        return save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made), publish)
 
 
 def _require_gates(trained: Trained, task: Task, checkpoints: Checkpoints) -> None:

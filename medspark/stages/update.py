@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from medspark.runs.console import epoch_progress
 from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
-from medspark.runs.tables import making, publish_tables
+from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, SPLIT, TENSORS, TEST, TRAIN, VALID
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.eligible import require_what_training_read
@@ -208,6 +209,7 @@ def _kept(
     facts = CasesFacts(
         **rules, counts=found.counts, case_rules=case_rules(task), attrition=built.attrition(), splits=splits
     )
+    require_publishable(run)
     with run.receipt.timed("bundle"):
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
         names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
@@ -224,6 +226,5 @@ def _kept(
             names=names,
             period=months_of(built.cases),
         )
-        place = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
-        publish_tables(run, (TENSORS, PREDICTIONS), run.version)
-    return place
+        publish = partial(publish_tables, run, (TENSORS, PREDICTIONS), run.version)
+        return save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made), publish)
