@@ -36,6 +36,10 @@ KERAS: Final = "model.keras"
 LITERT: Final = "model.tflite"
 CALIBRATION: Final = "calibration.json"
 UNCERTAINTY: Final = "uncertainty.json"
+BUNDLES: Final = "bundles"
+"""The folder of a store that has its bundles."""
+NEW: Final = ".new-"
+"""How the name of one begins that is being written."""
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
 EXPLAIN: Final = "explain.tflite"
@@ -92,7 +96,7 @@ def save_bundle(
         before: called when all is written and nothing is shown; if it raises, nothing is kept.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=NEW, dir=parent))
     try:
         facts = write(folder)
         manifest = json.loads(json.dumps({"format": FORMAT, "files": _digests(folder), **facts}))

@@ -22,6 +22,7 @@ from medspark.errors import BusyError, StoreError
 from medspark.runs.process import Process, is_dead, this_process
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, find_here, name_broken_off
+from medspark.runs.scratch import remove_left_scratch
 from medspark.runs.writable import store_writable
 from medspark.store.files import create_text, delete_file, exists, file_state, read_text, replace_here, write_text
 
@@ -59,6 +60,7 @@ def holding(run: Run) -> Iterator[None]:
     find_here(run)
     with store_writable(run.store):
         _take(run)
+    remove_left_scratch(run)
     run.holds_lock, ended = True, threading.Event()
     beating = threading.Thread(target=_beat, args=(run, ended), daemon=True)
     beating.start()

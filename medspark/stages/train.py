@@ -1,6 +1,5 @@
 """The train stage: `cases` to `tensors`, `predictions` and a bundle, on one machine's file system."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -11,7 +10,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.bundles.bundle import save_bundle
+from medspark.bundles.bundle import BUNDLES, save_bundle
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
 from medspark.cases.table import other_subgroups
@@ -25,6 +24,7 @@ from medspark.runs.lock import alone
 from medspark.runs.process import peak_memory
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
+from medspark.runs.scratch import scratch
 from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
@@ -44,7 +44,6 @@ from medspark.train.tensorboard import event_files
 from medspark.train.tracking import Tracking, telling, tracked
 from medspark.train.train_network import Histories, Trained, train_network, write_predictions
 
-BUNDLES = "bundles"
 CHECKPOINTS = "checkpoints"
 """What training left to go on from; it goes once there is a bundle, or a refusal."""
 
@@ -157,13 +156,13 @@ def _train(
     cases = read_table(run.spark, run.store, CASES)
     bar = epoch_progress(run.terminal)
     with run.receipt.timed("train"), bar as shown, event_files(event_files_to, shown) as progress:
-        with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".histories-") as scratch:
-            histories = Histories(_histories(run, task), scratch)
+        with scratch(run, "histories") as folder:
+            histories = Histories(_histories(run, task), folder)
             told = telling(tracking, progress)
             trained = train_network(cases, task, tensors, told, histories=histories, checkpoints=checkpoints)
         if with_folds:
-            with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".folds-") as scratch:
-                found = cross_validate(cases, task, scratch, run.say, checkpoints.folder)
+            with scratch(run, "folds") as folder:
+                found = cross_validate(cases, task, folder, run.say, checkpoints.folder)
             trained.metrics["cross_validation"] = found
     return trained
 
