@@ -23,6 +23,8 @@ from medspark.store.files import exists, file_state, full_path, list_files, read
 from medspark.store.tables import is_parquet, read_parquet, table_path
 
 MANIFEST: Final = "_manifest.json"
+FACTS: Final = "_facts.json"
+"""What the next stage must know, by `medspark.store.facts`."""
 _READERS: Final = 4
 _TOLD: Final = 5
 """Files that an error names."""
@@ -46,6 +48,8 @@ class Manifest:
     run_id: str
     rows: int
     files: dict[str, WrittenFile]
+    facts: str | None = None
+    """The SHA-256 of the facts beside them; None where there are none, or where it was written before it said so."""
 
 
 def write_manifest(context: SparkContext, path: str, run_id: str) -> None:
@@ -55,8 +59,13 @@ def write_manifest(context: SparkContext, path: str, run_id: str) -> None:
         OSError, PySparkException: a file cannot be read back.
     """
     files = _files_at(context, path)
-    manifest = Manifest(run_id, sum(file.rows for file in files.values()), files)
+    manifest = Manifest(run_id, sum(file.rows for file in files.values()), files, _digest_of_facts(context, path))
     write_text(context, f"{path}/{MANIFEST}", json.dumps(asdict(manifest), indent=1))
+
+
+def _digest_of_facts(context: SparkContext, path: str) -> str | None:
+    place = f"{path}/{FACTS}"
+    return sha256_of(context, place) if exists(context, place) else None
 
 
 def read_manifest(context: SparkContext, path: str) -> Manifest | None:
@@ -92,6 +101,7 @@ def differences(context: SparkContext, path: str) -> list[str]:
         return ["a file cannot be read"]
     problems = [f"{name} is gone" for name in manifest.files if name not in found]
     problems += [f"{name} was added" for name in found if name not in manifest.files]
+    problems += [f"{FACTS} was changed"] if manifest.facts not in (None, _digest_of_facts(context, path)) else []
     return problems + [
         f"{name} was changed" for name, file in manifest.files.items() if name in found and found[name] != file
     ]

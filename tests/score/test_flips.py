@@ -1,5 +1,6 @@
 """Single bits flipped in what scoring reads: each is an error, or changes no score."""
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -73,6 +74,29 @@ def test_no_flipped_bit_of_tensors_changes_a_score_in_silence(road, tensors, tmp
             refused += 1
     assert refused > FLIPS * 0.9  # the rest is PAR1 at the start
     assert answers(tmp_path / "out", served, files, sums) == expected
+
+
+def test_no_flipped_bit_of_the_facts_beside_tensors_is_read(spark, tensors):
+    """They have the sums of the tensors, what encoded them and the source that scores are named by."""
+    files, _ = tensors
+    folder = next(iter(files.values())).parent
+    whole = read_facts(spark.sparkContext, str(folder), TensorsFacts)
+    for _ in flips(folder / "_facts.json", FLIPS, seed=4):
+        with pytest.raises(InputError, match=r"_facts\.json: expected"):
+            read_facts(spark.sparkContext, str(folder), TensorsFacts)
+    assert read_facts(spark.sparkContext, str(folder), TensorsFacts) == whole
+
+
+def test_facts_with_a_key_that_is_none_of_theirs_are_refused(spark, tensors):
+    """Of tables that were published before their manifest knew their facts: the sums would be passed over."""
+    folder = next(iter(tensors[0].values())).parent
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    (folder / "_manifest.json").write_text(json.dumps({**manifest, "facts": None}))
+    facts = json.loads((folder / "_facts.json").read_text())
+    facts["fhles"] = facts.pop("files")
+    (folder / "_facts.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=r"expected TensorsFacts, received others \(fhles\)"):
+        read_facts(spark.sparkContext, str(folder), TensorsFacts)
 
 
 def test_a_bit_of_a_page_is_found_where_the_sums_are_not_known(road, tensors, tmp_path):
