@@ -20,11 +20,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from medspark.errors import InputError
+from medspark.schemas import quoted
 from medspark.store.files import (
     copy_file,
     delete,
@@ -99,11 +103,21 @@ def append_version(frame: DataFrame, store: str, table: str, version: str) -> st
 
 
 def finished_rows(spark: SparkSession, store: str, table: str, version: str, key: str) -> DataFrame | None:
-    """The keys of the rows that a run which stopped left in a version; None where there are none."""
+    """The keys of the rows that a run which stopped left in a version; None where there are none.
+
+    Every page of them is read first and compared with its checksum. Where one is not as it was written, all go, to be
+    made again.
+    """
     path = f"{store}/{table}/{version}"
     if not any(map(is_parquet, list_files(spark.sparkContext, path).values())):
         return None
-    return read_parquet(spark, path).select(key)
+    try:
+        found = read_parquet(spark, path)
+        found.select(F.bit_xor(F.xxhash64(*(F.col(quoted(name)) for name in found.columns)))).collect()
+    except (PySparkException, Py4JJavaError):
+        delete(spark.sparkContext, path)
+        return None
+    return found.select(key)
 
 
 def is_parquet(place: str) -> bool:

@@ -17,6 +17,7 @@ from medspark.errors import InputError
 from medspark.store import tables
 from medspark.store.files import exists
 from medspark.store.tables import (
+    append_version,
     begin,
     current_version,
     finished_rows,
@@ -213,6 +214,24 @@ def test_a_damaged_ledger_is_an_error_and_never_an_empty_one(context: SparkConte
     (tmp_path / "CURRENT").write_text("{")
     with pytest.raises(InputError, match="expected the versions of the store's tables"):
         publish(context, str(tmp_path), ["cases"], "v1")
+
+
+def test_rows_that_a_stopped_run_left_are_taken_as_they_were_written_or_made_again(
+    spark: SparkSession, context: SparkContext, tmp_path: Path
+) -> None:
+    rows = spark.createDataFrame([(case, case / 7) for case in range(50)], "case_id long, probability double")
+    written = Path(append_version(rows.coalesce(1), str(tmp_path), "scores", "v1"))
+    finished = finished_rows(spark, str(tmp_path), "scores", "v1", "case_id")
+    assert finished is not None
+    assert finished.count() == 50
+    (piece,) = written.glob("part-*")
+    column = pq.read_metadata(piece).row_group(0).column(1)
+    content = bytearray(piece.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 3] ^= 4  # of a probability; the keys are whole
+    piece.write_bytes(content)
+    (written / f".{piece.name}.crc").unlink()
+    assert finished_rows(spark, str(tmp_path), "scores", "v1", "case_id") is None
+    assert not written.exists()
 
 
 @pytest.mark.parametrize("name", ["x[1]", "x{1}", "x?", "x*"])
