@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from medspark.errors import InputError
 from medspark.store.files import exists, file_state, full_path, list_files, read_text, sha256_of, write_text
 from medspark.store.tables import is_parquet, read_parquet, table_path
+from medspark.store.versions import read_versions
 
 MANIFEST: Final = "_manifest.json"
 FACTS: Final = "_facts.json"
@@ -140,11 +141,14 @@ def require_whole(context: SparkContext, path: str) -> None:
 def whole_path(context: SparkContext, store: str, table: str) -> str:
     """The path of a table's current version, of which nothing is missing.
 
+    A store from before there was a CURRENT of all its tables has no manifests: its versions are taken as they are.
+
     Raises:
         InputError: the store has no such table, or by `require_whole`.
     """
     path = table_path(context, store, table)
-    require_whole(context, path)
+    if table in read_versions(context, store):
+        require_whole(context, path)
     return path
 
 

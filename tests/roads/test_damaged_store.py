@@ -19,7 +19,7 @@ from medspark.stages.monitor import came_true
 from medspark.stages.past import read_earlier
 from medspark.stages.train import train_stage
 from medspark.stages.tune import tune_stage
-from medspark.store.manifest import require_whole
+from medspark.store.manifest import require_whole, whole_path
 from medspark.store.tables import table_path
 
 
@@ -112,3 +112,11 @@ def test_what_is_not_as_it_was_published_is_named(spark, table, tmp_path, damage
     damage(sorted((tmp_path / "version").glob("*.parquet"))[0])
     with pytest.raises(InputError, match=told):
         require()
+
+
+def test_a_store_from_before_there_were_manifests_is_taken_as_it_is(spark, table, tmp_path):
+    shutil.copytree(table[0], tmp_path / "store")
+    version = parts(spark, tmp_path / "store", "records")[0].parent
+    (version / "_manifest.json").unlink()
+    (tmp_path / "store" / "CURRENT").unlink()
+    assert whole_path(spark.sparkContext, str(tmp_path / "store"), "records") == str(version)
