@@ -15,6 +15,8 @@ from medspark.bundles.bundle import load_bundle
 from medspark.errors import InputError, MedsparkError
 from medspark.score.serve import serve
 from medspark.score.worker.calibration import Calibration, of_one
+from medspark.score.worker.explanations.explain import Explained
+from medspark.score.worker.explanations.pieces import ExplainSink, finished_explanations, write_explanations
 from medspark.score.worker.pieces import Sink, finished_piece, write_piece
 from medspark.score.worker.predict import Served, answers_of
 from medspark.score.worker.row_groups import plan_units, score_unit
@@ -129,6 +131,46 @@ def test_no_flipped_bit_of_a_piece_is_taken_for_finished_work(tmp_path):
             assert finished_piece(sink, "part-0.parquet") is None
     (tmp_path / "rejected" / "part-0.parquet").unlink()
     assert finished_piece(sink, "part-0.parquet") is None
+
+
+EXPLAINED = {
+    "case_id": range(9),
+    "subject_id": range(9),
+    "prediction_time": pa.array([0] * 9, pa.timestamp("us", "UTC")),
+    "rank": pa.array([1] * 9, pa.int32()),
+    "feature": ["age"] * 9,
+    "item": pa.nulls(9, pa.string()),
+    "value": [f"{age} years" for age in range(60, 69)],
+    "direction": ["raises"] * 9,
+    "contribution": [age / 7 for age in range(9)],
+    "risk_points": [age / 3 for age in range(9)],
+    "adds_up": [True] * 9,
+    "method": ["gradients"] * 9,
+    "saliency": pa.nulls(9, pa.binary()),
+}
+
+
+def test_no_flipped_bit_of_a_piece_of_explanations_is_taken_for_finished_work(tmp_path):
+    sink = ExplainSink(str(tmp_path), "run", "bundle")
+    piece = write_explanations("part-0.parquet", [Explained(pa.table(EXPLAINED), 9, 0)], sink)
+    assert finished_explanations(sink, "part-0.parquet") == piece
+    for file in ("part-0.parquet", "_part-0.parquet.sums"):
+        for _ in flips(tmp_path / file, min(FLIPS // 2, 8 * (tmp_path / file).stat().st_size), seed=5):
+            assert finished_explanations(sink, "part-0.parquet") is None
+    assert finished_explanations(sink, "part-0.parquet") == piece
+
+
+def test_the_pages_of_explanations_have_checksums(tmp_path):
+    write_explanations("part-0.parquet", [Explained(pa.table(EXPLAINED), 9, 0)], ExplainSink(str(tmp_path), "run", "b"))
+    path = tmp_path / "part-0.parquet"
+    footer = pq.read_metadata(path).row_group(0)
+    places = {footer.column(at).path_in_schema: at for at in range(footer.num_columns)}
+    column = footer.column(places["contribution"])
+    content = bytearray(path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=r"(?i)checksum"):
+        pq.read_table(path, page_checksum_verification=True)
 
 
 def test_the_pages_of_a_piece_have_checksums(tmp_path):
