@@ -180,7 +180,7 @@ def _in_force(store: Path) -> dict[str, tuple[str, int, str]]:
         return {name: (version, kept[name], "") for name, version in old.items()}
     try:
         of_store: StoreVersions = TypeAdapter(StoreVersions).validate_json(place.read_text(encoding="utf-8"))
-    except ValidationError:
+    except (ValidationError, UnicodeDecodeError):
         raise InputError(f"{place}: expected the versions of the store's tables, received something else") from None
     found = {}
     for name, table in sorted(of_store.items()):
