@@ -8,7 +8,7 @@ from medspark.train.reference import _cases_a_patient
 
 
 def test_cases_of_patients_are_counted_where_no_bit_was_flipped(tmp_path):
-    file = tmp_path / "_split=train" / "0.parquet"
+    file = tmp_path / "split=train" / "0.parquet"
     file.parent.mkdir()
     pq.write_table(pa.table({"subject_id": ["a", "a", "a", "b"]}), file, write_page_checksum=True, use_dictionary=False)
     assert _cases_a_patient(str(tmp_path)) == (3**2 + 1**2) / 4
