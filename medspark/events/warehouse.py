@@ -72,7 +72,7 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
         checks=spec.checks,
         is_open=True,
         optional=frozenset(spec.absent),
-        names_matter=SOURCE_FILE in spec.model_dump_json(),
+        reads_file=SOURCE_FILE in spec.model_dump_json(),
     )
 
 

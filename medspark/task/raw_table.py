@@ -9,7 +9,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medspark.schemas import SOURCE_FILE
 from medspark.task.base import Closed
 from medspark.task.columns import Column, TextColumn
 from medspark.task.spelling import Spelling
@@ -147,14 +146,8 @@ class RawTable:
         """The columns that have rules: those of the source, and those beside it."""
         return {**self.columns, **self.beside}
 
-    names_matter: bool = False
-    """Whether a rule beyond these reads the name of a row's file, as of a mapping's events."""
-
-    @property
-    def reads_file(self) -> bool:
-        """Whether a rule reads the name of a row's file, which is then part of what the source says."""
-        rules = [*(check.expect for check in self.checks), *(derived.expression for derived in self.derived.values())]
-        return self.names_matter or any(SOURCE_FILE in rule for rule in rules)
+    reads_file: bool = False
+    """Whether a rule of a mapping's table reads the name of a row's file, which is then part of the source."""
 
     @property
     def order_matters(self) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 
+import pandas as pd
 import pytest
 from support.relapse import hospital, task_at, write_meds
 from support.roads import new_run, score, write
@@ -53,37 +54,27 @@ def test_the_order_of_files_counts_too(spark, tmp_path):
 
 
 FILE_RULES = {
-    "a check": {"checks": [{"name": "ward", "expect": "_source_file like '%ward-a%'"}]},
+    "no rule": {},
+    "a rule": {"skip": [{"name": "others", "when": "_source_file not like '%ward-a%'", "because": "of others"}]},
     "a derived column": {"derived": {"ward": {"type": "category", "expression": "right(_source_file, 5)"}}},
 }
 
 
-@pytest.mark.parametrize("rule", [None, *FILE_RULES])
-@pytest.mark.parametrize("reader", ["workers", "spark"])
-def test_the_names_of_files_count_where_a_rule_reads_them(spark, tmp_path, rule, reader):
-    found = []
-    for name in ("ward-a", "ward-b"):
-        task = stays_at(write(tmp_path / f"{name}.csv", ROWS[1:]), **FILE_RULES.get(rule, {}))
-        cleaned = clean(spark, task, reader=reader if rule != "a check" else "auto")
-        cleaned.release()
-        found.append(cleaned.fingerprint)
-    assert (found[0] == found[1]) == (rule is None)
-
-
-@pytest.mark.parametrize("reads", [True, False])
-def test_the_names_of_files_count_where_events_read_them(spark, tmp_path, reads):
-    rule = {"skip": [{"name": "other ward", "when": "_source_file not like '%ward-a%'", "because": "of others"}]}
-    table = {"files": "*.csv", "subject": "stay", "columns": {"stay": "long", "code": "string"}}
-    table |= {"events": [{"code": "DX/{code}"}], **(rule if reads else {})}
+@pytest.mark.parametrize("rule", FILE_RULES)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_names_of_files_count_where_a_rule_of_events_reads_them(spark, tmp_path, rule, kind):
+    table = {"files": "ward-*", "subject": "stay", "columns": {"stay": "long", "code": "string"}}
+    table |= {"events": [{"code": "DX/{code}"}], **FILE_RULES[rule]}
     mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"stays": table}})
-    found = []
+    rows, found = pd.DataFrame({"stay": [1, 2], "code": ["I10", "I50"]}), []
     for name in ("ward-a", "ward-b"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.csv").write_text("stay,code\n1,I10\n2,I50\n")
-        source = EventSource(kind="events", mapping="m", format="csv", path=str(tmp_path / name))
+        file = tmp_path / name / f"{name}.{kind}"
+        rows.to_csv(file, index=False) if kind == "csv" else rows.to_parquet(file)
+        source = EventSource(kind="events", mapping="m", format=kind, path=str(tmp_path / name))
         with read_events(spark, source, mapping) as events:
             found.append(events.fingerprint)
-    assert (found[0] != found[1]) == reads
+    assert (found[0] == found[1]) == (rule == "no rule")
 
 
 def test_how_spark_cuts_a_file_changes_no_fingerprint(spark, tmp_path):
