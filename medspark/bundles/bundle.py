@@ -36,6 +36,10 @@ KERAS: Final = "model.keras"
 LITERT: Final = "model.tflite"
 CALIBRATION: Final = "calibration.json"
 UNCERTAINTY: Final = "uncertainty.json"
+BUNDLES: Final = "bundles"
+"""The folder of a store that has its bundles."""
+NEW: Final = ".new-"
+"""How the name of one begins that is being written."""
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
 EXPLAIN: Final = "explain.tflite"
@@ -81,13 +85,18 @@ def decides_scores(folder: Path) -> str:
     return id_of_files(_digests(folder), SCORED_BY)
 
 
-def save_bundle(parent: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
+def save_bundle(
+    parent: Path, write: Callable[[Path], dict[str, Any]], before: Callable[[], None] | None = None
+) -> Path:
     """Make a bundle below `parent` and return its path.
 
-    `write` fills the folder it is given and returns the facts for the manifest.
+    Args:
+        parent: a store's folder of bundles.
+        write: fills the folder it is given and returns the facts for the manifest.
+        before: called when all is written and nothing is shown; if it raises, nothing is kept.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=NEW, dir=parent))
     try:
         facts = write(folder)
         manifest = json.loads(json.dumps({"format": FORMAT, "files": _digests(folder), **facts}))
@@ -97,6 +106,8 @@ def save_bundle(parent: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
         place = parent / bundle_id
         if place.exists():
             raise BundleError(f"{place} is there already; bundles are never changed")
+        if before is not None:
+            before()
         os.rename(folder, place)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

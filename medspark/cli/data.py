@@ -1,5 +1,6 @@
 """Commands from a source to cases, and to other people's formats."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,10 +32,16 @@ def synth(
 def make_hospital(
     run: "Run", out: str, patients: int, seed: int, parts: tuple[str, ...] = DEFAULT_PARTS
 ) -> dict[str, Any]:
-    """Write a hospital and say what was planted in it."""
+    """Write a hospital, alone in its folder, and say what was planted in it.
+
+    Raises:
+        BusyError: another run writes there.
+    """
+    from medspark.runs.lock import holding
     from medspark.synth.write import write_hospital
 
-    with run.receipt.timed("synth"), run.progress("synthetic hospital"):
+    alone = holding(replace(run, store=out, holds_lock=False))
+    with alone, run.receipt.timed("synth"), run.progress("synthetic hospital"):
         planted = write_hospital(run.spark, out, patients, seed, parts=parts)
     run.receipt.counts["synth"] = planted
     run.say(f"  patients    {planted['patients']:>12,}")

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
+from medspark.schemas import SOURCE_FILE
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import OpenSource
 from medspark.sources.dead_links import require_no_dangling
@@ -71,6 +72,7 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
         checks=spec.checks,
         is_open=True,
         optional=frozenset(spec.absent),
+        reads_file=SOURCE_FILE in spec.model_dump_json(),
     )
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from medspark.bundles.bundle import METRICS, load_bundle
+from medspark.bundles.bundle import BUNDLES, METRICS, load_bundle
 from medspark.errors import BundleError, InputError, TaskError
 from medspark.runs.process import Process, is_dead
 from medspark.runs.run import local_path
@@ -22,7 +22,6 @@ from medspark.store.tables import is_parquet
 from medspark.store.versions import CURRENT, StoreVersions
 
 _RUNS: Final = "runs"
-_BUNDLES: Final = "bundles"
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _in_force(store: Path) -> dict[str, tuple[str, int, str]]:
         return {name: (version, kept[name], "") for name, version in old.items()}
     try:
         of_store: StoreVersions = TypeAdapter(StoreVersions).validate_json(place.read_text(encoding="utf-8"))
-    except ValidationError:
+    except (ValidationError, UnicodeDecodeError):
         raise InputError(f"{place}: expected the versions of the store's tables, received something else") from None
     found = {}
     for name, table in sorted(of_store.items()):
@@ -204,7 +203,7 @@ def _rows(files: list[Path]) -> int | None:
 
 
 def _bundles(store: Path) -> Iterator[BundleSeen]:
-    folders = (store / _BUNDLES).iterdir() if (store / _BUNDLES).is_dir() else ()
+    folders = (store / BUNDLES).iterdir() if (store / BUNDLES).is_dir() else ()
     found = [_bundle(path) for path in folders if path.is_dir() and not path.name.startswith(".")]
     yield from sorted(found, key=lambda bundle: (bundle.created_at, bundle.bundle_id), reverse=True)
 

@@ -7,6 +7,7 @@ was not renewed for STALE seconds. Before a run publishes it makes sure that the
 
 import functools
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from medspark.errors import BusyError, StoreError
 from medspark.runs.process import Process, is_dead, this_process
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, find_here, name_broken_off
+from medspark.runs.scratch import remove_left_scratch
 from medspark.runs.writable import store_writable
-from medspark.store.files import create_text, delete, exists, file_state, read_text, replace_here, write_text
+from medspark.store.files import create_text, delete_file, exists, file_state, read_text, replace_here, write_text
 
 LOCK: Final = "LOCK"
 BEAT: Final = 20.0
@@ -58,6 +60,7 @@ def holding(run: Run) -> Iterator[None]:
     find_here(run)
     with store_writable(run.store):
         _take(run)
+    remove_left_scratch(run)
     run.holds_lock, ended = True, threading.Event()
     beating = threading.Thread(target=_beat, args=(run, ended), daemon=True)
     beating.start()
@@ -115,18 +118,20 @@ def _take_over(run: Run, stale: dict[str, Any]) -> None:
     guard = _place(run, f"{LOCK}-takeover")
     if not create_text(run.context, guard, now()):
         if _age_of_file(run, f"{LOCK}-takeover") > STALE:
-            delete(run.context, guard)
+            delete_file(run.context, guard)
         time.sleep(0.1)
         return
     try:
         owner = _read(run, LOCK)
         if owner is not None and owner.get("run_id") == stale.get("run_id"):
-            delete(run.context, _place(run, LOCK))
-            delete(run.context, _place(run, f"{LOCK}.{stale.get('run_id')}"))
+            delete_file(run.context, _place(run, LOCK))
             run.say(f"{run.store}: run {stale.get('run_id', 'unknown')} held it and is gone; it is taken over")
-            name_broken_off(run, str(stale.get("run_id")))
+            if "run_id" in stale:
+                with suppress(Py4JJavaError):  # a folder by that name, which no run made
+                    delete_file(run.context, _place(run, f"{LOCK}.{stale['run_id']}"))
+                name_broken_off(run, stale["run_id"])
     finally:
-        delete(run.context, guard)
+        delete_file(run.context, guard)
 
 
 def _is_stale(run: Run, owner: dict[str, Any]) -> bool:
@@ -134,19 +139,25 @@ def _is_stale(run: Run, owner: dict[str, Any]) -> bool:
         dead = is_dead(Process(**owner["process"]))
         if dead is not None:
             return dead
-    since = _text(run, f"{LOCK}.{owner.get('run_id')}") or owner.get("since")
-    return (_age_of_file(run, LOCK) if since is None else _age(since)) > STALE
+    beat = _text(run, f"{LOCK}.{owner['run_id']}") if "run_id" in owner else None
+    name, said = (LOCK, owner.get("since")) if beat is None else (f"{LOCK}.{owner['run_id']}", beat)
+    age = _age(said)
+    return (_age_of_file(run, name) if age is None else age) > STALE
 
 
-def _age(time_text: str) -> float:
-    """Seconds since a time; of none, as a file has that is being written, zero."""
-    with suppress(ValueError):
-        return (datetime.now(UTC) - datetime.fromisoformat(time_text)).total_seconds()
-    return 0.0
+def _age(said: Any) -> float | None:
+    """Seconds since a time, in UTC where it names no zone; None of what is none, and of a time that is yet to come."""
+    try:
+        time_said = datetime.fromisoformat(said)
+    except (TypeError, ValueError):
+        return None
+    zoned = time_said if time_said.tzinfo is not None else time_said.replace(tzinfo=UTC)
+    age = (datetime.now(UTC) - zoned).total_seconds()
+    return age if age > -STALE else None
 
 
 def _age_of_file(run: Run, name: str) -> float:
-    """Seconds since a file was written, of whose content nothing came to the disk; zero where it is gone."""
+    """Seconds since a file was written that does not say when that was; zero where it is gone."""
     with suppress(OSError, Py4JJavaError):
         if run.here is not None:
             return time.time() - (run.here / name).stat().st_mtime
@@ -156,7 +167,7 @@ def _age_of_file(run: Run, name: str) -> float:
 
 
 def _told(store: str, owner: dict[str, Any]) -> str:
-    process = owner.get("process", {})
+    process = owner["process"] if isinstance(owner.get("process"), dict) else {}
     where = f"on host {process.get('host')}, process {process.get('pid')}, since {owner.get('since')}"
     return f"{store} is in use: run {owner.get('run_id')} (medspark {owner.get('command')}) {where}."
 
@@ -188,16 +199,21 @@ def _release(run: Run) -> None:
             if run.here is not None:
                 (run.here / name).unlink(missing_ok=True)
             else:
-                delete(run.context, _place(run, name))
+                delete_file(run.context, _place(run, name))
 
 
 def _read(run: Run, name: str) -> dict[str, Any] | None:
-    """The owner that a lock names; empty while it is being written, None where there is no lock."""
+    """The owner that a lock names; empty where it is damaged or being written, None where there is no lock.
+
+    Its id becomes the names of files, and is never a path.
+    """
     text = _text(run, name)
     if text is None:
         return None
     with suppress(ValueError):
-        return dict(json.loads(text))
+        owner = json.loads(text)
+        if isinstance(owner, dict) and re.fullmatch(r"\w[\w.-]{0,99}", str(owner.get("run_id"))):
+            return owner | {"run_id": str(owner["run_id"])}
     return {}
 
 
@@ -209,6 +225,8 @@ def _text(run: Run, name: str) -> str | None:
         return read_text(run.context, _place(run, name)) if exists(run.context, _place(run, name)) else None
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except UnicodeDecodeError:
+        return ""
     except Py4JJavaError as error:
         if "FileNotFoundException" in str(error):
             return None

@@ -47,12 +47,22 @@ def _discard(run: Run, tables: tuple[str, ...], version: str) -> None:
         discard(run.context, run.store, tables, version)
 
 
-def publish_tables(run: Run, tables: tuple[str, ...], version: str, made_by: str = "") -> None:
-    """Publish what is written, all tables at once, and name what lies among the versions and is none of the store's."""
+def require_publishable(run: Run) -> None:
+    """Make sure, before anything is shown, that the source is still what was read and that the store is this run's.
+
+    Raises:
+        InputError: the source changed.
+        StoreError, BusyError: the store was deleted, or another run took it over.
+    """
     for require in run.before_publishing:
         require()
     if run.holds_lock:
-        require_held(run)  # and again once the files are read: that takes a while
+        require_held(run)
+
+
+def publish_tables(run: Run, tables: tuple[str, ...], version: str, made_by: str = "") -> None:
+    """Publish what is written, all tables at once, and name what lies among the versions and is none of the store's."""
+    require_publishable(run)  # the lock again once the files are read: that takes a while
     for table in tables:
         write_manifest(run.context, f"{run.store}/{table}/{version}", run.receipt.run_id)
     if run.holds_lock:

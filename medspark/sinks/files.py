@@ -69,20 +69,16 @@ class FilesSink:
         """Write aside, read back, rename over the old file, and say so in the manifest.
 
         Raises:
-            InputError: the file that is there is another deployment's.
+            InputError: the file that is there is another deployment's, or nothing sound says whose it is.
         """
-        there = read_noted(self.context, self._folder(night), Manifest)
-        if there is not None and there.deployment != night.deployment:
-            mine, other = night.deployment, there.deployment
-            raise InputError(f"{self.place}: expected a folder of deployment {mine} alone, received one of {other}")
         staging = f"{self.path}/{_staging(night.deployment)}"
+        self._require_own(night, staging)
         delete(self.context, staging)  # of attempts that died: the store's lock says that none lives
         aside = f"{staging}/{night.night}.{night.run_id}"
         end, sent = _write(night, self.kind, aside)
         require_arrived(self.place, sent, _read_back(night.rows, self.kind, aside))
         (part,) = [file for file, below in list_files(self.context, aside).items() if _is_part(below, end)]
         digest = sha256_of(self.context, part)
-        move_file(self.context, part, self._file(night))
         manifest = Manifest(
             night.night,
             night.deployment,
@@ -93,8 +89,27 @@ class FilesSink:
             *night.sums,
             digest,
         )
-        write_text(self.context, f"{self._folder(night)}/{MANIFEST}", json.dumps(asdict(manifest), indent=1))
+        note = json.dumps(asdict(manifest), indent=1)
+        write_text(self.context, f"{staging}/{MANIFEST}", note)  # whose the file is, should the next step be the last
+        move_file(self.context, part, self._file(night))
+        write_text(self.context, f"{self._folder(night)}/{MANIFEST}", note)
         delete(self.context, staging)
+
+    def _require_own(self, night: Publication, staging: str) -> None:
+        """Refuse to replace what this deployment did not write; what it wrote and died before it said so, it says."""
+        folder, file = self._folder(night), self._file(night)
+        there, begun = (read_noted(self.context, place, Manifest) for place in (folder, staging))
+        if there is not None and there.deployment != night.deployment:
+            mine, other = night.deployment, there.deployment
+            raise InputError(f"{self.place}: expected a folder of deployment {mine} alone, received one of {other}")
+        if there is not None or not any(exists(self.context, path) for path in (file, f"{folder}/{MANIFEST}")):
+            return
+        if begun is None or not exists(self.context, file) or sha256_of(self.context, file) != begun.sha256:
+            raise InputError(
+                f"{folder}: expected an empty folder, or one with a sound {MANIFEST} of deployment {night.deployment}, "
+                "received one with other files. If they are of this deployment, delete the folder; else move it away."
+            )
+        write_text(self.context, f"{folder}/{MANIFEST}", json.dumps(asdict(begun), indent=1))
 
     def _folder(self, night: Publication) -> str:
         return f"{self.path}/scores/as_of={stamp(night.as_of)}"

@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 
 from medspark.cases.split import assign_split
 from medspark.errors import AccountingError, InputError, TaskError
+from medspark.runs.lock import LOCK
 from medspark.runs.receipt import now, package_versions
 from medspark.runs.run import local_path
 from medspark.schemas import (
@@ -79,7 +80,7 @@ def write_dataset(
         InputError: the folder has files, or patients are not whole numbers, as the standard wants them.
     """
     context = records.sparkSession.sparkContext
-    if list_files(context, out):
+    if any(not below.startswith(LOCK) for below in list_files(context, out).values()):
         raise InputError(f"{out}: expected an empty folder for the dataset, received one with files")
     kind = dict(records.dtypes)[SUBJECT_ID]
     if kind not in ("bigint", "int"):

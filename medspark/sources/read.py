@@ -66,7 +66,7 @@ def typed_rows(
         InputError: digits of a time would be lost.
     """
     frames = list(map(_without_void, frames))
-    survey = survey_typed(frames, table.order_matters)
+    survey = survey_typed(frames, table)
     named = zip(frames, firsts or [""] * len(frames), strict=True)
     parts = [part for frame, first in named for part in _typed_parts(frame, first, table, repairs, survey.letters)]
     present = [name for name in table.columns if name in frames[0].columns]

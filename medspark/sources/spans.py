@@ -84,4 +84,4 @@ def survey_of(heads: list[Head], spans: Iterable[Surveyed], table: RawTable) -> 
             fingerprint=seen.fingerprint + span.hashes,
             order=seen.order + span.placed + seen.lines * span.parts,
         )
-    return whole_survey(list(files.values()), [], header, table.order_matters)
+    return whole_survey(list(files.values()), [], header, table)

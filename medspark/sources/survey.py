@@ -100,36 +100,40 @@ def survey_lines(lines: DataFrame, header: bool, table: RawTable) -> Survey:
             row["first_line"] if row[BLOCK] <= 0 else seen.first_line,
         )
     most = max((row[_LETTERS] for row in found), default=PLAIN)
-    return whole_survey(list(files.values()), splits, header, table.order_matters)._replace(letters=most)
+    return whole_survey(list(files.values()), splits, header, table)._replace(letters=most)
 
 
 def whole_survey(
-    files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool, ordered: bool
+    files: list[FileSurvey], splits: list[tuple[str, int, int, int]], header: bool, table: RawTable
 ) -> Survey:
     headers = len(files) if header else 0
     return Survey(
         files=files,
         rows=sum(file.lines - file.blank for file in files) - headers,
         blank=sum(file.blank for file in files),
-        fingerprint=_fingerprint(files, ordered),
+        fingerprint=_fingerprint(files, table.order_matters, table.reads_file),
         splits=splits,
     )
 
 
-def _fingerprint(files: list[FileSurvey], ordered: bool) -> str:
-    """16 hexadecimal digits of all lines; where their order matters, of each file's in its order, and of the files'."""
-    if not ordered:
+def _fingerprint(files: list[FileSurvey], ordered: bool, named: bool) -> str:
+    """16 hexadecimal digits of all lines; where their order matters, of each file's in its order, and of the files';
+    where a rule reads the files' names, of these too, in full as the rule reads them."""
+    if not ordered and not named:
         return f"{sum(file.fingerprint for file in files) % 2**64:016x}"
-    content = [(file.lines, file.fingerprint, file.order) for file in sorted(files)]
+    content = [
+        (*([file.file] if named else []), file.lines, file.fingerprint, *([file.order] if ordered else []))
+        for file in sorted(files)
+    ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def survey_typed(frames: list[DataFrame], ordered: bool = False) -> Survey:
+def survey_typed(frames: list[DataFrame], table: RawTable) -> Survey:
     """Rows and fingerprint of each file of typed frames, in one pass over the columns that are read.
 
     Args:
         frames: the rows; SOURCE_FILE is the file of each, and LOST, where it is there, what cannot be read of it.
-        ordered: whether the order of the files matters; within a file, rows have none.
+        table: which says whether the order of the files matters, and their names; within a file, rows have none.
 
     Raises:
         InputError: digits of a time would be lost, by file and column.
@@ -148,7 +152,7 @@ def survey_typed(frames: list[DataFrame], ordered: bool = False) -> Survey:
     _require_digits({row[SOURCE_FILE]: row[LOST] for row in counts})
     found = [FileSurvey(row[SOURCE_FILE], None, row["rows"], 0, int(row["sum"] or 0)) for row in counts]
     most = max((row[_LETTERS] for row in counts), default=PLAIN)
-    return whole_survey(found, [], False, ordered)._replace(letters=most)
+    return whole_survey(found, [], False, table)._replace(letters=most)
 
 
 def _hashed(frame: DataFrame) -> DataFrame:

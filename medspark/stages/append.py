@@ -27,6 +27,7 @@ from medspark.store.facts import (
     write_facts,
 )
 from medspark.store.files import list_files, make_folder
+from medspark.store.manifest import whole_path
 from medspark.store.tables import is_parquet, link_files, table_path, write_version
 from medspark.store.worker.buckets import Kept
 from medspark.task.event_task import EventTask
@@ -123,7 +124,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
 
 def _carry_quarantine(run: Run) -> None:
     """Take the files of the quarantine so far into the version that is written."""
-    old = table_path(run.context, run.store, QUARANTINE)
+    old = whole_path(run.context, run.store, QUARANTINE)
     files = [path for path, below in list_files(run.context, old).items() if is_parquet(below)]
     link_files(run.context, files, f"{run.store}/{QUARANTINE}/{run.version}")
 

@@ -28,7 +28,6 @@ from medspark.sources.unchanged import FileStates, require_unchanged
 from medspark.spark.failures import expressions_hold
 from medspark.stages.freeze import freeze
 from medspark.store.facts import (
-    FACTS,
     EventCounts,
     RecordsFacts,
     SourceRead,
@@ -41,6 +40,7 @@ from medspark.store.facts import (
     write_facts,
 )
 from medspark.store.files import exists, full_path, make_folder
+from medspark.store.manifest import FACTS
 from medspark.store.tables import current_version, take_version, write_version
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import shown_url

@@ -20,6 +20,7 @@ from medspark.evaluate.report.compared import Costs, render_beside, sentences_of
 from medspark.evaluate.report.format import NONE, performance_lines
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
+from medspark.runs.tables import require_publishable
 from medspark.schemas import CASE_ID, CASES, LABEL, PROBABILITY, SPLIT, SUBJECT_ID, TEST, quoted
 from medspark.score.by_spark import predict_cases
 from medspark.score.serve import serve
@@ -73,6 +74,7 @@ def compare_stage(run: Run, bundles: Sequence[Bundle]) -> str:
         METRICS: json.dumps({**metrics, "costs": [one._asdict() for one in costs]}, indent=1),
         BESIDE: render_beside(task.title, about, costs, metrics),
     }
+    require_publishable(run)
     for name, text in texts.items():
         write_text(run.context, f"{folder}/{name}", text)
         run.receipt.outputs[name] = f"{folder}/{name}"

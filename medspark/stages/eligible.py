@@ -47,7 +47,8 @@ from medspark.store.facts import (
     require_rules,
     rows_quarantined,
 )
-from medspark.store.tables import read_parquet, read_table, table_path
+from medspark.store.manifest import whole_path
+from medspark.store.tables import read_parquet, read_table
 from medspark.task.event_task import EventTask
 from medspark.task.population import to_micros
 from medspark.task.scoring import columns_asked_for, exclusions_in_force, exclusions_not_applied
@@ -200,7 +201,7 @@ def _of_events(run: Run, task: EventTask, source: str | None, until: int | None,
 def _of_records(run: Run, task: EventTask, store: str, until: int | None) -> Iterator[Eligible]:
     """What was set aside of the source is in that store's quarantine, and no case of this one."""
     plan = _plan_at(task, until)
-    path = table_path(run.context, store, RECORDS)
+    path = whole_path(run.context, store, RECORDS)
     facts = read_facts(run.context, path, RecordsFacts)
     require_rules(facts.rules, clean_rules(task), "clean")
     fingerprint = records_fingerprint(facts, path)

@@ -29,6 +29,7 @@ from medspark.evaluate.truth import reading_of, truth_of
 from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run
+from medspark.runs.tables import require_publishable
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SUBJECT_ID, quoted
 from medspark.score.by_spark import predict_cases
 from medspark.score.serve import serve
@@ -191,8 +192,7 @@ class _Made:
 def _written(run: Run, made: _Made, metrics: dict[str, Any]) -> str:
     """The files of an evaluation, in a folder of its own."""
     data = _report(run, made, metrics)
-    for require in run.before_publishing:
-        require()
+    require_publishable(run)
     folder = f"{run.store}/{EVALUATIONS}/{run.version}"
     texts = {METRICS: json.dumps(metrics, indent=1), REPORT: render_report(data), **card_files(data)}
     for name, text in texts.items():

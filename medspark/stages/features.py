@@ -40,6 +40,7 @@ from medspark.store.facts import (
     write_facts,
 )
 from medspark.store.files import full_path, make_folder
+from medspark.store.manifest import whole_path
 from medspark.store.tables import read_parquet, read_table, table_path, write_version
 from medspark.store.worker.buckets import Kept
 from medspark.task.event_task import EventTask
@@ -76,9 +77,9 @@ def require_records(run: Run, task: Task) -> RecordsFacts:
     """The facts of the current records.
 
     Raises:
-        InputError: there are none, or another task file made them.
+        InputError: there are none, a file of them is not as it was published, or another task file made them.
     """
-    facts = read_facts(run.context, table_path(run.context, run.store, RECORDS), RecordsFacts)
+    facts = read_facts(run.context, whole_path(run.context, run.store, RECORDS), RecordsFacts)
     require_rules(facts.rules, clean_rules(task), "clean")
     return facts
 
@@ -87,9 +88,9 @@ def require_cases(run: Run, task: Task) -> CasesFacts:
     """The facts of the current cases.
 
     Raises:
-        InputError: there are none, or another task file made them.
+        InputError: there are none, a file of them is not as it was published, or another task file made them.
     """
-    facts = read_facts(run.context, table_path(run.context, run.store, CASES), CasesFacts)
+    facts = read_facts(run.context, whole_path(run.context, run.store, CASES), CasesFacts)
     require_rules(facts.rules, clean_rules(task), "clean")
     require_rules(facts.case_rules, case_rules(task), "features")
     return facts

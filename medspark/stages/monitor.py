@@ -19,7 +19,7 @@ from medspark.monitor.verdict import ORDER, Finding, Verdict, findings_of_outcom
 from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run
-from medspark.runs.tables import making, publish_tables
+from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import (
     CASE_ID,
     CASES,
@@ -47,11 +47,14 @@ from medspark.stages.kept_nights import (
     write_night,
 )
 from medspark.stages.watch import TOLD
-from medspark.store.files import write_text
-from medspark.store.tables import read_parquet, read_table, write_version
+from medspark.store.files import exists, read_text, write_text
+from medspark.store.manifest import read_whole, require_whole
+from medspark.store.tables import read_parquet, write_version
 from medspark.store.versions import read_versions
 
 SITE: Final = "site/index.html"
+OURS: Final = ('<meta name="generator" content="medspark">', ": nights</title>\n<style>")
+"""What a page of ours has; the second, one from before there was the first."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
         outcomes: a store whose `cases`, made by the same task of later data, say what became of the cases.
 
     Raises:
-        InputError: no night is there, or nothing is known of what became of its cases.
+        InputError: no night is there, nothing is known of what became of its cases, or the page's place has another.
         GateError: the verdict is stop; findings and page are there all the same.
     """
     nights = nights_of(run.context, run.store)
@@ -103,6 +106,7 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
             f"{run.store} has no night in {MONITORING}: expected a store that `medspark score` of this version of "
             "medspark wrote scores into. Score once more."
         )
+    _require_own_page(run)
     with run.receipt.timed("monitor"), run.progress("monitor"):
         known = came_true(run, published, outcomes) if outcomes is not None else NOTHING
         found = judge(run, published[-1], published, known)
@@ -153,9 +157,11 @@ def came_true(run: Run, nights: Sequence[Night], outcomes: str) -> CameTrue:
     ledger = read_versions(run.context, run.store)
     there = [night for night in nights if ledger[SCORES].is_published(night.version)]
     places = [f"{run.store}/{SCORES}/{version}" for version in dict.fromkeys(night.version for night in there)]
-    cases = read_table(run.spark, outcomes, CASES).where(F.col(LABEL).isNotNull())
+    cases = read_whole(run.spark, outcomes, CASES).where(F.col(LABEL).isNotNull())
     groups = _groups_in(run, nights[-1], cases)
     known = cases.select(CASE_ID, LABEL, *(F.col(quoted(name)).cast("string").alias(GROUP + name) for name in groups))
+    for place in places:
+        require_whole(run.context, place)
     scores = read_parquet(run.spark, *places).select(RUN_ID, CASE_ID, SUBJECT_ID, PROBABILITY)
     found = scores.join(known, CASE_ID).toPandas()
     if not len(found):
@@ -188,6 +194,18 @@ def name_of(night: Night) -> str:
 # ---------------------------------------------------------------- written and told
 
 
+def _require_own_page(run: Run) -> None:
+    place = f"{run.store}/{SITE}"
+    if not exists(run.context, place):
+        return
+    try:
+        page = read_text(run.context, place)
+    except UnicodeDecodeError:
+        page = ""
+    if not any(mark in page for mark in OURS):
+        raise InputError(f"{place}: expected a page of medspark's or none, received another. Move it away.")
+
+
 def _write_page(run: Run, found: Judged, nights: Sequence[Night], known: CameTrue) -> None:
     nights = [found.night if night.run_id == found.night.run_id else night for night in nights]
     every = {one: watched_in(run.context, run.store, one) for one in {night.bundle_id for night in nights}}
@@ -212,6 +230,7 @@ def _write_page(run: Run, found: Judged, nights: Sequence[Night], known: CameTru
         )
     )
     place = f"{run.store}/{SITE}"
+    require_publishable(run)
     write_text(run.context, place, page)
     run.receipt.outputs["site"] = place
 

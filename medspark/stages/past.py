@@ -12,7 +12,8 @@ from medspark.errors import InputError
 from medspark.runs.run import Run
 from medspark.schemas import RECORDS
 from medspark.store.facts import RecordsFacts, RecordsRead, clean_rules, read_facts, records_fingerprint
-from medspark.store.tables import read_parquet, table_path
+from medspark.store.manifest import whole_path
+from medspark.store.tables import read_parquet
 from medspark.task.table_task import TableTask
 
 FAR_BELOW: Final = 0.5
@@ -25,13 +26,14 @@ def read_earlier(run: Run, task: TableTask, store: str | None) -> tuple[DataFram
     """The records of a store, or of the one that the task names, and what they are; None where neither is named.
 
     Raises:
-        InputError: the store has none, or other rules than the task's made them.
+        InputError: the store has none, a file of them is not as it was published, or other rules than the task's made
+            them.
     """
     history = task.features.history
     store = store if store is not None or history is None else history.records
     if store is None:
         return None, None
-    path = table_path(run.context, store, RECORDS)
+    path = whole_path(run.context, store, RECORDS)
     facts = read_facts(run.context, path, RecordsFacts)
     if facts.rules != clean_rules(task):
         raise InputError(

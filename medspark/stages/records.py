@@ -13,7 +13,8 @@ from medspark.score.choose_way import choose
 from medspark.spark.arrow import map_batches
 from medspark.store.facts import RecordsFacts
 from medspark.store.files import full_path
-from medspark.store.tables import read_parquet, table_path
+from medspark.store.manifest import whole_path
+from medspark.store.tables import read_parquet
 from medspark.store.worker.buckets import Kept, read_bucket
 
 
@@ -30,9 +31,10 @@ def current_records(run: Run, facts: RecordsFacts) -> DataFrame:
     """The current records; of those whose rows may be written again, the events that count.
 
     Raises:
-        InputError: there are none, or rows may be written again and workers do not reach the files.
+        InputError: there are none, a file of them is not as it was published, or rows may be written again and workers
+            do not reach the files.
     """
-    path = table_path(run.context, run.store, RECORDS)
+    path = whole_path(run.context, run.store, RECORDS)
     records, kept = read_parquet(run.spark, path), kept_records(run.context, path, facts)
     if kept is None or not kept.has_writings:
         return records

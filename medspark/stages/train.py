@@ -1,8 +1,8 @@
 """The train stage: `cases` to `tensors`, `predictions` and a bundle, on one machine's file system."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.bundles.bundle import save_bundle
+from medspark.bundles.bundle import BUNDLES, save_bundle
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
 from medspark.cases.table import other_subgroups
@@ -24,11 +24,13 @@ from medspark.runs.lock import alone
 from medspark.runs.process import peak_memory
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
-from medspark.runs.tables import making, publish_tables
+from medspark.runs.scratch import scratch
+from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
 from medspark.stages.records import current_records
 from medspark.store.facts import CasesFacts, RecordsFacts, read_facts
+from medspark.store.manifest import read_whole
 from medspark.store.tables import read_table, table_path
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
@@ -42,7 +44,6 @@ from medspark.train.tensorboard import event_files
 from medspark.train.tracking import Tracking, telling, tracked
 from medspark.train.train_network import Histories, Trained, train_network, write_predictions
 
-BUNDLES = "bundles"
 CHECKPOINTS = "checkpoints"
 """What training left to go on from; it goes once there is a bundle, or a refusal."""
 
@@ -114,6 +115,7 @@ def train_stage(
 def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb: int | None) -> Path:
     """Write the bundle and publish the tables it came from."""
     store, tensors = local_path(run.store), f"{run.store}/{TENSORS}/{run.version}"
+    require_publishable(run)
     with run.receipt.timed("bundle"):
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
         cases = read_table(run.spark, run.store, CASES)
@@ -130,9 +132,8 @@ def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb:
             period=months_of(cases),
             peak_mb=peak_mb,
         )
-        bundle = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
-        publish_tables(run, (TENSORS, PREDICTIONS), run.version)
-    return bundle
+        publish = partial(publish_tables, run, (TENSORS, PREDICTIONS), run.version)
+        return save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made), publish)
 
 
 def _require_gates(trained: Trained, task: Task, checkpoints: Checkpoints) -> None:
@@ -155,13 +156,13 @@ def _train(
     cases = read_table(run.spark, run.store, CASES)
     bar = epoch_progress(run.terminal)
     with run.receipt.timed("train"), bar as shown, event_files(event_files_to, shown) as progress:
-        with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".histories-") as scratch:
-            histories = Histories(_histories(run, task), scratch)
+        with scratch(run, "histories") as folder:
+            histories = Histories(_histories(run, task), folder)
             told = telling(tracking, progress)
             trained = train_network(cases, task, tensors, told, histories=histories, checkpoints=checkpoints)
         if with_folds:
-            with tempfile.TemporaryDirectory(dir=local_path(run.store), prefix=".folds-") as scratch:
-                found = cross_validate(cases, task, scratch, run.say, checkpoints.folder)
+            with scratch(run, "folds") as folder:
+                found = cross_validate(cases, task, folder, run.say, checkpoints.folder)
             trained.metrics["cross_validation"] = found
     return trained
 
@@ -169,7 +170,7 @@ def _train(
 def _histories(run: Run, task: Task) -> DataFrame:
     """The records, whose events that count encoders are pretrained on."""
     if not isinstance(task, EventTask):
-        return read_table(run.spark, run.store, RECORDS)
+        return read_whole(run.spark, run.store, RECORDS)
     facts = read_facts(run.context, table_path(run.context, run.store, RECORDS), RecordsFacts)
     return current_records(run, facts)
 

@@ -1,6 +1,5 @@
 """The tune stage: settings tried on `cases`, and the best one trained to a bundle."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 from medspark.encode.statistics import to_json
 from medspark.runs.lock import alone
 from medspark.runs.run import Run, local_path
+from medspark.runs.scratch import scratch
 from medspark.schemas import CASES, TRAIN, VALID
 from medspark.stages.features import require_cases
 from medspark.stages.train import UNWATCHED, Watched, train_stage
@@ -52,8 +52,8 @@ def tune_stage(run: Run, task: Task, watched: Watched = UNWATCHED) -> Path:
 def _searched(run: Run, task: Task) -> dict[str, Any]:
     store = local_path(run.store)
     cases = read_table(run.spark, run.store, CASES)
-    with tempfile.TemporaryDirectory(dir=store, prefix=".tuning-") as scratch:
-        statistics, table = fit_and_encode(cases, task, scratch)
+    with scratch(run, "tuning") as aside:
+        statistics, table = fit_and_encode(cases, task, aside)
         train, valid = split_files(table, TRAIN), split_files(table, VALID)
         asked = task.tuning or Tuning()
         any_number = task.model_copy(update={"tuning": asked.model_copy(update={"trials": 2})})

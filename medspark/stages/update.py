@@ -1,9 +1,8 @@
 """The update stage: a bundle and new outcomes to a challenger, kept where it is no worse than the champion."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.bundles.bundle import STATISTICS, Bundle, save_bundle
+from medspark.bundles.bundle import BUNDLES, STATISTICS, Bundle, save_bundle
 from medspark.cases.attrition import count_cases
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
@@ -24,13 +23,14 @@ from medspark.runs.console import epoch_progress
 from medspark.runs.lock import alone
 from medspark.runs.receipt import now
 from medspark.runs.run import Run, local_path
-from medspark.runs.tables import making, publish_tables
+from medspark.runs.scratch import scratch
+from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, SPLIT, TENSORS, TEST, TRAIN, VALID
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.eligible import require_what_training_read
 from medspark.stages.evaluate import asked_of, built_of
 from medspark.stages.features import Built, require_cases
-from medspark.stages.train import BUNDLES, CHECKPOINTS, other_groups
+from medspark.stages.train import CHECKPOINTS, other_groups
 from medspark.store.facts import CasesFacts, SplitCounts, case_rules, clean_rules
 from medspark.store.tables import current_version, read_table
 from medspark.task.event_task import EventTask
@@ -163,11 +163,8 @@ def _before(
     statistics = from_json(bundle.read_text(STATISTICS))
     sample = old.where(F.col(SPLIT).isin(TRAIN, VALID)).orderBy(place).limit(rehearsed)
     held_out = old.where(F.col(SPLIT) == TEST).orderBy(place).limit(MOST_BEFORE)
-    folder = tempfile.mkdtemp(dir=local_path(run.store), prefix=".before-")
-    try:
+    with scratch(run, "before") as folder:
         yield write_tensors(sample.unionByName(held_out), statistics, folder), subgroups_of(held_out, task)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
@@ -208,6 +205,7 @@ def _kept(
     facts = CasesFacts(
         **rules, counts=found.counts, case_rules=case_rules(task), attrition=built.attrition(), splits=splits
     )
+    require_publishable(run)
     with run.receipt.timed("bundle"):
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
         names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
@@ -224,6 +222,5 @@ def _kept(
             names=names,
             period=months_of(built.cases),
         )
-        place = save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made))
-        publish_tables(run, (TENSORS, PREDICTIONS), run.version)
-    return place
+        publish = partial(publish_tables, run, (TENSORS, PREDICTIONS), run.version)
+        return save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made), publish)

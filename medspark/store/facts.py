@@ -5,8 +5,8 @@ that records cleaned by one task file are never taken for those of another.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, TypeVar
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
@@ -14,14 +14,12 @@ from pyspark.sql import SparkSession
 
 from medspark.errors import AccountingError, InputError
 from medspark.store.files import exists, read_text, write_text
+from medspark.store.manifest import FACTS, read_manifest
 from medspark.store.tables import read_parquet
 from medspark.store.worker.buckets import SortedRun
 from medspark.store.worker.checksums import FileSums
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
-
-FACTS: Final = "_facts.json"
-
 
 # ---------------------------------------------------------------- counts
 
@@ -248,21 +246,40 @@ def read_facts(context: SparkContext, path: str, kind: type[Facts]) -> Facts:
     """The facts beside a table's version.
 
     Raises:
-        InputError: there are none, as beside the tensors of training; or they are not of this kind, as another version
-            of medspark may have written them.
+        InputError: there are none, as beside the tensors of training; they are not those that were published; or they
+            are not of this kind, as another version of medspark may have written them.
     """
     if not exists(context, f"{path}/{FACTS}"):
         raise InputError(
             f"{path}: expected a table with its facts ({kind.__name__}) beside it, received one without. "
             "Run the stage that writes it again; `medspark score --tensors` takes what `medspark encode` wrote."
         )
+    text, manifest = _text_of(context, path), read_manifest(context, path)
+    if manifest is not None and manifest.facts not in (None, hashlib.sha256(text.encode()).hexdigest()):
+        raise _others(path, "the facts that were published")
     try:
-        return TypeAdapter(kind).validate_json(read_text(context, f"{path}/{FACTS}"))
+        found = TypeAdapter(kind).validate_json(text)
+        unknown = set(json.loads(text)) - {known.name for known in fields(kind)}
     except ValidationError as error:
         where = ", ".join(dict.fromkeys(str(problem["loc"][0]) for problem in error.errors() if problem["loc"]))
-        raise InputError(
-            f"{path}/{FACTS}: expected {kind.__name__}, received others ({where}). Run the stage that writes it again."
-        ) from None
+        raise _others(path, kind.__name__, where) from None
+    if unknown:
+        raise _others(path, kind.__name__, ", ".join(sorted(unknown)))
+    return found
+
+
+def _text_of(context: SparkContext, path: str) -> str:
+    try:
+        return read_text(context, f"{path}/{FACTS}")
+    except UnicodeDecodeError:
+        raise _others(path, "text") from None
+
+
+def _others(path: str, expected: str, where: str = "") -> InputError:
+    told = f" ({where})" if where else ""
+    return InputError(
+        f"{path}/{FACTS}: expected {expected}, received others{told}. Run the stage that writes it again."
+    )
 
 
 def write_facts(context: SparkContext, path: str, facts: RecordsFacts | TensorsFacts) -> None:

@@ -15,14 +15,20 @@ from py4j.protocol import Py4JJavaError
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.store.files import exists, full_path, list_files, read_text, sha256_of, write_text
-from medspark.store.tables import is_parquet, read_parquet
+from medspark.errors import InputError
+from medspark.store.files import exists, file_state, full_path, list_files, read_text, sha256_of, write_text
+from medspark.store.tables import is_parquet, read_parquet, table_path
+from medspark.store.versions import read_versions
 
 MANIFEST: Final = "_manifest.json"
+FACTS: Final = "_facts.json"
+"""What the next stage must know, by `medspark.store.facts`."""
 _READERS: Final = 4
+_TOLD: Final = 5
+"""Files that an error names."""
 T = TypeVar("T")
 
 
@@ -43,6 +49,8 @@ class Manifest:
     run_id: str
     rows: int
     files: dict[str, WrittenFile]
+    facts: str | None = None
+    """The SHA-256 of the facts beside them; None where there are none, or where it was written before it said so."""
 
 
 def write_manifest(context: SparkContext, path: str, run_id: str) -> None:
@@ -52,8 +60,13 @@ def write_manifest(context: SparkContext, path: str, run_id: str) -> None:
         OSError, PySparkException: a file cannot be read back.
     """
     files = _files_at(context, path)
-    manifest = Manifest(run_id, sum(file.rows for file in files.values()), files)
+    manifest = Manifest(run_id, sum(file.rows for file in files.values()), files, _digest_of_facts(context, path))
     write_text(context, f"{path}/{MANIFEST}", json.dumps(asdict(manifest), indent=1))
+
+
+def _digest_of_facts(context: SparkContext, path: str) -> str | None:
+    place = f"{path}/{FACTS}"
+    return sha256_of(context, place) if exists(context, place) else None
 
 
 def read_manifest(context: SparkContext, path: str) -> Manifest | None:
@@ -89,9 +102,71 @@ def differences(context: SparkContext, path: str) -> list[str]:
         return ["a file cannot be read"]
     problems = [f"{name} is gone" for name in manifest.files if name not in found]
     problems += [f"{name} was added" for name in found if name not in manifest.files]
+    problems += [f"{FACTS} was changed"] if manifest.facts not in (None, _digest_of_facts(context, path)) else []
     return problems + [
         f"{name} was changed" for name, file in manifest.files.items() if name in found and found[name] != file
     ]
+
+
+def require_whole(context: SparkContext, path: str) -> None:
+    """Refuse a version of which a file is gone, was added, or is shorter or longer than when it was published.
+
+    Costs one listing of the version's folder, whatever is in the files: none is read. What has another content and
+    the same size is left to those who read it: the pages of every file carry checksums, which Spark and the workers
+    compare.
+
+    Raises:
+        InputError: naming the files, or saying that nothing says what was published.
+    """
+    manifest = read_manifest(context, path)
+    if manifest is None:
+        problems = [f"{MANIFEST} is not there or damaged"]
+    else:
+        found = _sizes_at(context, path)
+        problems = [f"{name} is gone" for name in manifest.files if name not in found]
+        problems += [f"{name} was added" for name in found if name not in manifest.files]
+        problems += [
+            f"{name} has {found[name]} bytes of {file.size}"
+            for name, file in manifest.files.items()
+            if found.get(name, file.size) != file.size
+        ]
+    if problems:
+        more = f" and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
+        raise InputError(
+            f"{path}: expected the table as it was published, received another: {', '.join(problems[:_TOLD])}{more}. "
+            "Run the stage that writes it again."
+        )
+
+
+def whole_path(context: SparkContext, store: str, table: str) -> str:
+    """The path of a table's current version, of which nothing is missing.
+
+    A store from before there was a CURRENT of all its tables has no manifests: its versions are taken as they are.
+
+    Raises:
+        InputError: the store has no such table, or by `require_whole`.
+    """
+    path = table_path(context, store, table)
+    if table in read_versions(context, store):
+        require_whole(context, path)
+    return path
+
+
+def read_whole(spark: SparkSession, store: str, table: str) -> DataFrame:
+    """The current version of a table, of which nothing is missing.
+
+    Raises:
+        InputError: as `whole_path`.
+    """
+    return read_parquet(spark, whole_path(spark.sparkContext, store, table))
+
+
+def _sizes_at(context: SparkContext, path: str) -> dict[str, int]:
+    files = {file: below for file, below in list_files(context, path).items() if is_parquet(below)}
+    if full_path(context, path).startswith("file:"):
+        return {below: Path(file.removeprefix("file:")).stat().st_size for file, below in files.items()}
+    states = {below: file_state(context, file) for file, below in files.items()}
+    return {below: state[0] for below, state in states.items() if state is not None}
 
 
 def _files_at(context: SparkContext, path: str) -> dict[str, WrittenFile]:

@@ -20,10 +20,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
+from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from medspark.errors import InputError
+from medspark.schemas import quoted
 from medspark.store.files import (
     copy_file,
     delete,
@@ -37,6 +42,7 @@ from medspark.store.files import (
 )
 from medspark.store.versions import (
     CURRENT,
+    Name,
     kept,
     moved,
     noted,
@@ -97,11 +103,21 @@ def append_version(frame: DataFrame, store: str, table: str, version: str) -> st
 
 
 def finished_rows(spark: SparkSession, store: str, table: str, version: str, key: str) -> DataFrame | None:
-    """The keys of the rows that a run which stopped left in a version; None where there are none."""
+    """The keys of the rows that a run which stopped left in a version; None where there are none.
+
+    Every page of them is read first and compared with its checksum. Where one is not as it was written, all go, to be
+    made again.
+    """
     path = f"{store}/{table}/{version}"
     if not any(map(is_parquet, list_files(spark.sparkContext, path).values())):
         return None
-    return read_parquet(spark, path).select(key)
+    try:
+        found = read_parquet(spark, path)
+        found.select(F.bit_xor(F.xxhash64(*(F.col(quoted(name)) for name in found.columns)))).collect()
+    except (PySparkException, Py4JJavaError):
+        delete(spark.sparkContext, path)
+        return None
+    return found.select(key)
 
 
 def is_parquet(place: str) -> bool:
@@ -178,12 +194,23 @@ def withdraw(context: SparkContext, store: str, tables: Iterable[str], version: 
 
 
 def current_version(context: SparkContext, store: str, table: str) -> str | None:
-    """The version in force; of a store that has no CURRENT of its own yet, the one that the table's own file names."""
+    """The version in force; of a store that has no CURRENT of its own yet, the one that the table's own file names.
+
+    Raises:
+        InputError: the file is not as it was written.
+    """
     known = read_versions(context, store).get(table)
     if known is not None:
         return known.current
     path = f"{store}/{table}/{CURRENT}"
-    return read_text(context, path).strip() if exists(context, path) else None
+    return _named(path, read_text(context, path).strip()) if exists(context, path) else None
+
+
+def _named(path: str, version: str) -> str:
+    try:
+        return TypeAdapter(Name).validate_python(version)
+    except ValidationError:
+        raise InputError(f"{path}: expected the name of a version, received something else") from None
 
 
 def read_parquet(spark: SparkSession, *paths: str) -> DataFrame:

@@ -10,15 +10,17 @@ by this store, and is never deleted.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 from pyspark import SparkContext
 
 from medspark.errors import InputError
 from medspark.store.files import exists, read_text, write_text
 
 CURRENT: Final = "CURRENT"
+Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]{0,99}$")]
+"""Of a table or a version: a folder's name, and never a path, since what has it may be deleted."""
 KEPT: Final = 2
 """Versions of one maker that stay in a table: the newest, and the one before for whoever still reads it."""
 
@@ -27,7 +29,7 @@ KEPT: Final = 2
 class Version:
     """One writing of a table."""
 
-    version: str
+    version: Name
     made_by: str
     """The bundle's id, of scores and tensors; empty where a store has one maker."""
     published: bool = False
@@ -39,7 +41,7 @@ class Version:
 class TableVersions:
     """A table's versions in the order of their publishing, and the one in force."""
 
-    current: str | None = None
+    current: Name | None = None
     versions: list[Version] = field(default_factory=list)
 
     def known(self) -> set[str]:
@@ -49,21 +51,21 @@ class TableVersions:
         return any(found.version == version and found.published for found in self.versions)
 
 
-StoreVersions = dict[str, TableVersions]
+StoreVersions = dict[Name, TableVersions]
 
 
 def read_versions(context: SparkContext, store: str) -> StoreVersions:
     """What the store knows; nothing where it is new.
 
     Raises:
-        InputError: the file is not as it was written.
+        InputError: the file is not as it was written, or a name in it is more than a folder's.
     """
     path = f"{store}/{CURRENT}"
     if not exists(context, path):
         return {}
     try:
         return TypeAdapter(StoreVersions).validate_json(read_text(context, path))
-    except ValidationError:
+    except (ValidationError, UnicodeDecodeError):
         raise InputError(
             f"{path}: expected the versions of the store's tables, received something else. Restore the file, or "
             "score into an empty folder."

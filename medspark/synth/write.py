@@ -1,18 +1,22 @@
 """Writes the synthetic hospital with Spark: each task makes its own blocks anew, so no row is shuffled."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.errors import TaskError, did_you_mean
-from medspark.store.files import delete, write_text
+from medspark.errors import InputError, TaskError, did_you_mean
+from medspark.store.files import exists, list_files, read_text, write_text
 from medspark.synth import DEFAULT_PARTS, dirt, flat, hospital, meds, omop
 
 PLANTED: Final = "planted.json"
+_OWN_FILE: Final = re.compile(r"\w+(\.csv)?/(\.?part-[^/]*|\.?_SUCCESS(\.crc)?|_temporary/.*)")
+"""What Spark writes, by its path below a part's folder."""
 BLOCKS_PER_PARTITION: Final = 100
 """At most: some 200,000 rows of the flat extract, 40 MB."""
 MEDS_BLOCKS_PER_PARTITION: Final = 20
@@ -37,17 +41,50 @@ def write_hospital(
     (Parquet); part `omop`: `omop/TABLE.csv/`; part `meds`: `meds/data/` (Parquet); last of all `planted.json`, of
     the parts written now. The rows are the same for any `partitions` and whatever the other parts.
 
+    Only what `planted.json` says to be a hospital's is replaced: it names, before the first file is written and as
+    `parts` afterwards, each part that ever was written there.
+
     Raises:
         TaskError: no patients, a seed below 0, or an unknown part.
+        InputError: a part's folder has files that are no hospital's of medspark; nothing is touched.
     """
     _check(patients, seed, parts)
-    delete(spark.sparkContext, f"{out}/{PLANTED}")  # while files are replaced, no summary speaks for them
+    context = spark.sparkContext
+    own = _own_parts(context, out)
+    _require_own(context, out, [part for part in PARTS if part in parts], own)
+    mine = [part for part in PARTS if part in parts or part in own]
+    write_text(context, f"{out}/{PLANTED}", json.dumps({"parts": mine}) + "\n")  # and no summary of what is replaced
     for part, write in PARTS.items():
         if part in parts:
             write(spark, out, patients, seed, partitions)
-    planted = _planted(spark, out, patients, seed, partitions, parts)
-    write_text(spark.sparkContext, f"{out}/{PLANTED}", json.dumps(planted, indent=2) + "\n")
+    planted = {**_planted(spark, out, patients, seed, partitions, parts), "parts": mine}
+    write_text(context, f"{out}/{PLANTED}", json.dumps(planted, indent=2) + "\n")
     return planted
+
+
+def _own_parts(context: SparkContext, out: str) -> set[str]:
+    """The parts that a folder's summary says to be a hospital's; all where it was written before it named them."""
+    place = f"{out}/{PLANTED}"
+    try:
+        found = json.loads(read_text(context, place)) if exists(context, place) else {}
+    except ValueError:
+        return set()
+    if not isinstance(found, dict):
+        return set()
+    named = found.get("parts", list(PARTS) if {"seed", "patients"} <= set(found) else [])
+    return {part for part in PARTS if isinstance(named, list) and part in named}
+
+
+def _require_own(context: SparkContext, out: str, parts: Sequence[str], own: set[str]) -> None:
+    """Refuse folders of files that this package did not write: Spark would delete them."""
+    for part in parts:
+        files = list_files(context, f"{out}/{part}").values()
+        foreign = [name for name in files if part not in own or not _OWN_FILE.fullmatch(name)]
+        if foreign:
+            raise InputError(
+                f"{out}/{part}: expected an empty folder, or a synthetic hospital's by {out}/{PLANTED}, received "
+                f"one with other files, among them {foreign[0]}. Name another folder, or move them away."
+            )
 
 
 def _check(patients: int, seed: int, parts: Sequence[str]) -> None:

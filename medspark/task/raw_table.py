@@ -152,6 +152,9 @@ class RawTable:
         """The columns that have rules: those of the source, and those beside it."""
         return {**self.columns, **self.beside}
 
+    reads_file: bool = False
+    """Whether a rule of a mapping's table reads the name of a row's file, which is then part of the source."""
+
     @property
     def names(self) -> tuple[str, ...]:
         """All columns that the source may have, in their order."""

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 import keras
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
 from medspark.cases.excerpts import build_excerpts
@@ -25,6 +24,7 @@ from medspark.encode.worker.events import LOG_HOURS
 from medspark.encode.worker.tensors import Arrays, arrays
 from medspark.task.event_task import EventTask
 from medspark.task.training import Pretraining
+from medspark.train.batches import opened
 from medspark.train.networks.encoders import PREFIX
 
 LOGITS: Final = 40_000_000
@@ -107,10 +107,10 @@ def _time_loss(days: Any, rate: Any) -> Any:
 
 def _batches(excerpts: Excerpts, batch_size: int, rng: np.random.Generator) -> Iterator[Arrays]:
     """Every excerpt once, a row group at a time, in a drawn order."""
-    groups = [(file, group) for file in excerpts.files for group in range(pq.ParquetFile(file).num_row_groups)]
+    groups = [(file, group) for file in excerpts.files for group in range(opened(file).num_row_groups)]
     for at in rng.permutation(len(groups)):
         file, group = groups[at]
-        table = pq.ParquetFile(file).read_row_group(group).combine_chunks()
+        table = opened(file).read_row_group(group).combine_chunks()
         for batch in table.to_batches():
             whole, order = arrays(batch, excerpts.inputs), rng.permutation(batch.num_rows)
             for first in range(0, len(order), batch_size):

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.tensors import Arrays, arrays
@@ -16,7 +15,7 @@ from medspark.monitor.reference import MOST_CASES, Reference, fit_reference, pla
 from medspark.monitor.worker.tally import Tally, empty, tally_of, together
 from medspark.schemas import CASE_ID, LABEL, PROBABILITY, SPLIT, SUBJECT_ID, TEST, TRAIN
 from medspark.task.tasks import Task
-from medspark.train.batches import split_files
+from medspark.train.batches import opened, split_files
 
 ROWS = 4096
 EDGES_OF = 20_000
@@ -53,7 +52,7 @@ def reference_of(
 def _cases_a_patient(table: str) -> float:
     """How many cases the patient of a training case has, on average."""
     files = split_files(table, TRAIN)
-    subjects = pa.concat_tables([pq.read_table(file, columns=[SUBJECT_ID], partitioning=None) for file in files])
+    subjects = pa.concat_tables([opened(file).read([SUBJECT_ID]) for file in files])
     counts = subjects[SUBJECT_ID].value_counts().field("counts").to_numpy(zero_copy_only=False).astype(np.float64)
     return float((counts**2).sum() / counts.sum())
 
@@ -92,7 +91,7 @@ def _batches(
 
 
 def _read(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    yield from pq.ParquetFile(file, page_checksum_verification=True).iter_batches(ROWS, columns=columns)
+    yield from opened(file).iter_batches(ROWS, columns=columns)
 
 
 def _together(batches: Iterator[tuple[npt.NDArray[np.generic], Arrays]]) -> Arrays:

@@ -55,6 +55,22 @@ def test_death_before_any_step_leaves_the_old_night_or_the_new_one(spark, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["scores"]
 
 
+def test_death_before_any_step_of_the_first_night_leaves_nothing_or_all_of_it_and_stops_no_later_one(
+    spark, tmp_path, monkeypatch
+):
+    left = []
+    while True:
+        out = FilesSink(spark.sparkContext, "parquet", f"{tmp_path}/{len(left)}", "parquet")
+        died = died_before(out, night(spark, "first"), monkeypatch, len(left))
+        if died is None:
+            break
+        left.append(died)
+        died_before(out, night(spark, "second"), monkeypatch, 3)  # and once more, early
+        out.put(night(spark, "second"))
+        assert seen(out.path) == {"second": 20}
+    assert left[-3:] == ["move_file", "write_text", "delete"]
+
+
 def died_before(out, night, monkeypatch, after):
     """Publish, and die in place of the step that follows so many; its name, or None where all was done before."""
     steps = []

@@ -129,6 +129,25 @@ def test_a_night_like_training_is_ok_and_has_a_page(spark, road, normal):
     assert found.estimates["auroc"]["low"] < found.estimates["auroc"]["value"] < found.estimates["auroc"]["high"]
 
 
+def test_a_page_that_is_not_ours_stays_and_is_named_before_anything_is_published(spark, road, normal):
+    _, run = watched(spark, road, "their-page", normal)
+    page = road["folder"] / "their-page" / SITE
+    page.parent.mkdir()
+    for theirs in (b"<title>the ward's own: nights</title>", b"\xff\xfe"):
+        page.write_bytes(theirs)
+        with pytest.raises(InputError, match=r"site/index\.html: expected a page of medspark's or none"):
+            monitor_stage(new_run(spark, run.store))
+        assert page.read_bytes() == theirs
+    assert current_version(spark.sparkContext, run.store, "findings") is None
+    page.unlink()
+    monitor_stage(new_run(spark, run.store))
+    page.write_text(
+        page.read_text().replace('<meta name="generator" content="medspark">\n', "")
+    )  # as before it said so
+    monitor_stage(new_run(spark, run.store))
+    assert '<meta name="generator" content="medspark">' in page.read_text()
+
+
 def test_a_planted_unit_error_stops_the_night_and_is_named_in_table_page_and_receipt(spark, road, drifted):
     _, run = watched(spark, road, "stop-night", drifted)
     judging = new_run(spark, run.store)

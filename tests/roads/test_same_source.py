@@ -2,16 +2,23 @@
 
 import os
 
+import pandas as pd
 import pytest
+from support.relapse import hospital, task_at, write_meds
 from support.roads import new_run, score, write
 from support.tasks import stays_at
 
+from medspark.bundles.bundle import load_bundle
 from medspark.clean.table import clean
 from medspark.errors import InputError
+from medspark.events.read import read_events
 from medspark.schemas import RECORDS
 from medspark.stages import clean as clean_module
+from medspark.stages import encode as encode_module
 from medspark.stages.clean import clean_stage
 from medspark.store.tables import current_version
+from medspark.task.event_source import EventSource
+from medspark.task.mapping import Mapping
 
 ROWS = ["1,p1,40.0,F,I10,I10,false,true", "1,p1,80.0,F,I10,I10,false,true", "2,p2,50.0,M,I10,I10,false,false"]
 
@@ -44,6 +51,30 @@ def test_the_order_of_files_counts_too(spark, tmp_path):
         for name, row in zip(names, ROWS[:2], strict=True):
             write(tmp_path / folder / name, [row])
     assert fingerprint(spark, tmp_path / "one") != fingerprint(spark, tmp_path / "other")
+
+
+FILE_RULES = {
+    "no rule": {},
+    "a rule": {"skip": [{"name": "others", "when": "_source_file not like '%ward-a%'", "because": "of others"}]},
+    "a derived column": {"derived": {"ward": {"type": "category", "expression": "right(_source_file, 5)"}}},
+}
+
+
+@pytest.mark.parametrize("rule", FILE_RULES)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_names_of_files_count_where_a_rule_of_events_reads_them(spark, tmp_path, rule, kind):
+    table = {"files": "ward-*", "subject": "stay", "columns": {"stay": "long", "code": "string"}}
+    table |= {"events": [{"code": "DX/{code}"}], **FILE_RULES[rule]}
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"stays": table}})
+    rows, found = pd.DataFrame({"stay": [1, 2], "code": ["I10", "I50"]}), []
+    for name in ("ward-a", "ward-b"):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / f"{name}.{kind}"
+        rows.to_csv(file, index=False) if kind == "csv" else rows.to_parquet(file)
+        source = EventSource(kind="events", mapping="m", format=kind, path=str(tmp_path / name))
+        with read_events(spark, source, mapping) as events:
+            found.append(events.fingerprint)
+    assert (found[0] == found[1]) == (rule == "no rule")
 
 
 def test_how_spark_cuts_a_file_changes_no_fingerprint(spark, tmp_path):
@@ -88,3 +119,34 @@ def test_scores_of_a_source_that_was_replaced_meanwhile_are_not_published(spark,
     with pytest.raises(InputError, match="Nothing was published"):
         score(spark, road, name, road["lines"][:300], writer=writer)
     assert current_version(spark.sparkContext, str(road["folder"] / name), "scores") is None
+
+
+def test_events_that_change_between_the_passes_are_refused_and_nothing_published(spark, tmp_path, monkeypatch):
+    source = write_meds(tmp_path / "meds", hospital(40))
+    publish_tables = clean_module.publish_tables
+
+    def change_and_publish(*args):
+        os.utime(source / "data" / "1.parquet", (1, 1))
+        publish_tables(*args)
+
+    monkeypatch.setattr(clean_module, "publish_tables", change_and_publish)
+    run = new_run(spark, tmp_path / "store")
+    with pytest.raises(InputError, match="stays as it is while it is read, received other content of file:"):
+        clean_stage(run, task_at(tmp_path, source))
+    assert current_version(run.context, run.store, RECORDS) is None
+    assert not list((tmp_path / "store" / RECORDS).glob("*"))
+
+
+def test_tensors_of_a_source_that_was_replaced_meanwhile_are_not_published(spark, road, tmp_path, monkeypatch):
+    source = write(tmp_path / "stays.csv", road["lines"][:300])
+    publish_tables = encode_module.publish_tables
+
+    def change_and_publish(*args):
+        os.utime(source, (1, 1))
+        publish_tables(*args)
+
+    monkeypatch.setattr(encode_module, "publish_tables", change_and_publish)
+    run = new_run(spark, tmp_path / "store")
+    with pytest.raises(InputError, match="stays as it is while it is read"):
+        encode_module.encode_stage(run, load_bundle(road["bundle"]), str(source))
+    assert current_version(run.context, run.store, "tensors") is None

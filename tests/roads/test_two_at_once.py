@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -26,10 +27,14 @@ def begin(road, source, store):
     )
 
 
+@pytest.mark.parametrize("apart", [0, 0.3, 1.5])
 @pytest.mark.parametrize("same", [True, False], ids=["same-source", "other-source"])
-def test_of_two_commands_at_once_one_wins_and_the_other_says_who_holds_the_store(road, tmp_path, same):
+def test_of_two_commands_at_once_one_wins_and_the_other_says_who_holds_the_store(road, tmp_path, same, apart):
     sources = [road["source"], road["source"] if same else write(tmp_path / "other.csv", road["lines"][:700])]
-    runs = [begin(road, source, tmp_path / "scores-of-tonight") for source in sources]
+    runs = []
+    for source in sources:
+        runs.append(begin(road, source, tmp_path / "scores-of-tonight"))
+        time.sleep(apart)  # seconds: they meet at other steps
     said = [run.communicate(timeout=300)[0] for run in runs]
     codes = [run.returncode for run in runs]
     assert 0 in codes, said

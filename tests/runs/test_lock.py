@@ -84,13 +84,60 @@ def test_the_lock_of_another_machine_is_stale_by_its_heartbeat_alone(spark, tmp_
         pass
 
 
-@pytest.mark.parametrize("content", ["", '{"run_id": "2026'])
-def test_a_lock_that_a_failure_of_power_cut_short_is_taken_over_once_it_is_old(spark, tmp_path, content):
+DAMAGED = ["", '{"run_id": "2026', "5", "[]", "null", '{"run_id": "x/../../other"}', '{"run_id": ".."}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_lock_that_is_empty_or_damaged_is_taken_over_once_it_is_old(spark, tmp_path, content):
     (tmp_path / "LOCK").write_text(content)
     with pytest.raises(BusyError, match="LOCK is empty or damaged"), holding(new_run(spark, tmp_path)):
         pass
     long_ago = time.time() - lock.STALE - 60
     os.utime(tmp_path / "LOCK", (long_ago, long_ago))
+    with holding(new_run(spark, tmp_path)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_whose_run_is_a_path_deletes_nothing_outside_of_the_store(spark, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").write_text("kept")
+    put_lock(tmp_path / "store", ANOTHER_MACHINE, run_id="x/../../other")
+    long_ago = time.time() - lock.STALE - 60
+    os.utime(tmp_path / "store" / "LOCK", (long_ago, long_ago))
+    with holding(new_run(spark, tmp_path / "store")):
+        pass
+    assert (tmp_path / "other" / "precious").read_text() == "kept"
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_folder_by_a_heartbeats_name_is_not_deleted(spark, tmp_path):
+    put_lock(tmp_path, dead_process())
+    beat = tmp_path / "LOCK.20261122T060000Z-77b0"
+    beat.mkdir()
+    (beat / "precious").write_text("kept")
+    with holding(new_run(spark, tmp_path)):
+        pass
+    assert (beat / "precious").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("since", "is_stale"),
+    [
+        ("2026-11-22T06:00:00", True),  # without a zone: UTC
+        (5, False),
+        ("then", False),
+        ("9999-12-31T00:00:00+00:00", False),
+    ],
+)
+def test_a_time_of_no_zone_is_utc_and_for_one_that_is_none_the_files_own_stands(spark, tmp_path, since, is_stale):
+    owner = {"run_id": "20261122T060000Z-77b0", "command": "score", "since": since, "process": 5}
+    (tmp_path / "LOCK").write_text(json.dumps(owner))
+    if not is_stale:
+        with pytest.raises(BusyError, match="run 20261122T060000Z-77b0"), holding(new_run(spark, tmp_path)):
+            pass
+        long_ago = time.time() - lock.STALE - 60
+        os.utime(tmp_path / "LOCK", (long_ago, long_ago))
     with holding(new_run(spark, tmp_path)):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Single bits flipped in what scoring reads: each is an error, or changes no score."""
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -14,6 +15,8 @@ from medspark.bundles.bundle import load_bundle
 from medspark.errors import InputError, MedsparkError
 from medspark.score.serve import serve
 from medspark.score.worker.calibration import Calibration, of_one
+from medspark.score.worker.explanations.explain import Explained
+from medspark.score.worker.explanations.pieces import ExplainSink, finished_explanations, write_explanations
 from medspark.score.worker.pieces import Sink, finished_piece, write_piece
 from medspark.score.worker.predict import Served, answers_of
 from medspark.score.worker.row_groups import plan_units, score_unit
@@ -75,6 +78,29 @@ def test_no_flipped_bit_of_tensors_changes_a_score_in_silence(road, tensors, tmp
     assert answers(tmp_path / "out", served, files, sums) == expected
 
 
+def test_no_flipped_bit_of_the_facts_beside_tensors_is_read(spark, tensors):
+    """They have the sums of the tensors, what encoded them and the source that scores are named by."""
+    files, _ = tensors
+    folder = next(iter(files.values())).parent
+    whole = read_facts(spark.sparkContext, str(folder), TensorsFacts)
+    for _ in flips(folder / "_facts.json", FLIPS, seed=4):
+        with pytest.raises(InputError, match=r"_facts\.json: expected"):
+            read_facts(spark.sparkContext, str(folder), TensorsFacts)
+    assert read_facts(spark.sparkContext, str(folder), TensorsFacts) == whole
+
+
+def test_facts_with_a_key_that_is_none_of_theirs_are_refused(spark, tensors):
+    """Of tables that were published before their manifest knew their facts: the sums would be passed over."""
+    folder = next(iter(tensors[0].values())).parent
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    (folder / "_manifest.json").write_text(json.dumps({**manifest, "facts": None}))
+    facts = json.loads((folder / "_facts.json").read_text())
+    facts["fhles"] = facts.pop("files")
+    (folder / "_facts.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=r"expected TensorsFacts, received others \(fhles\)"):
+        read_facts(spark.sparkContext, str(folder), TensorsFacts)
+
+
 def test_a_bit_of_a_page_is_found_where_the_sums_are_not_known(road, tensors, tmp_path):
     """Tensors that no worker could read when they were written have their pages' own checksums."""
     files, _ = tensors
@@ -105,6 +131,46 @@ def test_no_flipped_bit_of_a_piece_is_taken_for_finished_work(tmp_path):
             assert finished_piece(sink, "part-0.parquet") is None
     (tmp_path / "rejected" / "part-0.parquet").unlink()
     assert finished_piece(sink, "part-0.parquet") is None
+
+
+EXPLAINED = {
+    "case_id": range(9),
+    "subject_id": range(9),
+    "prediction_time": pa.array([0] * 9, pa.timestamp("us", "UTC")),
+    "rank": pa.array([1] * 9, pa.int32()),
+    "feature": ["age"] * 9,
+    "item": pa.nulls(9, pa.string()),
+    "value": [f"{age} years" for age in range(60, 69)],
+    "direction": ["raises"] * 9,
+    "contribution": [age / 7 for age in range(9)],
+    "risk_points": [age / 3 for age in range(9)],
+    "adds_up": [True] * 9,
+    "method": ["gradients"] * 9,
+    "saliency": pa.nulls(9, pa.binary()),
+}
+
+
+def test_no_flipped_bit_of_a_piece_of_explanations_is_taken_for_finished_work(tmp_path):
+    sink = ExplainSink(str(tmp_path), "run", "bundle")
+    piece = write_explanations("part-0.parquet", [Explained(pa.table(EXPLAINED), 9, 0)], sink)
+    assert finished_explanations(sink, "part-0.parquet") == piece
+    for file in ("part-0.parquet", "_part-0.parquet.sums"):
+        for _ in flips(tmp_path / file, min(FLIPS // 2, 8 * (tmp_path / file).stat().st_size), seed=5):
+            assert finished_explanations(sink, "part-0.parquet") is None
+    assert finished_explanations(sink, "part-0.parquet") == piece
+
+
+def test_the_pages_of_explanations_have_checksums(tmp_path):
+    write_explanations("part-0.parquet", [Explained(pa.table(EXPLAINED), 9, 0)], ExplainSink(str(tmp_path), "run", "b"))
+    path = tmp_path / "part-0.parquet"
+    footer = pq.read_metadata(path).row_group(0)
+    places = {footer.column(at).path_in_schema: at for at in range(footer.num_columns)}
+    column = footer.column(places["contribution"])
+    content = bytearray(path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=r"(?i)checksum"):
+        pq.read_table(path, page_checksum_verification=True)
 
 
 def test_the_pages_of_a_piece_have_checksums(tmp_path):

@@ -115,6 +115,30 @@ def test_another_night_of_the_same_time_takes_the_place_of_the_first_and_what_wa
     assert spark.read.parquet(str(folder)).count() == 2
 
 
+@pytest.mark.parametrize("theirs", [{"scores.csv": b"mine"}, {"_manifest.json": b"{"}, {"_manifest.json": b"{}"}])
+def test_files_that_no_sound_manifest_calls_this_deployments_stay_and_are_named(spark, tmp_path, theirs):
+    folder = tmp_path / "scores/as_of=20261127T060000Z"
+    folder.mkdir(parents=True)
+    for name, content in theirs.items():
+        (folder / name).write_bytes(content)
+    out = sink(spark, tmp_path, "csv")
+    with pytest.raises(InputError, match="as_of=20261127T060000Z: expected an empty folder, or one with a sound"):
+        out.put(publication(spark))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == theirs
+    out.put(publication(spark, as_of=datetime(2026, 11, 28, 6, tzinfo=UTC)))
+
+
+def test_a_night_whose_manifest_is_damaged_is_not_taken_by_another_deployment(spark, tmp_path):
+    out, first = sink(spark, tmp_path), publication(spark)
+    out.put(first)
+    folder = tmp_path / "scores/as_of=20261127T060000Z"
+    (folder / "_manifest.json").write_text("{")
+    whole = (folder / "scores.parquet").read_bytes()
+    with pytest.raises(InputError, match="expected an empty folder, or one with a sound"):
+        out.put(replace(first, deployment="beds"))
+    assert (folder / "scores.parquet").read_bytes() == whole
+
+
 def test_what_arrives_otherwise_than_sent_leaves_the_old_file(spark, tmp_path, monkeypatch):
     out, first = sink(spark, tmp_path), publication(spark)
     out.put(first)

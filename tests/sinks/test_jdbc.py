@@ -119,6 +119,29 @@ def test_a_refused_transaction_and_a_short_staging_leave_what_was_there(away, se
     assert tables.count("fragile_staging") == 1
 
 
+def beside_tables_of_others(server):
+    server.run("CREATE TABLE theirs (night text, score float8)")
+    server.run("CREATE TABLE half_nights (ward text)")
+    server.run("INSERT INTO theirs VALUES ('today', 0.5)")
+    said = []
+    for table in ("theirs", "half"):
+        try:
+            sink(server.url, table).put(night())
+        except InputError as error:
+            said.append(str(error))
+    columns = "SELECT string_agg(column_name, ' ' ORDER BY 1) FROM information_schema.columns WHERE table_name = '{}'"
+    return said, server.run("SELECT * FROM theirs"), [server.run(columns.format(t)) for t in ("theirs", "half_nights")]
+
+
+@pytest.mark.integration
+def test_a_table_that_is_not_medsparks_is_refused_and_stays_as_it_is(away, server):
+    said, rows, columns = away(beside_tables_of_others, server)
+    for table, words in zip(("theirs", "half_nights"), said, strict=True):
+        assert f"expected the table '{table}' to be medspark's own" in words
+        assert "nothing of it was changed" in words
+    assert (rows, columns) == ("today|0.5", ["night score", "ward"])
+
+
 def changed_by_hand_and_widened(server):
     out, first = sink(server.url, "widened"), night()
     out.put(first)

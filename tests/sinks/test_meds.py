@@ -12,7 +12,8 @@ from support.relapse import PATIENTS, digest, task_at
 from support.roads import new_run
 
 from medspark.bundles.bundle import load_bundle
-from medspark.errors import InputError
+from medspark.errors import BusyError, InputError
+from medspark.runs.lock import holding
 from medspark.stages.clean import clean_stage
 from medspark.stages.features import features_stage
 from medspark.stages.meds import meds_stage
@@ -24,6 +25,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def road(relapse_road):
     return relapse_road
+
+
+def test_of_two_datasets_into_one_folder_the_second_is_told_who_writes_the_first(spark, road, tmp_path):
+    first = new_run(spark, tmp_path / "out")
+    with holding(first), pytest.raises(BusyError, match=f"is in use: run {first.receipt.run_id}"):
+        meds_stage(new_run(spark, road["store"]), road["task"], str(tmp_path / "out"), threshold=0.5)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_store_leaves_as_a_valid_meds_dataset_and_comes_back_the_same(spark, road, tmp_path):

@@ -1,5 +1,6 @@
 """Tables of a store: a version shows only when whole, and the one before stays for its readers."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from medspark.errors import InputError
 from medspark.store import tables
 from medspark.store.files import exists
 from medspark.store.tables import (
+    append_version,
     begin,
     current_version,
     finished_rows,
@@ -23,6 +25,7 @@ from medspark.store.tables import (
     read_table,
     table_path,
     take_version,
+    withdraw,
     write_version,
 )
 
@@ -133,6 +136,34 @@ def test_what_the_store_did_not_make_is_left_alone_and_named(
     assert (tmp_path / "cases" / "by-hand" / "part-0.parquet").read_bytes() == b"a colleague's"
 
 
+@pytest.mark.parametrize("name", ["../../other", "..", ".", "", "/etc", "v1/../../other", "v1\n"])
+@pytest.mark.parametrize("known", ["version", "current", "table"])
+def test_names_in_current_are_folders_of_the_store_and_no_paths(
+    context: SparkContext, tmp_path: Path, name: str, known: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").write_text("kept")
+    version = {"version": name if known == "version" else "v1", "made_by": "", "published": True}
+    table = {"current": name if known == "current" else "v1", "versions": [version]}
+    (tmp_path / "store" / "cases").mkdir(parents=True)
+    (tmp_path / "store" / "CURRENT").write_text(json.dumps({name if known == "table" else "cases": table}))
+    for act in (
+        lambda: publish(context, f"{tmp_path}/store", ["cases"], "v2"),
+        lambda: withdraw(context, f"{tmp_path}/store", ["cases"], name),
+        lambda: current_version(context, f"{tmp_path}/store", "cases"),
+    ):
+        with pytest.raises(InputError, match="expected the versions of the store's tables"):
+            act()
+    assert (tmp_path / "other" / "precious").read_text() == "kept"
+
+
+def test_a_tables_own_current_names_no_path(context: SparkContext, tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "CURRENT").write_text("../../other")
+    with pytest.raises(InputError, match="expected the name of a version"):
+        current_version(context, str(tmp_path), "cases")
+
+
 def test_two_makers_in_one_store_keep_their_newest_two_versions_each(
     spark: SparkSession, context: SparkContext, tmp_path: Path
 ) -> None:
@@ -183,6 +214,24 @@ def test_a_damaged_ledger_is_an_error_and_never_an_empty_one(context: SparkConte
     (tmp_path / "CURRENT").write_text("{")
     with pytest.raises(InputError, match="expected the versions of the store's tables"):
         publish(context, str(tmp_path), ["cases"], "v1")
+
+
+def test_rows_that_a_stopped_run_left_are_taken_as_they_were_written_or_made_again(
+    spark: SparkSession, context: SparkContext, tmp_path: Path
+) -> None:
+    rows = spark.createDataFrame([(case, case / 7) for case in range(50)], "case_id long, probability double")
+    written = Path(append_version(rows.coalesce(1), str(tmp_path), "scores", "v1"))
+    finished = finished_rows(spark, str(tmp_path), "scores", "v1", "case_id")
+    assert finished is not None
+    assert finished.count() == 50
+    (piece,) = written.glob("part-*")
+    column = pq.read_metadata(piece).row_group(0).column(1)
+    content = bytearray(piece.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 3] ^= 4  # of a probability; the keys are whole
+    piece.write_bytes(content)
+    (written / f".{piece.name}.crc").unlink()
+    assert finished_rows(spark, str(tmp_path), "scores", "v1", "case_id") is None
+    assert not written.exists()
 
 
 @pytest.mark.parametrize("name", ["x[1]", "x{1}", "x?", "x*"])

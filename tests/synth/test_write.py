@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 from support.places import ROOT
 
-from medspark.errors import TaskError
+from medspark.errors import InputError, TaskError
 from medspark.synth import dirt, flat, omop
 from medspark.synth.write import write_hospital
 from medspark.task.load import load_task
@@ -181,6 +181,48 @@ def test_writing_again_replaces_what_was_there(spark: SparkSession, tmp_path: Pa
     assert json.loads((tmp_path / "planted.json").read_text()) == planted
     assert len(truth(tmp_path)) == planted["admissions"]
     assert len(lines(tmp_path / "flat" / "admissions")) == planted["flat"]["admissions"]["rows"]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    ["omop/person.csv", "omop/visit_occurrence.csv/export-1.csv", "flat/truth/2026.parquet", "meds/data/0.parquet"],
+)
+def test_files_that_are_no_hospitals_of_ours_stay_and_are_named(spark: SparkSession, tmp_path: Path, theirs: str):
+    file, part = tmp_path / theirs, Path(theirs).parts[0]
+    file.parent.mkdir(parents=True)
+    file.write_text("real")
+    with pytest.raises(InputError, match=f"{part}: expected an empty folder.* among them {theirs.split('/', 1)[1]}"):
+        write_hospital(spark, str(tmp_path), 20, 1, parts=("flat", "omop", "meds"))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == "real"
+
+
+def test_real_files_put_into_a_hospital_of_ours_stay_too(spark: SparkSession, tmp_path: Path):
+    write_hospital(spark, str(tmp_path), 20, 1, parts=("omop",))
+    theirs = tmp_path / "omop" / "person.csv" / "export.csv"
+    theirs.write_text("real")
+    with pytest.raises(InputError, match=r"among them person\.csv/export\.csv"):
+        write_hospital(spark, str(tmp_path), 20, 2, parts=("omop",))
+    assert theirs.read_text() == "real"
+    theirs.unlink()
+    write_hospital(spark, str(tmp_path), 20, 2, parts=("omop",))
+
+
+def test_another_part_leaves_those_before_it_ours(spark: SparkSession, tmp_path: Path):
+    for parts in (("omop",), ("flat",), ("omop",)):
+        write_hospital(spark, str(tmp_path), 20, 1, parts=parts)
+    assert json.loads((tmp_path / "planted.json").read_text())["parts"] == ["flat", "omop"]
+
+
+def test_a_hospital_that_broke_off_is_written_again(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as broken:
+        broken.setattr("medspark.synth.write._planted", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_hospital(spark, str(tmp_path), 20, 1)
+    assert list(json.loads((tmp_path / "planted.json").read_text())) == ["parts"]
+    assert write_hospital(spark, str(tmp_path), 20, 1)["patients"] == 20
 
 
 def test_what_was_planted_is_written_beside_the_files(written: tuple[Path, dict[str, Any]]):

@@ -81,6 +81,17 @@ def test_the_same_seed_gives_the_same_weights(excerpts):
     assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*made, strict=True))
 
 
+def test_an_excerpt_with_one_bit_flipped_is_not_learned_from(excerpts):
+    (file,) = excerpts["past_all"].files
+    pq.write_table(pq.read_table(file), file, write_page_checksum=True)
+    column = pq.read_metadata(file).row_group(0).column(0)
+    content = bytearray(file.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 3] ^= 4
+    file.write_bytes(content)
+    with pytest.raises(OSError, match=r"(?i)checksum"):
+        pretrain(network("gru"), excerpts, Pretraining(epochs=1), seed=0)
+
+
 def test_an_encoder_is_not_told_how_long_before_the_prediction_an_event_is():
     tensors = histories(5)
     read, truth, weight = _asked(tensors, PAST.inputs()[0])

@@ -1,0 +1,48 @@
+"""What a run needs of patients for a while: `STORE/.scratch/RUN_ID`, for the owner only, gone when the run is done.
+
+A run that is killed leaves it, and a bundle half written. The next that takes the store's lock removes both: while it
+holds the lock, no other run of the store is at work.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from medspark.bundles.bundle import BUNDLES, NEW
+from medspark.runs.run import Run, local_path
+
+SCRATCH: Final = ".scratch"
+
+
+@contextmanager
+def scratch(run: Run, name: str) -> Iterator[str]:
+    """An empty folder in the run's store until the block ends; the run holds the store's lock.
+
+    Raises:
+        InputError: the store is not on this machine's file system.
+    """
+    mine = local_path(run.store) / SCRATCH / run.receipt.run_id
+    for above in (mine.parent, mine):
+        above.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=f"{name}-", dir=mine)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for empty in (mine, mine.parent):
+            with suppress(OSError):  # another block's is there
+                empty.rmdir()
+
+
+def remove_left_scratch(run: Run) -> None:
+    """Remove what runs left that were killed; the run has just taken the lock of its store, here or elsewhere."""
+    if run.here is None:
+        return
+    place = run.here / SCRATCH
+    left = [path for path in place.glob("*") if path.name != run.receipt.run_id] if not place.is_symlink() else []
+    for folder in [*left, *(run.here / BUNDLES).glob(f"{NEW}????????")]:
+        shutil.rmtree(folder, ignore_errors=True)  # no link is followed
+    with suppress(OSError):
+        place.rmdir()
