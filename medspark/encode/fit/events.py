@@ -227,7 +227,7 @@ def _sequence(group: GroupColumn, shared: dict[str, Any], found: Found) -> Seque
     assert isinstance(group.group, SequenceGroup)
     scaled = _deviations(group.name, shared["codes"], found)
     knots = tuple(tuple(map(rounded, row["knots0"] or ())) for row in _found_of(group.name, shared["codes"], found))
-    return SequenceStatistics(**shared, **scaled, last=group.group.last, knots=knots)
+    return SequenceStatistics(**shared, **scaled, last=group.group.last, knots=knots, ends=True)
 
 
 def _grid(group: GroupColumn, shared: dict[str, Any], found: Found) -> GridStatistics:

@@ -128,6 +128,9 @@ class SequenceStatistics(_GroupStatistics):
     knots: tuple[tuple[float, ...], ...] | None = None
     """Of each code the quantiles of its numbers, by which they are binned, none where it has no number; None in bundles
     from before bins and gaps."""
+    ends: bool = False
+    """Whether a number beyond its code's quantiles is in the bin of those nearest: no training case has other bins.
+    False in bundles from before."""
 
     @property
     def summary(self) -> str:
