@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from medspark.cases.criteria import Criterion
-from medspark.schemas import EXCLUDED, LABEL, SPLIT, SUBJECT_ID, TARGETS
+from medspark.schemas import AGE, EXCLUDED, LABEL, SPLIT, SUBJECT_ID, TARGETS
 from medspark.store.facts import Attrition, SplitCounts
 from medspark.task.history import EARLIER_ROWS
 from medspark.task.outcome import Targets
@@ -58,6 +58,11 @@ def count_with_past(cases: DataFrame) -> tuple[int, int]:
     """How many cases there are, and how many of them have an earlier row."""
     found = cases.agg(F.count("*").alias("cases"), F.count_if(F.col(EARLIER_ROWS) > 0).alias("past")).collect()[0]
     return found["cases"], found["past"]
+
+
+def count_impossible_ages(cases: DataFrame) -> int:
+    """How many cases of events have a birth that no patient could have."""
+    return cases.where(F.isnan(AGE)).count()
 
 
 CANDIDATES = "candidates"

@@ -60,6 +60,27 @@ def sentence(other: str, difference: Difference) -> str | None:
     found = verdict(difference)
     if found is None:
         return None
+    nearer = nearer_by_brier(difference)
+    risks = None if nearer in (None, found) else f"the risks of {other if nearer == 'other' else 'the network'}"
+    return _ranks(other, difference, found) + (f", but {risks} {_nearer(difference)}" if risks else "")
+
+
+def nearer_by_brier(difference: Difference) -> str | None:
+    """Whose risks are nearer to what happened: `network`, `other`, or None where that cannot be told.
+
+    >>> nearer_by_brier({"brier": {"value": 0.01, "low": 0.001, "high": 0.02}})
+    'other'
+    """
+    found = verdict(difference, "brier") if "brier" in difference else None
+    return None if found == "unclear" else found
+
+
+def _nearer(difference: Difference) -> str:
+    low, value, high = sorted(abs(float(difference["brier"][key] or 0.0)) for key in ("low", "value", "high"))
+    return f"are nearer to what happened (Brier score {value:.4f} lower, 95 % interval {low:.4f} to {high:.4f})"
+
+
+def _ranks(other: str, difference: Difference, found: str) -> str:
     value, low, high = (float(difference["auroc"][key] or 0.0) for key in ("value", "low", "high"))
     if found == "network":
         return f"the network ranks these patients better than {other} (AUROC {_span(value, low, high)})"

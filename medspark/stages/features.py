@@ -12,6 +12,7 @@ from medspark.cases.attrition import (
     CANDIDATES,
     count_attrition,
     count_cases,
+    count_impossible_ages,
     count_with_past,
     observed_attrition,
 )
@@ -20,6 +21,7 @@ from medspark.cases.events import build_candidates
 from medspark.cases.split import divided, faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
+from medspark.cases.worker.population import OLDEST
 from medspark.errors import AccountingError
 from medspark.events.write_cases import can_write_cases, write_cases_by_workers
 from medspark.runs.lock import alone
@@ -167,5 +169,15 @@ def _publish(run: Run, cases: str, attrition: list[Attrition], facts: RecordsFac
     if past is not None:
         run.receipt.counts["features"]["with_earlier_rows"] = past
         run.say(f"  with a past {past:>12,}  cases with an earlier row")
-    for told in found:
+    for told in [*found, *_ages_to_look_at(run, cases, task)]:
         run.say(f"  look at     {told}")
+
+
+def _ages_to_look_at(run: Run, cases: str, task: Task) -> list[str]:
+    """What is said of ages that no patient could have; they are counted."""
+    if not isinstance(task, EventTask):
+        return []
+    impossible = count_impossible_ages(read_parquet(run.spark, cases))
+    run.receipt.counts["features"]["impossible_ages"] = impossible
+    said = f"the births of {impossible:,} cases, older than {OLDEST:g} years: their age counts as unknown"
+    return [said] if impossible else []

@@ -161,7 +161,8 @@ class Training(Closed):
     class_weight: Literal["none", "balanced"] = "none"
     """Whether the rarer outcome counts as much as the commoner one; risks are calibrated afterwards."""
     calibration: Literal["platt", "isotonic", "none"] = "platt"
-    """How logits become probabilities, on held-out patients: by a line, by steps, or not at all."""
+    """How logits become probabilities, on held-out patients: by a line, by steps where they say more than the line,
+    or not at all."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Of the first weights and the order of the cases."""
     pretrain: Pretraining | None = None

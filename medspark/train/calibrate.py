@@ -5,16 +5,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.stats import chi2
 
 from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import Floats, logistic_regression, sigmoid, softmax
 from medspark.evaluate.logistic import logit as logit_of
-from medspark.score.worker.calibration import Calibration, Method, TargetCalibrations
+from medspark.score.worker.calibration import Calibration, Method, TargetCalibrations, apply_calibration
 from medspark.task.outcome import Targets
 
-PRIOR_CASES: Final = 100
-"""Of 50, 100 and 200 the best of simulated validation splits of 200 to 3,200 cases, calibrated or not."""
+SURE: Final = 0.95
+"""How improbable a likelihood ratio must be of risks that need no calibration, before they get any."""
+STEP: Final = 3.0
+"""Of isotonic steps, by how much each must lower the deviance below the line's."""
 
 
 def fit_calibrations(targets: Targets, method: Method, logit: Floats, truth: Truth) -> TargetCalibrations:
@@ -34,10 +37,10 @@ def fit_calibrations(targets: Targets, method: Method, logit: Floats, truth: Tru
 
 def _fit_classes(method: Method, logit: Floats, label: Floats) -> tuple[Calibration, ...]:
     """One slope and an intercept a class, the first one's 0: the multinomial regression of the class on the logits,
-    drawn towards no change as Platt's is (vector scaling, Guo et al. 2017, with one temperature)."""
+    shrunk towards no change as Platt's is (vector scaling, Guo et al. 2017, with one temperature)."""
     if method == "none":
         return tuple(Calibration(method="none") for _ in range(logit.shape[1]))
-    prior = PRIOR_CASES / len(logit)
+    prior = 1 / len(logit)
     target = (label + prior * softmax(logit)) / (1 + prior)
 
     def loss(found: Floats) -> tuple[float, Floats]:
@@ -48,8 +51,27 @@ def _fit_classes(method: Method, logit: Floats, label: Floats) -> tuple[Calibrat
         return total, np.append((off * logit).sum(), off[:, 1:].sum(axis=0))
 
     start = np.append(1.0, np.zeros(logit.shape[1] - 1))
-    slope, *intercepts = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    before, after = (-2 * (label * _log(softmax(z[0] * logit + np.append(0.0, z[1:])))).sum() for z in (start, found))
+    slope, *intercepts = start + _share(before - after, len(start)) * (found - start)
     return tuple(Calibration(method="platt", slope=float(slope), intercept=float(b)) for b in (0.0, *intercepts))
+
+
+def _log(risk: Floats) -> Floats:
+    return np.log(np.maximum(risk, np.finfo(np.float64).tiny))
+
+
+def _share(gain: float, parameters: int) -> float:
+    """How much of a fitted change is kept, from 0 to 1, by how much it lowers the deviance.
+
+    None of a gain that so many parameters have by chance of risks that need no change; nearly all of a large one.
+    (Breiman's garrote 1995, Technometrics 37:373, by the likelihood ratio.)
+
+    >>> [round(_share(gain, 2), 2) for gain in (-1.0, 5.0, 12.0, 600.0)]
+    [0.0, 0.0, 0.5, 0.99]
+    """
+    chance = float(chi2.ppf(SURE, parameters))
+    return 1 - chance / gain if gain > chance else 0.0
 
 
 def fit_calibration(
@@ -57,12 +79,12 @@ def fit_calibration(
 ) -> Calibration:
     """The calibration learned from logits (n,) and outcomes (n,) that the network was not trained on.
 
-    platt is the logistic regression of the outcome on the logit (Platt 1999), drawn towards no change at all by as much
-    as PRIOR_CASES more cases would that came true as their logits say: few cases then change little, and many what
-    they must. (A prior in the form of data: Greenland 2007, Int J Epidemiol 36:195.)
+    platt is the logistic regression of the outcome on the logit (Platt 1999), shrunk towards no change: where these
+    cases do not refute the logits as they are, nothing changes, and the more they do, the more does.
 
     isotonic is the non-falling step function of least squares, clipped by Platt's softened targets, 1 / (n0 + 2) and
-    (n1 + 1) / (n1 + 2): no finite number of patients shows that a risk is 0 or 1.
+    (n1 + 1) / (n1 + 2): no finite number of patients shows that a risk is 0 or 1. Where its steps say too little more
+    than the line does for their number, it is the line.
 
     Raises:
         InputError: only one outcome is present, or a logit is not finite.
@@ -84,7 +106,13 @@ def fit_calibration(
             f"of {len(y)}. Use a larger valid share, or calibration: none."
         )
     weights = np.ones_like(x) if weight is None else np.asarray(weight, np.float64) * len(x) / np.sum(weight)
-    return _fit_platt(x, y, weights) if method == "platt" else _fit_isotonic(x, y, weights)
+    line = _fit_platt(x, y, weights)
+    return line if method == "platt" else _steps_or_line(x, y, weights, line)
+
+
+def _deviance(calibration: Calibration, x: Floats, y: Floats, weight: Floats) -> float:
+    risk = apply_calibration(calibration, x)
+    return float(-2 * (weight * (y * _log(risk) + (1 - y) * _log(1 - risk))).sum())
 
 
 def _soft_targets(y: Floats) -> tuple[float, float]:
@@ -94,10 +122,9 @@ def _soft_targets(y: Floats) -> tuple[float, float]:
 
 def _fit_platt(x: Floats, y: Floats, weight: Floats) -> Calibration:
     if np.ptp(x) == 0:  # every slope fits as well: only the level can be learned
-        return Calibration(
-            method="platt", slope=1.0, intercept=float(logit_of(np.average(y, weights=weight, keepdims=True))[0] - x[0])
-        )
-    prior = PRIOR_CASES / len(x)
+        level = float(logit_of(np.average(y, weights=weight, keepdims=True))[0] - x[0])
+        return _shrunk(Calibration("platt", 1.0, level), x, y, weight, 1)
+    prior = 1 / len(x)  # a case that came true as said: there is an answer where the logit tells all apart
     total = weight + prior
     positive = weight * y + prior * sigmoid(x)
     centre, spread = x.mean(), x.std()
@@ -108,7 +135,21 @@ def _fit_platt(x: Floats, y: Floats, weight: Floats) -> Calibration:
     if not np.isfinite(steepness):
         raise InputError("calibration: expected a logistic regression that converges, received one that does not")
     slope = float(steepness / spread)
-    return Calibration(method="platt", slope=slope, intercept=float(level - slope * centre))
+    return _shrunk(Calibration("platt", slope, float(level - slope * centre)), x, y, weight, 2)
+
+
+def _shrunk(line: Calibration, x: Floats, y: Floats, weight: Floats, parameters: int) -> Calibration:
+    """The line as far from no change as the cases tell."""
+    gain = _deviance(Calibration("none"), x, y, weight) - _deviance(line, x, y, weight)
+    share = _share(gain, parameters)
+    return Calibration("platt", slope=1 + share * (line.slope - 1), intercept=share * line.intercept)
+
+
+def _steps_or_line(x: Floats, y: Floats, weight: Floats, line: Calibration) -> Calibration:
+    """The steps, if each of them lowers the deviance by STEP in the mean."""
+    steps = _fit_isotonic(x, y, weight)
+    gain = _deviance(line, x, y, weight) - _deviance(steps, x, y, weight)
+    return steps if gain > STEP * len(set(steps.knots_y)) else line
 
 
 def _fit_isotonic(x: Floats, y: Floats, weight: Floats) -> Calibration:

@@ -43,6 +43,26 @@ def test_the_better_network_is_named_too(cases):
     assert verdict(found) == verdict(found, "log_loss") == "network"
 
 
+def test_a_loss_by_the_brier_score_alone_is_said(cases):
+    """Risks twice too extreme rank these patients as well, and are further from what happened."""
+    label, truth, rng = cases
+    noise = truth + rng.normal(scale=0.02, size=len(truth))
+    lost = difference(label, risk(2 * noise), risk(truth))
+    assert (verdict(lost), verdict(lost, "brier")) == ("unclear", "other")
+    text = compared({"logistic_regression": {"difference": lost}})["logistic_regression"]
+    assert text.startswith("whether the network or logistic regression ranks these patients better cannot be told")
+    assert ", but the risks of logistic regression are nearer to what happened (Brier score 0.0" in text
+    won = difference(label, risk(truth), risk(2 * noise))
+    assert "but the risks of the network are nearer" in compared({"it": {"difference": won}})["it"]
+
+
+def test_where_ranking_and_brier_score_agree_one_of_them_is_enough(cases):
+    label, truth, rng = cases
+    found = difference(label, risk(truth + rng.normal(scale=0.5, size=len(truth))), risk(truth))
+    assert (verdict(found), verdict(found, "brier")) == ("other", "other")
+    assert "nearer" not in compared({"it": {"difference": found}})["it"]
+
+
 def test_a_model_beside_itself_is_no_better(cases):
     label, truth, _ = cases
     found = difference(label, risk(truth), risk(truth))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 from support.relapse import DAY_0, PATIENTS, digest, hospital, task_at, write_meds
-from support.roads import new_run
+from support.roads import new_run, telling_run
 
 from medspark.bundles.bundle import load_bundle
 from medspark.cases.split import assign_split
@@ -209,6 +209,21 @@ def test_the_commands_run_on_events(road, tmp_path):
         "score", road["bundle"], "--to", tmp_path / "tonight", "--as-of", "2020-01-20T06:00", "--json"
     ).stdout
     assert json.loads(receipt)["counts"]["score"]["scored"] > 0
+
+
+def test_ages_that_no_patient_could_have_are_counted_and_said(spark, tmp_path):
+    """Births in 1880 and 1900, and two that are possible; the first visit is in January 2020."""
+    rows = [row for row in hospital(60) if row[2] != "MEDS_BIRTH"]
+    born = [dt.datetime(year, 6, 1) for year in (1880, 1890, 1950, 1980)]
+    rows += [(subject, day, "MEDS_BIRTH", None, None, None) for subject, day in enumerate(born, start=1)]
+    task = task_at(tmp_path, write_meds(tmp_path / "meds", rows), population={"index": {"event": "discharge"}})
+    run, said = telling_run(spark, tmp_path / "store")
+    frozen = clean_stage(run, task)
+    features_stage(run, frozen)
+    assert run.receipt.counts["features"]["impossible_ages"] == 1
+    assert "look at     the births of 1 cases, older than 130 years: their age counts as unknown" in said()
+    ages = read_table(spark, run.store, "cases").where("age < 130").count()
+    assert ages == 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Made-up stays, and the whole road on them: what the tests of several stages walk."""
 
+import io
 import json
 import math
 import random
@@ -43,6 +44,14 @@ def write(path, lines, header=HEADER):
 def new_run(spark, store):
     quiet = Console(quiet=True)
     return Run(spark.sparkContext, str(store), quiet, Receipt("test", new_run_id(), {}), quiet)
+
+
+def telling_run(spark, store):
+    """A run, and what gives all that it has said."""
+    heard = io.StringIO()
+    run = new_run(spark, store)
+    run.console = Console(file=heard, width=300)
+    return run, heard.getvalue
 
 
 def receipt_in(said):

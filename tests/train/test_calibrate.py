@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from medspark.errors import BundleError, InputError
 from medspark.evaluate.censoring import Truth
@@ -30,38 +31,72 @@ def test_platt_finds_the_slope_and_intercept_that_made_the_outcomes():
     assert calibration.intercept == pytest.approx(-0.4, abs=0.04)
 
 
-def test_platt_is_the_logistic_regression_of_scikit_learn_with_a_hundred_cases_that_came_true_as_said():
+def test_platt_is_the_logistic_regression_of_scikit_learn_shrunk_by_its_likelihood_ratio():
     logit, label = outcomes(n=1000)
-    said = sigmoid(logit)
-    x = np.tile(logit, 3)[:, None]
-    y = np.concatenate([label, np.zeros(1000, int), np.ones(1000, int)])
-    weight = np.concatenate([np.ones(1000), 0.1 * (1 - said), 0.1 * said])
-    peer = LogisticRegression(C=1e12, tol=1e-10, max_iter=1000).fit(x, y, sample_weight=weight)
+    peer = LogisticRegression(C=1e12, tol=1e-10, max_iter=1000).fit(logit[:, None], label)
+    said, fitted = sigmoid(logit), peer.predict_proba(logit[:, None])[:, 1]
+    ratio = 2 * 1000 * (log_loss(label, said) - log_loss(label, fitted))
+    kept = 1 - 5.99 / ratio  # 5.99: 95 in 100 likelihood ratios of two parameters that are not needed are below
     calibration = fit_calibration("platt", logit, label)
-    assert calibration.slope == pytest.approx(peer.coef_[0, 0], rel=1e-4)
-    assert calibration.intercept == pytest.approx(peer.intercept_[0], rel=1e-4)
+    assert 0.8 < kept < 1
+    assert calibration.slope == pytest.approx(1 + kept * (peer.coef_[0, 0] - 1), rel=5e-3)
+    assert calibration.intercept == pytest.approx(kept * peer.intercept_[0], rel=5e-3)
 
 
-def test_few_cases_of_a_calibrated_network_change_its_risks_less_than_a_free_regression_would():
-    """404 stays, 14 in 100 died: over 20 seeds the mean risk strays less, and the Brier score suffers less."""
-    strayed, free = [], []
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+@pytest.mark.parametrize("cases", [404, 3636])
+@pytest.mark.parametrize("steepness", [0.5, 0.7, 1.0, 1.5, 2.0])
+def test_over_20_seeds_calibration_improves_or_keeps_the_brier_score_and_does_not_move_the_level(
+    method, cases, steepness
+):
+    """Of stays of which 14 in 100 died, with logits too flat, right or too steep, against no calibration at all."""
+    change, moved, off, was_off = [], [], [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        logit = rng.normal(-2.3, 1.3, 20_404)
-        label = (rng.random(20_404) < sigmoid(logit)).astype(int)
-        few, unseen = slice(404), slice(404, None)
-        design = np.column_stack([np.ones(404), logit[few]])
-        level, slope = logistic_regression(design, np.zeros(404), label[few][None].astype(float), np.ones((1, 404)))[0]
-        shrunk = apply_calibration(fit_calibration("platt", logit[few], label[few]), logit[unseen])
-        for risk, found in ((shrunk, strayed), (sigmoid(level + slope * logit[unseen]), free)):
-            before = sigmoid(logit[unseen])
-            found.append((abs(risk.mean() - before.mean()), ((risk - label[unseen]) ** 2).mean()))
-    assert (np.mean(strayed, axis=0) < np.mean(free, axis=0)).all()
-    assert np.mean(strayed, axis=0)[0] < np.sqrt(0.14 * 0.86 / 404), "less than the uncertainty of the share that died"
+        true = rng.normal(-2.3, 1.3, cases + 20_000)
+        label = (rng.random(len(true)) < sigmoid(true)).astype(int)
+        logit = -2.3 + steepness * (true + 2.3)
+        unseen = slice(cases, None)
+        died = label[unseen]
+        before, after = (
+            sigmoid(logit[unseen]),
+            apply_calibration(fit_calibration(method, logit[:cases], label[:cases]), logit[unseen]),
+        )
+        change.append(((after - died) ** 2).mean() - ((before - died) ** 2).mean())
+        for found, gap in ((moved, after - before), (off, after - died), (was_off, before - died)):
+            found.append(abs(gap.mean()))
+    uncertain = np.sqrt(0.14 * 0.86 / cases)  # the standard error of the share that died
+    if steepness == 1.0:
+        assert np.mean(change) < 0.0002, "kept: the score is .095"
+        assert max(moved) < 1.96 * uncertain, "never by more than its own uncertainty"
+    else:
+        assert np.mean(change) < -0.0005, "improved"
+        assert np.mean(off) < np.mean(was_off)
+    assert (np.array(off) < np.maximum(was_off, 3 * uncertain)).all()
+
+
+def bent(n, seed=0):
+    """Logits that are right below the middle and three too high above: no line mends them."""
+    rng = np.random.default_rng(seed)
+    true = rng.normal(-1, 1.5, n)
+    return np.where(true < -1, true, true + 3), (rng.random(n) < sigmoid(true)).astype(int)
+
+
+def test_isotonic_takes_steps_only_where_enough_cases_show_that_no_line_will_do():
+    assert fit_calibration("isotonic", *bent(4000)).method == "isotonic"
+    assert fit_calibration("isotonic", *bent(100)).method == "platt"
+    assert fit_calibration("isotonic", *outcomes(n=4000)).method == "platt", "a line made these"
+
+
+def test_a_calibrated_networks_risks_are_not_changed():
+    rng = np.random.default_rng(0)
+    logit = rng.normal(-1, 1.5, 4000)
+    calibration = fit_calibration("platt", logit, (rng.random(4000) < sigmoid(logit)).astype(int))
+    assert (calibration.slope, calibration.intercept) == (1.0, 0.0)
 
 
 def test_isotonic_never_falls_and_stays_away_from_0_and_1():
-    logit, label = outcomes()
+    logit, label = bent(4000)
     calibration = fit_calibration("isotonic", logit, label)
     risks = apply_calibration(calibration, np.linspace(-50, 50, 1001))
     assert (np.diff(risks) >= 0).all()
@@ -72,14 +107,14 @@ def test_isotonic_never_falls_and_stays_away_from_0_and_1():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_calibration_survives_json_to_the_last_bit(method):
-    calibration = fit_calibration(method, *outcomes())
+    calibration = fit_calibration(method, *bent(4000))
     assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
 
 
 @pytest.mark.parametrize("method", METHODS)
 @given(cut=st.integers(0, 257))
 def test_where_a_batch_ends_changes_no_bit(method, cut):
-    calibration = fit_calibration(method, *outcomes(n=300))
+    calibration = fit_calibration(method, *bent(4000))
     logit = np.random.default_rng(1).normal(0, 4, 257).astype(np.float32)
     whole = apply_calibration(calibration, logit)
     parts = [apply_calibration(calibration, part) for part in (logit[:cut], logit[cut:])]
@@ -90,7 +125,7 @@ def test_where_a_batch_ends_changes_no_bit(method, cut):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_nan_or_infinite_logit_harms_only_itself(method):
-    calibration = fit_calibration(method, *outcomes(n=300))
+    calibration = fit_calibration(method, *bent(4000))
     risks = apply_calibration(calibration, np.array([np.nan, 0.5, 1e9, -1e9]))
     assert np.isnan(risks[0])
     assert np.isfinite(risks[1:]).all()
@@ -115,13 +150,16 @@ def test_a_nan_logit_is_refused_when_fitting():
 
 def test_platt_has_a_finite_answer_for_outcomes_that_the_logit_separates():
     calibration = fit_calibration("platt", np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1]))
-    assert 1.0 < calibration.slope < 1.1, "four cases say little"
-    assert np.isfinite(calibration.intercept)
+    assert (calibration.slope, calibration.intercept) == (1.0, 0.0), "four cases say little"
+    many = fit_calibration("platt", np.tile([1.0, 2.0, 3.0, 4.0], 50), np.tile([0, 0, 1, 1], 50))
+    assert 5 < many.slope < 100
+    assert many.intercept == pytest.approx(-2.5 * many.slope, rel=0.1)
 
 
 def test_equal_logits_learn_the_level_alone():
-    calibration = fit_calibration("platt", np.full(4, 2.0), np.array([0, 0, 0, 1]))
-    assert apply_calibration(calibration, np.array([2.0]))[0] == pytest.approx(0.25)
+    calibration = fit_calibration("platt", np.full(4000, 2.0), np.tile([0, 0, 0, 1], 1000))
+    assert calibration.slope == 1.0
+    assert apply_calibration(calibration, np.array([2.0]))[0] == pytest.approx(0.25, abs=0.001)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What a network must reach to be kept."""
 
+import re
+
 import pytest
 from support.tasks import stays_task
 
@@ -37,3 +39,34 @@ def test_an_auroc_that_is_not_known_is_not_enough():
     metrics["test"]["metrics"]["auroc"] = {"value": None}
     with pytest.raises(GateError, match=r"AUROC None, expected at least 0\.7"):
         require_gates(metrics, stays_task(gates={"auroc_at_least": 0.7}))
+
+
+@pytest.mark.parametrize(
+    ("gate", "value", "refused"),
+    [
+        ("calibration_intercept", 0.3, "calibration intercept 0.3, expected -0.2 to 0.2"),
+        ("calibration_intercept", -0.21, "calibration intercept -0.21, expected -0.2 to 0.2"),
+        ("calibration_intercept", None, "calibration intercept None, expected -0.2 to 0.2"),
+        ("calibration_intercept", 0.2, None),
+        ("calibration_slope", 0.75, "calibration slope 0.75, expected 0.8 to 1.25"),
+        ("calibration_slope", 1.5, "calibration slope 1.5, expected 0.8 to 1.25"),
+        ("calibration_slope", None, "calibration slope None, expected 0.8 to 1.25"),
+        ("calibration_slope", 0.8, None),
+    ],
+)
+def test_a_level_or_a_slope_outside_the_tasks_gates_is_refused_by_figure(gate, value, refused):
+    asks = stays_task(gates={"calibration_intercept": [-0.2, 0.2], "calibration_slope": [0.8, 1.25]})
+    metrics = metrics_of()
+    metrics["test"]["metrics"][gate] = {"value": value}
+    if refused is None:
+        require_gates(metrics, asks)
+        return
+    with pytest.raises(GateError, match=f"^the network was not kept: {re.escape(refused)}$"):
+        require_gates(metrics, asks)
+    require_gates(metrics, stays_task())
+
+
+def test_a_gate_may_have_one_end():
+    metrics = metrics_of()
+    metrics["test"]["metrics"]["calibration_intercept"] = {"value": -3.0}
+    require_gates(metrics, stays_task(gates={"calibration_intercept": [None, 0.2]}))

@@ -1,7 +1,7 @@
 """Who is a case, and when: index events and snapshots, and the criteria that exclude a candidate. No Spark here."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from medspark.cases.worker.outcome import outcome_of
 from medspark.task.event_task import EventTask
 from medspark.task.population import AGE, DIED, HISTORY, UNOBSERVED, WASHOUT, to_micros
 
+OLDEST: Final = 130.0
+"""Years beyond which an age is an error of the birth: nobody is known to have been 123."""
+
 
 class Moments(NamedTuple):
     """The prediction times that the population's index or snapshots give, sorted by patient and time; m of them."""
@@ -44,7 +47,7 @@ class Candidates:
     index_time: Ints
     time: Ints
     age: Floats
-    """Years of 365.25 days, NaN where no birth is known."""
+    """Years of 365.25 days, NaN where no birth is known; beyond OLDEST it counts as unknown."""
     excluded_by: Ints
     """Which criterion excludes each first; -1 for a case."""
     labels: Floats
@@ -65,7 +68,7 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
     born = first_time_known(of_code(history, task.mapping.birth), subject, time)
     age = np.where(born != NEVER, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
     periods = observed(history, task, subject, time)
-    excluded = _excluded(history, task, moments, age, periods)
+    excluded = _excluded(history, task, moments, np.where(age <= OLDEST, age, np.nan), periods)
     labels, followed = np.full((len(subject), len(task.outcome.targets.names)), np.nan), np.full(len(subject), np.nan)
     if not scoring:
         labels, followed, by_outcome = outcome_of(history, task, subject, time, periods)

@@ -6,7 +6,7 @@ needs it, and the driver takes rows of known codes only.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -18,6 +18,7 @@ from medspark.encode.fit.numbers import (
     labelled,
     median_of,
     moments,
+    reaches_far,
     rounded,
     spread,
     vocabulary,
@@ -39,6 +40,8 @@ from medspark.task.features import CodesGroup, GridGroup, GroupColumn, SequenceG
 _TIMES = ("time_since", "time_since_first")
 _ZERO = ("count", "present", "sd", "slope", "change")
 """What a case without the code has none of; the other numbers are imputed by their median."""
+Strange = Literal["constant", "nearly", "far"]
+"""What of a number is worth a remark: the field of the statistics that names it."""
 Found = dict[tuple[str, str], dict[str, Any]]
 """Aggregates by column and code."""
 
@@ -178,13 +181,30 @@ def _values(group: GroupColumn, shared: dict[str, Any], found: Found, cases: int
         scale=tuple(tuple(number.scale for number in row) for row in fitted),
         knots=tuple(tuple(number.knots for number in row) for row in fitted if settings.scaling == "quantile"),
         impute=tuple(tuple(number.impute for number in row) for row in fitted),
-        constant=tuple(
-            (code, take)
-            for code in shared["codes"]
-            for at, take in enumerate(numbers_of(settings.take))
-            if _is_constant(take, at, found[group.name, code], code in in_all)
+        **_strange(
+            {
+                (code, take): _what_is_strange(take, at, found[group.name, code], code in in_all)
+                for code in shared["codes"]
+                for at, take in enumerate(numbers_of(settings.take))
+            }
         ),
     )
+
+
+def _strange(found: Mapping[Any, Strange | None]) -> dict[str, tuple[Any, ...]]:
+    """By the statistics' field the numbers that are constant, nearly constant, and that have a value far away."""
+    return {kind: tuple(one for one, what in found.items() if what == kind) for kind in get_args(Strange)}
+
+
+def _what_is_strange(take: str, at: int, found: dict[str, Any], in_all: bool) -> Strange | None:
+    if _is_constant(take, at, found, in_all):
+        return "constant"
+    if take in (PRESENCE, "present") or not found[f"count{at}"]:
+        return None
+    knots = found[f"knots{at}"]
+    if knots[0] == knots[KNOTS.index(0.99)]:
+        return "nearly" if in_all or take != "count" else None
+    return "far" if reaches_far(found, at) else None
 
 
 def _is_constant(take: str, at: int, found: dict[str, Any], in_all: bool) -> bool:
@@ -227,7 +247,7 @@ def _sequence(group: GroupColumn, shared: dict[str, Any], found: Found) -> Seque
     assert isinstance(group.group, SequenceGroup)
     scaled = _deviations(group.name, shared["codes"], found)
     knots = tuple(tuple(map(rounded, row["knots0"] or ())) for row in _found_of(group.name, shared["codes"], found))
-    return SequenceStatistics(**shared, **scaled, last=group.group.last, knots=knots)
+    return SequenceStatistics(**shared, **scaled, last=group.group.last, knots=knots, ends=True)
 
 
 def _grid(group: GroupColumn, shared: dict[str, Any], found: Found) -> GridStatistics:
@@ -242,9 +262,13 @@ def _found_of(name: str, codes: tuple[str, ...], found: Found) -> list[dict[str,
 
 
 def _deviations(name: str, codes: tuple[str, ...], found: Found) -> dict[str, Any]:
-    """The median and the spread of each code's numbers; 0 and 0 where it has none, spread 0 where all are alike."""
-    knots = [row["knots0"] or (0.0,) * len(KNOTS) for row in _found_of(name, codes, found)]
+    """The median and the spread of each code's numbers; 0 and 0 where it has none, spread 0 where all are alike. Beside
+    them the codes whose numbers are strange."""
+    rows = _found_of(name, codes, found)
+    knots = [row["knots0"] or (0.0,) * len(KNOTS) for row in rows]
+    with_numbers = {code: row for code, row in zip(codes, rows, strict=True) if row["knots0"] is not None}
     return {
+        **_strange({code: _what_is_strange("", 0, row, in_all=True) for code, row in with_numbers.items()}),
         "mean": tuple(rounded(median_of(found)) for found in knots),
         "scale": tuple(spread(found) for found in knots),
         "scaling": "smooth",

@@ -18,6 +18,8 @@ FAR = 30
 """Spreads from the median beyond which a value is worth a remark: a unit or a typing error, mostly."""
 CONSTANT = "the same in all training cases"
 LEFT_OUT = f"left out, {CONSTANT}"
+NEARLY = "nearly constant, 99 in 100 values are the same"
+REACHES_FAR = f"some values lie more than {FAR} spreads from the median"
 
 
 class FeatureStatistics(Protocol):

@@ -1,9 +1,10 @@
 """The statistics of the features of events: bags, values, sequences, grids. No Spark here."""
 
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 from medspark.encode.inputs import Input, bag_of_codes, share_of_numbers
-from medspark.encode.kinds.base import FIRST_ID, KNOTS, ColumnStatistics
+from medspark.encode.kinds.base import FIRST_ID, KNOTS, LEFT_OUT, NEARLY, REACHES_FAR, ColumnStatistics
 from medspark.task.features import Scaling
 
 TOKENS_PREFIX = "tokens_"
@@ -41,10 +42,46 @@ class _GroupStatistics(ColumnStatistics):
 
     @property
     def remark(self) -> str | None:
-        return None if self.codes else "left out: none of its codes is in enough training cases"
+        return "; ".join(self._remarks()) or None
+
+    def _remarks(self) -> Iterator[str]:
+        if not self.codes:
+            yield "left out: none of its codes is in enough training cases"
 
     def _says(self, shape: str, rarer: str) -> str:
         return f"{len(self.codes)} codes {shape}; {self.rare:,} rarer ones {rarer}"
+
+
+NAMED = 3
+"""Of what a remark is about it names the first."""
+
+
+def _named(remark: str, names: Iterable[str]) -> Iterator[str]:
+    """The remark and whom it is about; nothing where it is about none.
+
+    >>> list(_named("far away", ["na", "k", "crp", "glucose", "ph"])), list(_named("far away", []))
+    (['far away: na, k, crp and 2 more'], [])
+    """
+    found = list(names)
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    if found:
+        yield f"{remark}: {', '.join(found[:NAMED])}{more}"
+
+
+class _NumbersStatistics(_GroupStatistics):
+    """Codes that have one number each."""
+
+    constant: tuple[str, ...] = ()
+    """Codes whose numbers are the same in all training cases: they are encoded as 0."""
+    nearly: tuple[str, ...] = ()
+    """Those of which 99 in 100 are the same."""
+    far: tuple[str, ...] = ()
+    """Those of which one lies more than FAR spreads from the median."""
+
+    def _remarks(self) -> Iterator[str]:
+        yield from super()._remarks()
+        for remark, codes in ((LEFT_OUT, self.constant), (NEARLY, self.nearly), (REACHES_FAR, self.far)):
+            yield from _named(remark, (f"numbers of {code}" for code in codes))
 
 
 class BagStatistics(_GroupStatistics):
@@ -87,6 +124,10 @@ class ValuesStatistics(_GroupStatistics):
     """(codes, takes, KNOTS) of the quantile scaling; empty of the others, as thousands of codes make many."""
     constant: tuple[tuple[str, str], ...] = ()
     """Code and take of the numbers that are the same in all training cases: they are always encoded as 0."""
+    nearly: tuple[tuple[str, str], ...] = ()
+    """Of the numbers of which 99 in 100 are the same."""
+    far: tuple[tuple[str, str], ...] = ()
+    """Of the numbers of which one lies more than FAR spreads from the median."""
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -105,17 +146,16 @@ class ValuesStatistics(_GroupStatistics):
     def summary(self) -> str:
         return self._says(f"x {len(self.takes)} numbers; {self.scaling} scaling", "left out")
 
-    @property
-    def remark(self) -> str | None:
-        found = [f"{take} of {code}" for code, take in self.constant]
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        return f"left out, the same in all training cases: {', '.join(found[:3])}{more}" if found else super().remark
+    def _remarks(self) -> Iterator[str]:
+        yield from super()._remarks()
+        for remark, numbers in ((LEFT_OUT, self.constant), (NEARLY, self.nearly), (REACHES_FAR, self.far)):
+            yield from _named(remark, (f"{take} of {code}" for code, take in numbers))
 
     def inputs(self) -> tuple[Input, ...]:
         return (share_of_numbers(self.width),)
 
 
-class SequenceStatistics(_GroupStatistics):
+class SequenceStatistics(_NumbersStatistics):
     """The last events: each number becomes (number - mean) / scale of its code, and 0 where the scale is 0."""
 
     kind: ClassVar[str] = "sequence"
@@ -128,6 +168,9 @@ class SequenceStatistics(_GroupStatistics):
     knots: tuple[tuple[float, ...], ...] | None = None
     """Of each code the quantiles of its numbers, by which they are binned, none where it has no number; None in bundles
     from before bins and gaps."""
+    ends: bool = False
+    """Whether a number beyond its code's quantiles is in the bin of those nearest: no training case has other bins.
+    False in bundles from before."""
 
     @property
     def summary(self) -> str:
@@ -146,7 +189,7 @@ class SequenceStatistics(_GroupStatistics):
         return (*found, gaps, Input(BINS_PREFIX + self.column, self.last, "int32", BINS))
 
 
-class GridStatistics(_GroupStatistics):
+class GridStatistics(_NumbersStatistics):
     """Numbers of each code in steps of time: each becomes (number - mean) / scale of its code, as a sequence's do."""
 
     kind: ClassVar[str] = "grid"

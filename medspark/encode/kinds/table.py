@@ -3,7 +3,16 @@
 from typing import ClassVar
 
 from medspark.encode.inputs import Input, bag_of_codes, share_of_categories, share_of_numbers
-from medspark.encode.kinds.base import CONSTANT, FAR, FIRST_ID, KNOTS, LEFT_OUT, ColumnStatistics, OneValue
+from medspark.encode.kinds.base import (
+    CONSTANT,
+    FIRST_ID,
+    KNOTS,
+    LEFT_OUT,
+    NEARLY,
+    REACHES_FAR,
+    ColumnStatistics,
+    OneValue,
+)
 from medspark.task.features import Scaling
 
 
@@ -34,8 +43,8 @@ class NumericStatistics(ColumnStatistics, OneValue):
         if not self.varies:
             return f"{CONSTANT}: only whether it is missing is kept" if self.missing_indicator else LEFT_OUT
         if self.knots[0] == self.knots[KNOTS.index(0.99)]:
-            return "nearly constant: 99 in 100 values are the same"
-        return f"some values lie more than {FAR} spreads from the median" if self.far else None
+            return NEARLY
+        return REACHES_FAR if self.far else None
 
     def inputs(self) -> tuple[Input, ...]:
         return (share_of_numbers(self.varies + self.missing_indicator),)

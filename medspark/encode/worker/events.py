@@ -104,7 +104,7 @@ def encode_sequences(batch: pa.RecordBatch, sequences: Sequence[SequenceStatisti
     `tokens_NAME` int32 with 1 for an unknown code; `times_NAME` float32, log1p(hours before) / LOG_HOURS;
     `numbers_NAME` float32 in standard deviations of the code, 0 where an event has no number; `gaps_NAME` float32,
     log1p(hours since the event before) / LOG_HOURS, 0 of the first; `bins_NAME` int32, 0 where an event has no number,
-    else 1 and one for each of its code's quantiles that it reaches.
+    else 1 and one for each of its code's quantiles that it reaches, the least as one and the largest as none.
     """
     for sequence in sequences:
         arrays = _sequence(batch.column(sequence.column), sequence)
@@ -130,7 +130,7 @@ def _sequence(column: pa.Array, sequence: SequenceStatistics) -> list[npt.NDArra
     numbers = np.clip(deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
     made = [tokens, times, numbers]
     if sequence.knots is not None:
-        made += [_gaps(hours, found.place), _bins(number, token, sequence.knots)]
+        made += [_gaps(hours, found.place), _bins(number, token, sequence)]
     shape = (len(column), sequence.last)
     return [_scatter(values, shape, found.row[fits], place[fits], fits) for values in made]
 
@@ -141,12 +141,14 @@ def _gaps(hours: Floats, place: Ints) -> Array32:
     return (np.log1p(gap) / LOG_HOURS).astype(np.float32)
 
 
-def _bins(number: Floats, token: npt.NDArray[np.int32], knots: tuple[tuple[float, ...], ...]) -> npt.NDArray[np.int32]:
+def _bins(number: Floats, token: npt.NDArray[np.int32], sequence: SequenceStatistics) -> npt.NDArray[np.int32]:
     """The bin of each number, (m,), by the quantiles of its code."""
     none = (np.inf,) * len(KNOTS)
-    edges = np.array([none] * FIRST_ID + [each or none for each in knots], np.float64)
+    edges = np.array([none] * FIRST_ID + [each or none for each in sequence.knots or ()], np.float64)
     binned = np.isfinite(number) & np.isfinite(edges[token, 0])
     reached = (edges[token] <= number[:, None]).sum(axis=1)
+    if sequence.ends:
+        reached = np.clip(reached, 1, len(KNOTS) - 1)
     return np.where(binned, NO_BIN + 1 + reached, NO_BIN).astype(np.int32)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from medspark.evaluate.comparison import compared, verdict
+from medspark.evaluate.comparison import compared, nearer_by_brier, verdict
 from medspark.evaluate.report.data import ReportData
 from medspark.evaluate.report.evaluated import caution
 from medspark.evaluate.report.fairness import worse
@@ -108,7 +108,8 @@ def _against_baselines(metrics: Mapping[str, Any]) -> Iterator[str]:
     baselines, alike = metrics["baselines"], []
     for name, text in compared(baselines).items():
         value = number(baselines[name]["metrics"]["auroc"]["value"])
-        if verdict(baselines[name]["difference"]) == "unclear":
+        difference = baselines[name]["difference"]
+        if verdict(difference) == "unclear" and nearer_by_brier(difference) is None:
             alike.append(f"{'its teacher' if name == 'teacher' else words(name).lower()} (AUROC {value})")
             continue
         who = "The teacher, which the network was distilled from," if name == "teacher" else ""

@@ -20,7 +20,7 @@ from medspark.encode.kinds.events import (
     TOKENS_PREFIX,
 )
 from medspark.task.training import Network
-from medspark.train.networks.parts import Tensors, marked, of_members, smooth
+from medspark.train.networks.parts import Tensors, id_vectors, marked, of_members, smooth
 
 PREFIX: Final = "encoder_"
 """Before the name of an encoder that members share: a network in the network."""
@@ -56,9 +56,8 @@ def event_vectors(tensors: Tensors, tokens: Input, width: int, seed: int, member
     phase = time * WAVES
     read = keras.layers.Concatenate()([time, number, gap, keras.ops.sin(phase), keras.ops.cos(phase)])
     found = of_members(read, members, width, seed)
-    for at, (each, size) in enumerate(((ids, size_of(tokens)), (bins, BINS)), start=1):
-        init = keras.initializers.RandomNormal(stddev=0.05, seed=seed + at)
-        vectors = keras.layers.Embedding(size, members * width, embeddings_initializer=init)(each)
+    for each, size in ((ids, size_of(tokens)), (bins, BINS)):
+        vectors = id_vectors(each, size, members * width)
         found = found + keras.layers.Reshape((tokens.width, members, width))(vectors)
     return marked(found, tokens.name, seed)
 

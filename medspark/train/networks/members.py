@@ -19,7 +19,7 @@ from medspark.task.training import Network
 from medspark.train.networks.events import grid, sequence
 from medspark.train.networks.genes import bases, gene, strands_of
 from medspark.train.networks.images import image
-from medspark.train.networks.parts import Part, Tensors, hidden_layers, marked, presence
+from medspark.train.networks.parts import Part, Tensors, hidden_layers, id_vectors, marked, presence
 
 RAMPS: Final = 12
 """Of each number at most, between quantiles of the training cases."""
@@ -162,12 +162,9 @@ def _to_each(part: Any, network: Network, width: int, draw: _Draws) -> Any:
 
 
 def _vectors(ids: Any, found: Input, network: Network) -> Any:
-    """Each member's vectors of the ids, (n, members, numbers): of categories side by side, of a bag of codes summed.
-
-    They start at 0, so that an id which no training case has says nothing.
-    """
+    """Each member's vectors of the ids, (n, members, numbers): of categories side by side, of a bag of codes summed."""
     wide = network.embedding * (4 if found.part == "codes" else 1)
-    vectors = keras.layers.Embedding(size_of(found), network.members * wide, embeddings_initializer="zeros")(ids)
+    vectors = id_vectors(ids, size_of(found), network.members * wide)
     if found.part == "codes":
         vectors = marked(vectors * presence(ids), found.name, "vectors")
         return keras.layers.Reshape((network.members, wide))(keras.ops.sum(vectors, axis=1))
@@ -178,7 +175,7 @@ def _vectors(ids: Any, found: Input, network: Network) -> Any:
 
 def _straight(ids: Any, found: Input, outputs: int) -> Any:
     """What each id adds to each member's logits, (n, outputs)."""
-    added = keras.layers.Embedding(size_of(found), outputs, embeddings_initializer="zeros")(ids)
+    added = id_vectors(ids, size_of(found), outputs)
     added = added * presence(ids) if found.part == "codes" else added
     return keras.ops.sum(marked(added, found.name, "straight"), axis=1)
 

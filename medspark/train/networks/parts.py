@@ -7,7 +7,7 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from medspark.encode.inputs import Input, size_of
+from medspark.encode.inputs import Input
 from medspark.encode.marks import Mark, Role, mark_name
 from medspark.task.training import Network
 
@@ -25,10 +25,13 @@ LAYERS: Final = {"small": (64, 32), "medium": (256, 128), "large": (512, 256, 12
 """Widths of the hidden layers by the task's `size`, unless it has `hidden`."""
 
 
-def embedding_table(found: Input, width: int, seed: int) -> Any:
-    """A vector of `width` numbers for each id of an input."""
-    init = keras.initializers.RandomNormal(stddev=0.05, seed=seed)
-    return keras.layers.Embedding(size_of(found), width, embeddings_initializer=init)
+def id_vectors(ids: Any, size: int, width: int) -> Any:
+    """A vector of `width` numbers for each of `size` ids, (n, ids, width).
+
+    They start at 0, and only training cases that have an id move its vector: one that no training case has says
+    nothing. What reads them has weights that start elsewhere, so that vectors learn and grow apart.
+    """
+    return keras.layers.Embedding(size, width, embeddings_initializer="zeros")(ids)
 
 
 def marked(found: Any, one: str, of: int | str, role: Role = "embedded", at: int = 0) -> Any:

@@ -101,6 +101,16 @@ def test_an_age_is_unknown_until_the_birth_is_known(known, age, boundary):
     assert row["age"] == age
 
 
+@pytest.mark.parametrize(("years", "age"), [(129.9, 129.9), (130.1, math.nan), (2019, math.nan)])
+def test_an_age_that_no_patient_could_have_is_unknown_and_marked(years, age):
+    rows = [(1, 10 - years * 365.25, "MEDS_BIRTH"), (1, 10, "INDEX"), (2, 10, "INDEX")]
+    (row, unknown) = made_candidates(rows, asthma_task())
+    assert row["age"] == pytest.approx(age, nan_ok=True)
+    assert unknown["age"] is None, "no birth is another thing"
+    fate = False if years < 130 else "age"
+    assert fates(rows, population(age_at_least=18)) == [(1, 10, fate), (2, 10, "age")]
+
+
 @pytest.mark.parametrize(("born", "fate"), [(None, "age"), (10 - 18 * 365.25, False), (10.001 - 18 * 365.25, "age")])
 def test_an_age_is_in_years_and_an_unknown_one_is_outside(born, fate):
     rows = [(1, 10, "INDEX")] + ([(1, born, "MEDS_BIRTH")] if born is not None else [])

@@ -161,6 +161,12 @@ def test_an_event_has_the_gap_before_it_and_the_bin_of_its_number():
     assert bins == [[1, 5, 14], [0, 0, 0], [0, 2, 14], [2, 2, 2]]
 
 
+def test_a_number_beyond_all_of_training_has_the_bin_of_those_nearest():
+    found = batch(past=[[event("na", 0.0, number) for number in (-1e9, 100.0, 109.95, 110.0, 1e9)]])
+    within = BINNED.model_copy(update={"last": 5, "ends": True})
+    assert inputs(found, statistics(sequences=within))["bins_past"] == [[2, 2, 13, 13, 13]]
+
+
 def test_statistics_from_before_bins_and_gaps_encode_a_sequence_as_they_did():
     found = batch(past=[[event("na", 2.0, 145.0), event("visit", 1.0, None)]])
     before, now = (encode(found, statistics(sequences=one)) for one in (SEQUENCE, BINNED))

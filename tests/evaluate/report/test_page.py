@@ -5,8 +5,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from medspark.encode.kinds.events import ValuesStatistics
+from medspark.encode.kinds.table import CategoricalStatistics, NumericStatistics
+from medspark.encode.statistics import Statistics
 from medspark.evaluate.evaluation import evaluate
+from medspark.evaluate.logistic import logit, sigmoid
 from medspark.evaluate.metrics import performance
+from medspark.evaluate.report.features import feature_rows
 from medspark.evaluate.report.format import count, number, percent
 from medspark.evaluate.report.page import SECTIONS, render_report, write_report
 from medspark.train.folds import over_folds
@@ -82,6 +87,55 @@ def test_text_of_the_task_is_escaped(html):
     assert "Sepsis on the ward &lt;within 48 hours&gt;" in html
     assert "<within" not in html
     assert "look &amp; measure" in html
+
+
+@pytest.fixture(scope="module")
+def beside_logistic_regression(report_data, test_set, task):
+    """The page where the network says one thing and logistic regression what is true."""
+
+    def page(probability):
+        said = test_set.assign(probability=probability)
+        metrics = evaluate(said, task, {"logistic_regression": test_set["probability"].to_numpy()})
+        return render_report(dataclasses.replace(report_data, metrics=metrics))
+
+    return page
+
+
+def test_where_logistic_regression_ranks_better_the_summary_names_it(beside_logistic_regression, test_set):
+    noise = np.random.default_rng(3).normal(scale=1.5, size=len(test_set))
+    lost = beside_logistic_regression(sigmoid(logit(test_set["probability"].to_numpy()) + noise))
+    assert "A simpler model, logistic regression, reached an AUROC of" in lost
+    assert "logistic regression ranks these patients better than the network (AUROC 0." in lost
+
+
+def test_where_its_risks_alone_are_better_the_summary_says_so(beside_logistic_regression, test_set):
+    lost = beside_logistic_regression(sigmoid(2.5 * logit(test_set["probability"].to_numpy()) + 1))
+    assert "but the risks of logistic regression are nearer to what happened (Brier score 0." in lost
+    alike = beside_logistic_regression(test_set["probability"].to_numpy())
+    assert "Whether it ranks these patients better than logistic regression (AUROC" in alike
+    assert "nearer to what happened" not in alike
+
+
+def test_what_is_strange_about_a_feature_stands_beside_it(report_data):
+    varies = NumericStatistics(
+        column="heart_rate", scaling="smooth", center=80, scale=9, knots=(80,) * 11 + (90, 100), impute=80,
+        missing_indicator=False, mean=80, sd=9, missing_share=0, far=True,
+    )  # fmt: skip
+    labs = ValuesStatistics(
+        column="labs", codes=("crp", "na"), counts=(9, 9), rare=0, missing_share=0, takes=("last",), scaling="smooth",
+        center=((0,), (0,)), scale=((1,), (1,)), impute=((0,), (0,)), constant=(("na", "last"),),
+        far=(("crp", "last"),),
+    )  # fmt: skip
+    same = CategoricalStatistics(column="sex", levels=("F",), counts=(9,), rare=0, missing_share=0, varies=False)
+    of_all = Statistics(cases=9, numeric=(varies,), categorical=(same,), codes=(), values=(labs,))
+    page = render_report(dataclasses.replace(report_data, features=feature_rows(of_all)))
+    for remark in (
+        "some values lie more than 30 spreads from the median",
+        "0 cases with a rarer one; left out, the same in all training cases",
+        "left out, the same in all training cases: last of na; some values lie more than 30 spreads from the median: "
+        "last of crp",
+    ):
+        assert remark in page
 
 
 def test_the_same_data_give_the_same_page(html, report_data):
