@@ -38,8 +38,6 @@ CALIBRATION: Final = "calibration.json"
 UNCERTAINTY: Final = "uncertainty.json"
 BUNDLES: Final = "bundles"
 """The folder of a store that has its bundles."""
-NEW: Final = ".new-"
-"""How the name of one begins that is being written."""
 METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"
 EXPLAIN: Final = "explain.tflite"
@@ -86,7 +84,10 @@ def decides_scores(folder: Path) -> str:
 
 
 def save_bundle(
-    parent: Path, write: Callable[[Path], dict[str, Any]], before: Callable[[], None] | None = None
+    parent: Path,
+    write: Callable[[Path], dict[str, Any]],
+    before: Callable[[], None] | None = None,
+    aside: Path | None = None,
 ) -> Path:
     """Make a bundle below `parent` and return its path.
 
@@ -94,9 +95,10 @@ def save_bundle(
         parent: a store's folder of bundles.
         write: fills the folder it is given and returns the facts for the manifest.
         before: called when all is written and nothing is shown; if it raises, nothing is kept.
+        aside: a folder of the same file system in which it is written; `parent` itself where none is given.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=NEW, dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=aside or parent))
     try:
         facts = write(folder)
         manifest = json.loads(json.dumps({"format": FORMAT, "files": _digests(folder), **facts}))

@@ -60,11 +60,11 @@ def holding(run: Run) -> Iterator[None]:
     find_here(run)
     with store_writable(run.store):
         _take(run)
-    remove_left_scratch(run)
     run.holds_lock, ended = True, threading.Event()
     beating = threading.Thread(target=_beat, args=(run, ended), daemon=True)
     beating.start()
     try:
+        remove_left_scratch(run)
         yield
     finally:
         ended.set()
@@ -123,7 +123,7 @@ def _take_over(run: Run, stale: dict[str, Any]) -> None:
         return
     try:
         owner = _read(run, LOCK)
-        if owner is not None and owner.get("run_id") == stale.get("run_id"):
+        if owner is not None and owner.get("run_id") == stale.get("run_id") and _is_stale(run, owner):
             delete_file(run.context, _place(run, LOCK))
             run.say(f"{run.store}: run {stale.get('run_id', 'unknown')} held it and is gone; it is taken over")
             if "run_id" in stale:

@@ -1,7 +1,7 @@
 """What a run needs of patients for a while: `STORE/.scratch/RUN_ID`, for the owner only, gone when the run is done.
 
-A run that is killed leaves it, and a bundle half written. The next that takes the store's lock removes both: while it
-holds the lock, no other run of the store is at work.
+A run that is killed leaves it. The next that takes the store's lock removes it: while it holds the lock, no other run
+of the store is at work. A folder that bears the name of no run with a receipt is not ours, and stays.
 """
 
 import shutil
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from medspark.bundles.bundle import BUNDLES, NEW
 from medspark.runs.run import Run, local_path
 
 SCRATCH: Final = ".scratch"
@@ -41,8 +40,8 @@ def remove_left_scratch(run: Run) -> None:
     if run.here is None:
         return
     place = run.here / SCRATCH
-    left = [path for path in place.glob("*") if path.name != run.receipt.run_id] if not place.is_symlink() else []
-    for folder in [*left, *(run.here / BUNDLES).glob(f"{NEW}????????")]:
-        shutil.rmtree(folder, ignore_errors=True)  # no link is followed
+    for folder in [] if place.is_symlink() else list(place.glob("*")):
+        if folder.name != run.receipt.run_id and (run.here / "runs" / f"{folder.name}.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # no link is followed
     with suppress(OSError):
         place.rmdir()

@@ -72,7 +72,8 @@ class FilesSink:
             InputError: the file that is there is another deployment's, or nothing sound says whose it is.
         """
         staging = f"{self.path}/{_staging(night.deployment)}"
-        self._require_own(night, staging)
+        self._settle(staging)
+        self._require_own(night)
         delete(self.context, staging)  # of attempts that died: the store's lock says that none lives
         aside = f"{staging}/{night.night}.{night.run_id}"
         end, sent = _write(night, self.kind, aside)
@@ -95,27 +96,43 @@ class FilesSink:
         write_text(self.context, f"{self._folder(night)}/{MANIFEST}", note)
         delete(self.context, staging)
 
-    def _require_own(self, night: Publication, staging: str) -> None:
-        """Refuse to replace what this deployment did not write; what it wrote and died before it said so, it says."""
-        folder, file = self._folder(night), self._file(night)
-        there, begun = (read_noted(self.context, place, Manifest) for place in (folder, staging))
-        if there is not None and there.deployment != night.deployment:
-            mine, other = night.deployment, there.deployment
-            raise InputError(f"{self.place}: expected a folder of deployment {mine} alone, received one of {other}")
-        if there is not None or not any(exists(self.context, path) for path in (file, f"{folder}/{MANIFEST}")):
+    def _settle(self, staging: str) -> None:
+        """Say whose the file is that an attempt, of whichever night, moved into place and died before it said so."""
+        begun = read_noted(self.context, staging, Manifest)
+        if begun is None:
             return
-        if begun is None or not exists(self.context, file) or sha256_of(self.context, file) != begun.sha256:
+        folder = self._folder_at(datetime.fromisoformat(begun.as_of))
+        file = self._file_in(folder)
+        if read_noted(self.context, folder, Manifest) is not None or not exists(self.context, file):
+            return
+        if sha256_of(self.context, file) == begun.sha256:
+            write_text(self.context, f"{folder}/{MANIFEST}", json.dumps(asdict(begun), indent=1))
+
+    def _require_own(self, night: Publication) -> None:
+        """Refuse to replace what this deployment did not write."""
+        folder, mine = self._folder(night), night.deployment
+        there = read_noted(self.context, folder, Manifest)
+        if there is not None and there.deployment != mine:
             raise InputError(
-                f"{folder}: expected an empty folder, or one with a sound {MANIFEST} of deployment {night.deployment}, "
-                "received one with other files. If they are of this deployment, delete the folder; else move it away."
+                f"{self.place}: expected a folder of deployment {mine} alone, received one of {there.deployment}"
             )
-        write_text(self.context, f"{folder}/{MANIFEST}", json.dumps(asdict(begun), indent=1))
+        if there is None and any(exists(self.context, path) for path in (self._file(night), f"{folder}/{MANIFEST}")):
+            raise InputError(
+                f"{folder}: expected an empty folder, or one with a sound {MANIFEST} of deployment {mine}, received "
+                "one with other files. If they are of this deployment, delete the folder; else move it away."
+            )
 
     def _folder(self, night: Publication) -> str:
-        return f"{self.path}/scores/as_of={stamp(night.as_of)}"
+        return self._folder_at(night.as_of)
 
     def _file(self, night: Publication) -> str:
-        return f"{self._folder(night)}/scores.{ENDS.get(self.kind, self.kind)}"
+        return self._file_in(self._folder(night))
+
+    def _folder_at(self, as_of: datetime) -> str:
+        return f"{self.path}/scores/as_of={stamp(as_of)}"
+
+    def _file_in(self, folder: str) -> str:
+        return f"{folder}/scores.{ENDS.get(self.kind, self.kind)}"
 
 
 def stamp(as_of: datetime) -> str:

@@ -50,6 +50,15 @@ def is_of_a_value(error: BaseException) -> bool:
     return any(state.startswith(_OF_A_VALUE) for state in _STATE.findall(text_of(error)))
 
 
+def is_of_a_file(error: BaseException) -> bool:
+    """Whether a file that is there could not be read as what it should be.
+
+    >>> is_of_a_file(PySparkException("[FAILED_READ_FILE.NO_HINT] Encountered error while reading file"))
+    True
+    """
+    return (condition_of(error) or "").startswith(("FAILED_READ_FILE", "CANNOT_READ_FILE", "UNABLE_TO_INFER_SCHEMA"))
+
+
 def place_of(error: BaseException, expressions: Mapping[str, str]) -> str:
     """Where in a task the expression stands that failed; `expressions` are all of them by their place.
 

@@ -126,20 +126,26 @@ def _taken(run: Run, task: EventTask) -> dict[str, TakenFile]:
         InputError: the store's records are of more, whose rows are to stay.
     """
     there = take_files(run.spark, task, {}).files
-    require_kept(task, _taken_before(run), there)
+    if task.source.increment is not None and task.source.increment.vanished == "keep":
+        require_kept(task, _taken_before(run), there)
     return there
 
 
 def _taken_before(run: Run) -> dict[str, TakenFile]:
-    """The files that the store's records are of; none where nothing sound says so."""
+    """The files that the store's records are of; none where there are none.
+
+    Raises:
+        InputError: what says so is damaged, or another version of medspark wrote it.
+    """
     version = current_version(run.context, run.store, RECORDS)
     path = f"{run.store}/{RECORDS}/{version}"
     if version is None or not exists(run.context, f"{path}/{FACTS}"):
         return {}
     try:
         return read_facts(run.context, path, RecordsFacts).taken
-    except InputError:
-        return {}
+    except InputError as error:
+        unknown = "Which rows `vanished: keep` lets stay is not known: clean into another store."
+        raise InputError(f"{error} {unknown}") from None
 
 
 def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown | None]:

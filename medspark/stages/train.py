@@ -115,8 +115,7 @@ def train_stage(
 def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb: int | None) -> Path:
     """Write the bundle and publish the tables it came from."""
     store, tensors = local_path(run.store), f"{run.store}/{TENSORS}/{run.version}"
-    require_publishable(run)
-    with run.receipt.timed("bundle"):
+    with run.receipt.timed("bundle"), scratch(run, "bundle") as aside:
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
         cases = read_table(run.spark, run.store, CASES)
         made = Made(
@@ -132,8 +131,10 @@ def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb:
             period=months_of(cases),
             peak_mb=peak_mb,
         )
-        publish = partial(publish_tables, run, (TENSORS, PREDICTIONS), run.version)
-        return save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made), publish)
+        fill = partial(fill_bundle, trained=trained, made=made)
+        bundle = save_bundle(store / BUNDLES, fill, partial(require_publishable, run), Path(aside))
+    publish_tables(run, (TENSORS, PREDICTIONS), run.version)
+    return bundle
 
 
 def _require_gates(trained: Trained, task: Task, checkpoints: Checkpoints) -> None:

@@ -205,8 +205,7 @@ def _kept(
     facts = CasesFacts(
         **rules, counts=found.counts, case_rules=case_rules(task), attrition=built.attrition(), splits=splits
     )
-    require_publishable(run)
-    with run.receipt.timed("bundle"):
+    with run.receipt.timed("bundle"), scratch(run, "bundle") as aside:
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)
         names = code_names(run.spark, task, trained.statistics) if isinstance(task, EventTask) else {}
         made = Made(
@@ -222,5 +221,7 @@ def _kept(
             names=names,
             period=months_of(built.cases),
         )
-        publish = partial(publish_tables, run, (TENSORS, PREDICTIONS), run.version)
-        return save_bundle(store / BUNDLES, lambda folder: fill_bundle(folder, trained, made), publish)
+        fill = partial(fill_bundle, trained=trained, made=made)
+        made_at = save_bundle(store / BUNDLES, fill, partial(require_publishable, run), Path(aside))
+    publish_tables(run, (TENSORS, PREDICTIONS), run.version)
+    return made_at

@@ -110,6 +110,16 @@ def list_files(context: SparkContext, path: str) -> dict[str, str]:
     return _files_of(system, [system.getFileStatus(hadoop_path)] if system.exists(hadoop_path) else [])
 
 
+def list_sizes(context: SparkContext, path: str) -> dict[str, int]:
+    """The bytes of every file below a path, hidden ones too, by its path below it: of one walk."""
+    system, hadoop_path = _file_system(context, path)
+    above, walk, sizes = hadoop_path.toUri().getPath(), system.listFiles(hadoop_path, True), {}
+    while walk.hasNext():
+        status = walk.next()
+        sizes[status.getPath().toUri().getPath().removeprefix(above).strip("/")] = int(status.getLen())
+    return sizes
+
+
 def match_files(context: SparkContext, pattern: str, folder: str | None = None) -> dict[str, str]:
     """The same of what a source's pattern matches, each with its path below the match.
 

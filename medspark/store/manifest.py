@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.store.files import exists, file_state, full_path, list_files, read_text, sha256_of, write_text
+from medspark.store.files import exists, full_path, list_files, list_sizes, read_text, sha256_of, write_text
 from medspark.store.tables import is_parquet, read_parquet, table_path
 from medspark.store.versions import read_versions
 
@@ -162,24 +162,30 @@ def read_whole(spark: SparkSession, store: str, table: str) -> DataFrame:
 
 
 def _sizes_at(context: SparkContext, path: str) -> dict[str, int]:
-    files = {file: below for file, below in list_files(context, path).items() if is_parquet(below)}
-    if full_path(context, path).startswith("file:"):
-        return {below: Path(file.removeprefix("file:")).stat().st_size for file, below in files.items()}
-    states = {below: file_state(context, file) for file, below in files.items()}
-    return {below: state[0] for below, state in states.items() if state is not None}
+    here = _folder_here(context, path)
+    sizes = list_sizes(context, path) if here is None else {name: (here / name).stat().st_size for name in _names(here)}
+    return {below: size for below, size in sizes.items() if is_parquet(below)}
 
 
 def _files_at(context: SparkContext, path: str) -> dict[str, WrittenFile]:
-    whole = full_path(context, path)
-    if not whole.startswith("file:"):
+    here = _folder_here(context, path)
+    if here is None:
         files = {file: below for file, below in list_files(context, path).items() if is_parquet(below)}
         found = _files_elsewhere(list(files)) if files else []
         return dict(zip(files.values(), found, strict=True))
-    folder = Path(whole.removeprefix("file:"))
-    here = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    named = [below for below in here if is_parquet(below)]
+    named = [below for below in _names(here) if is_parquet(below)]
     with ThreadPoolExecutor(_READERS) as pool:
-        return dict(zip(named, pool.map(lambda below: _file_here(folder / below), named), strict=True))
+        return dict(zip(named, pool.map(lambda below: _file_here(here / below), named), strict=True))
+
+
+def _folder_here(context: SparkContext, path: str) -> Path | None:
+    """A folder of this machine, which needs no Java to be listed; None elsewhere."""
+    whole = full_path(context, path)
+    return Path(whole.removeprefix("file:")) if whole.startswith("file:") else None
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
 def _file_here(path: Path) -> WrittenFile:

@@ -20,15 +20,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from py4j.protocol import Py4JJavaError
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
 from medspark.schemas import quoted
+from medspark.spark.failures import SPARK_ERRORS, is_of_a_file
 from medspark.store.files import (
     copy_file,
     delete,
@@ -114,7 +113,9 @@ def finished_rows(spark: SparkSession, store: str, table: str, version: str, key
     try:
         found = read_parquet(spark, path)
         found.select(F.bit_xor(F.xxhash64(*(F.col(quoted(name)) for name in found.columns)))).collect()
-    except (PySparkException, Py4JJavaError):
+    except SPARK_ERRORS as error:
+        if not is_of_a_file(error):  # a lost executor says nothing of what is there
+            raise
         delete(spark.sparkContext, path)
         return None
     return found.select(key)

@@ -31,13 +31,21 @@ def test_what_a_killed_run_left_goes_when_another_takes_the_lock_and_nothing_els
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious").write_text("kept")
     store = tmp_path / "store"
-    for left in (".scratch/20261122T060000Z-77b0/folds-1", "bundles/.new-abcd1234", "bundles/6d2deda6"):
+    for left in (
+        ".scratch/20261122T060000Z-77b0/folds-1",
+        ".scratch/mine",
+        "bundles/.new-template",
+        "bundles/6d2deda6",
+    ):
         (store / left).mkdir(parents=True)
         (store / left / "part-0.parquet").write_bytes(b"tensors")
+    (store / "runs").mkdir()
+    (store / "runs" / "20261122T060000Z-77b0.json").write_text("{}")
     (store / ".scratch" / "link").symlink_to(tmp_path / "elsewhere")
     run = new_run(spark, store)
     with holding(run), scratch(run, "folds") as mine:
-        assert [path.name for path in (store / "bundles").iterdir()] == ["6d2deda6"]
+        assert sorted(path.name for path in (store / "bundles").iterdir()) == [".new-template", "6d2deda6"]
+        assert (store / ".scratch" / "mine" / "part-0.parquet").exists()
         assert not (store / ".scratch" / "20261122T060000Z-77b0").exists()
         with holding(run):  # of a stage within
             assert Path(mine).is_dir()

@@ -139,6 +139,19 @@ def test_a_night_whose_manifest_is_damaged_is_not_taken_by_another_deployment(sp
     assert (folder / "scores.parquet").read_bytes() == whole
 
 
+def test_a_night_that_died_after_its_file_moved_is_finished_by_the_next_night_whichever_that_is(spark, tmp_path):
+    out, first = sink(spark, tmp_path), publication(spark)
+    out.put(first)
+    manifest = tmp_path / "scores/as_of=20261127T060000Z/_manifest.json"
+    staging = tmp_path / _staging("stays")
+    staging.mkdir()
+    manifest.rename(staging / "_manifest.json")  # as a kill between the two leaves it
+    out.put(publication(spark, night="n2", as_of=datetime(2026, 11, 28, 6, tzinfo=UTC)))
+    assert out.holds(first)
+    out.put(publication(spark, ROWS[:1], "n3"))
+    assert not out.holds(first)
+
+
 def test_what_arrives_otherwise_than_sent_leaves_the_old_file(spark, tmp_path, monkeypatch):
     out, first = sink(spark, tmp_path), publication(spark)
     out.put(first)

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
+from medspark.spark.failures import SPARK_ERRORS
 from medspark.store import tables
 from medspark.store.files import exists
 from medspark.store.tables import (
@@ -217,13 +218,18 @@ def test_a_damaged_ledger_is_an_error_and_never_an_empty_one(context: SparkConte
 
 
 def test_rows_that_a_stopped_run_left_are_taken_as_they_were_written_or_made_again(
-    spark: SparkSession, context: SparkContext, tmp_path: Path
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = spark.createDataFrame([(case, case / 7) for case in range(50)], "case_id long, probability double")
     written = Path(append_version(rows.coalesce(1), str(tmp_path), "scores", "v1"))
     finished = finished_rows(spark, str(tmp_path), "scores", "v1", "case_id")
     assert finished is not None
     assert finished.count() == 50
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "read_parquet", lambda *_: spark.range(1).select(F.raise_error(F.lit("lost"))))
+        with pytest.raises(SPARK_ERRORS):
+            finished_rows(spark, str(tmp_path), "scores", "v1", "case_id")
+    assert written.exists(), "what fails for another reason says nothing of the files"
     (piece,) = written.glob("part-*")
     column = pq.read_metadata(piece).row_group(0).column(1)
     content = bytearray(piece.read_bytes())
