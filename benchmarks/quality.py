@@ -170,6 +170,7 @@ def measured(label: np.ndarray, risk: np.ndarray, classes: bool) -> dict[str, fl
     else:
         y, p = label[:, 0], risk[:, 1]
         found = {"auroc": roc_auc_score(y, p), "brier": brier_score_loss(y, p), "log_loss": log_loss(y, p)}
+        found |= {"risk_less_share": p.mean() - y.mean()}
     return {name: float(value) for name, value in found.items()}
 
 
@@ -257,6 +258,15 @@ def told_reliance(rows: pd.DataFrame) -> str:
     return "  beside the network's scores: " + ", ".join(each)
 
 
+def told_level(rows: pd.DataFrame) -> str:
+    """Calibration in the large: of each division the network's mean risk less the share with the outcome."""
+    network = rows[rows.model == "network"]
+    if "risk_less_share" not in network:
+        return "  calibration in the large: of classes there is none"
+    each = ", ".join(f"{found:+.4f}" for found in network.risk_less_share)
+    return f"  the network's mean risk less the share with the outcome: {network.risk_less_share.mean():+.4f} ({each})"
+
+
 def told_together(every: dict[str, pd.DataFrame]) -> Table:
     """The mean rank of each model over the tables, and how the network stands to logistic regression at worst."""
     means = pd.DataFrame({name: rows.groupby("model").auroc.mean() for name, rows in every.items()})
@@ -291,6 +301,7 @@ def main() -> None:
             every[Path(name).stem] = pd.DataFrame(rows)
             console.print(told(Path(name).stem, every[Path(name).stem], count))
             console.print(told_reliance(every[Path(name).stem]))
+            console.print(told_level(every[Path(name).stem]))
             if asked.out is not None:
                 asked.out.write_text(
                     json.dumps({key: found.to_dict("records") for key, found in every.items()}, indent=1)
