@@ -17,27 +17,35 @@ from medspark.task.outcome import Targets
 SURE: Final = 0.95
 """How improbable a likelihood ratio must be of risks that need no calibration, before they get any."""
 STEP: Final = 3.0
-"""Of isotonic steps, by how much each must lower the deviance below the line's."""
+"""Of isotonic steps, by how much each must lower the deviance below the line's, or that of the steps in use."""
+NOTHING: Final = Calibration("none")
 
 
-def fit_calibrations(targets: Targets, method: Method, logit: Floats, truth: Truth) -> TargetCalibrations:
+def fit_calibrations(
+    targets: Targets, method: Method, logit: Floats, truth: Truth, old: TargetCalibrations | None = None
+) -> TargetCalibrations:
     """The calibrations of all targets, from logits (n, k) of cases that the network was not trained on.
+
+    Args:
+        old: those in use, of a network that is updated: where these cases do not refute them, nothing changes.
 
     Raises:
         InputError: of a target one outcome only is present, or a logit is not finite.
     """
+    before = (NOTHING,) * len(targets.names) if old is None else old.parts
     if targets.kind == "classes":
-        return TargetCalibrations(targets, _fit_classes(method, logit, truth.label))
+        return TargetCalibrations(targets, _fit_classes(method, logit, truth.label, before))
     parts = []
-    for at in range(len(targets.names)):
+    for at, one in enumerate(before):
         known = truth.weight[:, at] > 0
-        parts.append(fit_calibration(method, logit[known, at], truth.label[known, at], truth.weight[known, at]))
+        of_target = logit[known, at], truth.label[known, at], truth.weight[known, at]
+        parts.append(fit_calibration(method, *of_target, one))
     return TargetCalibrations(targets, tuple(parts))
 
 
-def _fit_classes(method: Method, logit: Floats, label: Floats) -> tuple[Calibration, ...]:
+def _fit_classes(method: Method, logit: Floats, label: Floats, old: tuple[Calibration, ...]) -> tuple[Calibration, ...]:
     """One slope and an intercept a class, the first one's 0: the multinomial regression of the class on the logits,
-    shrunk towards no change as Platt's is (vector scaling, Guo et al. 2017, with one temperature)."""
+    shrunk towards the old ones as Platt's is (vector scaling, Guo et al. 2017, with one temperature)."""
     if method == "none":
         return tuple(Calibration(method="none") for _ in range(logit.shape[1]))
     prior = 1 / len(logit)
@@ -50,7 +58,7 @@ def _fit_classes(method: Method, logit: Floats, label: Floats) -> tuple[Calibrat
         total = float(-(target * np.log(np.maximum(p, np.finfo(np.float64).tiny))).sum() / len(z))
         return total, np.append((off * logit).sum(), off[:, 1:].sum(axis=0))
 
-    start = np.append(1.0, np.zeros(logit.shape[1] - 1))
+    start = np.array([old[0].slope, *(one.intercept - old[0].intercept for one in old[1:])])
     found = minimize(loss, start, jac=True, method="L-BFGS-B").x
     before, after = (-2 * (label * _log(softmax(z[0] * logit + np.append(0.0, z[1:])))).sum() for z in (start, found))
     slope, *intercepts = start + _share(before - after, len(start)) * (found - start)
@@ -75,12 +83,16 @@ def _share(gain: float, parameters: int) -> float:
 
 
 def fit_calibration(
-    method: Method, logit: NDArray[Any], label: NDArray[Any], weight: NDArray[Any] | None = None
+    method: Method,
+    logit: NDArray[Any],
+    label: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+    old: Calibration = NOTHING,
 ) -> Calibration:
     """The calibration learned from logits (n,) and outcomes (n,) that the network was not trained on.
 
-    platt is the logistic regression of the outcome on the logit (Platt 1999), shrunk towards no change: where these
-    cases do not refute the logits as they are, nothing changes, and the more they do, the more does.
+    platt is the logistic regression of the outcome on the logit (Platt 1999), shrunk towards the old calibration, or
+    towards none: where these cases do not refute that one, nothing changes, and the more they do, the more does.
 
     isotonic is the non-falling step function of least squares, clipped by Platt's softened targets, 1 / (n0 + 2) and
     (n1 + 1) / (n1 + 2): no finite number of patients shows that a risk is 0 or 1. Where its steps say too little more
@@ -106,7 +118,11 @@ def fit_calibration(
             f"of {len(y)}. Use a larger valid share, or calibration: none."
         )
     weights = np.ones_like(x) if weight is None else np.asarray(weight, np.float64) * len(x) / np.sum(weight)
-    line = _fit_platt(x, y, weights)
+    if old.method == "isotonic":
+        new = fit_calibration(method, x, y, weights)
+        gain = _deviance(old, x, y, weights) - _deviance(new, x, y, weights)
+        return new if gain > STEP * max(2, len(set(new.knots_y))) else old
+    line = _fit_platt(x, y, weights, old)
     return line if method == "platt" else _steps_or_line(x, y, weights, line)
 
 
@@ -120,10 +136,10 @@ def _soft_targets(y: Floats) -> tuple[float, float]:
     return 1 / (len(y) - positives + 2), (positives + 1) / (positives + 2)
 
 
-def _fit_platt(x: Floats, y: Floats, weight: Floats) -> Calibration:
+def _fit_platt(x: Floats, y: Floats, weight: Floats, old: Calibration) -> Calibration:
     if np.ptp(x) == 0:  # every slope fits as well: only the level can be learned
-        level = float(logit_of(np.average(y, weights=weight, keepdims=True))[0] - x[0])
-        return _shrunk(Calibration("platt", 1.0, level), x, y, weight, 1)
+        level = float(logit_of(np.average(y, weights=weight, keepdims=True))[0] - old.slope * x[0])
+        return _shrunk(Calibration("platt", old.slope, level), x, y, weight, old, 1)
     prior = 1 / len(x)  # a case that came true as said: there is an answer where the logit tells all apart
     total = weight + prior
     positive = weight * y + prior * sigmoid(x)
@@ -132,21 +148,21 @@ def _fit_platt(x: Floats, y: Floats, weight: Floats) -> Calibration:
     level, steepness = logistic_regression(
         design, np.zeros_like(x), positive[None] / (1 + prior), total[None] / (1 + prior)
     )[0]
-    if not np.isfinite(steepness):
-        raise InputError("calibration: expected a logistic regression that converges, received one that does not")
+    if not np.isfinite(steepness):  # the logit tells all apart: no finite line says more than the old one
+        return Calibration("platt", old.slope, old.intercept)
     slope = float(steepness / spread)
-    return _shrunk(Calibration("platt", slope, float(level - slope * centre)), x, y, weight, 2)
+    return _shrunk(Calibration("platt", slope, float(level - slope * centre)), x, y, weight, old, 2)
 
 
-def _shrunk(line: Calibration, x: Floats, y: Floats, weight: Floats, parameters: int) -> Calibration:
-    """The line as far from no change as the cases tell."""
-    gain = _deviance(Calibration("none"), x, y, weight) - _deviance(line, x, y, weight)
-    share = _share(gain, parameters)
-    return Calibration("platt", slope=1 + share * (line.slope - 1), intercept=share * line.intercept)
+def _shrunk(line: Calibration, x: Floats, y: Floats, weight: Floats, old: Calibration, parameters: int) -> Calibration:
+    """The line as far from the old one as the cases tell."""
+    share = _share(_deviance(old, x, y, weight) - _deviance(line, x, y, weight), parameters)
+    slope, intercept = old.slope + share * (line.slope - old.slope), share * line.intercept
+    return Calibration("platt", slope, intercept + (1 - share) * old.intercept)
 
 
 def _steps_or_line(x: Floats, y: Floats, weight: Floats, line: Calibration) -> Calibration:
-    """The steps, if each of them lowers the deviance by STEP in the mean."""
+    """The steps, if each of them lowers the line's deviance enough in the mean."""
     steps = _fit_isotonic(x, y, weight)
     gain = _deviance(line, x, y, weight) - _deviance(steps, x, y, weight)
     return steps if gain > STEP * len(set(steps.knots_y)) else line

@@ -229,10 +229,12 @@ def watched(fitted: Fitted, parts: Mapping[str, "Predicted"]) -> "Predicted":
     return Predicted(keys, logit, joined([part.truth for part in both]), missing)
 
 
-def calibrated(fitted: Fitted, parts: Mapping[str, "Predicted"], task: Task) -> TargetCalibrations:
-    """The calibration of a network's logits, by the cases that it was not trained on."""
+def calibrated(
+    fitted: Fitted, parts: Mapping[str, "Predicted"], task: Task, old: TargetCalibrations | None = None
+) -> TargetCalibrations:
+    """The calibration of a network's logits, by the cases that it was not trained on; `old` is the one in use."""
     found = watched(fitted, parts)
-    return fit_calibrations(task.outcome.targets, task.training.calibration, found.logit, found.truth)
+    return fit_calibrations(task.outcome.targets, task.training.calibration, found.logit, found.truth, old)
 
 
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:

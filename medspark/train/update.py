@@ -84,7 +84,7 @@ def update_network(bundle: Bundle, task: Task, given: Given, how: How, progress:
     if how != "calibration":
         fitted = fitted._replace(history=go_on(fitted, statistics, task, given, how, progress))
     parts = {split: predict_split(fitted, given.table, split, statistics) for split in SPLITS}
-    calibration = calibrated(fitted, parts, task)
+    calibration = calibrated(fitted, parts, task, old)
     learned = LearnedFrom(given.table, statistics, fitted, task.network.student is not None)
     others = {CHAMPION: apply_calibrations(old, champion[given.table].logit)}
     trained = judged(learned, parts, calibration, task, given.subgroups, others, kept)
