@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from medspark.task.base import Closed, Name
 from medspark.task.event_source import Connection
-from medspark.task.jdbc_urls import url_problems
+from medspark.task.jdbc_urls import shown_url, url_problems
 
 
 class Clock(Closed):
@@ -209,8 +209,8 @@ def _taken(sink: FileSink | DatabaseSink) -> tuple[str, ...]:
 
 
 def place_of(sink: FileSink | DatabaseSink) -> str:
-    """Where a sink is, for messages and the ledger: without user and password."""
+    """Where a sink is, for messages and the ledger: without what of an address may be a secret."""
     if isinstance(sink, FileSink):
         return f"{sink.kind}:{sink.path.rstrip('/')}"
     schema = f"{sink.database.schema_}." if sink.database.schema_ is not None else ""
-    return f"{sink.database.url} {schema}{sink.table}"
+    return f"{shown_url(sink.database.url)} {schema}{sink.table}"

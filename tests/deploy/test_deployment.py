@@ -7,7 +7,7 @@ import pytest
 import yaml
 from support.places import ROOT
 
-from medspark.deploy.deployment import Clock, Deployment
+from medspark.deploy.deployment import Clock, DatabaseSink, Deployment, place_of
 from medspark.deploy.load import load_deployment
 from medspark.errors import TaskError
 
@@ -91,6 +91,20 @@ def test_what_is_wrong_is_a_sentence(tmp_path, changes, says):
     assert len(found) == 1
     assert says in found[0]
     assert "hush" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("jdbc:postgresql://h:5432/d?ssl=true&sslrootcert=/etc/ca.pem", "jdbc:postgresql://h:5432/d own.scores"),
+        ("jdbc:sqlserver://h;encrypt=true;databaseName=d", "jdbc:sqlserver://h;databaseName=d own.scores"),
+        ("jdbc:sqlserver://h;databaseName=other", "jdbc:sqlserver://h;databaseName=other own.scores"),
+    ],
+)
+def test_the_place_of_a_sink_has_no_parameter_but_those_that_say_which_database_it_is(url, place):
+    database = {"url": url, "schema": "own"}
+    sink = DatabaseSink.model_validate({"kind": "jdbc", "table": "scores", "database": database})
+    assert place_of(sink) == place
 
 
 @pytest.mark.parametrize(
