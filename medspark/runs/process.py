@@ -49,7 +49,7 @@ def is_dead(process: Process) -> bool | None:
         return None
     try:
         os.kill(process.pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the second: no process has such a number
         return True
     except PermissionError:  # another user's
         pass

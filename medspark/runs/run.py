@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from py4j.protocol import Py4JJavaError
+from pydantic import TypeAdapter
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -79,10 +81,10 @@ def open_receipt(run: Run) -> None:
         find_here(run)
         while not create_text(run.context, _receipt_path(run), run.receipt.to_json()):
             run.receipt.run_id = new_run_id()
-    for name, text in _newest_receipts(run):
-        found = json.loads(text) if text else {}  # empty: being written at this moment, or its disk was full
-        if found.get("status") == "running" and is_dead(Process(**found["process"])):
-            _name_broken_off(run, name, found)
+    for path in _newest_receipts(run):
+        found = _at_work(run, path)
+        if found is not None and is_dead(Process(**found["process"])):
+            _name_broken_off(run, path, found)
 
 
 def find_here(run: Run) -> None:
@@ -94,16 +96,26 @@ def find_here(run: Run) -> None:
 def name_broken_off(run: Run, run_id: str) -> None:
     """Say of another run that it ended without a word, where its receipt is there and says that it runs."""
     path = f"{run.store}/runs/{run_id}.json"
-    found = json.loads(read_text(run.context, path)) if exists(run.context, path) else {}
-    if found.get("status") == "running":
+    found = _at_work(run, path) if exists(run.context, path) else None
+    if found is not None:
         _name_broken_off(run, path, found)
 
 
-def _newest_receipts(run: Run) -> list[tuple[str, str]]:
-    """Path and text of the other receipts, the newest: what broke off is among them, as runs are nightly."""
+def _at_work(run: Run, path: str) -> dict[str, Any] | None:
+    """A receipt that says that its run is at work; None of any other, and of a file that is no sound receipt."""
+    try:
+        found = json.loads(read_text(run.context, path))
+        TypeAdapter(Process).validate_python(found["process"])
+        return found if found["status"] == "running" and {"run_id", "command", "started_at"} <= set(found) else None
+    except (ValueError, KeyError, TypeError, Py4JJavaError):  # being written, its disk was full, or not ours
+        return None
+
+
+def _newest_receipts(run: Run) -> list[str]:
+    """The paths of the other receipts, the newest: what broke off is among them, as runs are nightly."""
     paths = [path for path in list_paths(run.context, f"{run.store}/runs") if path.endswith(".json")]
     others = [path for path in paths if not path.endswith(f"/{run.receipt.run_id}.json")]
-    return [(path, read_text(run.context, path)) for path in others[-LOOKED_AT:]]
+    return others[-LOOKED_AT:]
 
 
 def _name_broken_off(run: Run, path: str, found: dict[str, Any]) -> None:

@@ -182,11 +182,7 @@ def replace_here(place: Path, text: str) -> None:
     """The same on this machine's own disks, without Java."""
     aside = place.with_name(f"{place.name}.new")
     aside.unlink(missing_ok=True)  # a link that stands there is not followed
-    try:
-        _create_here(aside, text)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    _create_here(aside, text)
     place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # the checksum of what Hadoop wrote before
     aside.replace(place)
 
@@ -196,13 +192,18 @@ def _create_here(place: Path, text: str) -> None:
 
     Raises:
         FileExistsError: there is one, or a link.
+        OSError: it cannot be written, as the disk is full; nothing is left of it.
     """
     os.makedirs(place.parent, mode=0o700, exist_ok=True)
     file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        place.unlink(missing_ok=True)
+        raise
 
 
 def create_text(context: SparkContext, path: str, text: str) -> bool:

@@ -1,11 +1,14 @@
 """Files on Hadoop's file systems, here this machine's."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from pyspark import SparkContext
 
-from medspark.store.files import delete, exists, list_files, list_paths, match_files, read_text, write_text
+from medspark.store.files import create_text, delete, exists, list_files, list_paths, match_files, read_text, write_text
 
 
 def test_a_small_file_is_replaced_in_one_step_and_keeps_its_letters(context: SparkContext, tmp_path: Path) -> None:
@@ -26,6 +29,19 @@ def test_a_small_file_is_for_its_owner_only_and_no_link_in_its_way_is_followed(
     assert (tmp_path / "precious").read_text() == "kept"
     assert not (tmp_path / "b.json").is_symlink()
     assert (tmp_path / "b.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("write", [create_text, write_text])
+def test_of_a_small_file_that_cannot_be_written_nothing_stays(
+    context: SparkContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., object]
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(context, f"{tmp_path}/b.json", "text")
+    assert os.listdir(tmp_path) == []
 
 
 def test_files_are_listed_at_a_file_below_a_folder_and_by_a_pattern(context: SparkContext, tmp_path: Path) -> None:
