@@ -1,6 +1,5 @@
 """Around each command: Spark quietly started, failures as sentences and exit codes, the receipt whatever happens."""
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -164,7 +163,6 @@ def run_command(
     from medspark.runs.run import Run
     from medspark.runs.writable import store_writable
 
-    os.umask(0o077)  # records, quarantine, scores, receipts and logs are for their owner only
     receipt = Receipt(command, new_run_id(), arguments)
     with exit_code_of(terminal()), store_writable(store, all_is_writing=True):
         log = log_file(store, receipt.run_id)
