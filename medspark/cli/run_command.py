@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from medspark.cli.options import absolute
-from medspark.errors import MedsparkError, SparkError, Stopped
+from medspark.errors import MedsparkError, SparkError, Stopped, TaskError
 from medspark.sources.size import SMALL, is_small
 
 if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
@@ -162,9 +162,12 @@ def run_command(
     from medspark.runs.receipt import Receipt, new_run_id
     from medspark.runs.run import Run
     from medspark.runs.writable import store_writable
+    from medspark.task.addresses import REFUSAL, holds_secret
 
     receipt = Receipt(command, new_run_id(), arguments)
     with exit_code_of(terminal()), store_writable(store, all_is_writing=True):
+        if any(holds_secret(given) for given in (store, *arguments.values()) if isinstance(given, str)):
+            raise TaskError("arguments", [REFUSAL])
         log = log_file(store, receipt.run_id)
         console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)

@@ -2,9 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from medspark.task.base import Closed, unsaid
+from medspark.task.base import Closed, Place, unsaid
 
 
 class Connection(Closed):
@@ -44,7 +44,7 @@ class EventSource(Closed):
     """The name of a mapping in conf/sources, or the path of one."""
     format: Literal["csv", "parquet", "orc", "delta", "catalog", "jdbc"]
     """How the tables are kept."""
-    path: str | None = None
+    path: Place | None = None
     """The folder of files or Delta tables; the catalog's database, such as hospital or hive.hospital."""
     database: Connection | None = None
     increment: Increment | None = Field(default=None, exclude_if=unsaid)
