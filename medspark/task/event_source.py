@@ -24,6 +24,18 @@ class Connection(Closed):
     """Parallel reads of a table, by ranges of its subject."""
     fetch: int = Field(default=10_000, ge=1)
     """Rows a round trip."""
+    _of_bundle: bool = PrivateAttr(default=False)
+
+    @property
+    def of_bundle(self) -> bool:
+        """Whether a bundle names it, and not a task or deployment of the user's own."""
+        return self._of_bundle
+
+    def as_of_bundle(self) -> Self:
+        """The same, named by a bundle."""
+        found = self.model_copy()
+        found._of_bundle = True
+        return found
 
 
 class Increment(Closed):
