@@ -4,6 +4,7 @@ from typing import Any
 
 EXAMPLES: dict[tuple[str, str], Any] = {
     ("Deployment", "champion"): "store/readmission",
+    ("Deployment", "expect"): "0123456789abcdef",
     ("Deployment", "history"): "store/readmission",
     ("Explained", "share"): 0.1,
     ("Card", "background"): "Prognosis; no such model is in use here",

@@ -95,6 +95,7 @@ class Stopped(BaseException):
 
     def __init__(self, number: int) -> None:
         self.number, self.exit_code = number, 128 + number
+        self.in_receipt = False  # until a completed receipt says so
         super().__init__(f"stopped by {signal.Signals(number).name}")
 
 

@@ -19,6 +19,7 @@ from medspark.clean.worker.same_rows import (
     count_several,
     find_copies,
 )
+from medspark.clean.worker.staged import COPIES, gather_places
 from medspark.task.raw_table import RawTable
 
 
@@ -62,6 +63,7 @@ class SameRows:
             return find_copies(bucket, buckets, question, parts, plan, folder)
 
         found = each(self.context, list(range(buckets)), work)
+        gather_places(folder, COPIES)
         return Repeated(sum(item.copies for item in found), sum(item.alone for item in found))
 
     def repeated_cases(self) -> int:

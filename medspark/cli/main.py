@@ -1,9 +1,11 @@
 """The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.
 
 Exit codes: 0 done; 2 the task or arguments are wrong; 3 the input breaks its contract; 4 a gate refused; 5 another run
-has the store; 6 too many rows were rejected; 7 the store
-cannot be written; 130 and 143 stopped by Ctrl-C and by SIGTERM; 1 else.
+has the store; 6 too many rows were rejected; 7 the store cannot be written; 8 a database is away: run again; 130 and
+143 stopped by Ctrl-C and by SIGTERM; 1 else.
 """
+
+import os
 
 import typer
 
@@ -27,6 +29,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The `medspark` command. Each subcommand is also a job: `spark-submit jobs/X.py` takes the same arguments.",
 )
+
+
+OF_NO_PATIENT = {"pack", "schedule", "schema"}
+"""Commands whose files another account installs."""
+
+
+@app.callback()
+def begin(context: typer.Context) -> None:
+    """What holds of every command that may read patients' rows: all that it writes is for its owner only."""
+    if context.invoked_subcommand not in OF_NO_PATIENT:
+        os.umask(0o077)
+
+
 for command in (
     init,
     profile,

@@ -60,7 +60,7 @@ def night(
         "override": override,
     }
     with run_command("night", found.store, json_, lambda: _packages(found, bundle), **given) as run:
-        night_stage(run, Night(found, open_bundle(run, bundle), moment, force, override))
+        night_stage(run, Night(found, open_bundle(run, bundle, found.expect), moment, force, override))
 
 
 def backfill(
@@ -83,7 +83,7 @@ def backfill(
             raise TaskError("--to", ["expected nights that have been, received one to come"])
     given: dict[str, Any] = {"deployment": str(deployment), "first": str(first.date()), "last": str(last.date())}
     with run_command("backfill", found.store, json_, lambda: _packages(found, bundle), **given) as run:
-        backfill_stage(run, found, open_bundle(run, bundle), moments)
+        backfill_stage(run, found, open_bundle(run, bundle, found.expect), moments)
 
 
 def _at_home(found: "Deployment") -> tuple["Deployment", str]:
@@ -118,7 +118,7 @@ def _packages(found: "Deployment", bundle: str) -> tuple[str, ...]:
     from medspark.stages.open_bundle import packages_of_bundle
 
     drivers = [driver_package(sink.database.url) for sink in found.sinks if sink.kind == "jdbc"]
-    of_bundle = packages_of_bundle(bundle, None, {"source": found.source})
+    of_bundle = packages_of_bundle(bundle, found.expect, {"source": found.source})
     return tuple(dict.fromkeys([*of_bundle, *(driver for driver in drivers if driver is not None)]))
 
 

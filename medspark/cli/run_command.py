@@ -1,6 +1,5 @@
 """Around each command: Spark quietly started, failures as sentences and exit codes, the receipt whatever happens."""
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,10 +14,12 @@ import typer
 from rich.console import Console
 
 from medspark.cli.options import absolute
-from medspark.errors import MedsparkError, SparkError, Stopped, StoreError
+from medspark.errors import MedsparkError, SparkError, Stopped, TaskError
 from medspark.sources.size import SMALL, is_small
 
 if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
+    from pyspark import SparkContext
+
     from medspark.runs.run import Run
     from medspark.task.tasks import Task
 
@@ -41,7 +42,7 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
         console.print(str(error), markup=False, style="red")
         raise typer.Exit(error.exit_code) from None
     except Stopped as stopped:
-        console.print(f"{stopped}; the receipt is complete", markup=False)
+        console.print(f"{stopped}{'; the receipt is complete' if stopped.in_receipt else ''}", markup=False)
         raise typer.Exit(stopped.exit_code) from None
     except KeyboardInterrupt:
         console.print("stopped")
@@ -155,26 +156,31 @@ def run_command(
         imports: a module that will be needed, imported beside what follows Spark's start.
         arguments: for the receipt.
     """
+    from medspark.cli.saved import saved
     from medspark.cli.signals import stoppable
     from medspark.runs.console import log_file, send_chatter_to
     from medspark.runs.receipt import Receipt, new_run_id
+    from medspark.runs.run import Run
     from medspark.runs.writable import store_writable
+    from medspark.task.addresses import REFUSAL, holds_secret
 
-    os.umask(0o077)  # records, quarantine, scores, receipts and logs are for their owner only
     receipt = Receipt(command, new_run_id(), arguments)
     with exit_code_of(terminal()), store_writable(store, all_is_writing=True):
+        if any(holds_secret(given) for given in (store, *arguments.values()) if isinstance(given, str)):
+            raise TaskError("arguments", [REFUSAL])
         log = log_file(store, receipt.run_id)
         console = send_chatter_to(log) if log else terminal()
     shown = Console(quiet=True) if as_json else Console(highlight=False, soft_wrap=True)
     try:
-        with exit_code_of(console, log), stoppable() as watch:
-            run = _started(receipt, absolute(store), shown, console, packages, light)
+        place = absolute(store)
+        with exit_code_of(console, log), stoppable() as signals, saved(receipt, place, signals, console) as opened:
+            context = _started(receipt.command, console, packages, light, signals.watch)
+            run = Run(context, place, shown, receipt, console)
             with _importing(imports):  # not before Java: what is forked beside a busy thread may hang
                 if session:
                     _ = run.spark  # here, so that no stage's seconds have it in them
-                watch(run.context)
-                with _saved(run):
-                    yield run
+                opened(run)
+                yield run
     finally:
         if as_json:
             print(receipt.to_json(), flush=True)
@@ -201,53 +207,16 @@ def _importing(module: str | None) -> Iterator[None]:
 
 
 def _started(
-    receipt: Any,
-    store: str,
-    shown: Console,
+    command: str,
     console: Console,
     packages: Callable[[], tuple[str, ...]],
     light: Callable[[], bool],
-) -> "Run":
-    from medspark.runs.run import Run
+    watch: Callable[["SparkContext"], None],
+) -> "SparkContext":
     from medspark.spark.session import start_context
 
-    name, wanted, quickly = f"medspark {receipt.command}", packages(), light()
+    wanted, quickly = packages(), light()
     with console.status("starting Spark"):
-        return Run(start_context(name, wanted, quickly), store, shown, receipt, console)
-
-
-@contextmanager
-def _saved(run: "Run") -> Iterator[None]:
-    """Begin the receipt, and complete it at the end of the block with its exit code, whatever ended it."""
-    from medspark.cli.signals import signal_first
-    from medspark.runs.run import note_failure, open_receipt
-    from medspark.runs.writable import disk_full, is_full
-    from medspark.spark.failures import told_in_words
-
-    open_receipt(run)
-    try:
-        with signal_first(), told_in_words():
-            yield
-        run.receipt.exit_code = 0
-    except Stopped as stopped:
-        note_failure(run, stopped)
-        raise
-    except Exception as error:
-        told = disk_full(run.store) if is_full(error) and not isinstance(error, StoreError) else error
-        note_failure(run, told)
-        raise told from error
-    finally:
-        _complete(run)
-
-
-def _complete(run: "Run") -> None:
-    """Save the receipt; where even that fails, say so: what ended the run is the error that counts."""
-    from medspark.runs.run import save_receipt
-
-    try:
-        save_receipt(run)
-    except Exception as error:
-        problem = f"the receipt in {run.store}/runs could not be completed ({type(error).__name__})"
-        if run.receipt.error is None:
-            raise StoreError(problem) from error
-        run.terminal.print(problem, markup=False, style="red")
+        context = start_context(f"medspark {command}", wanted, quickly)
+        watch(context)
+    return context

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from medspark.errors import Stopped
 
@@ -22,13 +22,19 @@ GRACE: Final = 30.0
 """Seconds in which a second signal changes nothing: what the first began needs them."""
 
 
-@contextmanager
-def stoppable() -> Iterator[Callable[["SparkContext"], None]]:
-    """In the block a signal raises `Stopped` in the main thread; further ones change nothing for a while.
+class Signals(NamedTuple):
+    """What a command tells of itself, for signals to end it in order."""
 
-    What it gives is called with the context once there is one, whose own handler of Ctrl-C is replaced: that one asks
-    Java by the connection on which the main thread waits for an answer.
-    """
+    watch: Callable[["SparkContext"], None]
+    """Called with the context once there is one, whose own handler of Ctrl-C is replaced: that one asks Java by the
+    connection on which the main thread waits for an answer."""
+    ending: Callable[[], None]
+    """Called where the command is at its end: for a while a signal changes nothing of how it ends."""
+
+
+@contextmanager
+def stoppable() -> Iterator[Signals]:
+    """In the block a signal raises `Stopped` in the main thread; further ones change nothing for a while."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     contexts: list[SparkContext] = []
 
@@ -53,7 +59,7 @@ def stoppable() -> Iterator[Callable[["SparkContext"], None]]:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 signal.signal(number, stop)
-        yield watch
+        yield Signals(watch, lambda: asked.append(time.monotonic()))
     except Stopped:
         for context in contexts:
             _end_java(context)

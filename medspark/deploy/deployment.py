@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from medspark.task.base import Closed, Name
+from medspark.task.base import Closed, Name, Place
 from medspark.task.event_source import Connection
-from medspark.task.jdbc_urls import url_problems
+from medspark.task.jdbc_urls import shown_url, url_problems
 
 
 class Clock(Closed):
@@ -82,7 +82,7 @@ class FileSink(Closed):
 
     kind: Literal["parquet", "csv", "ndjson", "fhir"]
     """What is written: Parquet, CSV, lines of JSON, or FHIR's RiskAssessment as lines of JSON."""
-    path: str
+    path: Place
     """The folder."""
 
 
@@ -165,15 +165,17 @@ class Deployment(Closed):
 
     deployment: Name
     """Its name, which stands in every row that it publishes."""
-    bundle: str | None = None
+    bundle: Place | None = None
     """A bundle's folder."""
-    champion: str | None = None
+    expect: str | None = Field(default=None, pattern=r"^[0-9a-f]{16}$")
+    """The id that the bundle must have: another is refused, unread."""
+    champion: Place | None = None
     """In its place a store, whose champion scores: what `medspark promote` and `medspark rollback` say."""
-    store: str
+    store: Place
     """Where scores, receipts, the lock and the ledger lie; of this deployment alone."""
-    source: str | None = None
+    source: Place | None = None
     """In place of the task's own."""
-    history: str | None = None
+    history: Place | None = None
     """A store whose records are earlier rows too; of events, one whose records are scored once it has taken what is new
     of the source."""
     as_of: Clock = Clock()
@@ -190,6 +192,8 @@ class Deployment(Closed):
     def _one_bundle(self) -> Self:
         if (self.bundle is None) == (self.champion is None):
             raise ValueError(f"expected bundle or champion, received {'none' if self.bundle is None else 'both'}")
+        if self.expect is not None and self.bundle is None:
+            raise ValueError("expected `expect` beside `bundle` only: a champion has its digest in its history")
         return self
 
     @model_validator(mode="after")
@@ -209,8 +213,8 @@ def _taken(sink: FileSink | DatabaseSink) -> tuple[str, ...]:
 
 
 def place_of(sink: FileSink | DatabaseSink) -> str:
-    """Where a sink is, for messages and the ledger: without user and password."""
+    """Where a sink is, for messages and the ledger: without what of an address may be a secret."""
     if isinstance(sink, FileSink):
         return f"{sink.kind}:{sink.path.rstrip('/')}"
     schema = f"{sink.database.schema_}." if sink.database.schema_ is not None else ""
-    return f"{sink.database.url} {schema}{sink.table}"
+    return f"{shown_url(sink.database.url)} {schema}{sink.table}"

@@ -3,7 +3,6 @@
 What is put aside lies in the version that is written, where every worker reaches it, and goes when all is written.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -15,7 +14,7 @@ from pyspark.sql import functions as F
 from medspark.clean.tasks import each
 from medspark.errors import AccountingError
 from medspark.events.worker.append import Added, Fates, add_to_bucket, merge_bucket
-from medspark.events.worker.by_patient import ASIDE_TYPES, BUCKET, Part, carry, put_aside
+from medspark.events.worker.by_patient import ASIDE_TYPES, BUCKET, carry, parts_of, put_aside, unpacked
 from medspark.schemas import ROW, SUBJECT_ID, ddl
 from medspark.spark.arrow import map_batches
 from medspark.store.facts import Buckets
@@ -111,15 +110,12 @@ def _added(records: DataFrame, folder: str, kept: Kept | None, buckets: int, run
     context = records.sparkSession.sparkContext
     aside = f"{folder}/{_ASIDE}"
     make_folder(context, aside)
-    by_bucket = defaultdict(list)
-    for part in _put_aside(records, aside, buckets):
-        by_bucket[part.bucket].append(part)
+    files, filled = _put_aside(records, aside, buckets)
 
-    def work(item: tuple[int, list[Part]]) -> Added:
-        bucket, parts = item
-        return add_to_bucket(parts, aside, kept, bucket, folder, run)
+    def work(bucket: int) -> Added:
+        return add_to_bucket(parts_of(files, aside, bucket), aside, kept, bucket, folder, run)
 
-    added = each(context, sorted(by_bucket.items()), work)
+    added = each(context, filled, work)
     delete(context, aside)
     return added
 
@@ -160,7 +156,9 @@ def require_came(grown: Grown, expected: int) -> None:
         raise AccountingError(f"{expected} events were to be written by patient, {grown.came} arrived. Run again.")
 
 
-def _put_aside(records: DataFrame, aside: str, buckets: int) -> list[Part]:
+def _put_aside(records: DataFrame, aside: str, buckets: int) -> tuple[list[str], list[int]]:
+    """The files that tasks wrote, sorted, and the buckets that have events in them."""
+
     def put(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         task = TaskContext.get()
         assert task is not None, "in a Spark task"
@@ -169,4 +167,4 @@ def _put_aside(records: DataFrame, aside: str, buckets: int) -> list[Part]:
     # Of a text's CRC-32, which is positive
     bucket = (F.crc32(F.col(SUBJECT_ID).cast("string")) % buckets).cast("int").alias(BUCKET)
     found = map_batches(records.select(bucket, *records.columns), put, ddl(ASIDE_TYPES)).collect()
-    return sorted(Part(*row) for row in found)
+    return sorted(row["file"] for row in found), unpacked(row["buckets"] for row in found)

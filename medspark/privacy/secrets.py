@@ -2,18 +2,24 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 from medspark.errors import TaskError
 from medspark.task.event_source import Connection
-from medspark.task.jdbc_urls import url_problems
+from medspark.task.jdbc_urls import shown_url, url_problems
+
+DATABASES: Final = "MEDSPARK_DATABASES"
+"""The environment variable with the addresses that bundles may have read, with blanks between them."""
 
 
 def credentials(database: Connection) -> dict[str, str]:
     """The options user and password, from the environment or the file that the connection names; none where neither.
 
     Raises:
-        TaskError: they are in the URL, a variable is unset, or the file is missing, open to others or malformed.
+        TaskError: they are in the URL, a variable is unset, the file is missing, open to others or malformed, or a
+            bundle names a database that nobody here said it may.
     """
+    _require_named(database)
     problems = list(url_problems(database.url))
     found: dict[str, str] = {}
     variables = {"user": database.user_variable, "password": database.password_variable}
@@ -30,6 +36,23 @@ def credentials(database: Connection) -> dict[str, str]:
     if problems:
         raise TaskError("source.database", problems)
     return found
+
+
+def _require_named(database: Connection) -> None:
+    """Refuse a database of a bundle's choice: whoever wrote the bundle would choose which secret goes to which host."""
+    place = shown_url(database.url)
+    named = {shown_url(one) for one in os.environ.get(DATABASES, "").split()}
+    if not database.of_bundle or named & {place, place.partition(";")[0]}:  # that database, or all of its server
+        return
+    secrets = [name for name in (database.user_variable, database.password_variable, database.credentials) if name]
+    asked = f" with {', '.join(secrets)}" if secrets else ""
+    raise TaskError(
+        "source.database",
+        [
+            f"the bundle reads {place}{asked}: expected that address among those of {DATABASES}, received none such. "
+            f"Where it is yours, set {DATABASES}={place!r}; several have blanks between them"
+        ],
+    )
 
 
 def _credentials_file(path: Path) -> tuple[dict[str, str], list[str]]:

@@ -91,9 +91,9 @@ class Receipt:
     """Why scores were published against the verdict."""
     status: Status = "running"
     broken_off: list[str] = field(default_factory=list)
+    """Runs that ended before they could complete their receipts, which this one found and named."""
     completed: list[str] = field(default_factory=list)
     """Nights that earlier runs had left among the sinks."""
-    """Runs that ended before they could complete their receipts, which this one found and named."""
     process: Process = field(default_factory=this_process)
     finished_at: str | None = None
     error: str | None = None

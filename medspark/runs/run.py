@@ -22,6 +22,7 @@ from medspark.runs.writable import store_writable
 from medspark.spark.failures import name_of
 from medspark.spark.session import the_session
 from medspark.store.files import (
+    create_here,
     create_text,
     exists,
     full_path,
@@ -32,6 +33,7 @@ from medspark.store.files import (
     write_text,
 )
 
+_PROCESS: Final = TypeAdapter(Process)
 LOOKED_AT: Final = 50
 """Receipts that a run looks at for what broke off."""
 
@@ -71,19 +73,37 @@ class Run:
         return spark_progress(self.terminal, self.context, title)
 
 
-def open_receipt(run: Run) -> None:
+def begin_receipt(here: Path, receipt: Receipt) -> None:
+    """Write `runs/RUN_ID.json` of a store on this machine before there is Java, under an id that no other run has.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    with store_writable(str(here)):
+        while not create_here(_receipt_here(here, receipt), receipt.to_json()):
+            receipt.run_id = new_run_id()
+
+
+def open_receipt(run: Run, begun: Path | None = None) -> None:
     """Write `runs/RUN_ID.json` before any work, under an id that no other run of the store has; name what broke off.
+
+    Args:
+        run: whose.
+        begun: the folder of this machine where it is begun already. Java may know that the store is elsewhere.
 
     Raises:
         StoreError: the store cannot be written.
     """
     with store_writable(run.store):
         find_here(run)
-        while not create_text(run.context, _receipt_path(run), run.receipt.to_json()):
-            run.receipt.run_id = new_run_id()
+        if begun is None or run.here is None:
+            while not create_text(run.context, _receipt_path(run), run.receipt.to_json()):
+                run.receipt.run_id = new_run_id()
+            if begun is not None:
+                _receipt_here(begun, run.receipt).unlink(missing_ok=True)
     for path in _newest_receipts(run):
         found = _at_work(run, path)
-        if found is not None and is_dead(Process(**found["process"])):
+        if found is not None and is_dead(_PROCESS.validate_python(found["process"])):
             _name_broken_off(run, path, found)
 
 
@@ -105,7 +125,7 @@ def _at_work(run: Run, path: str) -> dict[str, Any] | None:
     """A receipt that says that its run is at work; None of any other, and of a file that is no sound receipt."""
     try:
         found = json.loads(read_text(run.context, path))
-        TypeAdapter(Process).validate_python(found["process"])
+        _PROCESS.validate_python(found["process"])
         return found if found["status"] == "running" and {"run_id", "command", "started_at"} <= set(found) else None
     except (ValueError, KeyError, TypeError, Py4JJavaError):  # being written, its disk was full, or not ours
         return None
@@ -125,22 +145,35 @@ def _name_broken_off(run: Run, path: str, found: dict[str, Any]) -> None:
     run.say(f"run {found['run_id']} ({found['command']}, begun {found['started_at']}) broke off before its end")
 
 
-def note_failure(run: Run, error: BaseException) -> None:
+def note_failure(receipt: Receipt, error: BaseException) -> None:
     """What ended a run, for its receipt: of an error of our own its words, of any other its class alone."""
-    run.receipt.exit_code = getattr(error, "exit_code", 1)
-    run.receipt.error = str(error) if isinstance(error, MedsparkError | Stopped) else name_of(error)
-    run.receipt.status = "failed" if isinstance(error, Exception) else "interrupted"
+    receipt.exit_code = getattr(error, "exit_code", 1)
+    receipt.error = str(error) if isinstance(error, MedsparkError | Stopped) else name_of(error)
+    receipt.status = "failed" if isinstance(error, Exception) else "interrupted"
 
 
 def save_receipt(run: Run) -> None:
     """Complete the receipt of a run that `open_receipt` began, or write that of one that never was; once only."""
-    run.receipt.finished_at = now()
-    if run.receipt.status == "running":
-        run.receipt.status = "done" if run.receipt.error is None else "failed"
     if run.here is not None:  # without Java, which may be dead by now
-        replace_here(run.here / "runs" / f"{run.receipt.run_id}.json", run.receipt.to_json())
+        save_receipt_here(run.here, run.receipt)
     else:
-        write_text(run.context, _receipt_path(run), run.receipt.to_json())
+        write_text(run.context, _receipt_path(run), _completed(run.receipt).to_json())
+
+
+def save_receipt_here(here: Path, receipt: Receipt) -> None:
+    """The same of a store on this machine, where there need be no run yet."""
+    replace_here(_receipt_here(here, receipt), _completed(receipt).to_json())
+
+
+def _completed(receipt: Receipt) -> Receipt:
+    receipt.finished_at = now()
+    if receipt.status == "running":
+        receipt.status = "done" if receipt.error is None else "failed"
+    return receipt
+
+
+def _receipt_here(here: Path, receipt: Receipt) -> Path:
+    return here / "runs" / f"{receipt.run_id}.json"
 
 
 def _receipt_path(run: Run) -> str:

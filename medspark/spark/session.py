@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
-from pyspark import SparkConf, SparkContext
+from pyspark import SparkConf, SparkContext, java_gateway
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -109,7 +109,8 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
         conf.set("spark.local.dir", spill_folders(conf.get("spark.local.dir")))
     before = os.umask(0o077)  # for Java and the workers that it starts
     try:
-        context = SparkContext.getOrCreate(conf)
+        with _java_ended_with_python():
+            context = SparkContext.getOrCreate(conf)
     except PySparkRuntimeError as error:
         if not packages or error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
@@ -123,6 +124,32 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
     if not there:
         keep_rows_from_logs(context)
     return context
+
+
+@contextmanager
+def _java_ended_with_python() -> Iterator[None]:
+    """End the Java that is launched in the block where a signal ends the block: nobody else would know of it, and a
+    Java whose Python goes before it has said where to reach it never ends.
+    """
+    launched: list[subprocess.Popen[bytes]] = []
+    launcher: Any = java_gateway
+    popen = launcher.Popen
+
+    def launch(*args: Any, **settings: Any) -> subprocess.Popen[bytes]:
+        launched.append(popen(*args, **settings))
+        return launched[-1]
+
+    launcher.Popen = launch
+    try:
+        yield
+    except BaseException as error:
+        if launched and not isinstance(error, Exception):
+            launched[0].kill()
+            launched[0].wait()
+            SparkContext._gateway = SparkContext._jvm = None
+        raise
+    finally:
+        launcher.Popen = popen
 
 
 @contextmanager

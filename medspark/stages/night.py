@@ -138,7 +138,7 @@ def _as_own_run(run: Run, store: str, command: str, more: dict[str, Any], work: 
         work(own)
         receipt.exit_code = 0
     except BaseException as error:
-        note_failure(own, error)
+        note_failure(own.receipt, error)
         raise
     finally:
         save_receipt(own)

@@ -202,12 +202,12 @@ def replace_here(place: Path, text: str) -> None:
     """The same on this machine's own disks, without Java."""
     aside = place.with_name(f"{place.name}.new")
     aside.unlink(missing_ok=True)  # a link that stands there is not followed
-    _create_here(aside, text)
+    _write_new(aside, text)
     place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # the checksum of what Hadoop wrote before
     aside.replace(place)
 
 
-def _create_here(place: Path, text: str) -> None:
+def _write_new(place: Path, text: str) -> None:
     """Write a file where none is, for its owner only; it is on the disk when this returns, should the power fail then.
 
     Raises:
@@ -230,11 +230,7 @@ def create_text(context: SparkContext, path: str, text: str) -> bool:
     """Write a small file where none is yet; False, and nothing changed, where one is. Of several at once one writes."""
     system, place = _file_system(context, full_path(context, path))
     if system.getScheme() == "file":  # Hadoop's own looks first and writes then
-        try:
-            _create_here(Path(str(place.toUri().getPath())), text)
-        except FileExistsError:
-            return False
-        return True
+        return create_here(Path(str(place.toUri().getPath())), text)
     try:
         stream = system.create(place, False)
     except Py4JJavaError:
@@ -243,6 +239,15 @@ def create_text(context: SparkContext, path: str, text: str) -> bool:
         raise
     stream.write(bytearray(text.encode("utf-8")))
     stream.close()
+    return True
+
+
+def create_here(place: Path, text: str) -> bool:
+    """The same on this machine's own disks, without Java."""
+    try:
+        _write_new(place, text)
+    except FileExistsError:
+        return False
     return True
 
 

@@ -3,7 +3,9 @@
 from datetime import date
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from medspark.task.addresses import without_secret
 
 
 class Closed(BaseModel):
@@ -11,6 +13,9 @@ class Closed(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_attribute_docstrings=True)
 
+
+Place = Annotated[str, AfterValidator(without_secret)]
+"""An address of files."""
 
 NAME: Final = r"^[a-z][a-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]

@@ -2,9 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from medspark.task.base import Closed, unsaid
+from medspark.task.base import Closed, Place, unsaid
 
 
 class Connection(Closed):
@@ -24,6 +24,18 @@ class Connection(Closed):
     """Parallel reads of a table, by ranges of its subject."""
     fetch: int = Field(default=10_000, ge=1)
     """Rows a round trip."""
+    _of_bundle: bool = PrivateAttr(default=False)
+
+    @property
+    def of_bundle(self) -> bool:
+        """Whether a bundle names it, and not a task or deployment of the user's own."""
+        return self._of_bundle
+
+    def as_of_bundle(self) -> Self:
+        """The same, named by a bundle."""
+        found = self.model_copy()
+        found._of_bundle = True
+        return found
 
 
 class Increment(Closed):
@@ -44,7 +56,7 @@ class EventSource(Closed):
     """The name of a mapping in conf/sources, or the path of one."""
     format: Literal["csv", "parquet", "orc", "delta", "catalog", "jdbc"]
     """How the tables are kept."""
-    path: str | None = None
+    path: Place | None = None
     """The folder of files or Delta tables; the catalog's database, such as hospital or hive.hospital."""
     database: Connection | None = None
     increment: Increment | None = Field(default=None, exclude_if=unsaid)

@@ -29,16 +29,25 @@ PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     "jdbc:sqlserver:": _words(
         "databaseName database instanceName portNumber encrypt trustServerCertificate hostNameInCertificate "
         "applicationIntent applicationName multiSubnetFailover integratedSecurity loginTimeout socketTimeout "
-        "lockTimeout queryTimeout failoverPartner"
+        "lockTimeout queryTimeout"
     ),
     "jdbc:mysql:": _MYSQL,
     "jdbc:mariadb:": _MYSQL,
-    "jdbc:oracle:": _words("oracle.net.CONNECT_TIMEOUT oracle.jdbc.ReadTimeout"),
+    "jdbc:oracle:": _words(
+        "oracle.net.CONNECT_TIMEOUT oracle.jdbc.ReadTimeout DESCRIPTION ADDRESS_LIST ADDRESS PROTOCOL HOST PORT "
+        "CONNECT_DATA SERVICE_NAME SID INSTANCE_NAME SERVER LOAD_BALANCE FAILOVER CONNECT_TIMEOUT RETRY_COUNT "
+        "RETRY_DELAY"
+    ),
     "jdbc:db2:": _words("sslConnection currentSchema loginTimeout blockingReadConnectionTimeout"),
     "jdbc:snowflake:": _words("db schema warehouse role loginTimeout networkTimeout"),
     "jdbc:redshift:": _words("ssl sslmode loginTimeout socketTimeout tcpKeepAlive currentSchema"),
 }
 """Those that pass, in small letters, by how the URLs begin; of any other database none."""
+
+_NAMING: Final = _words(
+    "databaseName database instanceName portNumber db schema currentSchema HOST PORT SERVICE_NAME SID INSTANCE_NAME"
+)
+"""Those that say which database it is, without which two of one server would be shown as one."""
 
 _SECRET: Final = re.compile(r"(?i)pass|pwd|secret|token|key|credential|user|uid|login(?!timeout)|auth|jaas|cert.*store")
 
@@ -52,8 +61,12 @@ def url_problems(url: str) -> Iterator[str]:
     ['url: expected no secret in it, received the parameter sslpassword. Name environment variables, or a file']
     """
     hint = "Name environment variables, or a file"
-    if shown_url(url) != _base(url):
+    if _shown_base(url) != _base(url):
         yield f"url: expected neither user nor password in it, received some before the host. {hint}"
+    elif "@" in _parameters(url):
+        yield f"url: expected neither user nor password in it, received an @ as stands behind them. {hint}"
+    if "@" in _parameters(url):  # what looks like a parameter may be half a password
+        return
     known = next((names for start, names in PARAMETERS.items() if url.casefold().startswith(start)), frozenset())
     for name in _names(url):
         if name.casefold() in known:
@@ -69,32 +82,53 @@ def url_problems(url: str) -> Iterator[str]:
 
 
 def shown_url(url: str) -> str:
-    """A JDBC URL for messages, receipts and logs: without its parameters, and without what stands before its host.
+    """A JDBC URL for messages, receipts, ledgers and logs: without what stands before its host, and of its parameters
+    with those alone that say which database it is, where all is as it should be.
 
     >>> shown_url("jdbc:postgresql://host:5432/hospital?ssl=true")
     'jdbc:postgresql://host:5432/hospital'
+    >>> shown_url("jdbc:sqlserver://host;encrypt=true;databaseName=hospital")
+    'jdbc:sqlserver://host;databaseName=hospital'
     >>> shown_url("jdbc:mysql://user:word@host/hospital")
     'jdbc:mysql://host/hospital'
     >>> shown_url("jdbc:oracle:thin:@//host:1521/hospital")
     'jdbc:oracle:thin:@//host:1521/hospital'
     """
+    names_it = [] if any(url_problems(url)) else re.findall(r"([\w.]+)\s*=\s*([\w.$-]+)", _parameters(url))
+    parts = [f"{name}={value}" for name, value in names_it if name.casefold() in _NAMING]
+    return ";".join([_shown_base(url), *parts])
+
+
+def _shown_base(url: str) -> str:
+    """The URL up to its parameters, without user and password; where these are cut by such a letter, its kind alone."""
     base = _base(url)
-    if "@" in base:
-        before, _, after = base.rpartition("@")
-        start = re.match(r"jdbc:[\w-]+:(?:thin:|oci8?:)?(?://)?", before)
-        kept = start[0] if start else "jdbc:"
-        return base if before == kept else f"{kept}{'@' if ':thin:' in kept or ':oci' in kept else ''}{after}"
-    return base
+    before, at, after = base.rpartition("@")
+    start = re.match(r"jdbc:[\w-]+:(?:thin:|oci8?:)?(?://)?", base)
+    kept = start[0] if start else "jdbc:"
+    if "@" in _parameters(url):
+        return kept
+    if not at or before == kept:
+        return base
+    return f"{kept}{'@' if ':thin:' in kept or ':oci' in kept else ''}{after}"
 
 
 def _base(url: str) -> str:
-    """The URL up to its parameters, which begin with ? ; & or #, and in DB2's with a colon after the database."""
-    plain = re.split(r"[?;&#]", url, maxsplit=1)[0]
-    db2 = re.match(r"(?i)(jdbc:db2:(?://[^/]*/)?[^:/]*):", plain)
-    return db2[1] if db2 and "=" in plain else plain
+    """The URL up to its parameters, which begin with ? ; & # or a bracket, or with a name=value, as behind a colon in
+    DB2's and Informix's, a comma in Teradata's, and for a host in MySQL's.
+    """
+    return re.split(r"[?;&#(]|:?[^/:,@?;&#(]*=", url, maxsplit=1)[0]
+
+
+def _parameters(url: str) -> str:
+    return url[len(_base(url)) :]
 
 
 def _names(url: str) -> list[str]:
     """The names of a URL's parameters, whatever stands between them."""
-    rest = url[len(_base(url)) :]
-    return [part.partition("=")[0].strip() for part in re.split(r"[?;&#]|^:", rest) if part.strip()]
+    parts = [part for part in re.split(r"[?;&#]|^:", _parameters(url)) if part.strip()]
+    within = [re.findall(r"[(,]\s*([\w.]+)\s*=", part.lstrip("( ")) for part in parts]
+    return [name for part, inner in zip(parts, within, strict=True) for name in (_first(part), *inner)]
+
+
+def _first(part: str) -> str:
+    return part.partition("=")[0].strip("( ")

@@ -49,7 +49,15 @@ def load_frozen_task(path: Path) -> Task:
         raise TaskError(str(path), ["source.mapping: expected the mapping in the bundle's task itself, received none"])
     # A bundle of before this key was one asked for: its names are in its statistics already
     raw.setdefault("privacy", {"names_of_few": True})
-    return _checked(path, raw)
+    return _with_its_database(_checked(path, raw))
+
+
+def _with_its_database(task: Task) -> Task:
+    """A bundle's task, whose database, where it has one, is marked as the bundle's choice."""
+    if not isinstance(task, EventTask) or task.source.database is None:
+        return task
+    source = task.source.model_copy(update={"database": task.source.database.as_of_bundle()})
+    return task.model_copy(update={"source": source})
 
 
 def _checked(path: Path, raw: dict[str, Any]) -> Task:

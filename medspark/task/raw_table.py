@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medspark.task.base import Closed
+from medspark.task.base import Closed, Place
 from medspark.task.columns import Column, TextColumn
 from medspark.task.spelling import Spelling
 
@@ -46,7 +46,7 @@ class TableSource(Closed):
 
     kind: Literal["table"]
     """A table with one row per case."""
-    path: str
+    path: Place
     """A file, a folder of files or a pattern."""
     format: Literal["csv", "json", "ndjson", "parquet", "orc"]
     """How the files are written: json is one array a file, ndjson one record a line."""
@@ -81,7 +81,7 @@ class Lookup(Closed):
     down to the next empty line.
     """
 
-    path: str | None = None
+    path: Place | None = None
     """A CSV file."""
     key: str | None = None
     """Its column with the codes."""

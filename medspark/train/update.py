@@ -14,6 +14,7 @@ import pandas as pd
 import tensorflow as tf
 
 from medspark.bundles.bundle import CALIBRATION, KERAS, STATISTICS, UNCERTAINTY, Bundle
+from medspark.bundles.network_file import open_network
 from medspark.encode.statistics import Statistics, from_json
 from medspark.errors import BundleError
 from medspark.evaluate.challenge import Row, challenged
@@ -102,7 +103,7 @@ def opened(bundle: Bundle, task: Task, table: str) -> tuple[Served, Fitted]:
     Raises:
         BundleError: it has no members whose mean it gives.
     """
-    network = keras.saving.load_model(bundle.path / KERAS, compile=False, safe_mode=True)
+    network = open_network(bundle.path / KERAS)
     uncertainty = None
     if UNCERTAINTY in bundle.manifest["files"]:
         uncertainty = Uncertainty.model_validate_json(bundle.read_text(UNCERTAINTY))

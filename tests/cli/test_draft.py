@@ -1,5 +1,6 @@
 """medspark init drafts a task that is fine, and medspark profile a page; neither names what few rows have."""
 
+import os
 import re
 
 import pytest
@@ -121,3 +122,15 @@ def test_diabetes130_is_seen_as_it_is(data, tmp_path):
     assert {"None", "Norm"} <= set(re.findall(r"\w+", re.search(r"max_glu_serum: .*", out.read_text())[0]))
     ids = ("admission_type_id", "discharge_disposition_id", "admission_source_id")
     assert {task.columns[name].type for name in ids} == {"category"}
+
+
+def test_what_a_command_without_a_run_writes_is_for_its_owner_only_whatever_the_umask(stays, tmp_path):
+    before, there = os.umask(0), set(tmp_path.iterdir())
+    try:
+        numbered, draft = tmp_path / "numbered.csv", tmp_path / "task.yaml"
+        medspark("init", stays, "--outcome", "readmitted", "--number", numbered, "--out", draft)
+        medspark("profile", stays, "--out", tmp_path / "profile.html")
+    finally:
+        os.umask(before)
+    made = {path.name: oct(path.stat().st_mode & 0o777) for path in set(tmp_path.iterdir()) - there}
+    assert made == {"numbered.csv": "0o600", "task.yaml": "0o600", "profile.html": "0o600"}

@@ -149,12 +149,27 @@ def test_a_damaged_bundle_ends_with_3(tmp_path):
     assert "it has no manifest.json" in found.stderr
 
 
-@pytest.mark.parametrize("command", ["score", "encode", "report"])
+@pytest.mark.parametrize("command", ["score", "encode", "report", "evaluate", "night"])
 def test_every_command_on_a_bundle_refuses_another_than_the_expected_one(command, tmp_path):
     text = json.dumps({"format": 2, "bundle_id": "1" * 16, "files": {}, "created_at": "2026-11-26"})
     (tmp_path / "manifest.json").write_text(text)
-    to = ["--to", tmp_path / "out"] if command != "report" else []
-    found = medspark(command, tmp_path, *to, "--expect", "2" * 16, PATH="/nowhere", JAVA_HOME="")
+    of, out, expect = tmp_path, tmp_path / "out", ["--expect", "2" * 16]
+    to = [] if command in ("report", "night") else ["--to", out]
+    if command == "night":
+        sinks, of, expect = [{"kind": "csv", "path": str(tmp_path / "csv")}], tmp_path / "nightly.yaml", []
+        given = {"deployment": "stays", "bundle": str(tmp_path), "expect": "2" * 16, "store": str(out), "sinks": sinks}
+        of.write_text(yaml.safe_dump(given))
+    found = medspark(command, of, *to, *expect, PATH="/nowhere", JAVA_HOME="")
+    assert found.returncode == 3
+    assert f"expected the bundle {'2' * 16}, received {'1' * 16}. Nothing of it was read." in found.stderr
+
+
+@pytest.mark.integration
+def test_an_update_refuses_it_too(tmp_path):
+    text = json.dumps({"format": 2, "bundle_id": "1" * 16, "files": {}, "created_at": "2026-11-26"})
+    (tmp_path / "manifest.json").write_text(text)
+    task = task_file(tmp_path, write(tmp_path / "stays.csv", stays(5)))
+    found = medspark("update", tmp_path, task, "--store", tmp_path / "out", "--expect", "2" * 16)
     assert found.returncode == 3
     assert f"expected the bundle {'2' * 16}, received {'1' * 16}. Nothing of it was read." in found.stderr
 

@@ -28,9 +28,9 @@ def task(tmp_path_factory) -> Path:
     return task_file(folder, write(folder / "stays.csv", stays(300_000)))
 
 
-def begin(task, store, reader="spark") -> subprocess.Popen:
+def begin(task, store, reader="spark", **more) -> subprocess.Popen:
     command = [sys.executable, "-m", "medspark.cli", "clean", str(task), "--store", str(store), "--reader", reader]
-    environment = {**os.environ, **SETTINGS}
+    environment = {**os.environ, **SETTINGS, **more}
     if reader == "workers":
         (store / "local").mkdir()
         environment["MEDSPARK_LOCAL_DIR"] = str(store / "local")
@@ -92,6 +92,33 @@ def test_a_signal_completes_the_receipt_and_leaves_no_java_and_nothing_half(
     assert "Traceback" not in said
     assert psutil.wait_procs(processes, 5)[1] == []
     assert versions(tmp_path) == []
+
+
+@pytest.mark.parametrize("moment", ["before java", "java is there", "a second later"])
+def test_a_signal_while_spark_starts_leaves_a_complete_receipt_and_no_java(task, tmp_path, moment):
+    run = begin(task, tmp_path)
+    while not receipts(tmp_path):
+        assert run.poll() is None, run.stdout.read()
+        time.sleep(0.02)
+    while moment != "before java" and not any(map(is_java, family(run.pid))):
+        time.sleep(0.02)
+    time.sleep(1 if moment == "a second later" else 0)
+    processes = family(run.pid)
+    send(processes[:1], signal.SIGTERM)
+    said, _ = run.communicate(timeout=200)
+    (receipt,) = receipts(tmp_path)
+    assert (run.returncode, receipt["status"], receipt["exit_code"]) == (143, "interrupted", 143), said
+    assert "stopped by SIGTERM; the receipt is complete" in said
+    assert psutil.wait_procs(processes, 5)[1] == []
+
+
+def test_without_java_a_run_leaves_a_receipt_that_says_so(tmp_path):
+    source = task_file(tmp_path, write(tmp_path / "stays.csv", stays(5)))
+    run = begin(source, tmp_path, JAVA_HOME=str(tmp_path))
+    said, _ = run.communicate(timeout=200)
+    (receipt,) = receipts(tmp_path)
+    assert (run.returncode, receipt["status"], receipt["exit_code"]) == (1, "failed", 1), said
+    assert receipt["error"].startswith("medspark needs Java 17 or newer to run Spark, and finds none.")
 
 
 def test_after_kill_9_the_next_run_names_the_one_that_broke_off_and_cleans_up_after_it(task, tmp_path):

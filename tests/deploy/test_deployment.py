@@ -7,7 +7,7 @@ import pytest
 import yaml
 from support.places import ROOT
 
-from medspark.deploy.deployment import Clock, Deployment
+from medspark.deploy.deployment import Clock, DatabaseSink, Deployment, place_of
 from medspark.deploy.load import load_deployment
 from medspark.errors import TaskError
 
@@ -65,7 +65,7 @@ def test_its_schema_is_kept_beside_the_tasks():
             {"sinks": {"kind": "jdbc", "table": "t", "database": {"url": "u", "password": "hunter2"}}},
             "sinks: expected a list, received 'dict'",
         ),
-        ({"sink": []}, "sink: unknown key. Allowed: deployment, bundle, champion, store"),
+        ({"sink": []}, "sink: unknown key. Allowed: deployment, bundle, expect, champion, store"),
         ({"sinks": []}, "sinks: expected at least one, received []"),
         ({"sinks": [{"kind": "parqet", "path": "/x"}]}, "sinks.0: expected a kind of parquet, csv, ndjson, fhir, jdbc"),
         ({"sinks": [FILE, {**FILE, "path": "/out/"}]}, "expected each place once, received twice /out"),
@@ -73,6 +73,11 @@ def test_its_schema_is_kept_beside_the_tasks():
         ({"as_of": {"at": "24:00"}}, "as_of.at: "),
         ({"bundle": None}, "expected bundle or champion, received none"),
         ({"champion": "/store"}, "expected bundle or champion, received both"),
+        ({"expect": "../b"}, "expect: expected text like ^[0-9a-f]{16}$"),
+        (
+            {"bundle": None, "champion": "/store", "expect": "0123456789abcdef"},
+            "expected `expect` beside `bundle` only: a champion has its digest in its history",
+        ),
         ({"keep_days": 0}, "keep_days: expected greater than or equal to 1, received 0"),
         ({"explain": {"top": 5, "above": "high", "share": 0.1}}, "explain: expected above or share, received both"),
         ({"gate": "stop"}, "gate: expected 'ok' or 'warn', received 'stop'"),
@@ -91,6 +96,20 @@ def test_what_is_wrong_is_a_sentence(tmp_path, changes, says):
     assert len(found) == 1
     assert says in found[0]
     assert "hush" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("jdbc:postgresql://h:5432/d?ssl=true&sslrootcert=/etc/ca.pem", "jdbc:postgresql://h:5432/d own.scores"),
+        ("jdbc:sqlserver://h;encrypt=true;databaseName=d", "jdbc:sqlserver://h;databaseName=d own.scores"),
+        ("jdbc:sqlserver://h;databaseName=other", "jdbc:sqlserver://h;databaseName=other own.scores"),
+    ],
+)
+def test_the_place_of_a_sink_has_no_parameter_but_those_that_say_which_database_it_is(url, place):
+    database = {"url": url, "schema": "own"}
+    sink = DatabaseSink.model_validate({"kind": "jdbc", "table": "scores", "database": database})
+    assert place_of(sink) == place
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from support.events import events_table
 
 from medspark.errors import InputError
 from medspark.events.by_patient import write_by_patient
+from medspark.events.worker import by_patient as worker
 from medspark.schemas import EVENT_COLUMNS
 from medspark.store.worker.buckets import Kept, bucket_file, read_bucket
 
@@ -53,6 +54,17 @@ def test_texts_tell_patients_apart_as_well_and_a_bucket_may_be_empty(spark, tmp_
     assert read_bucket(kept, kept.runs[0].rows.index(0), ["code"]) is None
     times = read_bucket(kept, places["é"], ["time"])["time"].to_pylist()
     assert times == sorted(times)
+
+
+def test_the_driver_is_told_of_a_task_once_however_many_chunks_and_buckets_it_put_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "HELD_BYTES", 1)
+    rows = [pa.record_batch({"bucket": pa.array([5, 1, 5]), "n": pa.array([at, at + 1, at + 2])}) for at in (0, 10)]
+    told = [row for batch in worker.put_aside(rows, f"file:{tmp_path}", 0) for row in batch.to_pylist()]
+    assert len(told) == 1
+    assert worker.unpacked(row["buckets"] for row in told) == [1, 5]
+    parts = {bucket: worker.parts_of([told[0]["file"]], f"file:{tmp_path}", bucket) for bucket in (0, 1, 5)}
+    found = {at: worker.events_aside(some, f"file:{tmp_path}")["n"].to_pylist() for at, some in parts.items() if some}
+    assert found == {1: [1, 11], 5: [0, 2, 10, 12]}
 
 
 @pytest.mark.parametrize("fault", ["gone", "shorter", "altered"])

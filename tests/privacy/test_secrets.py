@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from support.errors import told
+from support.sound import EVENT_TASK
 
 from medspark.errors import TaskError
 from medspark.privacy.secrets import credentials
 from medspark.task.event_source import Connection
+from medspark.task.load import load_frozen_task
 
 SECRET = "s3cret=word"
 
@@ -38,6 +41,41 @@ def test_a_password_may_have_an_equals_sign(tmp_path: Path) -> None:
     path.write_text(f"user=u\npassword={SECRET}")
     path.chmod(0o600)
     assert credentials(Connection(url="jdbc:x:y", credentials=str(path))) == {"user": "u", "password": SECRET}
+
+
+URL = "jdbc:postgresql://h:5432/d"
+SOURCE = {"kind": "events", "mapping": "ward", "format": "jdbc"}
+
+
+@pytest.mark.parametrize(
+    ("named", "passes"),
+    [
+        (None, False),
+        ("", False),
+        ("jdbc:postgresql://other:5432/d", False),
+        ("jdbc:postgresql://h:5432/d2", False),
+        (URL, True),
+        (f"jdbc:postgresql://other/d {URL}?ssl=true", True),
+    ],
+)
+def test_a_secret_goes_to_a_host_of_a_bundles_choice_only_where_the_user_names_it(
+    named: str | None, passes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.delenv("MEDSPARK_DATABASES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("MEDSPARK_DATABASES", named)
+    database = {"url": f"{URL}?ssl=true", "password_variable": "AWS_SECRET_ACCESS_KEY"}
+    (tmp_path / "task.yaml").write_text(yaml.safe_dump({**EVENT_TASK, "source": {**SOURCE, "database": database}}))
+    asked = load_frozen_task(tmp_path / "task.yaml").source.database
+    assert isinstance(asked, Connection)
+    assert credentials(Connection(**database)) == {"password": SECRET}, "that of a user's own task"
+    if passes:
+        assert credentials(asked) == {"password": SECRET}
+    else:
+        says = told(TaskError, lambda: credentials(asked))
+        assert f"the bundle reads {URL} with AWS_SECRET_ACCESS_KEY: expected that address" in says
+        assert f"set MEDSPARK_DATABASES='{URL}'" in says
 
 
 def test_unset_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from medspark.runs.process import this_process
 from medspark.runs.run import name_broken_off, open_receipt
 
 GONE = {"run_id": "20251127T060000Z-77b0", "command": "score", "started_at": "2025-11-27T06:00:00+00:00"}
-RUNNING = {**GONE, "status": "running", "process": asdict(replace(this_process(), started="1"))}
+RUNNING = {**GONE, "status": "running", "process": {**asdict(replace(this_process(), started="1")), "later": 1}}
 UNSOUND = [
     b"",
     b"[]",

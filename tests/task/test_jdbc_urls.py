@@ -14,6 +14,12 @@ WORD = "w0rd-4711"
 # fmt: off
 REFUSED = [
     # url                                                             where it is shown                    words
+    (f"jdbc:sqlserver://;serverName=h;user=sa;password=p@{WORD}",     None,                                "received an @"),
+    (f"jdbc:postgresql://?user=a&password=p@{WORD}",                  None,                                "received an @"),
+    (f"jdbc:mysql://(host=h,port=3306,user=a,password=p@{WORD})/db",  None,                                "received an @"),
+    (f"jdbc:mysql://address=(host=h)(user=a)(password=p@{WORD})/db",  None,                                "received an @"),
+    (f"jdbc:snowflake://?password=a@{WORD}",                          None,                                "received an @"),
+    (f"jdbc:postgresql://us=er:{WORD}@h/d",                           None,                                "received an @"),
     (f"jdbc:postgresql://h/d?user={WORD}",                            "jdbc:postgresql://h/d",             "neither user nor password in it, received the parameter user"),
     (f"jdbc:postgresql://h/d?ssl=true&password={WORD}",               "jdbc:postgresql://h/d",             "neither user nor password in it, received the parameter password"),
     (f"jdbc:postgresql://h/d?sslpassword={WORD}",                     "jdbc:postgresql://h/d",             "no secret in it, received the parameter sslpassword"),
@@ -34,6 +40,16 @@ REFUSED = [
     (f"jdbc:db2://h:50000/d:user=u;password={WORD};",                 "jdbc:db2://h:50000/d",              "received the parameter password"),
     (f"jdbc:snowflake://h/?private_key_file_pwd={WORD}",              "jdbc:snowflake://h/",               "no secret in it, received the parameter private_key_file_pwd"),
     (f"jdbc:redshift:iam://{WORD}:x@h/d",                             None,                                "received some before the host"),
+    (f"jdbc:mysql://address=(host=h)(user=u)(password={WORD})/d",     "jdbc:mysql://",                     "received the parameter password"),
+    (f"jdbc:mysql://(host=h,password={WORD},autoDeserialize=true)/d", "jdbc:mysql://",                     "received autoDeserialize."),
+    (f"jdbc:mariadb:loadbalance://(host=h,password={WORD})/d",        "jdbc:mariadb:loadbalance://",       "received the parameter password"),
+    (f"jdbc:teradata://h/DATABASE=d,USER=u,PASSWORD={WORD}",          "jdbc:teradata://h/",                "received the parameter PASSWORD"),
+    (f"jdbc:informix-sqli://h:1533/d:password={WORD}",                "jdbc:informix-sqli://h:1533/d",     "received the parameter password"),
+    (f"jdbc:oracle:thin:@(DESCRIPTION=(HOST=h)(PASSWORD={WORD}))",    "jdbc:oracle:thin:@",                "received the parameter PASSWORD"),
+    (f"jdbc:oracle:thin:u/{WORD}@(DESCRIPTION=(HOST=h))",             "jdbc:oracle:thin:@",                "received some before the host"),
+    (f"jdbc:mysql://u:{WORD}#x@h/d",                                  "jdbc:mysql://",                     "received some before the host"),
+    (f"jdbc:mysql://u:{WORD}=x@h/d",                                  "jdbc:mysql://",                     "received some before the host"),
+    (f"jdbc:postgresql://u:{WORD}?x=1@h/d",                           "jdbc:postgresql://",                "received some before the host"),
     (f"jdbc:x://h/d?{WORD}",                                          "jdbc:x://h/d",                      "expected parameters as name=value, received something else"),
 ]
 # fmt: on
@@ -57,7 +73,9 @@ def test_a_secret_or_an_unknown_parameter_is_refused_and_never_shown(url: str, s
         "jdbc:mysql://h/d?useSSL=true&serverTimezone=UTC",
         "jdbc:oracle:thin:@//h:1521/d",
         "jdbc:oracle:thin:@h:1521:d",
+        "jdbc:oracle:thin:@(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=h)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=d)))",
         "jdbc:db2://h:50000/d:sslConnection=true;",
+        "jdbc:postgresql://h/d?currentSchema=a,b",
         "jdbc:derby:memory:hospital",
     ],
 )

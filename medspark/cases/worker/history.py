@@ -204,6 +204,11 @@ def lowest_between(values: Ints, start: Ints, stop: Ints) -> Ints:
     return found
 
 
+def greatest_between(values: Ints, start: Ints, stop: Ints) -> Ints:
+    """The greatest of `values` in each of m ranges, EVER + 1 in an empty one; no value may be EVER."""
+    return -lowest_between(-values, start, stop)
+
+
 def blocks(counts: Ints, limit: int) -> list[tuple[int, int]]:
     """Runs of questions that together have some `limit` items; at least one run, of at least one question each.
 

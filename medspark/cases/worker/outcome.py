@@ -14,8 +14,8 @@ from medspark.cases.worker.history import (
     History,
     Ints,
     between,
-    expand,
     first_time,
+    greatest_between,
     is_known,
 )
 from medspark.cases.worker.observation import Observed
@@ -155,8 +155,7 @@ def _in_the_gap(events: History, task: EventTask, subject: Ints, time: Ints, low
     included = task.time.at_prediction_time == "included"
     after = task.outcome.from_days > 0 or not included
     start, stop = between(events, subject, time - DAY, low, closed=(False, not after))
-    at, owner = expand(start, stop)
-    by = time[owner]
-    known = is_known(events.time[at], by, included) & is_known(events.known[at], by, included)
-    found: Bools = np.bincount(owner[~known], minlength=len(subject)) > 0
+    # Nothing is known before it happened, so that the last to become known says whether all of a range were known
+    last = greatest_between(events.known, start, stop)
+    found: Bools = (stop > start) & ~is_known(last, time, included)
     return found

@@ -7,9 +7,10 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
@@ -31,8 +32,13 @@ from medspark.score.worker.files import put
 from medspark.store.worker.buckets import bucket_file, order_of
 from medspark.store.worker.places import open_place
 
+Ints = npt.NDArray[np.int64]
+
 BUCKET = "bucket"
-ASIDE_TYPES = {"file": "string", "batch": "int", BUCKET: "int", "events": "bigint"}
+ASIDE_TYPES = {"file": "string", "buckets": "binary"}
+"""What a task says of the events that it put aside: their file, and the buckets, as `packed`."""
+_PARTS: Final = ".parts"
+"""How the file beside it is called that says which batch is of which bucket: bucket, batch and events, by bucket."""
 HELD_BYTES = 96 * 2**20
 """Of events that a task holds before it puts them aside; sorting by bucket takes as much again."""
 _TEXTS = (CODE, TEXT_VALUE, UNIT, ENCOUNTER_ID, WRITING)
@@ -50,7 +56,8 @@ class Part(NamedTuple):
 
 
 def put_aside(batches: Iterable[pa.RecordBatch], folder: str, task: int) -> Iterator[pa.RecordBatch]:
-    """Write a task's events to one file, those of a bucket together, and say where they are, as ASIDE_TYPES.
+    """Write a task's events to one file, those of a bucket together, and beside it where they are; say it is there, as
+    ASIDE_TYPES. A driver that was told of each bucket of each task would hold more than it can of many events.
 
     Args:
         batches: events, their bucket in the first column.
@@ -71,10 +78,41 @@ def put_aside(batches: Iterable[pa.RecordBatch], folder: str, task: int) -> Iter
     if writer is not None and stream is not None:
         writer.close()
         stream.close()
-        columns = zip(*parts, strict=True)
-        kinds = (pa.string(), pa.int32(), pa.int32(), pa.int64())
-        arrays = [pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, names=list(ASIDE_TYPES))
+        index = np.array(sorted((part.bucket, part.batch, part.events) for part in parts), np.int64)
+        with system.open_output_stream(f"{path}{_PARTS}") as beside:
+            beside.write(index.tobytes())
+        yield pa.RecordBatch.from_arrays([pa.array([name]), pa.array([packed(index[:, 0])])], names=list(ASIDE_TYPES))
+
+
+def packed(buckets: Ints) -> bytes:
+    """Which buckets, a bit each."""
+    flags = np.zeros(int(buckets.max(initial=-1)) + 1, np.bool_)
+    flags[buckets] = True
+    return np.packbits(flags).tobytes()
+
+
+def unpacked(packs: Iterable[bytes]) -> list[int]:
+    """The buckets that are in any of them, sorted.
+
+    >>> unpacked([packed(np.array([9, 1])), packed(np.array([300, 1])), packed(np.array([], np.int64))])
+    [1, 9, 300]
+    """
+    found: set[int] = set()
+    for pack in packs:
+        found.update(np.flatnonzero(np.unpackbits(np.frombuffer(pack, np.uint8))).tolist())
+    return sorted(found)
+
+
+def parts_of(files: Iterable[str], aside: str, bucket: int) -> list[Part]:
+    """Where the events of a bucket are in the files that tasks put aside."""
+    parts = []
+    for name in files:
+        system, path = open_place(f"{aside}/{name}{_PARTS}")
+        with system.open_input_file(path) as source:
+            index = np.frombuffer(source.read(), np.int64).reshape(-1, 3)
+        first, behind = np.searchsorted(index[:, 0], [bucket, bucket + 1])
+        parts += [Part(name, int(batch), bucket, int(events)) for _, batch, events in index[first:behind]]
+    return parts
 
 
 def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from medspark.bundles.network_file import open_network
 from medspark.encode.inputs import rows_at_once
 from medspark.errors import BundleError, MedsparkError
 
@@ -148,11 +149,10 @@ def tensorflow_engine(network: Path) -> Engine:
     for pool in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(pool, str(threads()))
     try:
-        import keras
         import tensorflow as tf
     except ImportError as error:
         raise MedsparkError("this bundle needs TensorFlow to score: install medspark[train] on the workers") from error
-    model = keras.saving.load_model(network, compile=False)
+    model = open_network(network)
     function = tf.function(lambda tensors: model(tensors, training=False))
 
     def call(tensors: Arrays) -> npt.NDArray[np.float32]:

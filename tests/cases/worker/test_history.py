@@ -114,7 +114,9 @@ def test_one_heavy_patient_takes_the_memory_of_his_events_not_of_their_product_w
     rule = {"name": "a", "had": "DX/", "because": "of it"}
     population = {"index": INDEXED, "washout_days": 1, "history_days": 5, "age_at_least": 1}
     sections = {
-        "population": {**population, "require": [{**rule, "within_days": 900}], "exclude": [{**rule, "name": "b"}]}
+        "concepts": {"index": {"codes": ["INDEX"]}, "asthma": {"codes": ["DX/a"]}},
+        "outcome": {"name": "a", "event": "asthma", "from_days": 365, "to_days": 730, "gap": "outcome"},
+        "population": {**population, "require": [{**rule, "within_days": 900}], "exclude": [{**rule, "name": "b"}]},
     }
     if mapping == "observed":
         sections["mapping"] = MAPPING

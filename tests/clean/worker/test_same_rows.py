@@ -16,6 +16,7 @@ from medspark.clean.worker.staged import (
     LINES_OF_A_SPAN,
     ROWS,
     among,
+    gather_places,
     places_of,
     put_keys,
     put_places,
@@ -72,3 +73,15 @@ def test_places_are_looked_for_in_every_file_whatever_their_order(folder: str) -
     found = among(folder, COPIES, np.array([9, 1, 2, 3, 7, 10]))
     assert found.tolist() == [True, False, True, False, True, False]
     assert among(folder, COPIES, np.zeros(0, np.int64)).tolist() == []
+
+
+def test_copies_of_all_buckets_lie_in_one_file_of_which_each_span_reads_its_own(tmp_path: Path) -> None:
+    line, folder = LINES_OF_A_SPAN, str(tmp_path)
+    (tmp_path / COPIES).mkdir()
+    for bucket, places in enumerate(([3, line + 1], [], [1, 2 * line + 7], [line])):
+        put_places(folder, COPIES, bucket, np.array(places, np.int64))
+    before = [places_of(folder, COPIES, span).tolist() for span in range(4)]
+    gather_places(folder, COPIES)
+    after = [places_of(folder, COPIES, span).tolist() for span in range(4)]
+    assert after == [sorted(places) for places in before] == [[1, 3], [line, line + 1], [2 * line + 7], []]
+    assert len(list((tmp_path / COPIES).iterdir())) == 1

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from medspark.bundles.network_file import open_network
 from medspark.encode.worker.tensors import Arrays
 from medspark.evaluate.logistic import Floats
 from medspark.score.worker.engine import Engine, EngineKind, copied, engine_for
@@ -98,10 +99,8 @@ _loaded: OrderedDict[str, Engine] = OrderedDict()
 
 def _tensorflow(network: Path, digest: str, facts: ExplainFacts, served: Served) -> Engine:
     if digest not in _loaded:
-        import keras
-
         with copied(network, digest) as sound:
-            model = keras.saving.load_model(sound, compile=False)
+            model = open_network(sound)
         inputs = statistics_of(served).inputs()
         found = tensorflow_slopes(slopes_of(model, inputs, baseline_of(facts, inputs), served.calibration))
         _loaded.clear()
