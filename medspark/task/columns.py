@@ -125,6 +125,8 @@ TWO_DIGITS: Final = re.compile("(?<!y)yy(?!y)")
 """In a datetime pattern: a year without its century, which Spark takes for one from 2000 to 2099."""
 AS_IT_STANDS: Final = re.compile("(?<!y)(?:y|yyy)(?!y)")
 """In a datetime pattern: a year of however many digits, so that 45 is the year 45."""
+READS_AS_IT_STANDS: Final = "reads a year as it stands, 45 as the year 45"
+"""What a problem says of such a pattern; the tasks of older bundles have some, and read as they always did."""
 
 _ZONE_LETTERS = frozenset("XxZzVO")
 _MAY_HAVE_ZONE: Final = re.compile(r"\[[XxZzVO]+\]")
