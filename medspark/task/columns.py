@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from medspark.task.base import Closed, DateRange, Range, unsaid
-from medspark.task.spelling import Spelling
+from medspark.task.spelling import BY_SPELLING, Spelling
 
 Action = Literal["set_aside", "missing", "fail"]
 """What a violation does: quarantine the row, empty the value and count it, or end the run."""
@@ -31,7 +31,7 @@ class Units(Closed):
 
     column: str
     """The column with each row's unit."""
-    to_unit: dict[Spelling, Scale] = Field(min_length=1)
+    to_unit: Annotated[dict[Spelling, Scale], BY_SPELLING] = Field(min_length=1)
     """The conversion of each unit into `unit`: a factor, or factor and offset."""
     when_missing: Spelling | None = None
     """The unit of a row that names none; without it such a row breaks the rule."""
