@@ -71,4 +71,6 @@ def to_json(statistics: Statistics) -> str:
 
 
 def from_json(text: str) -> Statistics:
+    """Statistics as they were written; levels and codes in the spelling that cases have tonight, as a bundle of before
+    values were normalised may have others."""
     return Statistics.model_validate_json(text)

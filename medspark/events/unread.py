@@ -26,7 +26,7 @@ def _unread_tables(database: OpenSource, mapping: Mapping) -> list[str]:
 def _unread_files(warehouse: Warehouse) -> list[str]:
     mapping, source = warehouse.mapping, warehouse.source
     tables = [name for name, table in mapping.tables.items() if table.files is None] + _of_concepts(mapping)
-    known = {way for table in tables for way in names_of_table(source, table)}
+    known = {way.lower() for table in tables for way in names_of_table(source, table)}
     patterns = [str(table.files).split("/")[0] for table in mapping.tables.values() if table.files is not None]
     patterns += [mapping.code_metadata.split("/")[0]] if mapping.code_metadata is not None else []
     names = [path.rsplit("/", 1)[-1] for path in list_paths(warehouse.spark.sparkContext, str(source.path))]

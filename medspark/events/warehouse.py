@@ -77,13 +77,13 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
 
 
 def names_of_table(source: EventSource, name: str) -> list[str]:
-    """What the files of a table that has no pattern may be called, in lower case: a folder NAME, or NAME.EXT.
+    """What the files of a table that has no pattern may be called, in whatever case: a folder NAME, or NAME.EXT.
 
-    >>> names_of_table(EventSource(kind="events", mapping="omop", format="csv", path="p"), "person")
-    ['person', 'person.csv', 'person.csv.gz', 'person.csv.bz2', 'person.csv.zst']
+    >>> names_of_table(EventSource(kind="events", mapping="omop", format="csv", path="p"), "Person")
+    ['Person', 'Person.csv', 'Person.csv.gz', 'Person.csv.bz2', 'Person.csv.zst']
     """
     ends = [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"] if source.format == "csv" else [f".{source.format}"]
-    return [name.lower(), *(f"{name}{end}".lower() for end in ends)]
+    return [name, *(f"{name}{end}" for end in ends)]
 
 
 def table_files(warehouse: Warehouse, name: str, spec: MappedTable) -> list[str]:
@@ -96,7 +96,8 @@ def table_files(warehouse: Warehouse, name: str, spec: MappedTable) -> list[str]
     ways = [spec.files] if spec.files else names_of_table(source, name)
     if spec.files is None:  # whatever their case, as some systems export them
         there = [path.rsplit("/", 1)[-1] for path in list_paths(spark.sparkContext, str(source.path))]
-        ways = [name for name in there if name.lower() in ways] or ways
+        lower = {way.lower() for way in ways}
+        ways = [name for name in there if name.lower() in lower] or ways  # none there where the path is a pattern
     for way in ways:
         require_no_dangling(spark.sparkContext, way, source.path)
     found = [way for way in ways if match_files(spark.sparkContext, way, source.path)]

@@ -12,6 +12,9 @@ LEAST_SHARE: Final = 0.01
 """Of those that say nothing, however few training had: a night's few patients may be alike."""
 UNLIKELY: Final = 1e-6
 """That nobody of a night says anything by chance: less is no chance."""
+LEAST_PATIENTS: Final = 100
+"""Of a night on which a table without a row stops the run: patients just admitted have no results yet, and fewer than
+these may all be so. Rows of which none says anything stop it whatever their number of patients."""
 
 
 def absent_names(before: Mapping[str, Any], counts: EventCounts) -> list[str]:
@@ -39,17 +42,40 @@ def suddenly_silent(before: Mapping[str, Any], counts: EventCounts, task: EventT
     """The tables that are there without an event, and the columns without a value, where what was before makes that no
     chance: a patient's rows are alike, so that patients are counted, not rows.
 
-    Counts made before patients were counted know none.
+    Counts made before patients were counted know none. Tables without a row are among them on a night of many patients
+    alone; of fewer they are those of `perhaps_too_early`.
     """
+    early = perhaps_too_early(before, counts, task)
+    return [name for name in _silent(before, counts, task) if name not in early]
+
+
+def perhaps_too_early(before: Mapping[str, Any], counts: EventCounts, task: EventTask) -> list[str]:
+    """The tables without a row where that is no chance by what was before, and the patients are too few to stop for."""
+    if _patients(counts) >= LEAST_PATIENTS:
+        return []
+    empty = {_event_of(name) for name, table in counts.tables.items() if not table.rows_in}
+    return [name for name in _silent(before, counts, task) if name in empty]
+
+
+def _event_of(table: str) -> str:
+    return f"any event of table {table}"
+
+
+def _patients(counts: EventCounts) -> int:
+    return max((table.patients for table in counts.tables.values()), default=0)
+
+
+def _silent(before: Mapping[str, Any], counts: EventCounts, task: EventTask) -> list[str]:
+    """What says nothing tonight, however few the patients."""
     everybody = max((table.get("patients", 0) for table in before.values()), default=0)
-    tonight = max((table.patients for table in counts.tables.values()), default=0)
+    tonight = _patients(counts)
     silent = []
     for name, columns in columns_that_say(task).items():
         old, new = before.get(name, {}), counts.tables.get(name)
         if new is None or not old.get("patients"):
             continue
         if not new.with_events:
-            silent += [f"any event of table {name}"] if _no_chance(1 - old["patients"] / everybody, tonight) else []
+            silent += [_event_of(name)] if _no_chance(1 - old["patients"] / everybody, tonight) else []
             continue
         shares = {column: old["missing"].get(column, 0) / old["with_events"] for column in columns}
         empty = [column for column in columns if new.missing.get(column) == new.with_events]

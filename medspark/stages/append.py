@@ -12,7 +12,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
 from medspark.spark.failures import expressions_hold
-from medspark.stages.absent import absent_columns, suddenly_silent
+from medspark.stages.absent import absent_columns, perhaps_too_early, suddenly_silent
 from medspark.stages.clean import first_of, tell_unread, watched
 from medspark.stages.features import require_records
 from medspark.stages.freeze import freeze
@@ -134,6 +134,7 @@ def _tell_absent(run: Run, task: EventTask, before: EventCounts, came: EventCoun
     receipt."""
     tables = asdict(before)["tables"]
     absent = [*absent_columns(tables, came), *suddenly_silent(tables, came, task)]
+    absent += perhaps_too_early(tables, came, task)
     run.receipt.absent += absent
     if absent:
         run.say(f"  absent      {first_of(absent)}: the files before had it")

@@ -32,7 +32,7 @@ from medspark.schemas import (
     quoted,
 )
 from medspark.score.serve import score_id
-from medspark.stages.absent import absent_names, suddenly_empty, suddenly_silent
+from medspark.stages.absent import absent_names, perhaps_too_early, suddenly_empty, suddenly_silent
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.past import read_earlier, tell_past
 from medspark.stages.records import kept_records
@@ -125,26 +125,27 @@ def begin(run: Run, bundle: Bundle, found: Eligible, as_of: str | None) -> str:
 
 def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | EventCounts) -> None:
     """Refuse a source that lacks a table or a column that training read, or any value of one: everybody would lack what
-    it says.
+    it says. Tables without a row on a night of few patients are told of, and no more.
 
     Raises:
         InputError: naming them, unless the task only warns.
     """
     trained = bundle.manifest.get("counts", {})
+    early: list[str] = []
     if isinstance(bundle.task, EventTask):
         assert isinstance(counts, EventCounts)
         tables = trained.get("tables", {})
         absent = [*absent_names(tables, counts), *suddenly_silent(tables, counts, bundle.task)]
+        early = perhaps_too_early(tables, counts, bundle.task)
     else:
         assert isinstance(counts, TableCounts)
         absent = suddenly_empty(trained, counts, columns_asked_for(bundle.task))
-    if not absent:
-        return
-    told = f"training read {', '.join(absent)}, which this source lacks"
-    if bundle.task.scoring.absent == "stop":
+    told = f"training read {', '.join([*absent, *early])}, which this source lacks"
+    if absent and bundle.task.scoring.absent == "stop":
         raise InputError(f"{told}: expected all that training read. A task whose `scoring: absent` is warn goes on.")
-    run.receipt.absent = absent
-    run.say(f"  absent      {told}")
+    run.receipt.absent = [*absent, *early]
+    if run.receipt.absent:
+        run.say(f"  absent      {told}")
 
 
 @contextmanager

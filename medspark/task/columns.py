@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from medspark.task.base import Closed, DateRange, Range, unsaid
-from medspark.task.spelling import Spelling
+from medspark.task.spelling import BY_SPELLING, Spelling
 
 Action = Literal["set_aside", "missing", "fail"]
 """What a violation does: quarantine the row, empty the value and count it, or end the run."""
@@ -31,7 +31,7 @@ class Units(Closed):
 
     column: str
     """The column with each row's unit."""
-    to_unit: dict[Spelling, Scale] = Field(min_length=1)
+    to_unit: Annotated[dict[Spelling, Scale], BY_SPELLING] = Field(min_length=1)
     """The conversion of each unit into `unit`: a factor, or factor and offset."""
     when_missing: Spelling | None = None
     """The unit of a row that names none; without it such a row breaks the rule."""
@@ -125,6 +125,8 @@ TWO_DIGITS: Final = re.compile("(?<!y)yy(?!y)")
 """In a datetime pattern: a year without its century, which Spark takes for one from 2000 to 2099."""
 AS_IT_STANDS: Final = re.compile("(?<!y)(?:y|yyy)(?!y)")
 """In a datetime pattern: a year of however many digits, so that 45 is the year 45."""
+READS_AS_IT_STANDS: Final = "reads a year as it stands, 45 as the year 45"
+"""What a problem says of such a pattern; the tasks of older bundles have some, and read as they always did."""
 
 _ZONE_LETTERS = frozenset("XxZzVO")
 _MAY_HAVE_ZONE: Final = re.compile(r"\[[XxZzVO]+\]")

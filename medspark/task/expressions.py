@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from medspark.errors import did_you_mean
 from medspark.task.clock import texts_of_the_clock
-from medspark.task.columns import AS_IT_STANDS, TWO_DIGITS
+from medspark.task.columns import AS_IT_STANDS, READS_AS_IT_STANDS, TWO_DIGITS
 from medspark.task.expression_types import ValueType, with_types
 from medspark.task.patterns import pattern_problems
 
@@ -238,7 +238,7 @@ def _problems_of_parts(tree: exp.Expr, expression: str) -> Iterator[str]:
                 "with a pivot_year"
             )
         if _reads_as_it_stands(node):
-            yield f"{expression!r} reads a year as it stands, 45 as the year 45: write yyyy"
+            yield f"{expression!r} {READS_AS_IT_STANDS}: write yyyy"
         if isinstance(node, exp.Literal) and not node.is_string and not _holds(node.name):
             yield f"{expression[:60]!r} has a number that Spark does not hold: {node.name[:40]}"
         if isinstance(node, exp.Column) and node.table:

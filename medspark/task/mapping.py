@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from medspark.task.base import Closed, Name, Range, unsaid
 from medspark.task.columns import Column, Scale
 from medspark.task.raw_table import Check, Delimiter, Derived, Duplicates, Encoding, Lookup
-from medspark.task.spelling import Spelling
+from medspark.task.spelling import BY_SPELLING, Spelling
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """A column's name in a code's pattern."""
@@ -123,7 +123,7 @@ class ValueRule(Closed):
 
     unit: str | None = None
     """The unit that the numbers are brought to."""
-    to_unit: dict[Spelling, Scale] = Field(default_factory=dict)
+    to_unit: Annotated[dict[Spelling, Scale], BY_SPELLING] = Field(default_factory=dict)
     """Conversions into `unit`, by the unit that an event names."""
     when_missing: Spelling | None = None
     """The unit of an event that names none; without it such a number is kept as it is."""
@@ -183,7 +183,7 @@ class Mapping(Closed):
     concepts: ConceptTables | None = None
     code_metadata: str | None = None
     """A file below the source's path with each code's parents, as MEDS writes it: metadata/codes.parquet."""
-    values: dict[Spelling, ValueRule] = Field(default_factory=dict)
+    values: Annotated[dict[Spelling, ValueRule], BY_SPELLING] = Field(default_factory=dict)
     """How the numbers of a code are brought to one unit, by the code."""
     tables: dict[str, MappedTable] = Field(min_length=1)
     """The tables, by their names."""

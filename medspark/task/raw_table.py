@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from medspark.task.base import Closed, Place
 from medspark.task.columns import Column, TextColumn
-from medspark.task.spelling import Spelling
+from medspark.task.spelling import BY_SPELLING, Spelling
 
 Encoding = Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be"]
 """How text is written as bytes; utf-16 has a byte order mark, the other two none. A file in one of these is read by one
@@ -89,7 +89,7 @@ class Lookup(Closed):
     """Its column with what they mean."""
     missing: tuple[Spelling, ...] = ()
     """Meanings that say nothing."""
-    entries: dict[Spelling, Spelling | None] | None = None
+    entries: Annotated[dict[Spelling, Spelling | None] | None, BY_SPELLING] = None
     """The pairs themselves, in place of a file."""
 
     @model_validator(mode="after")

@@ -44,11 +44,6 @@ def columns_asked_for(task: TableTask) -> list[str]:
     return [name for name in task.columns if name in names and name not in task.beside]
 
 
-def columns_not_asked_for(task: TableTask) -> frozenset[str]:
-    """The columns that a source to score may lack."""
-    return frozenset(task.columns) - frozenset(columns_asked_for(task))
-
-
 def table_to_score(task: TableTask) -> RawTable:
     """The table as scoring reads it: what a feature or a rule in force reads.
 

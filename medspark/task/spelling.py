@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 FILLERS: Final = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0"
 """Letters that show nothing, and selectors of a letter's variant, as in a class of a regular expression."""
@@ -41,3 +41,20 @@ def _is_hidden(letter: str) -> bool:
 
 Spelling = Annotated[str, AfterValidator(normalised)]
 """Of a value as the task writes it, to be compared with a source's."""
+
+
+def _one_value_each(pairs: Any) -> Any:
+    """Keys that nobody can tell apart mean one thing, or nobody knows what they mean."""
+    if not isinstance(pairs, dict):
+        return pairs
+    meant: dict[str, Any] = {}
+    for key, value in pairs.items():
+        seen = normalised(str(key))
+        spelt = normalised(value) if isinstance(value, str) else value
+        if meant.setdefault(seen, spelt) != spelt:
+            raise ValueError(f"expected {seen!r} once, received it again with another value: the keys look alike")
+    return pairs
+
+
+BY_SPELLING: Final = BeforeValidator(_one_value_each)
+"""Of keys by their spelling: two of one spelling have one value."""

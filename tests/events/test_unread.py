@@ -26,6 +26,16 @@ def test_a_tables_file_is_found_whatever_its_case(read: Read, name: str) -> None
     assert [event[:4] for event in found.events] == [(1, "IN", None, 2.5)]
 
 
+def test_a_tables_file_has_the_mappings_case_where_the_path_is_a_pattern(spark: SparkSession, tmp_path: Path) -> None:
+    for folder, patient in (("2026-01", 1), ("2026-02", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "LABS.csv").write_text(f"patient,numeric_value\n{patient},2.5\n")
+    source = EventSource(kind="events", mapping="m", format="csv", path=f"{tmp_path}/2026-*")
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"LABS": TABLE}})
+    with read_events(spark, source, mapping) as found:
+        assert sorted(row["subject_id"] for row in found.records.collect()) == [1, 2]
+
+
 def test_a_table_in_two_cases_is_there_twice(read: Read) -> None:
     with pytest.raises(InputError, match="expected it once, received"):
         read({"LABS.csv": "patient\n1\n", "labs.csv": "patient\n2\n"}, {"labs": TABLE})

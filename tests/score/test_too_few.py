@@ -1,6 +1,6 @@
 """A night without scores, or without what training read, is no success."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
@@ -104,17 +104,20 @@ NIGHT = {
 }
 
 
+def ward_task(path):
+    return asthma_task(
+        source={"kind": "events", "mapping": "made-up", "format": "csv", "path": str(path)},
+        mapping={"mapping": "made-up", "title": "A ward", "tables": WARD},
+        features={"codes": {"all": {"of": ["DX/"]}}, "values": {"labs": {"of": ["LAB/"], "take": ["last"]}}},
+    )
+
+
 def read_ward(spark, folder, night):
     """What became of the rows of a night, and the task of its ward."""
     folder.mkdir()
     for name, lines in night.items():
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    source = {"kind": "events", "mapping": "made-up", "format": "csv", "path": str(folder)}
-    task = asthma_task(
-        source=source,
-        mapping={"mapping": "made-up", "title": "A ward", "tables": WARD},
-        features={"codes": {"all": {"of": ["DX/"]}}, "values": {"labs": {"of": ["LAB/"], "take": ["last"]}}},
-    )
+    task = ward_task(folder)
     with read_events(spark, task.source, task.mapping) as found:
         return total_counts(found.counts), task
 
@@ -122,7 +125,6 @@ def read_ward(spark, folder, night):
 @pytest.mark.parametrize(
     ("tonight", "silent"),
     [
-        ({"notes": ["id,at,code,left"]}, ["any event of table notes"]),
         ({"results": ["id,at,value", "1,02.01.2020,7.5", "2,02.01.2020,7.5"]}, ["any event of table results"]),
         (
             {"results": ["id,at,value", *(f"{n},2020-01-02," for n in "1234")]},
@@ -149,6 +151,35 @@ def test_a_table_of_events_that_is_there_but_says_nothing_stops_the_run_or_warns
     for table in trained.values():  # of a bundle from before patients were counted nothing is known
         del table["missing"], table["patients"]
     require_what_training_read(run, bundle_of_events(trained, task), counts)
+
+
+EMPTY = MappedCounts(0, 0, 0, 0, {}, {}, 0, {}, 0)
+ALL_REFUSED = MappedCounts(4, 0, 0, 0, {}, {"at: type": 4}, 0, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("patients", "results", "stops"),
+    [
+        (4, EMPTY, False),  # just admitted
+        (99, EMPTY, False),
+        (100, EMPTY, True),
+        (4, ALL_REFUSED, True),
+    ],
+)
+def test_a_table_without_a_row_stops_a_night_of_many_patients_and_is_told_of_on_one_of_few(patients, results, stops):
+    persons = MappedCounts(1, 0, 1, 1, {}, {}, 0, {}, 0, patients=1_000)
+    before = {"persons": asdict(persons), "results": asdict(replace(persons, patients=990))}
+    tonight = total_counts({"persons": replace(persons, patients=patients), "results": results})
+    task = ward_task("p")
+    said = []
+    run = SimpleNamespace(receipt=SimpleNamespace(absent=[]), say=said.append)
+    if stops:
+        with pytest.raises(InputError, match="training read any event of table results, which this source lacks"):
+            require_what_training_read(run, bundle_of_events(before, task), tonight)
+        return
+    require_what_training_read(run, bundle_of_events(before, task), tonight)
+    assert run.receipt.absent == ["any event of table results"]
+    assert said == ["  absent      training read any event of table results, which this source lacks"]
 
 
 def test_a_night_on_which_every_row_is_rejected_publishes_the_reasons_and_stays_red_when_repeated(spark, road):

@@ -10,7 +10,6 @@ from medspark.task.notes import notes
 from medspark.task.scoring import (
     asked_by_scoring,
     columns_asked_for,
-    columns_not_asked_for,
     columns_that_say,
     exclusions_in_force,
 )
@@ -53,7 +52,6 @@ def survival() -> TableTask:
 
 def test_scoring_asks_for_keys_features_and_what_rules_in_force_read() -> None:
     assert columns_asked_for(survival()) == ["id", "at", "age", "weight", "weight_unit", "hospice"]
-    assert columns_not_asked_for(survival()) == {"ward", "days", "status", "charges"}
 
 
 def test_of_events_the_columns_that_say_something_are_those_of_codes_and_values_that_features_and_population_read() -> (

@@ -42,6 +42,23 @@ def test_a_tasks_codes_units_and_levels_are_those_that_are_seen(
     assert check_task(changed(sound, path, written))[1] == []
 
 
+@pytest.mark.parametrize(
+    ("sound", "path", "same", "other", "named"),
+    [
+        (TABLE_TASK, "lookups.wards.entries", {"1": "a b", "1\u00a0": "a\u00a0b"}, {"1": "a", "1\u00a0": "b"}, "'1'"),
+        (TABLE_TASK, "columns.dose.units.to_unit", {"mg": 1, "m\u200bg": 1}, {"mg": 1, "m\u200bg": 1000}, "'mg'"),
+        (EVENT_TASK, "mapping.values.LAB/718-7.to_unit", {**SCALES, "g/L\u00a0": 1}, {**SCALES, "g/L\u00a0": 10}, "'g/L'"),
+        (EVENT_TASK, "mapping.values", {"LAB/7": {}, "LAB/7\u00a0": {}}, {"LAB/7": {}, "LAB/7\u00a0": {"range": [1, 2]}}, "'LAB/7'"),
+    ],
+)  # fmt: skip
+def test_two_keys_of_one_spelling_have_one_value(
+    sound: dict[str, Any], path: str, same: Any, other: Any, named: str
+) -> None:
+    assert check_task(changed(sound, path, same))[1] == []
+    problem, *_ = check_task(changed(sound, path, other))[1]  # then what is missing without it
+    assert problem.endswith(f"expected {named} once, received it again with another value: the keys look alike")
+
+
 def test_meanings_in_a_look_ups_file_are_those_that_are_seen() -> None:
     task, _ = check_task(TABLE_TASK)
     assert isinstance(task, TableTask)

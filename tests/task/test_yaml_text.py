@@ -11,6 +11,7 @@ from support.sound import TABLE_TASK, changed
 
 from medspark.errors import TaskError
 from medspark.task.load import load_frozen_task, load_task
+from medspark.task.table_task import TableTask
 from medspark.task.yaml_text import fill_variables, read_yaml
 
 
@@ -138,6 +139,26 @@ def test_a_bundles_task_reads_nothing_of_the_environment(tmp_path: Path, monkeyp
     (tmp_path / "task.yaml").write_text(yaml.safe_dump(frozen), encoding="utf-8")
     assert load_task(tmp_path / "task.yaml").title == "hunter2"
     assert load_frozen_task(tmp_path / "task.yaml").title == "${SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("columns.at.format", "d.M.y"),
+        ("derived.on", {"type": "timestamp", "expression": "try_to_timestamp(ward, 'd.M.y')"}),
+    ],
+)
+def test_a_bundle_from_before_a_year_as_it_stands_was_refused_is_read_as_it_was(
+    tmp_path: Path, path: str, written: Any
+) -> None:
+    frozen = changed(TABLE_TASK, path, written)
+    (tmp_path / "task.yaml").write_text(yaml.safe_dump(frozen), encoding="utf-8")
+    with pytest.raises(TaskError, match="reads a year as it stands"):
+        load_task(tmp_path / "task.yaml")
+    assert isinstance(load_frozen_task(tmp_path / "task.yaml"), TableTask)
+    (tmp_path / "task.yaml").write_text(yaml.safe_dump({**frozen, "titel": "x"}), encoding="utf-8")
+    with pytest.raises(TaskError, match="titel: unknown key"):
+        load_frozen_task(tmp_path / "task.yaml")
 
 
 def test_variables_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

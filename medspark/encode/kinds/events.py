@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from medspark.encode.inputs import Input, bag_of_codes, share_of_numbers
 from medspark.encode.kinds.base import FIRST_ID, KNOTS, LEFT_OUT, NEARLY, REACHES_FAR, ColumnStatistics
 from medspark.task.features import Scaling
+from medspark.task.spelling import Spelling
 
 TOKENS_PREFIX = "tokens_"
 TIMES_PREFIX = "times_"
@@ -29,7 +30,7 @@ PRESENCE = "presence"
 class _GroupStatistics(ColumnStatistics):
     """The codes of a column of events, the commonest first, with how many training cases have each."""
 
-    codes: tuple[str, ...]
+    codes: tuple[Spelling, ...]
     counts: tuple[int, ...]
     rare: int
     """Cases with a code rarer than the task's `at_least`, once for each such code."""
@@ -71,11 +72,11 @@ def _named(remark: str, names: Iterable[str]) -> Iterator[str]:
 class _NumbersStatistics(_GroupStatistics):
     """Codes that have one number each."""
 
-    constant: tuple[str, ...] = ()
+    constant: tuple[Spelling, ...] = ()
     """Codes whose numbers are the same in all training cases: they are encoded as 0."""
-    nearly: tuple[str, ...] = ()
+    nearly: tuple[Spelling, ...] = ()
     """Those of which 99 in 100 are the same."""
-    far: tuple[str, ...] = ()
+    far: tuple[Spelling, ...] = ()
     """Those of which one lies more than FAR spreads from the median."""
 
     def _remarks(self) -> Iterator[str]:
@@ -122,11 +123,11 @@ class ValuesStatistics(_GroupStatistics):
     """These three are (codes, takes)."""
     knots: tuple[tuple[tuple[float, ...], ...], ...] = ()
     """(codes, takes, KNOTS) of the quantile scaling; empty of the others, as thousands of codes make many."""
-    constant: tuple[tuple[str, str], ...] = ()
+    constant: tuple[tuple[Spelling, str], ...] = ()
     """Code and take of the numbers that are the same in all training cases: they are always encoded as 0."""
-    nearly: tuple[tuple[str, str], ...] = ()
+    nearly: tuple[tuple[Spelling, str], ...] = ()
     """Of the numbers of which 99 in 100 are the same."""
-    far: tuple[tuple[str, str], ...] = ()
+    far: tuple[tuple[Spelling, str], ...] = ()
     """Of the numbers of which one lies more than FAR spreads from the median."""
 
     @property

@@ -14,6 +14,7 @@ from medspark.encode.kinds.base import (
     OneValue,
 )
 from medspark.task.features import Scaling
+from medspark.task.spelling import Spelling
 
 
 class NumericStatistics(ColumnStatistics, OneValue):
@@ -55,7 +56,7 @@ class CategoricalStatistics(ColumnStatistics, OneValue):
 
     kind: ClassVar[str] = "categorical"
 
-    levels: tuple[str, ...]
+    levels: tuple[Spelling, ...]
     counts: tuple[int, ...]
     rare: int
     """Cases with a level rarer than the task's `at_least`."""
@@ -80,7 +81,7 @@ class CodesStatistics(OneValue):
 
     name: str
     columns: tuple[str, ...]
-    codes: tuple[str, ...]
+    codes: tuple[Spelling, ...]
     counts: tuple[int, ...]
     rare: int
     missing_share: float

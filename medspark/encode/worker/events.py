@@ -149,6 +149,7 @@ def _bins(number: Floats, token: npt.NDArray[np.int32], sequence: SequenceStatis
     reached = (edges[token] <= number[:, None]).sum(axis=1)
     if sequence.ends:
         reached = np.clip(reached, 1, len(KNOTS) - 1)
+        reached[edges[token, 0] == edges[token, -1]] = len(KNOTS) - 1  # of a constant there is one bin, whatever comes
     return np.where(binned, NO_BIN + 1 + reached, NO_BIN).astype(np.int32)
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from medspark.errors import did_you_mean
 from medspark.task.columns import (
     AS_IT_STANDS,
+    READS_AS_IT_STANDS,
     TWO_DIGITS,
     UNREAD,
     CategoryColumn,
@@ -164,8 +165,8 @@ def _century_is_told(where: str, column: DateColumn) -> Iterator[str]:
             yield f"{where}.format: expected either yy or yyyy, received {column.format!r}"
     elif AS_IT_STANDS.search(column.letters) and not _begins_late(column):
         yield (
-            f"{where}.format: {column.format!r} reads a year as it stands, 45 as the year 45. Write yyyy, or add a "
-            "range, as [1875-01-01, 2100-12-31], outside of which such a year is found"
+            f"{where}.format: {column.format!r} {READS_AS_IT_STANDS}. Write yyyy, or add a range, as "
+            "[1875-01-01, 2100-12-31], outside of which such a year is found"
         )
     elif column.pivot_year is not None:
         yield f"{where}.pivot_year: only a format with yy has it, received {column.format!r}"

@@ -36,6 +36,16 @@ STATISTICS = Statistics(
 )
 
 
+def test_a_level_of_statistics_from_before_spellings_were_one_is_the_one_that_is_seen():
+    before = to_json(STATISTICS.model_copy(update={"categorical": (categorical("ward", "Chirurgie A", "B"),)}))
+    read = from_json(before.replace("Chirurgie A", "Chirurgie\u00a0A"))
+    assert read.categorical[0].levels == ("Chirurgie A", "B")
+    found = encode(
+        batch(age=[50.0, 50.0], ward=["Chirurgie A", "C"], d1=[None] * 2, d2=[None] * 2, d3=[None] * 2), read
+    )
+    assert found["categories"].tolist() == [[2], [1]]
+
+
 def batch(**columns):
     types = {"age": pa.float64(), "sex": pa.string(), "ward": pa.string()}
     return pa.RecordBatch.from_arrays(

@@ -167,6 +167,20 @@ def test_a_number_beyond_all_of_training_has_the_bin_of_those_nearest():
     assert inputs(found, statistics(sequences=within))["bins_past"] == [[2, 2, 13, 13, 13]]
 
 
+def test_a_number_that_training_had_one_value_of_is_in_one_bin_whatever_comes():
+    found = batch(past=[[event("na", 0.0, number) for number in (-1e9, 140.0, 1e9)]])
+    constant = SEQUENCE.model_copy(update={"knots": ((140.0,) * len(KNOTS), ()), "ends": True})
+    assert inputs(found, statistics(sequences=constant))["bins_past"] == [[13, 13, 13]]
+
+
+def test_codes_of_statistics_from_before_spellings_were_one_are_those_that_are_seen():
+    group = VALUES.model_copy(update={"codes": ("na", "k a"), "constant": (("k a", "last"),)})
+    text = to_json(statistics(values=group, bags=BAG.model_copy(update={"codes": ("a b", "E11", "Z99")})))
+    before = text.replace("k a", "k\u00a0a").replace("a b", "a\u200a\u200bb")
+    assert before != text
+    assert from_json(before) == from_json(text)
+
+
 def test_statistics_from_before_bins_and_gaps_encode_a_sequence_as_they_did():
     found = batch(past=[[event("na", 2.0, 145.0), event("visit", 1.0, None)]])
     before, now = (encode(found, statistics(sequences=one)) for one in (SEQUENCE, BINNED))
