@@ -274,7 +274,7 @@ def test_a_bucket_that_is_not_as_it_was_written_ends_an_append_and_a_merge_in_wo
     file.write_bytes(file.read_bytes()[:-8])
     write_rows(source / "labs" / "3.parquet", [lab(5, 7, 12, "LAB/x", 2.0)])
     for stage in (append_stage, compact_stage):
-        with pytest.raises(InputError, match=r"bucket-00000-0001\.parquet: expected the file that was written"):
+        with pytest.raises(InputError, match=r"bucket-00000-0001\.parquet has \d+ bytes of \d+\. Run the stage"):
             stage(new_run(spark, store), task)
 
 

@@ -129,7 +129,8 @@ def beside_tables_of_others(server):
             sink(server.url, table).put(night())
         except InputError as error:
             said.append(str(error))
-    columns = "SELECT string_agg(column_name, ' ' ORDER BY 1) FROM information_schema.columns WHERE table_name = '{}'"
+    named = "SELECT string_agg(column_name, ' ' ORDER BY ordinal_position) FROM information_schema.columns"
+    columns = f"{named} WHERE table_name = '{{}}'"
     return said, server.run("SELECT * FROM theirs"), [server.run(columns.format(t)) for t in ("theirs", "half_nights")]
 
 
