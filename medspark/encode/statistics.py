@@ -9,6 +9,7 @@ make of these, and its words in the report. So a new kind of input touches five 
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any, Self
 
 from medspark.encode.inputs import Input, share_of_categories, share_of_numbers, together
 from medspark.encode.kinds.base import FeatureStatistics, Frozen
@@ -31,6 +32,12 @@ class Statistics(Frozen):
     grids: tuple[GridStatistics, ...] = ()
     genes: tuple[GeneStatistics, ...] = ()
     images: tuple[ImageStatistics, ...] = ()
+
+    def model_copy(self, **changes: Any) -> Self:
+        """A copy, which works out its own inputs."""
+        copied = super().model_copy(**changes)
+        copied.__dict__.pop("_every_input", None)
+        return copied
 
     def kinds(self) -> tuple[Sequence[FeatureStatistics], ...]:
         """The features of each kind, in the order of the network's inputs."""

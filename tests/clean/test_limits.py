@@ -143,4 +143,6 @@ def test_a_column_that_training_had_and_no_record_of_tonight_is_absent(tonight: 
 
 
 def test_a_bundle_that_knows_no_shares_asks_for_none() -> None:
-    require_what_training_read(SimpleNamespace(), bundle({"records": 1000}), counts(50, age=50))
+    run = SimpleNamespace(receipt=SimpleNamespace())
+    require_what_training_read(run, bundle({"records": 1000}), counts(50, age=50))
+    assert run.receipt.absent == []
