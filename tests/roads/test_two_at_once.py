@@ -27,8 +27,7 @@ def begin(road, source, store):
     )
 
 
-@pytest.mark.parametrize("apart", [0, 0.3, 1.5])
-@pytest.mark.parametrize("same", [True, False], ids=["same-source", "other-source"])
+@pytest.mark.parametrize(("same", "apart"), [(True, 0), (False, 0.3), (True, 1.5)])
 def test_of_two_commands_at_once_one_wins_and_the_other_says_who_holds_the_store(road, tmp_path, same, apart):
     sources = [road["source"], road["source"] if same else write(tmp_path / "other.csv", road["lines"][:700])]
     runs = []
