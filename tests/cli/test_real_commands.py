@@ -73,7 +73,7 @@ def test_a_signal_in_the_middle_leaves_one_complete_receipt_nothing_half_and_no_
     assert list(tmp_path.glob("*/scores/as_of=*")) == []
 
 
-@pytest.mark.parametrize("name", ["score", "night", "train"])
+@pytest.mark.parametrize("name", ["score", "train"])
 def test_all_that_it_leaves_is_for_its_owner_only_whatever_the_umask(name, road, tmp_path):
     arguments, store = command(name, tmp_path, road, 300)
     there = set(tmp_path.rglob("*"))

@@ -71,11 +71,14 @@ def versions(store) -> list[str]:
     return sorted(path.name for path in (store / "stays").glob("*/*") if path.is_dir() and path.parent.name != "runs")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize(
-    ("everyone", "reader"),
-    [(False, "spark"), (True, "spark"), (False, "workers")],
-    ids=["the-command", "and-java", "the-command-by-workers"],
+    ("number", "code", "everyone", "reader"),
+    [
+        (signal.SIGTERM, 143, False, "spark"),
+        (signal.SIGINT, 130, True, "spark"),
+        (signal.SIGTERM, 143, True, "spark"),
+        (signal.SIGINT, 130, False, "workers"),
+    ],
 )
 def test_a_signal_completes_the_receipt_and_leaves_no_java_and_nothing_half(
     task, tmp_path, number, code, everyone, reader
