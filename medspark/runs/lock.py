@@ -25,6 +25,7 @@ from medspark.runs.run import Run, find_here, name_broken_off
 from medspark.runs.scratch import remove_left_scratch
 from medspark.runs.writable import store_writable
 from medspark.store.files import create_text, delete_file, exists, file_state, read_text, replace_here, write_text
+from medspark.store.versions import NAME
 
 LOCK: Final = "LOCK"
 BEAT: Final = 20.0
@@ -212,7 +213,7 @@ def _read(run: Run, name: str) -> dict[str, Any] | None:
         return None
     with suppress(ValueError):
         owner = json.loads(text)
-        if isinstance(owner, dict) and re.fullmatch(r"\w[\w.-]{0,99}", str(owner.get("run_id"))):
+        if isinstance(owner, dict) and re.fullmatch(NAME, str(owner.get("run_id"))):
             return owner | {"run_id": str(owner["run_id"])}
     return {}
 

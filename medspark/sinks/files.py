@@ -60,7 +60,7 @@ class FilesSink:
 
     def holds(self, night: Publication) -> bool:
         """Whether the manifest is this night's and the file is as it says, to the byte."""
-        found, file = read_noted(self.context, self._folder(night), Manifest), self._file(night)
+        found, file = read_noted(self.context, self._folder(night.as_of), Manifest), self._file(night.as_of)
         if found is None or (found.night, found.checksum) != (night.night, night.sums.checksum):
             return False
         return exists(self.context, file) and sha256_of(self.context, file) == found.sha256
@@ -92,8 +92,8 @@ class FilesSink:
         )
         note = json.dumps(asdict(manifest), indent=1)
         write_text(self.context, f"{staging}/{MANIFEST}", note)  # whose the file is, should the next step be the last
-        move_file(self.context, part, self._file(night))
-        write_text(self.context, f"{self._folder(night)}/{MANIFEST}", note)
+        move_file(self.context, part, self._file(night.as_of))
+        write_text(self.context, f"{self._folder(night.as_of)}/{MANIFEST}", note)
         delete(self.context, staging)
 
     def _settle(self, staging: str) -> None:
@@ -101,8 +101,8 @@ class FilesSink:
         begun = read_noted(self.context, staging, Manifest)
         if begun is None:
             return
-        folder = self._folder_at(datetime.fromisoformat(begun.as_of))
-        file = self._file_in(folder)
+        as_of = datetime.fromisoformat(begun.as_of)
+        folder, file = self._folder(as_of), self._file(as_of)
         if read_noted(self.context, folder, Manifest) is not None or not exists(self.context, file):
             return
         if sha256_of(self.context, file) == begun.sha256:
@@ -110,29 +110,25 @@ class FilesSink:
 
     def _require_own(self, night: Publication) -> None:
         """Refuse to replace what this deployment did not write."""
-        folder, mine = self._folder(night), night.deployment
+        folder, mine = self._folder(night.as_of), night.deployment
         there = read_noted(self.context, folder, Manifest)
         if there is not None and there.deployment != mine:
             raise InputError(
                 f"{self.place}: expected a folder of deployment {mine} alone, received one of {there.deployment}"
             )
-        if there is None and any(exists(self.context, path) for path in (self._file(night), f"{folder}/{MANIFEST}")):
+        if there is None and any(
+            exists(self.context, path) for path in (self._file(night.as_of), f"{folder}/{MANIFEST}")
+        ):
             raise InputError(
                 f"{folder}: expected an empty folder, or one with a sound {MANIFEST} of deployment {mine}, received "
                 "one with other files. If they are of this deployment, delete the folder; else move it away."
             )
 
-    def _folder(self, night: Publication) -> str:
-        return self._folder_at(night.as_of)
-
-    def _file(self, night: Publication) -> str:
-        return self._file_in(self._folder(night))
-
-    def _folder_at(self, as_of: datetime) -> str:
+    def _folder(self, as_of: datetime) -> str:
         return f"{self.path}/scores/as_of={stamp(as_of)}"
 
-    def _file_in(self, folder: str) -> str:
-        return f"{folder}/scores.{ENDS.get(self.kind, self.kind)}"
+    def _file(self, as_of: datetime) -> str:
+        return f"{self._folder(as_of)}/scores.{ENDS.get(self.kind, self.kind)}"
 
 
 def stamp(as_of: datetime) -> str:

@@ -5,6 +5,7 @@ Files of this machine are read by this process, several at a time; those of othe
 
 import hashlib
 import json
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,12 +61,12 @@ def write_manifest(context: SparkContext, path: str, run_id: str) -> None:
         OSError, PySparkException: a file cannot be read back.
     """
     files = _files_at(context, path)
-    manifest = Manifest(run_id, sum(file.rows for file in files.values()), files, _digest_of_facts(context, path))
+    facts = _digest(context, f"{path}/{FACTS}")
+    manifest = Manifest(run_id, sum(file.rows for file in files.values()), files, facts)
     write_text(context, f"{path}/{MANIFEST}", json.dumps(asdict(manifest), indent=1))
 
 
-def _digest_of_facts(context: SparkContext, path: str) -> str | None:
-    place = f"{path}/{FACTS}"
+def _digest(context: SparkContext, place: str) -> str | None:
     return sha256_of(context, place) if exists(context, place) else None
 
 
@@ -87,8 +88,7 @@ def read_noted(context: SparkContext, path: str, kind: type[T]) -> T | None:
 
 def manifest_digest(context: SparkContext, path: str) -> str | None:
     """The SHA-256 of a version's manifest, which has those of all its files; None where it has none."""
-    place = f"{path}/{MANIFEST}"
-    return sha256_of(context, place) if exists(context, place) else None
+    return _digest(context, f"{path}/{MANIFEST}")
 
 
 def differences(context: SparkContext, path: str) -> list[str]:
@@ -100,12 +100,16 @@ def differences(context: SparkContext, path: str) -> list[str]:
         found = _files_at(context, path)
     except (OSError, ValueError, PySparkException, Py4JJavaError):  # Arrow's errors are the first two
         return ["a file cannot be read"]
-    problems = [f"{name} is gone" for name in manifest.files if name not in found]
-    problems += [f"{name} was added" for name in found if name not in manifest.files]
-    problems += [f"{FACTS} was changed"] if manifest.facts not in (None, _digest_of_facts(context, path)) else []
+    problems = _gone_or_added(manifest, found)
+    problems += [f"{FACTS} was changed"] if manifest.facts not in (None, _digest(context, f"{path}/{FACTS}")) else []
     return problems + [
         f"{name} was changed" for name, file in manifest.files.items() if name in found and found[name] != file
     ]
+
+
+def _gone_or_added(manifest: Manifest, found: Collection[str]) -> list[str]:
+    gone = [f"{name} is gone" for name in manifest.files if name not in found]
+    return gone + [f"{name} was added" for name in found if name not in manifest.files]
 
 
 def require_whole(context: SparkContext, path: str) -> None:
@@ -123,8 +127,7 @@ def require_whole(context: SparkContext, path: str) -> None:
         problems = [f"{MANIFEST} is not there or damaged"]
     else:
         found = _sizes_at(context, path)
-        problems = [f"{name} is gone" for name in manifest.files if name not in found]
-        problems += [f"{name} was added" for name in found if name not in manifest.files]
+        problems = _gone_or_added(manifest, found)
         problems += [
             f"{name} has {found[name]} bytes of {file.size}"
             for name, file in manifest.files.items()

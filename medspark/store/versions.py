@@ -19,7 +19,8 @@ from medspark.errors import InputError
 from medspark.store.files import exists, read_text, write_text
 
 CURRENT: Final = "CURRENT"
-Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]{0,99}$")]
+NAME: Final = r"^\w[\w.-]{0,99}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 """Of a table or a version: a folder's name, and never a path, since what has it may be deleted."""
 KEPT: Final = 2
 """Versions of one maker that stay in a table: the newest, and the one before for whoever still reads it."""
