@@ -38,23 +38,19 @@ def absent_columns(before: Mapping[str, Any], counts: EventCounts) -> list[str]:
     ]
 
 
-def suddenly_silent(before: Mapping[str, Any], counts: EventCounts, task: EventTask) -> list[str]:
+def suddenly_silent(before: Mapping[str, Any], counts: EventCounts, task: EventTask) -> tuple[list[str], list[str]]:
     """The tables that are there without an event, and the columns without a value, where what was before makes that no
     chance: a patient's rows are alike, so that patients are counted, not rows.
 
-    Counts made before patients were counted know none. Tables without a row are among them on a night of many patients
-    alone; of fewer they are those of `perhaps_too_early`.
+    Counts made before patients were counted know none.
+
+    Returns:
+        What no night has by chance; and apart from it the tables without a row, where the patients are too few to tell.
     """
-    early = perhaps_too_early(before, counts, task)
-    return [name for name in _silent(before, counts, task) if name not in early]
-
-
-def perhaps_too_early(before: Mapping[str, Any], counts: EventCounts, task: EventTask) -> list[str]:
-    """The tables without a row where that is no chance by what was before, and the patients are too few to stop for."""
-    if _patients(counts) >= LEAST_PATIENTS:
-        return []
-    empty = {_event_of(name) for name, table in counts.tables.items() if not table.rows_in}
-    return [name for name in _silent(before, counts, task) if name in empty]
+    silent = _silent(before, counts, task)
+    few = _patients(counts) < LEAST_PATIENTS
+    empty = {_event_of(name) for name, table in counts.tables.items() if few and not table.rows_in}
+    return [name for name in silent if name not in empty], [name for name in silent if name in empty]
 
 
 def _event_of(table: str) -> str:

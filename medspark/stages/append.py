@@ -12,7 +12,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables
 from medspark.schemas import QUARANTINE, RECORDS
 from medspark.spark.failures import expressions_hold
-from medspark.stages.absent import absent_columns, perhaps_too_early, suddenly_silent
+from medspark.stages.absent import absent_columns, suddenly_silent
 from medspark.stages.clean import first_of, tell_unread, watched
 from medspark.stages.features import require_records
 from medspark.stages.freeze import freeze
@@ -133,8 +133,8 @@ def _tell_absent(run: Run, task: EventTask, before: EventCounts, came: EventCoun
     """Name columns that a table had before and its new files lack, and what in them says nothing; in full in the
     receipt."""
     tables = asdict(before)["tables"]
-    absent = [*absent_columns(tables, came), *suddenly_silent(tables, came, task)]
-    absent += perhaps_too_early(tables, came, task)
+    silent, early = suddenly_silent(tables, came, task)
+    absent = [*absent_columns(tables, came), *silent, *early]
     run.receipt.absent += absent
     if absent:
         run.say(f"  absent      {first_of(absent)}: the files before had it")

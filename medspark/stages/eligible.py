@@ -32,7 +32,7 @@ from medspark.schemas import (
     quoted,
 )
 from medspark.score.serve import score_id
-from medspark.stages.absent import absent_names, perhaps_too_early, suddenly_empty, suddenly_silent
+from medspark.stages.absent import absent_names, suddenly_empty, suddenly_silent
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.past import read_earlier, tell_past
 from medspark.stages.records import kept_records
@@ -135,8 +135,8 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
     if isinstance(bundle.task, EventTask):
         assert isinstance(counts, EventCounts)
         tables = trained.get("tables", {})
-        absent = [*absent_names(tables, counts), *suddenly_silent(tables, counts, bundle.task)]
-        early = perhaps_too_early(tables, counts, bundle.task)
+        silent, early = suddenly_silent(tables, counts, bundle.task)
+        absent = [*absent_names(tables, counts), *silent]
     else:
         assert isinstance(counts, TableCounts)
         absent = suddenly_empty(trained, counts, columns_asked_for(bundle.task))

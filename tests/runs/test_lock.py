@@ -84,6 +84,11 @@ def test_the_lock_of_another_machine_is_stale_by_its_heartbeat_alone(spark, tmp_
         pass
 
 
+def grow_old(file):
+    long_ago = time.time() - lock.STALE - 60
+    os.utime(file, (long_ago, long_ago))
+
+
 DAMAGED = ["", '{"run_id": "2026', "5", "[]", "null", '{"run_id": "x/../../other"}', '{"run_id": ".."}']
 
 
@@ -92,8 +97,7 @@ def test_a_lock_that_is_empty_or_damaged_is_taken_over_once_it_is_old(spark, tmp
     (tmp_path / "LOCK").write_text(content)
     with pytest.raises(BusyError, match="LOCK is empty or damaged"), holding(new_run(spark, tmp_path)):
         pass
-    long_ago = time.time() - lock.STALE - 60
-    os.utime(tmp_path / "LOCK", (long_ago, long_ago))
+    grow_old(tmp_path / "LOCK")
     with holding(new_run(spark, tmp_path)):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -136,8 +140,7 @@ def test_a_time_of_no_zone_is_utc_and_for_one_that_is_none_the_files_own_stands(
     if not is_stale:
         with pytest.raises(BusyError, match="run 20261122T060000Z-77b0"), holding(new_run(spark, tmp_path)):
             pass
-        long_ago = time.time() - lock.STALE - 60
-        os.utime(tmp_path / "LOCK", (long_ago, long_ago))
+        grow_old(tmp_path / "LOCK")
     with holding(new_run(spark, tmp_path)):
         pass
     assert list(tmp_path.iterdir()) == []
