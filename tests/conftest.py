@@ -20,6 +20,9 @@ QUICK = "-XX:TieredStopAtLevel=1"
 INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN"
 """Compiling plans for a few rows is a fifth; the integration tests compile them, as a hospital's runs do."""
 
+LONGEST = ("real_events", "diabetes130", "event_sources", "clusters", "workers", "large_network", "small_cases")
+"""Files of few tests that take minutes: begun first, else one process would run the last while the other waits."""
+
 settings.register_profile("medspark", deadline=None)
 settings.load_profile("medspark")  # how long an example takes says how busy the machine is
 
@@ -27,6 +30,11 @@ settings.load_profile("medspark")  # how long an example takes says how busy the
 def pytest_configure(config: pytest.Config) -> None:
     whole = "not integration" not in config.getoption("markexpr", "")
     os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK if whole else f"{QUICK} {INTERPRETED}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"test_{name}": at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(scope="session")

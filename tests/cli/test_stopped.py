@@ -25,7 +25,7 @@ SETTINGS = {"MEDSPARK_MASTER": "local[2]", "MEDSPARK_DRIVER_MEMORY": "1g"}
 def task(tmp_path_factory) -> Path:
     """A task whose source takes some seconds to clean."""
     folder = tmp_path_factory.mktemp("long")
-    return task_file(folder, write(folder / "stays.csv", stays(300_000)))
+    return task_file(folder, write(folder / "stays.csv", stays(120_000)))
 
 
 def begin(task, store, reader="spark", **more) -> subprocess.Popen:
