@@ -111,7 +111,8 @@ def fields_of(record: str, dialect: Dialect, delimiter: str) -> list[str] | None
     ):
         return record.split(mark)
     field, escaped = _field(dialect.quote, dialect.escape, mark)
-    found, at = [], 0
+    found: list[str] = []
+    at = 0
     while True:
         match = field.match(record, at)
         if match is None:
