@@ -64,6 +64,8 @@ def _of_files(context: SparkContext, table: RawTable, files: list[str]) -> str |
         return f"they read csv, and the source is {source.format}"
     if source.quoted_newlines or is_wide(source.encoding):
         return "a record's end can be found only from its file's beginning"
+    if source.dialect is not None:
+        return "the files are no plain CSV"
     if source.delimiter not in _DELIMITERS:
         return "the delimiter"
     if any(file.endswith(_COMPRESSED) for file in files):

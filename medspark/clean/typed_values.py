@@ -158,7 +158,7 @@ def _normaliser(spec: ColumnBase, is_text: bool, letters: int) -> Callable[[Colu
 def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind:
     match spec:
         case NumberColumn():
-            return read_number(name, spec, dtype, table.source.point_zero)
+            return read_number(name, spec, dtype, table.source)
         case IntervalColumn():
             return read_interval(name, spec, dtype)
         case BooleanColumn():

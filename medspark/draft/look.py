@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from medspark.draft.sample import files_at
 from medspark.sources.fasta import fasta_places
 from medspark.sources.headers import compare_columns
+from medspark.sources.worker.dialects import PLAIN_DELIMITER, split_dialect
 from medspark.store.files import is_elsewhere
 from medspark.task.event_task import EventTask
 from medspark.task.raw_table import TableSource
@@ -20,6 +21,8 @@ from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
 _IN_FILES: Final = ("csv", "parquet", "orc", "delta")
+_HEADER_LETTERS: Final = 2**20
+"""Of a file of another dialect, among which its header is."""
 _UNPACK: Final[dict[str, Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
 
@@ -63,7 +66,11 @@ def _names(file: Path, source: TableSource) -> list[str]:
         encoding = "utf-8-sig" if source.encoding == "utf-8" else source.encoding
         text: Any = {"mode": "rt", "encoding": encoding, "errors": "replace", "newline": ""}
         with _UNPACK.get(file.suffix, open)(file, **text) as stream:
-            return next(csv.reader([cast("str", stream.readline())], delimiter=source.delimiter), [])
+            if source.dialect is None:
+                return next(csv.reader([cast("str", stream.readline())], delimiter=source.delimiter), [])
+            start = cast("str", stream.read(_HEADER_LETTERS))
+        _, names, _ = next(split_dialect(start, source.dialect, source.delimiter, True, source.quoted_newlines))
+        return next(csv.reader([names], delimiter=PLAIN_DELIMITER), [])
     except (OSError, EOFError, csv.Error, pa.ArrowException):
         return []
 

@@ -64,6 +64,7 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
             delimiter=spec.delimiter or mapping.delimiter,
             point_zero=mapping.point_zero,
             quoted_newlines=mapping.quoted_newlines,
+            dialect=spec.dialect or mapping.dialect,
             duplicates=spec.duplicates,
         ),
         columns=spec.columns,

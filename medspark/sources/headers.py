@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from medspark.errors import InputError, did_you_mean
 from medspark.schemas import TEXT
 from medspark.sources.survey import Survey
+from medspark.sources.worker.dialects import PLAIN_DELIMITER
 from medspark.task.raw_table import RawTable
 
 
@@ -21,8 +22,9 @@ def check_header(survey: Survey, files: list[str], table: RawTable) -> list[str]
     seen = {_plain(unquote(file.file)) for file in survey.files}
     problems = [f"{file}: expected a header, received an empty file" for file in files if _plain(file) not in seen]
     headers = set()
+    delimiter = PLAIN_DELIMITER if table.source.dialect is not None else table.source.delimiter
     for file in survey.files:
-        names = _names(file.header or "", table.source.delimiter)
+        names = _names(file.header or "", delimiter)
         headers.add(tuple(names))
         if not set(names) & set(table.names):  # then it may be a row of data, which no message may hold
             problems.append(f"{file.file}: expected a header as the first line, received none of the task's columns")

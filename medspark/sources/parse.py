@@ -23,11 +23,17 @@ _EXACT: Final = "_exact"
 _FIELDS: Final = "_fields"
 
 
-def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame:
+def parse_csv(records: DataFrame, names: list[str], delimiter: str, text: str = TEXT) -> DataFrame:
     """RFC 4180: quotes doubled within quotes, no escape character, space kept.
 
     A record with too few or too many fields, with a quote left open or unpaired within a field, or with the columns'
     names for values breaks a record rule.
+
+    Args:
+        records: with their place and their text.
+        names: of the columns.
+        delimiter: between fields.
+        text: the column with what is parsed; TEXT is what is kept.
     """
     options = {
         "sep": delimiter,
@@ -40,10 +46,10 @@ def parse_csv(records: DataFrame, names: list[str], delimiter: str) -> DataFrame
         "maxColumns": str(max(20480, 2 * len(names))),
     }
     # Most records have no quote: cutting those at every delimiter takes a third of the parser's time
-    quoted_record = F.contains(TEXT, F.lit('"'))
-    parsed = F.when(quoted_record, F.from_csv(F.col(TEXT), F.lit(_text_schema(names)), options))
-    fields = F.when(~quoted_record, F.split(TEXT, re.escape(delimiter), -1))
-    stray = F.when(quoted_record, _has_stray_quote(F.col(TEXT), delimiter)).otherwise(F.lit(False))
+    quoted_record = F.contains(text, F.lit('"'))
+    parsed = F.when(quoted_record, F.from_csv(F.col(text), F.lit(_text_schema(names)), options))
+    fields = F.when(~quoted_record, F.split(text, re.escape(delimiter), -1))
+    stray = F.when(quoted_record, _has_stray_quote(F.col(text), delimiter)).otherwise(F.lit(False))
     uneven = F.coalesce(F.size(_FIELDS) != len(names), F.col(_PARSED)[_CORRUPT].isNotNull())
     values = {name: F.coalesce(F.get(_FIELDS, F.lit(at)), F.col(_PARSED)[name]) for at, name in enumerate(names)}
     rule = F.when(stray, BAD_QUOTE).when(uneven, BAD_FIELDS).when(_is_header(values), REPEATED_HEADER)

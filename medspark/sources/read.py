@@ -1,5 +1,6 @@
 """The rows of a raw table, read from text or with types of their own, repaired ones in place of theirs; not judged."""
 
+from functools import partial
 from typing import Final, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,7 +15,9 @@ from medspark.sources.repairs import put_repairs
 from medspark.sources.survey import Survey, survey_lines, survey_typed
 from medspark.sources.text_files import number_lines, read_lines, read_whole_files
 from medspark.sources.typed_files import read_typed, write_value
-from medspark.task.raw_table import RawTable
+from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batches
+from medspark.spark.arrow import map_batches
+from medspark.task.raw_table import RawTable, TableSource
 
 TYPED: Final = ("parquet", "orc")
 """The formats whose columns have types of their own."""
@@ -106,7 +109,7 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     header = source.format == "csv" and source.header
     lines = (
         read_whole_files(spark, files, source)
-        if source.format == "json" or source.quoted_newlines or is_wide(source.encoding)
+        if source.format == "json" or source.quoted_newlines or source.dialect or is_wide(source.encoding)
         else read_lines(spark, files, source.encoding)
     )
     survey = survey_lines(lines, header, table)
@@ -114,15 +117,27 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     names = check_header(survey, files, table) if header else list(table.names)
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     if source.format == "csv":
-        parsed = parse_csv(put_repairs(records, repairs), names, source.delimiter)
+        repaired = put_repairs(records, repairs)
+        parsed = (
+            _parsed_dialect(repaired, names, source) if source.dialect else parse_csv(repaired, names, source.delimiter)
+        )
     else:
         passed = set(table.names) - set(table.columns)
         names = check_json_keys(records, list(table.names), passed | table.optional)
         parsed = parse_json(put_repairs(records, repairs), names, _decimals(names, table))
     present = [name for name in names if name in table.columns]
     unread = [name for name in names if name not in table.columns]
-    letters = survey.letters if repairs is None else COMPOSING  # nobody looked at what repaired rows have
+    # Nobody looked at what repaired rows have, nor at the fields of a dialect
+    letters = survey.letters if repairs is None and source.dialect is None else COMPOSING
     return RawRows(survey, [_declared(parsed, names, table)._replace(letters=letters)], present, unread)
+
+
+def _parsed_dialect(records: DataFrame, names: list[str], source: TableSource) -> DataFrame:
+    """The columns of records that are no plain CSV, each written as such first."""
+    assert source.dialect is not None, "the source has one"
+    types = ", ".join(f"{quoted(field.name)} {field.dataType.simpleString()}" for field in records.schema)
+    plain = map_batches(records, partial(plain_batches, source.dialect, source.delimiter), f"{types}, {PLAIN} string")
+    return parse_csv(plain, names, PLAIN_DELIMITER, PLAIN)
 
 
 def _declared(rows: DataFrame, names: list[str], table: RawTable) -> RawPart:

@@ -11,6 +11,7 @@ from medspark.errors import InputError
 from medspark.schemas import BLOCK, POSITION, RECORD_RULE, SOURCE_FILE, SOURCE_LINE, TEXT
 from medspark.sources.record_rules import BAD_ENCODING
 from medspark.sources.survey import Survey, is_blank
+from medspark.sources.worker.dialects import split_dialect
 from medspark.sources.worker.split_records import RawRecord, cut_batches, split_csv, split_json, split_lines
 from medspark.spark.arrow import map_batches
 from medspark.task.raw_table import TableSource
@@ -72,4 +73,12 @@ def read_whole_files(spark: SparkSession, files: list[str], source: TableSource)
 def _split(source: TableSource) -> Callable[[str], Iterator[RawRecord]]:
     if source.format == "json":
         return split_json
+    if source.dialect is not None:
+        return partial(
+            split_dialect,
+            dialect=source.dialect,
+            delimiter=source.delimiter,
+            header=source.header,
+            newlines=source.quoted_newlines,
+        )
     return partial(split_csv, delimiter=source.delimiter) if source.quoted_newlines else split_lines

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from medspark.task.base import Closed, Name, Range, unsaid
 from medspark.task.columns import Column, Scale
+from medspark.task.dialect import Dialect
 from medspark.task.raw_table import Check, Delimiter, Derived, Duplicates, Encoding, Lookup
 from medspark.task.spelling import BY_SPELLING, Spelling
 
@@ -86,6 +87,8 @@ class MappedTable(Closed):
     files: str | None = None
     """Files below the source's path, as a pattern; without it TABLE.EXT or a folder TABLE."""
     delimiter: Delimiter | None = Field(default=None, exclude_if=unsaid)
+    """Of this table, where it is another than the mapping's."""
+    dialect: Dialect | None = Field(default=None, exclude_if=unsaid)
     """Of this table, where it is another than the mapping's."""
     optional: bool = False
     """Whether a source may lack this table."""
@@ -168,6 +171,8 @@ class Mapping(Closed):
     """Whether whole numbers may be written 263.0."""
     quoted_newlines: bool = False
     """Whether a quoted CSV field may run over several lines."""
+    dialect: Dialect | None = Field(default=None, exclude_if=unsaid)
+    """How CSV files are written that are no plain ones."""
     midnight: Literal["time", "date_only"] = "time"
     """Whether a time of exactly midnight is a date without a time, as OMOP writes it."""
     date_only_known: Literal["end_of_day", "start_of_day"] = "end_of_day"

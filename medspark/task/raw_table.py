@@ -9,8 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medspark.task.base import Closed, Place
+from medspark.task.base import Closed, Place, unsaid
 from medspark.task.columns import Column, TextColumn
+from medspark.task.dialect import Dialect
 from medspark.task.spelling import BY_SPELLING, Spelling
 
 Encoding = Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be"]
@@ -70,6 +71,8 @@ class TableSource(Closed):
     """Whether whole numbers may be written 263.0, as programs write them that have gaps in the column."""
     quoted_newlines: bool = False
     """Whether a quoted CSV field may run over several lines; then a file is read by one task."""
+    dialect: Dialect | None = Field(default=None, exclude_if=unsaid)
+    """How a file is written that is no plain CSV."""
     duplicates: Duplicates | None = None
     """What makes two rows one row written twice."""
 

@@ -301,12 +301,19 @@ def test_dirty_rows_by_chance_are_all_accounted_for(seed: int, read: Read) -> No
 # ---------------------------------------------------------------- delimiters
 
 
-def test_a_table_may_have_another_delimiter_than_its_neighbours(read: Read) -> None:
+def test_a_table_may_be_written_otherwise_than_its_neighbours(read: Read) -> None:
     persons = "patient\tsex\tborn\n1\tF, of late\t1950-02-01\n"
-    labs = "patient,at,code,local,value,unit\n1,2020-07-01 12:00:00,hb,,7,\n"
-    tables = {"person": {**PERSON, "delimiter": "\t"}, "labs": LABS}
+    labs = "patient,at,code,local,value,unit\n# by hand\n1,2020-07-01 12:00:00,hb,,'7,5',\n"
+    numbers = {
+        "subject": "patient",
+        "columns": {**LABS["columns"], "value": "double"},
+        "events": [{"code": "LAB/{code}", "time": "at", "number": "value"}],
+        "dialect": {"quote": "'", "comment": "#", "decimal": ","},
+    }
+    tables = {"person": {**PERSON, "delimiter": "\t"}, "labs": numbers}
     found = read({"person.csv": persons, "labs.csv": labs}, tables)
     assert [event[1] for event in found.events] == ["LAB/hb", "MEDS_BIRTH", "SEX/F, of late"]
+    assert found.events[0][3] == 7.5
     assert found.aside == []
 
 

@@ -15,6 +15,7 @@ from medspark.task.table_task import TableTask
 
 AD = {"a": "long", "b": {"type": "decimal", "precision": 10, "scale": 2}}
 ABC = {"a": "long", "b": "string", "c": "string"}
+LAYOUT = {"quote": "'", "comment": "#", "skip_lines": 1, "header_lines": 2, "footer_lines": 1}
 DATE = {"a": "long", "b": {"type": "date", "format": "yyyy-MM-dd"}}
 
 
@@ -89,6 +90,11 @@ SET_ASIDE = [
     Bad("NaN and Infinity are no numbers",        "a,b\n1,NaN\n2,Infinity\n3,-inf\n4,1e400\n5,1d\n6,1e3\n", [(6, 1000.0)], [(2, "b: type"), (3, "b: type"), (4, "b: type"), (5, "b: type"), (6, "b: type")], {"a": "long", "b": "double"}),
     Bad("columns named like medspark's own",      "line,raw,file,rule\n1,x,y,z\n2,x,y\n", [(1, "x", "y", "z")], [(3, "record: fields")], {"line": "long", "raw": "string", "file": "string", "rule": "string"}),
     Bad("names with dots, quotes and spaces",     "a.b,c`d,e f\n1,x,y\n",          [(1, "x", "y")], [], {"a.b": "long", "c`d": "string", "e f": "string"}),
+    # ---- other dialects
+    Bad("a preamble, two header lines, a comment, a footer", "made today\nlab,\na,b\n1,'x,y'\n# none\n2\n3,'z\n4,it''s\nsum,4\n\n", [(1, "x,y")], [(6, "record: fields"), (7, "record: quote"), (8, "record: quote")], {"lab_a": "long", "b": "string"}, {"dialect": LAYOUT}),
+    Bad("an escape, a delimiter of two letters",  "a||b\n1||x\\||y\n2||'p\nq\\'r'\n3||x||y\n", [(1, "x||y"), (2, "p\nq'r")], [(5, "record: fields")], source={"dialect": {"delimiter": "||", "quote": "'", "escape": "\\"}, **NEWLINES}),
+    Bad("fields of fixed width",                  "1  xy \n22 y\n3z\n444xyz!\n", [(1, "xy"), (22, "y")], [(3, "record: fields"), (4, "record: fields")], source={"header": False, "dialect": {"widths": [3, 3]}}),
+    Bad("numbers with a comma, in groups",        "a;b\n1.234;1.234,5\n2;,5\n3;1.5\n4;12.34,5\n5;-1e3\n6;1,2,3\n7,0;1\n", [(1234, 1234.5), (2, 0.5), (5, -1000.0)], [(4, "b: type"), (5, "b: type"), (7, "b: type"), (8, "a: type")], {"a": "long", "b": "double"}, {"delimiter": ";", "dialect": {"decimal": ",", "thousands": "."}}),
     # ---- JSON
     Bad("an unknown key",                         '{"a": 1, "b": "x"}\n{"a": 2, "b": "y", "c": 3}\n', [(1, "x")], [(2, "record: unknown key")], source=NDJSON),
     Bad("a key in another case",                  '{"a": 1, "b": "x"}\n{"A": 2, "b": "y"}\n', [(1, "x")], [(2, "record: unknown key")], source=NDJSON),

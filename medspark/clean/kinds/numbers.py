@@ -1,5 +1,6 @@
 """Numbers, and intervals between two: their types, units and ranges."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -12,6 +13,7 @@ from medspark.schemas import quoted
 from medspark.sources.whole_numbers import exact_decimal, exact_whole
 from medspark.task.base import Range
 from medspark.task.columns import IntervalColumn, NumberColumn, Units
+from medspark.task.raw_table import TableSource
 
 NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
@@ -30,10 +32,10 @@ _EXPECTED: Final = {
 }
 
 
-def read_number(name: str, spec: NumberColumn, dtype: str, point_zero: bool) -> Kind:
+def read_number(name: str, spec: NumberColumn, dtype: str, source: TableSource) -> Kind:
     target = f"decimal({spec.precision},{spec.scale})" if spec.type == "decimal" else _SPARK_TYPES[spec.type]
     says = _EXPECTED.get(spec.type, f"a number with at most {spec.scale} decimals")
-    parse = _parser(spec, target, point_zero) if dtype == "string" else _caster(name, spec, target, dtype)
+    parse = _parser(spec, target, source) if dtype == "string" else _caster(name, spec, target, dtype)
     return Kind(target, [Step("type", says, parse), *_unit_steps(spec.units), *_range_steps(spec.range)])
 
 
@@ -43,13 +45,27 @@ def read_interval(name: str, spec: IntervalColumn, dtype: str) -> Kind:
     return Kind("double", [step, *_range_steps(spec.range)])
 
 
-def _parser(spec: NumberColumn, target: str, point_zero: bool) -> Callable[[Column], Column]:
+def _parser(spec: NumberColumn, target: str, source: TableSource) -> Callable[[Column], Column]:
     """Text to a number of a Spark type."""
+    parse: Callable[[Column], Column]
     if spec.type == "double":
-        return _double
-    if spec.type == "decimal":
-        return partial(_decimal, spec.scale, target)
-    return partial(_whole_with_point if point_zero else _whole, target)
+        parse = _double
+    elif spec.type == "decimal":
+        parse = partial(_decimal, spec.scale, target)
+    else:
+        parse = partial(_whole_with_point if source.point_zero else _whole, target)
+    dialect = source.dialect
+    if dialect is None or (dialect.decimal, dialect.thousands) == (".", None):
+        return parse
+    return lambda text: parse(_with_point(text, dialect.decimal, dialect.thousands or ""))
+
+
+def _with_point(text: Column, decimal: str, thousands: str) -> Column:
+    """A number as programs write it; null where digits are not grouped by three, or a mark is out of place."""
+    groups = rf"[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+|" if thousands else ""
+    pattern = rf"^[+-]?(?:{groups}[0-9]*)(?:{re.escape(decimal)}[0-9]*)?(?:[eE][+-]?[0-9]+)?$"
+    plain = F.replace(text, F.lit(thousands), F.lit("")) if thousands else text
+    return F.when(text.rlike(pattern), F.replace(plain, F.lit(decimal), F.lit(".")))
 
 
 def _caster(name: str, spec: NumberColumn, target: str, dtype: str) -> Callable[[Column], Column]:

@@ -220,15 +220,33 @@ def settings_do_something(task: TableTask) -> Iterator[str]:
         given = changed(column) & {"precision", "scale"}
         if given and column.type != "decimal":
             yield f"columns.{name}: only a decimal has {one_of(given)}"
-    csv_only = {"delimiter", "header", "quoted_newlines"} & changed(task.source)
+    csv_only = {"delimiter", "header", "quoted_newlines", "dialect"} & changed(task.source)
     if csv_only and task.source.format != "csv":
         yield f"source: only csv has {one_of(csv_only)}, received format {task.source.format!r}"
+    yield from _dialect_agrees(task)
     if "encoding" in changed(task.source) and task.source.format in ("parquet", "orc"):
         yield f"source: {task.source.format} has no encoding"
     read = {column.lookup for column in task.columns.values() if isinstance(column, CategoryColumn | UnreadColumn)}
     for name in task.lookups:
         if name not in read:
             yield f"lookups.{name}: no column reads it"
+
+
+def _dialect_agrees(task: TableTask) -> Iterator[str]:
+    source, columns = task.source, task.raw_table().names
+    if source.dialect is None:
+        return
+    if source.dialect.header_lines > 1 and not source.header:
+        yield "source.dialect.header_lines: expected 1 of files without a header"
+    if source.dialect.delimiter is not None and "delimiter" in changed(source):
+        yield "source: expected one delimiter, received one of the source and one of its dialect"
+    if source.dialect.widths is not None:
+        if not source.header and len(source.dialect.widths) != len(columns):
+            yield f"source.dialect.widths: expected one for each of {len(columns)} columns, received " + str(
+                len(source.dialect.widths)
+            )
+        if source.quoted_newlines:
+            yield "source.quoted_newlines: fields of fixed width have no quotes"
 
 
 TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (

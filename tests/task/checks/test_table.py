@@ -93,6 +93,18 @@ def test_settings_of_csv_are_refused_for_other_formats() -> None:
     ]
 
 
+def test_a_dialect_that_its_source_contradicts_is_told_each_time() -> None:
+    source = {**SOUND["source"], "header": False, "quoted_newlines": True}
+    raw = changed(SOUND, "source", {**source, "dialect": {"widths": [3], "header_lines": 2}})
+    assert check_task(raw)[1] == [
+        "source.dialect.header_lines: expected 1 of files without a header",
+        f"source.dialect.widths: expected one for each of {len(SOUND['columns'])} columns, received 1",
+        "source.quoted_newlines: fields of fixed width have no quotes",
+    ]
+    raw = changed(SOUND, "source", {**SOUND["source"], "delimiter": ";", "dialect": {"delimiter": "||"}})
+    assert check_task(raw)[1] == ["source: expected one delimiter, received one of the source and one of its dialect"]
+
+
 def test_a_feature_may_not_take_a_name_of_the_table_of_cases() -> None:
     raw = changed(SOUND, "columns.split", {"type": "category"})
     raw["features"]["categorical"].append("split")
