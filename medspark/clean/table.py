@@ -56,6 +56,8 @@ class Cleaned(NamedTuple):
     """Who read it, and why."""
     free: Callable[[], object]
     written: Written = NOTHING_WRITTEN
+    same: Callable[[], None] | None = None
+    """Refuses images of which another pass read others than the first; None where there are none."""
 
     def release(self) -> None:
         self.free()
@@ -115,9 +117,10 @@ def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: li
 def _by_spark(
     spark: SparkSession, task: TableTask, table: RawTable, files: list[str], repairs: DataFrame | None, chosen: Chosen
 ) -> Cleaned:
+    states = file_states(spark.sparkContext, files)
     with sequences_of(spark, task) as sequences:
-        beside = [file for found in sequences.values() for file in found.files]
-        states = file_states(spark.sparkContext, [*files, *beside])
+        for beside in sequences.values():
+            states |= beside.states
         with readable(task.source.path):
             raw = with_sequences(read_rows(spark, table, files, repairs), table, sequences)
             judged = mark_duplicates(judge_rows(raw, table), table)
@@ -134,9 +137,12 @@ def _by_spark(
             _require_all(table, counts, found, repairs)
             require_one_row_a_case(partial(_repeated_cases, records, task.source.case), task)
             records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
-            fingerprint = _with_images(raw.survey.fingerprint, records, task)
+            images = _digest_of_images(records, task)
+            fingerprint = _with_images(raw.survey.fingerprint, images)
             quarantine = quarantine_rows(judged, table)
-            return Cleaned(records, quarantine, counts, fingerprint, files, states, chosen, judged.unpersist)
+            same = partial(_require_images, images, records, task) if images is not None else None
+            free = judged.unpersist
+            return Cleaned(records, quarantine, counts, fingerprint, files, states, chosen, free, same=same)
         except BaseException:
             judged.unpersist()
             raise
@@ -150,14 +156,30 @@ def _require_all(table: RawTable, counts: TableCounts, found: Tally, repairs: Da
     require_within(table.limits, counts)
 
 
-def _with_images(fingerprint: str, records: DataFrame, task: TableTask) -> str:
+def _with_images(fingerprint: str, images: str | None) -> str:
     """The source's fingerprint and what its images had: under a path there may be another one the next night."""
+    return fingerprint if images is None else hashlib.sha256(f"{fingerprint} {images}".encode()).hexdigest()[:16]
+
+
+def _digest_of_images(records: DataFrame, task: TableTask) -> str | None:
     names = [quoted(name) for name in task.image_shapes() if name in records.columns]
     if not names:
-        return fingerprint
+        return None
     digest = F.xxhash64(ROW_DIGEST, *names).cast("decimal(38,0)")
-    found = records.agg(F.sum(digest).alias("digest")).collect()[0]["digest"]
-    return hashlib.sha256(f"{fingerprint} {found}".encode()).hexdigest()[:16]
+    return str(records.agg(F.sum(digest).alias("digest")).collect()[0]["digest"])
+
+
+def _require_images(before: str, records: DataFrame, task: TableTask) -> None:
+    """Refuse images of which a later pass, as where what was kept of the first is lost, may have read others.
+
+    Raises:
+        InputError: they are other ones now.
+    """
+    if _digest_of_images(records, task) != before:
+        raise InputError(
+            "expected images that stay as they are while they are read, received others under the same paths between "
+            "two passes. Nothing was published. Run again once they are complete."
+        )
 
 
 def _missing(judged: DataFrame, task: TableTask) -> list[Column]:

@@ -1,6 +1,6 @@
 """The clean stage: a source to `records` and `quarantine`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -213,7 +213,7 @@ def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, 
     table = clean(run.spark, task, scoring=scoring, repairs=repairs, reader=reader)
     try:
         read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
-        with watched(run, table.states):
+        with watched(run, table.states, table.same):
             yield CleanSource(table.records, table.quarantine, table.counts, read, table.written)
     finally:
         table.release()
@@ -238,14 +238,17 @@ def first_of(names: list[str]) -> str:
 
 
 @contextmanager
-def watched(run: Run, states: FileStates) -> Iterator[None]:
-    """Publish nothing of what is read in the block unless the source's files are still those of the first pass."""
-    require = partial(require_unchanged, run.context, states)
-    run.before_publishing.append(require)
+def watched(run: Run, states: FileStates, *others: Callable[[], None] | None) -> Iterator[None]:
+    """Publish nothing of what is read in the block unless the source's files are still those of the first pass, and
+    what others require holds."""
+    requires: list[Callable[[], None]] = [partial(require_unchanged, run.context, states)]
+    requires += [other for other in others if other is not None]
+    run.before_publishing += requires
     try:
         yield
     finally:
-        run.before_publishing.remove(require)
+        for require in requires:
+            run.before_publishing.remove(require)
 
 
 def _tell_table(run: Run, counts: TableCounts) -> None:
