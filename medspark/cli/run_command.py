@@ -59,12 +59,20 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
 
 @contextmanager
 def run_task(
-    command: str, path: Path, store: str, as_json: bool, *, imports: str | None = None, **arguments: Any
+    command: str,
+    path: Path,
+    store: str,
+    as_json: bool,
+    *,
+    imports: str | None = None,
+    before: Callable[[str], None] | None = None,
+    **arguments: Any,
 ) -> Iterator[tuple["Run", "Task"]]:
     """A command on a task, which is read before Spark starts, in the store's folder for that task.
 
     Args:
         imports: a module that the command will need, imported while Spark works.
+        before: what else may fail before Spark starts, of that folder.
     """
     from medspark.sources.fasta import require_fasta
     from medspark.stages.open_run import packages_of
@@ -73,7 +81,13 @@ def run_task(
     with exit_code_of(terminal()):
         task = load_task(path)
         require_fasta(task)
-    place, packages = f"{store.rstrip('/')}/{task.task}", lambda: packages_of(task)
+    place = f"{store.rstrip('/')}/{task.task}"
+
+    def packages() -> tuple[str, ...]:
+        if before is not None:
+            before(absolute(place))
+        return packages_of(task)
+
     asked = {"imports": imports, "task": str(path), **arguments}
     with run_command(
         command, place, as_json, packages, lambda: _is_light(task, task.source.path, arguments), **asked
