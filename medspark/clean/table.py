@@ -43,10 +43,14 @@ _LACK: Final = "_lack:"
 
 
 class Cleaned(NamedTuple):
-    """The outcome of cleaning; `records` and `quarantine` read one kept frame, freed by `release`."""
+    """The outcome of cleaning; `records` and `quarantine` read one kept frame, or files, freed by `release`.
 
-    records: DataFrame
-    quarantine: DataFrame
+    They are asked for when they are read: of files that a store takes as they are Spark need not plan thousands of
+    columns.
+    """
+
+    read_records: Callable[[], DataFrame]
+    read_quarantine: Callable[[], DataFrame]
     counts: TableCounts
     fingerprint: str
     files: list[str]
@@ -58,6 +62,14 @@ class Cleaned(NamedTuple):
     written: Written = NOTHING_WRITTEN
     same: Callable[[], None] | None = None
     """Refuses images of which another pass read others than the first; None where there are none."""
+
+    @property
+    def records(self) -> DataFrame:
+        return self.read_records()
+
+    @property
+    def quarantine(self) -> DataFrame:
+        return self.read_quarantine()
 
     def release(self) -> None:
         self.free()
@@ -106,7 +118,7 @@ def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: li
         counts = _counts(found.survey, found.tally, {name: found.missing[name] for name in present})
         _require_all(table, counts, found.tally, None)
         require_one_row_a_case(found.repeated_cases, task)
-        tables = (found.records(), found.quarantine())
+        tables = (found.records, found.quarantine)
         fingerprint = found.survey.fingerprint
         return Cleaned(*tables, counts, fingerprint, files, states, chosen, found.release, found.files())
     except BaseException:
@@ -141,8 +153,8 @@ def _by_spark(
             fingerprint = _with_images(raw.survey.fingerprint, images)
             quarantine = quarantine_rows(judged, table)
             same = partial(_require_images, images, records, task) if images is not None else None
-            free = judged.unpersist
-            return Cleaned(records, quarantine, counts, fingerprint, files, states, chosen, free, same=same)
+            tables, free = (lambda: records, lambda: quarantine), judged.unpersist
+            return Cleaned(*tables, counts, fingerprint, files, states, chosen, free, same=same)
         except BaseException:
             judged.unpersist()
             raise

@@ -56,11 +56,19 @@ TOLD: Final = 8
 class CleanSource:
     """A source's records and quarantine, to be written while it is open, and what became of its rows."""
 
-    records: DataFrame
-    quarantine: DataFrame
+    read_records: Callable[[], DataFrame]
+    read_quarantine: Callable[[], DataFrame]
     counts: TableCounts | EventCounts
     read: SourceRead
     written: Written = NOTHING_WRITTEN
+
+    @property
+    def records(self) -> DataFrame:
+        return self.read_records()
+
+    @property
+    def quarantine(self) -> DataFrame:
+        return self.read_quarantine()
 
 
 @alone
@@ -85,10 +93,10 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
             records, grown = _put_records(run, task, found)
-            quarantine = _put(run, found.quarantine, found.written.quarantine, QUARANTINE)
+            quarantine = _put(run, found.read_quarantine, found.written.quarantine, QUARANTINE)
             if grown is None:
-                require_rows(run.spark, records, found.counts.records)
-            require_rows(run.spark, quarantine, rows_quarantined(found.counts))
+                require_rows(run.context, records, found.counts.records)
+            require_rows(run.context, quarantine, rows_quarantined(found.counts))
             write_facts(run.context, records, _facts(task, found, grown, taken))
             publish_tables(run, (RECORDS, QUARANTINE), run.version)
     run.receipt.inputs["source"] = found.read
@@ -155,7 +163,7 @@ def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown |
         InputError: the source has an `increment`, and workers cannot.
     """
     if not isinstance(found.counts, EventCounts) or not (found.counts.records or _grows(task)):
-        return _put(run, found.records, found.written.records, RECORDS), None
+        return _put(run, found.read_records, found.written.records, RECORDS), None
     path = f"{run.store}/{RECORDS}/{run.version}"
     make_folder(run.context, path)
     way = choose(run.context, "", "auto", [], [full_path(run.context, path)])
@@ -166,14 +174,14 @@ def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown |
             f"{path}: expected a place that workers can write to, as records of a source with `increment` are, "
             f"received another ({way.because})."
         )
-    return _put(run, found.records, (), RECORDS), None
+    return _put(run, found.read_records, (), RECORDS), None
 
 
-def _put(run: Run, rows: DataFrame, written: tuple[Path, ...], table: str) -> str:
+def _put(run: Run, rows: Callable[[], DataFrame], written: tuple[Path, ...], table: str) -> str:
     """Write a version of a table, of files where workers wrote them."""
     if written and run.here is not None:
         return take_version(run.context, written, run.store, table, run.version)
-    return write_version(rows, run.store, table, run.version)
+    return write_version(rows(), run.store, table, run.version)
 
 
 @contextmanager
@@ -206,7 +214,8 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
         read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
         tell_unread(run, events.unread)
         with watched(run, events.states):
-            yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
+            tables = (lambda: events.records, lambda: events.quarantine)
+            yield CleanSource(*tables, total_counts(events.counts), read)
 
 
 def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
@@ -214,7 +223,7 @@ def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, 
     try:
         read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
         with watched(run, table.states, table.same):
-            yield CleanSource(table.records, table.quarantine, table.counts, read, table.written)
+            yield CleanSource(table.read_records, table.read_quarantine, table.counts, read, table.written)
     finally:
         table.release()
 
