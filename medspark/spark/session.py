@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -54,6 +54,11 @@ DEFAULTS: Final = {
     "spark.master": "local[*,4]",
 }
 """Set unless spark-submit or its properties file says otherwise."""
+
+WIDE: Final = 200
+"""Columns, from which on they are many."""
+BYTES_OF_A_COLUMN: Final = 2**17
+"""In the mean, up to which they are few: what some ten thousand rows have."""
 
 DELTA_SETTINGS: Final = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -160,6 +165,23 @@ def batches_of(spark: SparkSession, rows: int | None) -> Iterator[None]:
     """
     arrow = "spark.sql.execution.arrow"
     chosen = {f"{arrow}.maxRecordsPerBatch": str(rows), f"{arrow}.maxBytesPerBatch": str(2**31 - 1)} if rows else {}
+    with _set(spark, chosen):
+        yield
+
+
+@contextmanager
+def compiled_where_worth_it(spark: SparkSession, columns: int, size: int) -> Iterator[None]:
+    """Of many columns with few bytes expressions are evaluated as they are in the block: compiling those of a thousand
+    columns takes Spark minutes, whatever the rows.
+    """
+    wide = columns >= WIDE and size <= BYTES_OF_A_COLUMN * columns
+    as_they_are = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
+    with _set(spark, as_they_are if wide else {}):
+        yield
+
+
+@contextmanager
+def _set(spark: SparkSession, chosen: Mapping[str, str]) -> Iterator[None]:
     before = {key: str(spark.conf.get(key)) for key in chosen}
     for key, value in chosen.items():
         spark.conf.set(key, value)
