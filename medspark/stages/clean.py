@@ -50,6 +50,8 @@ from medspark.task.tasks import Task
 
 TOLD: Final = 8
 """Names on a line of the console."""
+RULES_TOLD: Final = 50
+"""Rules of a kind that have a line of the console each."""
 
 
 @dataclass(frozen=True)
@@ -269,12 +271,24 @@ def _tell_table(run: Run, counts: TableCounts) -> None:
     if counts.repaired:
         run.say(f"  repaired    {counts.repaired:>12,}")
     run.say(f"  records     {counts.records:>12,}")
-    for rule, rows in counts.set_missing.items():
-        run.say(f"    missing   {rows:>12,}  {rule}")
-    for rule, rows in counts.normalised.items():
-        run.say(f"    normalised{rows:>12,}  {rule}")
+    for what, rules in (("missing", counts.set_missing), ("normalised", counts.normalised)):
+        for line in commonest(rules):
+            run.say(f"    {what:<10}{line}")
     if empty := empty_columns(counts):
         run.say(f"    no value in any record: {first_of(empty)}")
+
+
+def commonest(rules: dict[str, int], most: int = RULES_TOLD) -> Iterator[str]:
+    """A line for each rule, of many for those with the most rows, and one for the others.
+
+    >>> list(commonest({"a: type": 2, "b: type": 9, "c: type": 7}, most=2))
+    ['           9  b: type', '           7  c: type', '           2  by 1 more rules, in the receipt']
+    """
+    told = dict(sorted(rules.items(), key=lambda item: -item[1])[:most])
+    yield from (f"{rows:>12,}  {rule}" for rule, rows in rules.items() if rule in told)
+    if len(rules) > most:
+        others = sum(rows for rule, rows in rules.items() if rule not in told)
+        yield f"{others:>12,}  by {len(rules) - most} more rules, in the receipt"
 
 
 def _tell_events(run: Run, counts: EventCounts) -> None:
