@@ -88,7 +88,7 @@ def run_task(
             before(absolute(place))
         return packages_of(task)
 
-    asked = {"imports": imports, "task": str(path), **arguments}
+    asked = {"imports": imports, "warms": _read_by_workers(task, arguments), "task": str(path), **arguments}
     with run_command(
         command, place, as_json, packages, lambda: _is_light(task, task.source.path, arguments), **asked
     ) as run:
@@ -129,6 +129,15 @@ def run_bundle(
         yield run
 
 
+def _read_by_workers(task: "Task", arguments: dict[str, Any]) -> str | None:
+    """What Spark's Python workers will read a source with, where it is likely that they do."""
+    from medspark.task.table_task import TableTask
+
+    plain = isinstance(task, TableTask) and task.source.format == "csv" and not task.beside
+    asked = arguments.get("reader") in ("auto", "workers") and arguments.get("replay") is None
+    return "medspark.clean.worker.unit" if plain and asked else None
+
+
 def _is_light(task: "Task | None", source: str | None, arguments: dict[str, Any]) -> bool:
     """Whether Java has little to do: the source is small, and all that is read."""
     from medspark.task.table_task import TableTask, has_history
@@ -156,6 +165,7 @@ def run_command(
     *,
     session: bool = True,
     imports: str | None = None,
+    warms: str | None = None,
     **arguments: Any,
 ) -> Iterator["Run"]:
     """A run of a command in a store, and its receipt, saved whatever happens in the block.
@@ -168,6 +178,7 @@ def run_command(
         light: whether Java has little to do, as where the source is small or workers read it; asked after `packages`.
         session: whether one is made on Spark's context; where all is workers' there need be none.
         imports: a module that will be needed, imported beside what follows Spark's start.
+        warms: a module that Spark's Python workers will need.
         arguments: for the receipt.
     """
     from medspark.cli.saved import saved
@@ -188,7 +199,7 @@ def run_command(
     try:
         place = absolute(store)
         with exit_code_of(console, log), stoppable() as signals, saved(receipt, place, signals, console) as opened:
-            context = _started(receipt.command, console, packages, light, signals.watch)
+            context = _started(receipt.command, console, packages, light, signals.watch, warms)
             run = Run(context, place, shown, receipt, console)
             with _importing(imports):  # not before Java: what is forked beside a busy thread may hang
                 if session:
@@ -226,11 +237,14 @@ def _started(
     packages: Callable[[], tuple[str, ...]],
     light: Callable[[], bool],
     watch: Callable[["SparkContext"], None],
+    warms: str | None,
 ) -> "SparkContext":
-    from medspark.spark.session import start_context
+    from medspark.spark.session import start_context, warm_workers
 
     wanted, quickly = packages(), light()
     with console.status("starting Spark"):
         context = start_context(f"medspark {command}", wanted, quickly)
         watch(context)
+        if warms is not None:
+            warm_workers(context, warms)
     return context

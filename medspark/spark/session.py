@@ -5,7 +5,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from threading import Thread
 from typing import Any, Final
 
 from pyspark import SparkConf, SparkContext, java_gateway
@@ -129,6 +132,22 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
     if not there:
         keep_rows_from_logs(context)
     return context
+
+
+def warm_workers(context: SparkContext, module: str) -> None:
+    """Have Spark's Python workers start and import a module, beside what this process does: that takes them two
+    seconds."""
+
+    def warm() -> None:
+        with suppress(Exception):  # what fails, fails again where it is needed
+            cores = context.defaultParallelism
+            context.parallelize(range(cores), cores).foreach(partial(_import, module))
+
+    Thread(target=warm, daemon=True).start()
+
+
+def _import(module: str, _: int) -> None:
+    import_module(module)
 
 
 @contextmanager
