@@ -135,15 +135,17 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
 
 
 def warm_workers(context: SparkContext, module: str) -> None:
-    """Have Spark's Python workers start and import a module, beside what this process does: that takes them two
-    seconds."""
+    """Have Spark's Python workers on this machine start and import a module, beside what this process does: that takes
+    them two seconds.
+    """
 
     def warm() -> None:
         with suppress(Exception):  # what fails, fails again where it is needed
             cores = context.defaultParallelism
             context.parallelize(range(cores), cores).foreach(partial(_import, module))
 
-    Thread(target=warm, daemon=True).start()
+    if str(context.master).startswith("local["):
+        Thread(target=warm, daemon=True).start()
 
 
 def _import(module: str, _: int) -> None:
