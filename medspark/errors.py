@@ -20,6 +20,8 @@ No message carries a patient's value: it names columns, files, lines, rules and 
 import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
+from typing import Final
 
 
 class MedsparkError(Exception):
@@ -103,6 +105,11 @@ _LONGEST_WORD = 200
 """Of those that are compared: the time grows with the square of a word's length."""
 
 
+MANY_WORDS: Final = 1000
+"""Beyond so many known words only those are looked for that differ in a letter: a wide table whose columns have all
+other names compares each with each."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt `word`, empty where nothing is like it.
 
@@ -110,6 +117,30 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     " Did you mean 'heart_rate'?"
     >>> did_you_mean("height", ["heart_rate", "spo2"])
     ''
+    >>> did_you_mean("HR12_men", [f"hr{at}_mean" for at in range(2000)])
+    " Did you mean 'hr12_mean'?"
     """
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6) if len(word) <= _LONGEST_WORD else []
+    names = tuple(known)
+    if len(word) > _LONGEST_WORD:
+        close = []
+    elif len(names) > MANY_WORDS:
+        close = [_shorter(names)[part] for part in _parts(word) if part in _shorter(names)]
+    else:
+        close = get_close_matches(word, names, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+@lru_cache(maxsize=2)
+def _shorter(names: tuple[str, ...]) -> dict[str, str]:
+    """Names by themselves and by what is left of them without a letter."""
+    return {part: name for name in reversed(names) if len(name) <= _LONGEST_WORD for part in _parts(name)}
+
+
+def _parts(word: str) -> list[str]:
+    """A word in small letters, and without one of them: two words with a part in common are a letter apart.
+
+    >>> _parts("Age")
+    ['age', 'ge', 'ae', 'ag']
+    """
+    small = word.casefold()
+    return [small, *(small[:at] + small[at + 1 :] for at in range(len(small)))]

@@ -1,6 +1,9 @@
 """How many each criterion excluded, and how many cases each split has."""
 
-from pyspark.sql import DataFrame, Observation
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from medspark.cases.criteria import Criterion
@@ -11,7 +14,15 @@ from medspark.task.outcome import Targets
 from medspark.task.table_task import TableTask
 
 
-def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
+class Counted(NamedTuple):
+    """What became of the candidates, counted before any of them is excluded."""
+
+    attrition: list[Attrition]
+    impossible_ages: int | None = None
+    """Of events: candidates born after their prediction time, or longer before it than anybody lives."""
+
+
+def count_attrition(marked: DataFrame, task: TableTask) -> Counted:
     """How many records each exclusion removed, in the task's order, in one grouped job."""
     counts = {row[EXCLUDED]: row["count"] for row in marked.groupBy(EXCLUDED).count().collect()}
     remaining = sum(counts.values())
@@ -20,7 +31,7 @@ def count_attrition(marked: DataFrame, task: TableTask) -> list[Attrition]:
         removed = counts.get(item.name, 0)
         remaining -= removed
         rows.append(Attrition(item.name, item.because, removed, remaining))
-    return rows
+    return Counted(rows)
 
 
 def count_cases(cases: DataFrame, targets: Targets) -> dict[str, SplitCounts]:
@@ -60,20 +71,26 @@ def count_with_past(cases: DataFrame) -> tuple[int, int]:
     return found["cases"], found["past"]
 
 
-def count_impossible_ages(cases: DataFrame) -> int:
-    """How many cases of events have a birth that no patient could have."""
-    return cases.where(F.isnan(AGE)).count()
-
-
 CANDIDATES = "candidates"
+IMPOSSIBLE = "impossible_ages"
 
 
-def observed_attrition(seen: Observation, reasons: list[Criterion]) -> list[Attrition]:
-    """What each criterion removed, counted while the cases were written."""
+def impossible_ages() -> Column:
+    """How many candidates have an age that is no number, as one is that nobody can have."""
+    return F.count_if(F.isnan(AGE)).alias(IMPOSSIBLE)
+
+
+def observed_counts(seen: Observation, reasons: list[Criterion]) -> Counted:
+    """What became of the candidates, counted while the cases were written."""
     counts = seen.get
-    remaining = counts[CANDIDATES]
-    rows = [Attrition(CANDIDATES, "", 0, remaining)]
-    for at, reason in enumerate(reasons):
-        remaining -= counts[f"n{at}"]
-        rows.append(Attrition(reason.name, reason.because, counts[f"n{at}"], remaining))
+    removed = {reason.name: counts[f"n{at}"] for at, reason in enumerate(reasons)}
+    return Counted(attrition_of(counts[CANDIDATES], removed, reasons), counts[IMPOSSIBLE])
+
+
+def attrition_of(candidates: int, removed: Mapping[Any, int], reasons: list[Criterion]) -> list[Attrition]:
+    """What each criterion left of so many candidates."""
+    rows = [Attrition(CANDIDATES, "", 0, candidates)]
+    for reason in reasons:
+        candidates -= removed[reason.name]
+        rows.append(Attrition(reason.name, reason.because, removed[reason.name], candidates))
     return rows

@@ -1,6 +1,7 @@
 """The lines of a table that workers leave to Spark: read and judged as where Spark reads all."""
 
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -13,13 +14,14 @@ from medspark.clean.judge import KEPT, QUARANTINED, SET_ASIDE, STATUS, judge
 from medspark.clean.put_down import PutDown
 from medspark.clean.quarantine import quarantine_rows
 from medspark.clean.same_rows import compared
-from medspark.clean.tally import ROWS, TALLIED
+from medspark.clean.tally import ROWS, TALLIED, lacking
 from medspark.clean.tasks import each
 from medspark.clean.worker.same_rows import Part, put_alone
 from medspark.clean.worker.staged import AT, COMPARED, COPIES_ALONE, DOUBT
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.parse import parse_csv
 from medspark.sources.record_rules import DUPLICATE
+from medspark.spark.session import compiled_where_worth_it
 
 _ROWS_OF_A_FILE: Final = 100_000
 _BYTES_OF_A_FILE: Final = 64 * 2**20
@@ -32,6 +34,7 @@ class BySparkAlone:
 
     put: PutDown
     judged: DataFrame
+    held: ExitStack
 
     @classmethod
     def of(cls, put: PutDown) -> Self:
@@ -47,7 +50,11 @@ class BySparkAlone:
         parsed = parse_csv(lines, list(put.plan.names), put.table.source.delimiter)
         judged = judge(parsed, put.plan.judged, put.table)
         placed = judged.withColumn(AT, F.col(SOURCE_LINE)).withColumn(SOURCE_LINE, put.line(AT))
-        return cls(put, placed.persist(StorageLevel.MEMORY_AND_DISK))
+        with ExitStack() as held:
+            size = sum(path.stat().st_size for path in Path(put.folder, DOUBT).iterdir())
+            held.enter_context(compiled_where_worth_it(put.spark, len(put.plan.columns), size))
+            held.callback(placed.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
+            return cls(put, placed, held.pop_all())
 
     def put_compared(self, first: int, lines: int) -> list[Part]:
         """Put down what says which of them are the same, but for those set aside, as parts from a number on.
@@ -89,14 +96,9 @@ class BySparkAlone:
 
     def tallied(self, copies: bool) -> tuple[list[Any], Counter[str]]:
         """Groups of them as `tally` adds them up; how many records lack a value, by column."""
-        names = self.put.plan.judged
-        lacks = [F.count_if(F.col(quoted(name)).isNull()).alias(f"n{at}") for at, name in enumerate(names)]
-        groups = self.with_status(copies).groupBy(*TALLIED).agg(F.count("*").alias(ROWS), *lacks).collect()
-        missing: Counter[str] = Counter()
-        for group in groups:
-            if group[STATUS] == KEPT:
-                missing.update({name: group[f"n{at}"] for at, name in enumerate(names)})
-        return list(groups), missing
+        found = self.with_status(copies)
+        groups = found.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect()
+        return list(groups), Counter(lacking(found.where(F.col(STATUS) == KEPT), self.put.plan.judged))
 
     def records(self, copies: bool, columns: list[str]) -> DataFrame:
         return self.with_status(copies).where(F.col(STATUS) == KEPT).select(*map(quoted, columns))
@@ -105,7 +107,7 @@ class BySparkAlone:
         return quarantine_rows(self.with_status(copies), self.put.table)
 
     def free(self) -> None:
-        self.judged.unpersist()
+        self.held.close()
 
 
 def rows_of_a_file(rows: int, size: int) -> int:

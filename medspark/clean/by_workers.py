@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from medspark.clean.by_spark_alone import BySparkAlone
@@ -49,6 +50,11 @@ class Written(NamedTuple):
 
 
 NOTHING_WRITTEN: Final = Written((), ())
+
+
+_ARROW: Final = {"string": pa.string(), "bigint": pa.int64()}
+_NOBODY: Final = pa.table({name: pa.array([], _ARROW[kind]) for name, kind in QUARANTINE_TYPES.items()})
+"""A quarantine without rows."""
 
 
 class ByWorkers:
@@ -161,6 +167,8 @@ class ByWorkers:
                 (staged.QUARANTINE, self.alone.quarantine(self._copies.alone > 0)),
             ):
                 frame.write.mode("append").parquet(f"file:{self.folder}/{what}", compression="zstd")
+        elif not quarantined:  # else a store would have Spark write a table without rows, for a second
+            staged.put_finished(self.folder, staged.QUARANTINE, 0, _NOBODY)
 
     def _tallied(self, groups: Groups, failing: Counter[str]) -> Tally:
         names = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED)

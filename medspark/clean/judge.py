@@ -144,8 +144,8 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
         duplicate = F.lit(False)
     else:
         # The text of a Parquet row has its times by the column's format, which may leave their fractions out
-        present = [name for name in table.columns if name in rows.columns]
-        times = [quoted(name) for name in present if table.columns[name].type == "timestamp"]
+        there = set(rows.columns)
+        times = [quoted(name) for name, spec in table.columns.items() if spec.type == "timestamp" and name in there]
         same = [TEXT, *times] if duplicates.same == "whole_row" else list(map(quoted, duplicates.same))
         order = [F.col(SOURCE_FILE), F.col(SOURCE_LINE), F.col(ROW_DIGEST)]
         if duplicates.by is not None:
@@ -160,7 +160,8 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
 
 def reasons(judged: DataFrame, table: RawTable) -> dict[str, str]:
     """What each column's and check's rule expects."""
-    return reasons_of([name for name in table.judged if name in judged.columns], table)
+    there = set(judged.columns)
+    return reasons_of([name for name in table.judged if name in there], table)
 
 
 def reasons_of(names: list[str], table: RawTable) -> dict[str, str]:

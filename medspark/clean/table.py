@@ -7,11 +7,12 @@ settled, and a rule that fails the run has spoken, before a row is written.
 
 import hashlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.clean.by_workers import NOTHING_WRITTEN, ByWorkers, Written
@@ -19,7 +20,7 @@ from medspark.clean.choose_way import choose_reader, instead
 from medspark.clean.judge import KEPT, STATUS, judge_rows, mark_duplicates
 from medspark.clean.limits import require_no_other_header, require_within
 from medspark.clean.quarantine import quarantine_rows
-from medspark.clean.tally import ROWS, TALLIED, Tally, tally
+from medspark.clean.tally import ROWS, TALLIED, Tally, lacking, tally
 from medspark.errors import AccountingError, InputError
 from medspark.runs.chosen import Asked, Chosen
 from medspark.schemas import DIGEST, FILE, LINE, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
@@ -32,21 +33,23 @@ from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates, file_states
 from medspark.sources.worker.spans import LongLineError
 from medspark.spark.failures import expressions_hold
+from medspark.spark.session import compiled_where_worth_it
 from medspark.store.facts import TableCounts
 from medspark.task.places import expression_places
 from medspark.task.raw_table import RawTable
 from medspark.task.scoring import table_to_score
 from medspark.task.table_task import TableTask
 
-_LACK: Final = "_lack:"
-"""Begins the name of a column's count of rows without a value."""
-
 
 class Cleaned(NamedTuple):
-    """The outcome of cleaning; `records` and `quarantine` read one kept frame, freed by `release`."""
+    """The outcome of cleaning; `records` and `quarantine` read one kept frame, or files, freed by `release`.
 
-    records: DataFrame
-    quarantine: DataFrame
+    They are asked for when they are read: of files that a store takes as they are Spark need not plan thousands of
+    columns.
+    """
+
+    read_records: Callable[[], DataFrame]
+    read_quarantine: Callable[[], DataFrame]
     counts: TableCounts
     fingerprint: str
     files: list[str]
@@ -56,6 +59,16 @@ class Cleaned(NamedTuple):
     """Who read it, and why."""
     free: Callable[[], object]
     written: Written = NOTHING_WRITTEN
+    same: Callable[[], None] | None = None
+    """Refuses images of which another pass read others than the first; None where there are none."""
+
+    @property
+    def records(self) -> DataFrame:
+        return self.read_records()
+
+    @property
+    def quarantine(self) -> DataFrame:
+        return self.read_quarantine()
 
     def release(self) -> None:
         self.free()
@@ -104,7 +117,7 @@ def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: li
         counts = _counts(found.survey, found.tally, {name: found.missing[name] for name in present})
         _require_all(table, counts, found.tally, None)
         require_one_row_a_case(found.repeated_cases, task)
-        tables = (found.records(), found.quarantine())
+        tables = (found.records, found.quarantine)
         fingerprint = found.survey.fingerprint
         return Cleaned(*tables, counts, fingerprint, files, states, chosen, found.release, found.files())
     except BaseException:
@@ -115,31 +128,33 @@ def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: li
 def _by_spark(
     spark: SparkSession, task: TableTask, table: RawTable, files: list[str], repairs: DataFrame | None, chosen: Chosen
 ) -> Cleaned:
-    with sequences_of(spark, task) as sequences:
-        beside = [file for found in sequences.values() for file in found.files]
-        states = file_states(spark.sparkContext, [*files, *beside])
+    states = file_states(spark.sparkContext, files)
+    size = sum(state[0] for state in states.values() if state is not None)
+    with ExitStack() as held, sequences_of(spark, task) as sequences:
+        held.enter_context(compiled_where_worth_it(spark, len(table.judged), size))
+        for beside in sequences.values():
+            states |= beside.states
         with readable(task.source.path):
             raw = with_sequences(read_rows(spark, table, files, repairs), table, sequences)
             judged = mark_duplicates(judge_rows(raw, table), table)
             judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
-            judged = judged.persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            with expressions_hold(expression_places(task)), readable(task.source.path):
-                groups = judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS), *_missing(judged, task)).collect()
-            found = tally(groups)
-            present = [name for name in raw.present if name in judged.columns]
-            counts = _counts(raw.survey, found, _add_missing(groups, present))
-            names = [name for name in [*task.columns, *task.derived] if name in judged.columns]
-            records = judged.where(F.col(STATUS) == KEPT)
-            _require_all(table, counts, found, repairs)
-            require_one_row_a_case(partial(_repeated_cases, records, task.source.case), task)
-            records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
-            fingerprint = _with_images(raw.survey.fingerprint, records, task)
-            quarantine = quarantine_rows(judged, table)
-            return Cleaned(records, quarantine, counts, fingerprint, files, states, chosen, judged.unpersist)
-        except BaseException:
-            judged.unpersist()
-            raise
+            held.callback(judged.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
+        with expressions_hold(expression_places(task)), readable(task.source.path):
+            found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
+        there = set(judged.columns)
+        records = judged.where(F.col(STATUS) == KEPT)
+        counts = _counts(raw.survey, found, lacking(records, [name for name in raw.present if name in there]))
+        names = [name for name in [*task.columns, *task.derived] if name in there]
+        _require_all(table, counts, found, repairs)
+        require_one_row_a_case(partial(_repeated_cases, records, task.source.case), task)
+        records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
+        images = _digest_of_images(records, task)
+        fingerprint = _with_images(raw.survey.fingerprint, images)
+        quarantine = quarantine_rows(judged, table)
+        tables = (lambda: records, lambda: quarantine)
+        same = partial(_require_images, images, records, task) if images is not None else None
+        free = held.pop_all().close
+        return Cleaned(*tables, counts, fingerprint, files, states, chosen, free, same=same)
 
 
 def _require_all(table: RawTable, counts: TableCounts, found: Tally, repairs: DataFrame | None) -> None:
@@ -150,27 +165,30 @@ def _require_all(table: RawTable, counts: TableCounts, found: Tally, repairs: Da
     require_within(table.limits, counts)
 
 
-def _with_images(fingerprint: str, records: DataFrame, task: TableTask) -> str:
+def _with_images(fingerprint: str, images: str | None) -> str:
     """The source's fingerprint and what its images had: under a path there may be another one the next night."""
+    return fingerprint if images is None else hashlib.sha256(f"{fingerprint} {images}".encode()).hexdigest()[:16]
+
+
+def _digest_of_images(records: DataFrame, task: TableTask) -> str | None:
     names = [quoted(name) for name in task.image_shapes() if name in records.columns]
     if not names:
-        return fingerprint
+        return None
     digest = F.xxhash64(ROW_DIGEST, *names).cast("decimal(38,0)")
-    found = records.agg(F.sum(digest).alias("digest")).collect()[0]["digest"]
-    return hashlib.sha256(f"{fingerprint} {found}".encode()).hexdigest()[:16]
+    return str(records.agg(F.sum(digest).alias("digest")).collect()[0]["digest"])
 
 
-def _missing(judged: DataFrame, task: TableTask) -> list[Column]:
-    """Of each source column how many rows lack it."""
-    names = [name for name in task.columns if name in judged.columns]
-    return [F.count_if(F.col(quoted(name)).isNull()).alias(f"{_LACK}{name}") for name in names]
+def _require_images(before: str, records: DataFrame, task: TableTask) -> None:
+    """Refuse images of which a later pass, as where what was kept of the first is lost, may have read others.
 
-
-def _add_missing(groups: list[Row], names: list[str]) -> dict[str, int]:
-    """The same of the records alone, by column."""
-    kept = [group for group in groups if group[STATUS] == KEPT]
-    sums = {name: sum(group[f"{_LACK}{name}"] for group in kept) for name in names}
-    return {name: rows for name, rows in sums.items() if rows}
+    Raises:
+        InputError: they are other ones now.
+    """
+    if _digest_of_images(records, task) != before:
+        raise InputError(
+            "expected images that stay as they are while they are read, received others under the same paths between "
+            "two passes. Nothing was published. Run again once they are complete."
+        )
 
 
 def _counts(survey: Survey, found: Tally, missing: dict[str, int]) -> TableCounts:

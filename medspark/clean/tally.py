@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
 
 from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
 from medspark.clean.worker.staged import BETWEEN
-from medspark.schemas import REPAIRED
+from medspark.schemas import REPAIRED, quoted
 
 TALLIED: Final = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED, REPAIRED)
 """The columns of judged rows that they are counted by."""
@@ -53,6 +54,15 @@ def tally(groups: Iterable[Row]) -> Tally:
         failed.update(dict.fromkeys(_rules(group[FAILED]), rows))
         repaired += rows if group[REPAIRED] else 0
     return Tally(status, _sorted(quarantined), _sorted(set_missing), _sorted(normalised), _sorted(failed), repaired)
+
+
+def lacking(records: DataFrame, names: list[str]) -> dict[str, int]:
+    """How many records lack a value, by column, of those columns that some lack."""
+    if not names:
+        return {}
+    lacks = [F.count_if(F.col(quoted(name)).isNull()) for name in names]
+    counts = tuple(records.agg(*lacks).collect()[0])
+    return {name: rows for name, rows in zip(names, counts, strict=True) if rows}
 
 
 def _rules(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Commands from a source to cases, and to other people's formats."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from medspark.runs.run import Run
     from medspark.task.event_task import EventTask
     from medspark.task.tasks import Task
+
+CLEANING: Final = "medspark.stages.append"
+CASES: Final = "medspark.stages.features"
+"""What takes a second to import, with what is below it."""
 
 
 def synth(
@@ -64,14 +68,14 @@ def clean(
     json_: Json = False,
 ) -> None:
     """Source to records and quarantine."""
-    from medspark.stages.append import append_stage, compact_stage
-    from medspark.stages.clean import clean_stage
-
-    asked: dict[str, Any] = {"append": append, "compact": compact}
+    asked: dict[str, Any] = {"append": append, "compact": compact, "replay": replay, "reader": reader}
     ways = append + compact + (replay is not None or reader != "auto")
-    with run_task("clean", task, store, json_, replay=replay, reader=reader, **asked) as (run, found):
+    with run_task("clean", task, store, json_, imports=CLEANING, **asked) as (run, found):
         if ways > 1:
             raise TaskError("--append", ["expected it, --compact, or --replay and --reader, received more than one"])
+        from medspark.stages.append import append_stage, compact_stage
+        from medspark.stages.clean import clean_stage
+
         if compact:
             compact_stage(run, found)
             return
@@ -86,10 +90,10 @@ def clean(
 
 def features(task: TaskFile, store: Store = STORE, json_: Json = False) -> None:
     """Records to cases and attrition."""
-    from medspark.stages.features import features_stage
-    from medspark.stages.freeze import freeze
+    with run_task("features", task, store, json_, imports=CASES) as (run, found):
+        from medspark.stages.features import features_stage
+        from medspark.stages.freeze import freeze
 
-    with run_task("features", task, store, json_) as (run, found):
         features_stage(run, freeze(run, found))
         run.say(f"cases: {run.receipt.outputs['cases']}")
 

@@ -59,12 +59,20 @@ def exit_code_of(console: Console, log: Path | None = None) -> Iterator[None]:
 
 @contextmanager
 def run_task(
-    command: str, path: Path, store: str, as_json: bool, *, imports: str | None = None, **arguments: Any
+    command: str,
+    path: Path,
+    store: str,
+    as_json: bool,
+    *,
+    imports: str | None = None,
+    before: Callable[[str], None] | None = None,
+    **arguments: Any,
 ) -> Iterator[tuple["Run", "Task"]]:
     """A command on a task, which is read before Spark starts, in the store's folder for that task.
 
     Args:
         imports: a module that the command will need, imported while Spark works.
+        before: what else may fail before Spark starts, of that folder.
     """
     from medspark.sources.fasta import require_fasta
     from medspark.stages.open_run import packages_of
@@ -73,8 +81,14 @@ def run_task(
     with exit_code_of(terminal()):
         task = load_task(path)
         require_fasta(task)
-    place, packages = f"{store.rstrip('/')}/{task.task}", lambda: packages_of(task)
-    asked = {"imports": imports, "task": str(path), **arguments}
+    place = f"{store.rstrip('/')}/{task.task}"
+
+    def packages() -> tuple[str, ...]:
+        if before is not None:
+            before(absolute(place))
+        return packages_of(task)
+
+    asked = {"imports": imports, "warms": _read_by_workers(task, arguments), "task": str(path), **arguments}
     with run_command(
         command, place, as_json, packages, lambda: _is_light(task, task.source.path, arguments), **asked
     ) as run:
@@ -115,6 +129,15 @@ def run_bundle(
         yield run
 
 
+def _read_by_workers(task: "Task", arguments: dict[str, Any]) -> str | None:
+    """What Spark's Python workers will read a source with, where it is likely that they do."""
+    from medspark.task.table_task import TableTask
+
+    plain = isinstance(task, TableTask) and task.source.format == "csv" and not task.beside
+    asked = arguments.get("reader") in ("auto", "workers") and arguments.get("replay") is None
+    return "medspark.clean.worker.unit" if plain and asked else None
+
+
 def _is_light(task: "Task | None", source: str | None, arguments: dict[str, Any]) -> bool:
     """Whether Java has little to do: the source is small, and all that is read."""
     from medspark.task.table_task import TableTask, has_history
@@ -142,6 +165,7 @@ def run_command(
     *,
     session: bool = True,
     imports: str | None = None,
+    warms: str | None = None,
     **arguments: Any,
 ) -> Iterator["Run"]:
     """A run of a command in a store, and its receipt, saved whatever happens in the block.
@@ -154,6 +178,7 @@ def run_command(
         light: whether Java has little to do, as where the source is small or workers read it; asked after `packages`.
         session: whether one is made on Spark's context; where all is workers' there need be none.
         imports: a module that will be needed, imported beside what follows Spark's start.
+        warms: a module that Spark's Python workers will need.
         arguments: for the receipt.
     """
     from medspark.cli.saved import saved
@@ -174,7 +199,7 @@ def run_command(
     try:
         place = absolute(store)
         with exit_code_of(console, log), stoppable() as signals, saved(receipt, place, signals, console) as opened:
-            context = _started(receipt.command, console, packages, light, signals.watch)
+            context = _started(receipt.command, console, packages, light, signals.watch, warms)
             run = Run(context, place, shown, receipt, console)
             with _importing(imports):  # not before Java: what is forked beside a busy thread may hang
                 if session:
@@ -212,11 +237,14 @@ def _started(
     packages: Callable[[], tuple[str, ...]],
     light: Callable[[], bool],
     watch: Callable[["SparkContext"], None],
+    warms: str | None,
 ) -> "SparkContext":
-    from medspark.spark.session import start_context
+    from medspark.spark.session import start_context, warm_workers
 
     wanted, quickly = packages(), light()
     with console.status("starting Spark"):
         context = start_context(f"medspark {command}", wanted, quickly)
         watch(context)
+        if warms is not None:
+            warm_workers(context, warms)
     return context

@@ -89,9 +89,8 @@ def score(
     asked |= {"explain": ask._asdict()} if ask is not None else {}
     session = not is_left_to_workers(place, to, reader, writer) or ask is not None
     with run_bundle("score", bundle, to, json_, session=session, expect=expect, **asked) as run:
-        gate = _gate(require_verdict, override)
         _require_choice(place, any(given is not None for given in (source, as_of, past)))
-        opened = open_bundle(run, bundle, expect)
+        gate, opened = _gate(require_verdict, override), open_bundle(run, bundle, expect)
         if place is not None:
             score_tensors_stage(run, opened, place, engine, reader, writer, ask, gate)
         else:

@@ -31,21 +31,30 @@ def update(
     json_: Json = False,
 ) -> None:
     """A bundle and new outcomes to a challenger; where it is worse than the bundle it is refused (exit 4)."""
-    from medspark.bundles.bundle import REPORT
+    from medspark.bundles.bundle import REPORT, load_bundle
     from medspark.bundles.champion import CHAMPION, champion_of
+    from medspark.runs.run import local_path
     from medspark.stages.open_bundle import open_bundle
+    from medspark.store.files import is_elsewhere
 
     past = absolute(history) if history is not None else None
     asked: dict[str, Any] = {"bundle": bundle, "with": with_, "history": past, "expect": expect}
     asked |= {"head_only": head_only, "calibration_only": calibration_only}
-    with run_task("update", task, store, json_, **asked) as (run, found):
+
+    def place_in(folder: str) -> str:
+        return str(champion_of(folder)) if bundle == CHAMPION else bundle
+
+    def open_here(folder: str) -> None:
+        if not is_elsewhere(place := place_in(folder)):
+            load_bundle(local_path(place), expect)
+
+    with run_task("update", task, store, json_, before=open_here, **asked) as (run, found):
         if head_only and calibration_only:
             raise TaskError("--head-only", ["expected one of --head-only and --calibration-only, received both"])
         from medspark.stages.update import update_stage  # TensorFlow takes seconds to import
 
-        place = str(champion_of(run.store)) if bundle == CHAMPION else bundle
         how: How = "head" if head_only else "calibration" if calibration_only else "weights"
-        challenger = update_stage(run, open_bundle(run, place, expect), found, with_, how, past)
+        challenger = update_stage(run, open_bundle(run, place_in(run.store), expect), found, with_, how, past)
         run.say(f"bundle: {challenger}")
         run.say(f"report: {challenger / REPORT}")
         run.say(f"use it: medspark promote {run.store} {challenger.name}")

@@ -8,12 +8,11 @@ from typing import Final
 
 from pyspark import SparkContext
 
-from medspark.cases.attrition import CANDIDATES
+from medspark.cases.attrition import Counted, attrition_of
 from medspark.cases.criteria import criteria
 from medspark.cases.worker.candidates import Plan
 from medspark.clean.tasks import each
 from medspark.events.worker.write_cases import write_cases
-from medspark.store.facts import Attrition
 from medspark.store.worker.buckets import Kept
 from medspark.task.event_task import EventTask
 from medspark.task.training import Split
@@ -29,8 +28,8 @@ def can_write_cases(kept: Kept | None, split: Split, patients: str) -> bool:
     return split.temporal is None and split.site is None and patients in _PATIENTS
 
 
-def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, folder: str) -> list[Attrition]:
-    """Write the cases of all buckets; what each criterion removed.
+def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, folder: str) -> Counted:
+    """Write the cases of all buckets; what became of the candidates.
 
     Args:
         context: of Spark.
@@ -43,21 +42,14 @@ def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, f
     """
     shared = context.broadcast((kept, Plan(task), folder))
 
-    def work(bucket: int) -> Counter[str | None]:
+    def work(bucket: int) -> tuple[Counter[str | None], int]:
         kept, plan, folder = shared.value
         return write_cases(kept, bucket, plan, folder)
 
     buckets = [bucket for bucket in range(kept.buckets) if kept.files(bucket)]
     counts: Counter[str | None] = Counter()
-    for found in each(context, buckets, work):
+    impossible = 0
+    for found, ages in each(context, buckets, work):
         counts.update(found)
-    return _attrition(counts, task)
-
-
-def _attrition(counts: Counter[str | None], task: EventTask) -> list[Attrition]:
-    remaining = counts.total()
-    rows = [Attrition(CANDIDATES, "", 0, remaining)]
-    for reason in criteria(task, scoring=False):
-        remaining -= counts[reason.name]
-        rows.append(Attrition(reason.name, reason.because, counts[reason.name], remaining))
-    return rows
+        impossible += ages
+    return Counted(attrition_of(counts.total(), counts, criteria(task, scoring=False)), impossible)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from medspark.runs.progress import Told, in_words
+from medspark.runs.receipt import RUNS
 from medspark.store.files import is_elsewhere
 
 POLL_SECONDS = 0.2
@@ -28,7 +29,7 @@ def log_file(store: str, run_id: str) -> Path | None:
         if "PYSPARK_GATEWAY_PORT" in os.environ:
             return None
         return Path.home() / ".cache" / "medspark" / f"{run_id}.log"
-    return Path(store.removeprefix("file://")) / "runs" / f"{run_id}.log"
+    return Path(store.removeprefix("file://")) / RUNS / f"{run_id}.log"
 
 
 def send_chatter_to(log: Path) -> Console:

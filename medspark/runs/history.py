@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,11 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 from medspark.bundles.bundle import BUNDLES, METRICS, load_bundle
 from medspark.errors import BundleError, InputError, TaskError
 from medspark.runs.process import Process, is_dead
+from medspark.runs.receipt import RUNS
 from medspark.runs.run import local_path
 from medspark.store.tables import is_parquet
 from medspark.store.versions import CURRENT, StoreVersions
-
-_RUNS: Final = "runs"
 
 
 @dataclass(frozen=True)
@@ -99,19 +98,19 @@ def seen(place: str) -> list[StoreSeen]:
     below = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     stores = [path for path in (folder, *below) if _is_store(path)]
     if not stores:
-        raise InputError(f"{place}: expected a store or a folder of some, received none: no receipt in {_RUNS}/")
+        raise InputError(f"{place}: expected a store or a folder of some, received none: no receipt in {RUNS}/")
     return [StoreSeen(str(path), list(_tables(path)), list(_bundles(path)), list(_runs(path))) for path in stores]
 
 
 def _is_store(folder: Path) -> bool:
-    return any((folder / _RUNS).glob("*.json"))
+    return any((folder / RUNS).glob("*.json"))
 
 
 # ---------------------------------------------------------------- runs
 
 
 def _runs(store: Path) -> Iterator[RunSeen]:
-    found = [_run_of(path) for path in (store / _RUNS).glob("*.json")]
+    found = [_run_of(path) for path in (store / RUNS).glob("*.json")]
     yield from sorted(found, key=lambda run: (run.started_at, run.run_id), reverse=True)
 
 

@@ -17,6 +17,8 @@ from medspark.runs.process import Process, this_process
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+RUNS: Final = "runs"
+"""The folder of a store's receipts and logs."""
 Status = Literal["running", "done", "failed", "interrupted", "broken off"]
 """Broken off: the run's process ended without a word, as when its machine fails; the next run says so."""
 PACKAGES: Final = (

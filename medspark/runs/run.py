@@ -17,7 +17,7 @@ from rich.console import Console
 from medspark.errors import InputError, MedsparkError, Stopped
 from medspark.runs.console import spark_progress
 from medspark.runs.process import Process, is_dead
-from medspark.runs.receipt import Receipt, new_run_id, now
+from medspark.runs.receipt import RUNS, Receipt, new_run_id, now
 from medspark.runs.writable import store_writable
 from medspark.spark.failures import name_of
 from medspark.spark.session import the_session
@@ -115,7 +115,7 @@ def find_here(run: Run) -> None:
 
 def name_broken_off(run: Run, run_id: str) -> None:
     """Say of another run that it ended without a word, where its receipt is there and says that it runs."""
-    path = f"{run.store}/runs/{run_id}.json"
+    path = f"{run.store}/{RUNS}/{run_id}.json"
     found = _at_work(run, path) if exists(run.context, path) else None
     if found is not None:
         _name_broken_off(run, path, found)
@@ -133,7 +133,7 @@ def _at_work(run: Run, path: str) -> dict[str, Any] | None:
 
 def _newest_receipts(run: Run) -> list[str]:
     """The paths of the other receipts, the newest: what broke off is among them, as runs are nightly."""
-    paths = [path for path in list_paths(run.context, f"{run.store}/runs") if path.endswith(".json")]
+    paths = [path for path in list_paths(run.context, f"{run.store}/{RUNS}") if path.endswith(".json")]
     others = [path for path in paths if not path.endswith(f"/{run.receipt.run_id}.json")]
     return others[-LOOKED_AT:]
 
@@ -173,11 +173,11 @@ def _completed(receipt: Receipt) -> Receipt:
 
 
 def _receipt_here(here: Path, receipt: Receipt) -> Path:
-    return here / "runs" / f"{receipt.run_id}.json"
+    return here / RUNS / f"{receipt.run_id}.json"
 
 
 def _receipt_path(run: Run) -> str:
-    return f"{run.store}/runs/{run.receipt.run_id}.json"
+    return f"{run.store}/{RUNS}/{run.receipt.run_id}.json"
 
 
 def local_path(place: str) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from medspark.runs.receipt import RUNS
 from medspark.runs.run import Run, local_path
 
 SCRATCH: Final = ".scratch"
@@ -41,7 +42,7 @@ def remove_left_scratch(run: Run) -> None:
         return
     place = run.here / SCRATCH
     for folder in [] if place.is_symlink() else list(place.glob("*")):
-        if folder.name != run.receipt.run_id and (run.here / "runs" / f"{folder.name}.json").is_file():
+        if folder.name != run.receipt.run_id and (run.here / RUNS / f"{folder.name}.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)  # no link is followed
     with suppress(OSError):
         place.rmdir()

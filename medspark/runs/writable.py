@@ -59,10 +59,18 @@ def store_writable(store: str, all_is_writing: bool = False) -> Iterator[None]:
 def is_full(error: BaseException | None) -> bool:
     """Whether a full disk is behind a failure, of Python, of Java or of a worker."""
     while error is not None:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(sign in str(error) for sign in _FULL):
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(sign in _said(error) for sign in _FULL):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _said(error: BaseException) -> str:
+    """An error's text; nothing where Java would have to say it, and is gone."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def disk_full(store: str) -> StoreError:
@@ -81,7 +89,7 @@ def disk_full(store: str) -> StoreError:
 
 
 def _words(error: BaseException) -> str:
-    parts = [str(error)]
+    parts = [_said(error)]
     while (error := error.__cause__ or error.__context__) is not None:  # type: ignore[assignment]
-        parts.append(str(error))
+        parts.append(_said(error))
     return " ".join(parts)

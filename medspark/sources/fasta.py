@@ -20,6 +20,7 @@ from medspark.schemas import SOURCE_FILE, quoted
 from medspark.sources.failures import readable
 from medspark.sources.files import source_files
 from medspark.sources.read import RawPart, RawRows
+from medspark.sources.unchanged import FileStates, file_states
 from medspark.sources.whole_numbers import whole_text
 from medspark.store.files import is_elsewhere
 from medspark.task.raw_table import RawTable
@@ -36,7 +37,8 @@ class Sequences(NamedTuple):
 
     found: DataFrame
     """`_id`, once each, and `_letters` without white space."""
-    files: list[str]
+    states: FileStates
+    """Of the files, before they were read."""
     digest: str
     """Of the ids and the letters, whatever their order and the width of the lines."""
     kept: DataFrame
@@ -106,6 +108,7 @@ def sequences_of(spark: SparkSession, task: TableTask) -> Iterator[dict[str, Seq
 
 def _read_fasta(spark: SparkSession, place: str) -> Sequences:
     files = source_files(spark, place)
+    states = file_states(spark.sparkContext, files)
     records = _records(spark, files).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         hashed = F.xxhash64(_ID, _LETTERS).cast("decimal(20,0)")
@@ -130,7 +133,7 @@ def _read_fasta(spark: SparkSession, place: str) -> Sequences:
         records.unpersist()
         raise
     total = sum(int(row["hashes"]) for row in told.values())
-    return Sequences(found, files, f"{total % 2**64:016x}", records)
+    return Sequences(found, states, f"{total % 2**64:016x}", records)
 
 
 def _records(spark: SparkSession, files: list[str]) -> DataFrame:

@@ -1,6 +1,7 @@
 """Whether a source's columns are the table's."""
 
 import csv
+from collections import Counter
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame
@@ -61,17 +62,17 @@ def other_columns(problems: list[str]) -> InputError:
 def compare_columns(names: list[str], table: RawTable, file: str, ordered: bool = True) -> list[str]:
     """Every difference between a file's columns and the table's, one sentence each."""
     problems = []
-    expected = list(table.names)
+    expected, counts = dict.fromkeys(table.names), Counter(names)
     unknown = [name for name in names if name not in expected]
     for name in table.columns:
-        if name not in names and name not in table.optional:
+        if name not in counts and name not in table.optional:
             above = " A directory above has it in its name, which is not read." if f"/{name}=" in file else ""
             problems.append(f"column {name!r} is missing.{above}{did_you_mean(name, unknown)}")
     if not table.is_open:
         problems += [f"column {name!r} is not in the task.{did_you_mean(name, expected)}" for name in unknown]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    problems += [f"column {name!r} is there {names.count(name)} times" for name in repeated]
-    in_order = [name for name in expected if name in names]
+    repeated = sorted(name for name, times in counts.items() if times > 1)
+    problems += [f"column {name!r} is there {counts[name]} times" for name in repeated]
+    in_order = [name for name in expected if name in counts]
     if ordered and not table.is_open and not problems and names != in_order:
         at = next(i for i, (a, b) in enumerate(zip(names, in_order, strict=True)) if a != b)
         problems.append(f"column {at + 1}: expected {in_order[at]!r}, received {names[at]!r}: reordered columns")

@@ -72,7 +72,8 @@ def typed_rows(
     survey = survey_typed(frames, table)
     named = zip(frames, firsts or [""] * len(frames), strict=True)
     parts = [part for frame, first in named for part in _typed_parts(frame, first, table, repairs, survey.letters)]
-    present = [name for name in table.columns if name in frames[0].columns]
+    there = set(frames[0].columns)
+    present = [name for name in table.columns if name in there]
     return RawRows(survey, parts, present, [])
 
 
@@ -84,7 +85,8 @@ def _without_void(frame: DataFrame) -> DataFrame:
 def _typed_parts(
     frame: DataFrame, first: str, table: RawTable, repairs: DataFrame | None, letters: int
 ) -> list[RawPart]:
-    names = [name for name in table.columns if name in frame.columns]
+    there = set(frame.columns)
+    names = [name for name in table.columns if name in there]
     as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
     rows = put_repairs(
         frame.select(

@@ -64,7 +64,8 @@ def read_typed(spark: SparkSession, files: list[str], table: RawTable) -> TypedF
     if problems:
         raise other_columns(problems)
     there = [name for name in table.columns if any(name in file.dtypes for file in stored)]
-    plan = plan_columns(stored, [name for name in there if name not in _unread(stored, table)])
+    unread_here = _unread(stored, table)
+    plan = plan_columns(stored, [name for name in there if name not in unread_here])
     alike: dict[tuple[tuple[str, ReadColumn], ...], list[str]] = defaultdict(list)
     for file in files:
         alike[tuple(plan[file].items())].append(file)
@@ -93,10 +94,11 @@ def _unread(stored: list[StoredFile], table: RawTable) -> set[str]:
 
 def _problems(file: StoredFile, table: RawTable) -> list[str]:
     differences = compare_columns(list(file.dtypes), table, file.file, ordered=False)
+    silent = {*file.empty, *table.decide_nothing}
     unknown = [
         f"column {name!r} has a type that Spark does not read: {dtype}"
         for name, dtype in file.dtypes.items()
-        if name in table.columns and name not in {*file.empty, *table.decide_nothing} and dtype in _NO_TYPE_OF_SPARK
+        if name in table.columns and name not in silent and dtype in _NO_TYPE_OF_SPARK
     ]
     return [f"{file.file}: {problem}" for problem in (*differences, *unknown)]
 

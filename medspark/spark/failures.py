@@ -23,8 +23,13 @@ _OF_A_VALUE: Final = ("22", "P0001")
 
 
 def text_of(error: BaseException) -> str:
-    """Everything that Spark says of a failure, its causes too: to be searched, never to be shown."""
-    return str(error)
+    """Everything that Spark says of a failure, its causes too: to be searched, never to be shown. Nothing where Java
+    would have to say it, and is gone.
+    """
+    try:
+        return str(error)
+    except (OSError, Py4JError):
+        return ""
 
 
 def name_of(error: BaseException) -> str:
@@ -120,5 +125,5 @@ def _java_class(error: BaseException) -> str | None:
         while thrown is not None and thrown.getCause() is not None:
             thrown = thrown.getCause()
         return None if thrown is None else str(thrown.getClass().getSimpleName())
-    except Py4JError:
+    except (OSError, Py4JError):
         return None  # Java has ended

@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from threading import Thread
 from typing import Any, Final
 
 from pyspark import SparkConf, SparkContext, java_gateway
@@ -54,6 +57,11 @@ DEFAULTS: Final = {
     "spark.master": "local[*,4]",
 }
 """Set unless spark-submit or its properties file says otherwise."""
+
+WIDE: Final = 200
+"""Columns, from which on they are many."""
+BYTES_OF_A_COLUMN: Final = 2**17
+"""In the mean, up to which they are few: what some ten thousand rows have."""
 
 DELTA_SETTINGS: Final = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -126,6 +134,24 @@ def start_context(name: str, packages: Sequence[str] = (), light: bool = False) 
     return context
 
 
+def warm_workers(context: SparkContext, module: str) -> None:
+    """Have Spark's Python workers on this machine start and import a module, beside what this process does: that takes
+    them two seconds.
+    """
+
+    def warm() -> None:
+        with suppress(Exception):  # what fails, fails again where it is needed
+            cores = context.defaultParallelism
+            context.parallelize(range(cores), cores).foreach(partial(_import, module))
+
+    if str(context.master).startswith("local["):
+        Thread(target=warm, daemon=True).start()
+
+
+def _import(module: str, _: int) -> None:
+    import_module(module)
+
+
 @contextmanager
 def _java_ended_with_python() -> Iterator[None]:
     """End the Java that is launched in the block where a signal ends the block: nobody else would know of it, and a
@@ -160,6 +186,23 @@ def batches_of(spark: SparkSession, rows: int | None) -> Iterator[None]:
     """
     arrow = "spark.sql.execution.arrow"
     chosen = {f"{arrow}.maxRecordsPerBatch": str(rows), f"{arrow}.maxBytesPerBatch": str(2**31 - 1)} if rows else {}
+    with _set(spark, chosen):
+        yield
+
+
+@contextmanager
+def compiled_where_worth_it(spark: SparkSession, columns: int, size: int) -> Iterator[None]:
+    """Of many columns with few bytes expressions are evaluated as they are in the block: compiling those of a thousand
+    columns takes Spark minutes, whatever the rows.
+    """
+    wide = columns >= WIDE and size <= BYTES_OF_A_COLUMN * columns
+    as_they_are = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
+    with _set(spark, as_they_are if wide else {}):
+        yield
+
+
+@contextmanager
+def _set(spark: SparkSession, chosen: Mapping[str, str]) -> Iterator[None]:
     before = {key: str(spark.conf.get(key)) for key in chosen}
     for key, value in chosen.items():
         spark.conf.set(key, value)

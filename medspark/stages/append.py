@@ -109,7 +109,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
         came = total_counts(events.counts)
         require_came(grown, came.records)
         quarantine = write_version(events.quarantine, run.store, QUARANTINE, run.version)
-        require_rows(run.spark, quarantine, rows_quarantined(came))
+        require_rows(run.context, quarantine, rows_quarantined(came))
         _carry_quarantine(run)
         assert isinstance(facts.counts, EventCounts)
         _tell_absent(run, task, facts.counts, came)

@@ -1,6 +1,6 @@
 """The clean stage: a source to `records` and `quarantine`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,17 +50,27 @@ from medspark.task.tasks import Task
 
 TOLD: Final = 8
 """Names on a line of the console."""
+RULES_TOLD: Final = 50
+"""Rules of a kind that have a line of the console each."""
 
 
 @dataclass(frozen=True)
 class CleanSource:
     """A source's records and quarantine, to be written while it is open, and what became of its rows."""
 
-    records: DataFrame
-    quarantine: DataFrame
+    read_records: Callable[[], DataFrame]
+    read_quarantine: Callable[[], DataFrame]
     counts: TableCounts | EventCounts
     read: SourceRead
     written: Written = NOTHING_WRITTEN
+
+    @property
+    def records(self) -> DataFrame:
+        return self.read_records()
+
+    @property
+    def quarantine(self) -> DataFrame:
+        return self.read_quarantine()
 
 
 @alone
@@ -85,10 +95,10 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
             records, grown = _put_records(run, task, found)
-            quarantine = _put(run, found.quarantine, found.written.quarantine, QUARANTINE)
+            quarantine = _put(run, found.read_quarantine, found.written.quarantine, QUARANTINE)
             if grown is None:
-                require_rows(run.spark, records, found.counts.records)
-            require_rows(run.spark, quarantine, rows_quarantined(found.counts))
+                require_rows(run.context, records, found.counts.records)
+            require_rows(run.context, quarantine, rows_quarantined(found.counts))
             write_facts(run.context, records, _facts(task, found, grown, taken))
             publish_tables(run, (RECORDS, QUARANTINE), run.version)
     run.receipt.inputs["source"] = found.read
@@ -155,7 +165,7 @@ def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown |
         InputError: the source has an `increment`, and workers cannot.
     """
     if not isinstance(found.counts, EventCounts) or not (found.counts.records or _grows(task)):
-        return _put(run, found.records, found.written.records, RECORDS), None
+        return _put(run, found.read_records, found.written.records, RECORDS), None
     path = f"{run.store}/{RECORDS}/{run.version}"
     make_folder(run.context, path)
     way = choose(run.context, "", "auto", [], [full_path(run.context, path)])
@@ -166,14 +176,14 @@ def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown |
             f"{path}: expected a place that workers can write to, as records of a source with `increment` are, "
             f"received another ({way.because})."
         )
-    return _put(run, found.records, (), RECORDS), None
+    return _put(run, found.read_records, (), RECORDS), None
 
 
-def _put(run: Run, rows: DataFrame, written: tuple[Path, ...], table: str) -> str:
+def _put(run: Run, rows: Callable[[], DataFrame], written: tuple[Path, ...], table: str) -> str:
     """Write a version of a table, of files where workers wrote them."""
     if written and run.here is not None:
         return take_version(run.context, written, run.store, table, run.version)
-    return write_version(rows, run.store, table, run.version)
+    return write_version(rows(), run.store, table, run.version)
 
 
 @contextmanager
@@ -206,15 +216,16 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
         read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
         tell_unread(run, events.unread)
         with watched(run, events.states):
-            yield CleanSource(events.records, events.quarantine, total_counts(events.counts), read)
+            tables = (lambda: events.records, lambda: events.quarantine)
+            yield CleanSource(*tables, total_counts(events.counts), read)
 
 
 def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
     table = clean(run.spark, task, scoring=scoring, repairs=repairs, reader=reader)
     try:
         read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
-        with watched(run, table.states):
-            yield CleanSource(table.records, table.quarantine, table.counts, read, table.written)
+        with watched(run, table.states, table.same):
+            yield CleanSource(table.read_records, table.read_quarantine, table.counts, read, table.written)
     finally:
         table.release()
 
@@ -238,14 +249,17 @@ def first_of(names: list[str]) -> str:
 
 
 @contextmanager
-def watched(run: Run, states: FileStates) -> Iterator[None]:
-    """Publish nothing of what is read in the block unless the source's files are still those of the first pass."""
-    require = partial(require_unchanged, run.context, states)
-    run.before_publishing.append(require)
+def watched(run: Run, states: FileStates, *others: Callable[[], None] | None) -> Iterator[None]:
+    """Publish nothing of what is read in the block unless the source's files are still those of the first pass, and
+    what others require holds."""
+    requires: list[Callable[[], None]] = [partial(require_unchanged, run.context, states)]
+    requires += [other for other in others if other is not None]
+    run.before_publishing += requires
     try:
         yield
     finally:
-        run.before_publishing.remove(require)
+        for require in requires:
+            run.before_publishing.remove(require)
 
 
 def _tell_table(run: Run, counts: TableCounts) -> None:
@@ -257,12 +271,24 @@ def _tell_table(run: Run, counts: TableCounts) -> None:
     if counts.repaired:
         run.say(f"  repaired    {counts.repaired:>12,}")
     run.say(f"  records     {counts.records:>12,}")
-    for rule, rows in counts.set_missing.items():
-        run.say(f"    missing   {rows:>12,}  {rule}")
-    for rule, rows in counts.normalised.items():
-        run.say(f"    normalised{rows:>12,}  {rule}")
+    for what, rules in (("missing", counts.set_missing), ("normalised", counts.normalised)):
+        for line in commonest(rules):
+            run.say(f"    {what:<10}{line}")
     if empty := empty_columns(counts):
         run.say(f"    no value in any record: {first_of(empty)}")
+
+
+def commonest(rules: dict[str, int], most: int = RULES_TOLD) -> Iterator[str]:
+    """A line for each rule, of many for those with the most rows, and one for the others.
+
+    >>> list(commonest({"a: type": 2, "b: type": 9, "c: type": 7}, most=2))
+    ['           9  b: type', '           7  c: type', '           2  by 1 more rules, in the receipt']
+    """
+    told = dict(sorted(rules.items(), key=lambda item: -item[1])[:most])
+    yield from (f"{rows:>12,}  {rule}" for rule, rows in rules.items() if rule in told)
+    if len(rules) > most:
+        others = sum(rows for rule, rows in rules.items() if rule not in told)
+        yield f"{others:>12,}  by {len(rules) - most} more rules, in the receipt"
 
 
 def _tell_events(run: Run, counts: EventCounts) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import Bundle
+from medspark.cases.attrition import CANDIDATES, IMPOSSIBLE, impossible_ages
 from medspark.cases.eligible import Eligible, RecordFiles
 from medspark.cases.events import build_candidates
 from medspark.cases.table import build_cases, mark_excluded
@@ -33,6 +34,7 @@ from medspark.schemas import (
 )
 from medspark.score.serve import score_id
 from medspark.stages.absent import absent_names, suddenly_empty, suddenly_silent
+from medspark.stages.ages import tell_ages
 from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.past import read_earlier, tell_past
 from medspark.stages.records import kept_records
@@ -195,7 +197,8 @@ def _of_events(run: Run, task: EventTask, source: str | None, until: int | None,
     with ExitStack() as stack:
         found = _cleaned(run, task, stack, reader)
         candidates = build_candidates(found.records, plan, found.counts.records)
-        yield _sorted_out(candidates, stack, found.quarantine, rows_quarantined(found.counts), found.read, found.counts)
+        aside = rows_quarantined(found.counts)
+        yield _sorted_out(run, candidates, stack, found.quarantine, aside, found.read, found.counts)
 
 
 @contextmanager
@@ -212,7 +215,7 @@ def _of_records(run: Run, task: EventTask, store: str, until: int | None) -> Ite
         kept = kept_records(run.context, path, facts)
         candidates = build_candidates(records, plan, facts.counts.records, kept)
         nothing = read_table(run.spark, store, QUARANTINE).limit(0)
-        yield _sorted_out(candidates, stack, nothing, 0, read, facts.counts)
+        yield _sorted_out(run, candidates, stack, nothing, 0, read, facts.counts)
 
 
 def _plan_at(task: EventTask, until: int | None) -> Plan:
@@ -222,6 +225,7 @@ def _plan_at(task: EventTask, until: int | None) -> Plan:
 
 
 def _sorted_out(
+    run: Run,
     candidates: DataFrame,
     stack: ExitStack,
     quarantine: DataFrame,
@@ -240,7 +244,13 @@ def _sorted_out(
         F.col(EXCLUDED).alias(REASON),
     )
     cases = candidates.where(F.col(EXCLUDED).isNull())
-    return Eligible(cases, excluded, quarantine, read, counts, lambda: candidates.count() + quarantined)
+
+    def expected() -> int:
+        found = candidates.agg(F.count("*").alias(CANDIDATES), impossible_ages()).collect()[0]
+        tell_ages(run, "score", found[IMPOSSIBLE])
+        return int(found[CANDIDATES]) + quarantined
+
+    return Eligible(cases, excluded, quarantine, read, counts, expected)
 
 
 def moved(task: AnyTask, source: str | None) -> AnyTask:

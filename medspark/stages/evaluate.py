@@ -205,7 +205,7 @@ def _report(run: Run, made: _Made, metrics: dict[str, Any]) -> ReportData:
     bundle, manifest = made.bundle, made.bundle.manifest
     then = bundle.read_json(METRICS)
     statistics = from_json(bundle.read_text(STATISTICS))
-    first, *criteria = (asdict(row) for row in made.built.attrition())
+    first, *criteria = (asdict(row) for row in made.built.counted().attrition)
     candidates = {"candidates": first["remaining"]} if isinstance(made.found.counts, EventCounts) else {}
     return ReportData(
         task=made.task,

@@ -10,18 +10,18 @@ from pyspark.sql import functions as F
 
 from medspark.cases.attrition import (
     CANDIDATES,
+    Counted,
     count_attrition,
     count_cases,
-    count_impossible_ages,
     count_with_past,
-    observed_attrition,
+    impossible_ages,
+    observed_counts,
 )
 from medspark.cases.criteria import criteria
 from medspark.cases.events import build_candidates
 from medspark.cases.split import divided, faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
-from medspark.cases.worker.population import OLDEST
 from medspark.errors import AccountingError
 from medspark.events.write_cases import can_write_cases, write_cases_by_workers
 from medspark.runs.lock import alone
@@ -30,6 +30,7 @@ from medspark.runs.tables import making, publish_tables
 from medspark.schemas import ATTRITION, ATTRITION_TYPES, CASES, EXCLUDED, RECORDS, SUBJECT_ID, ddl
 from medspark.score.choose_way import choose
 from medspark.spark.failures import expressions_hold
+from medspark.stages.ages import tell_ages
 from medspark.stages.records import kept_records
 from medspark.store.facts import (
     Attrition,
@@ -52,10 +53,10 @@ from medspark.task.tasks import Task
 
 
 class Built(NamedTuple):
-    """The eligible cases, and what each criterion took out, to be asked for once the cases are written."""
+    """The eligible cases, and what became of the candidates, to be asked for once the cases are written."""
 
     cases: DataFrame
-    attrition: Callable[[], list[Attrition]]
+    counted: Callable[[], Counted]
 
 
 @alone
@@ -71,8 +72,10 @@ def features_stage(run: Run, task: Task) -> None:
         facts = require_records(run, task)
         records = read_table(run.spark, run.store, RECORDS)
         with making(run, (CASES, ATTRITION), run.version):
-            cases, attrition = _put_cases(run, task, facts, records)
-            _publish(run, cases, attrition, facts, task)
+            cases, counted = _put_cases(run, task, facts, records)
+            _publish(run, cases, counted.attrition, facts, task)
+    if counted.impossible_ages is not None:
+        tell_ages(run, "features", counted.impossible_ages)
 
 
 def require_records(run: Run, task: Task) -> RecordsFacts:
@@ -126,13 +129,13 @@ def _of_events(records: DataFrame, task: EventTask, events: int, kept: Kept | No
     reasons = criteria(task, scoring=False)
     seen = Observation()
     removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
-    counted = found.observe(seen, F.count("*").alias(CANDIDATES), *removed)
+    counted = found.observe(seen, F.count("*").alias(CANDIDATES), impossible_ages(), *removed)
     cases = counted.where(F.col(EXCLUDED).isNull()).drop(EXCLUDED)
-    return Built(cases, partial(observed_attrition, seen, reasons))
+    return Built(cases, partial(observed_counts, seen, reasons))
 
 
-def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) -> tuple[str, list[Attrition]]:
-    """Write the cases, those of records by patient by the workers that read them; what each criterion removed."""
+def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) -> tuple[str, Counted]:
+    """Write the cases, those of records by patient by the workers that read them; what became of the candidates."""
     kept = kept_records(run.context, table_path(run.context, run.store, RECORDS), facts)
     if isinstance(task, EventTask) and can_write_cases(kept, task.split, dict(records.dtypes)[SUBJECT_ID]):
         assert kept is not None
@@ -142,7 +145,7 @@ def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) ->
         if choose(run.context, "", "auto", [], [folder]).kind == "workers":
             return path, write_cases_by_workers(run.context, kept, task, folder)
     built = built_cases(records, task, facts.counts.records, kept=kept)
-    return write_version(built.cases, run.store, CASES, run.version), built.attrition()
+    return write_version(built.cases, run.store, CASES, run.version), built.counted()
 
 
 def _publish(run: Run, cases: str, attrition: list[Attrition], facts: RecordsFacts, task: Task) -> None:
@@ -169,15 +172,5 @@ def _publish(run: Run, cases: str, attrition: list[Attrition], facts: RecordsFac
     if past is not None:
         run.receipt.counts["features"]["with_earlier_rows"] = past
         run.say(f"  with a past {past:>12,}  cases with an earlier row")
-    for told in [*found, *_ages_to_look_at(run, cases, task)]:
+    for told in found:
         run.say(f"  look at     {told}")
-
-
-def _ages_to_look_at(run: Run, cases: str, task: Task) -> list[str]:
-    """What is said of ages that no patient could have; they are counted."""
-    if not isinstance(task, EventTask):
-        return []
-    impossible = count_impossible_ages(read_parquet(run.spark, cases))
-    run.receipt.counts["features"]["impossible_ages"] = impossible
-    said = f"the births of {impossible:,} cases, older than {OLDEST:g} years: their age counts as unknown"
-    return [said] if impossible else []

@@ -203,7 +203,7 @@ def _kept(
     store, trained = local_path(run.store), updated.trained
     rules: dict[str, Any] = {"rules": clean_rules(task), "fingerprint": found.read.fingerprint}
     facts = CasesFacts(
-        **rules, counts=found.counts, case_rules=case_rules(task), attrition=built.attrition(), splits=splits
+        **rules, counts=found.counts, case_rules=case_rules(task), attrition=built.counted().attrition, splits=splits
     )
     with run.receipt.timed("bundle"), scratch(run, "bundle") as aside:
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)

@@ -39,23 +39,41 @@ def why_stage(run: Run, case: str) -> list[dict[str, Any]]:
 
     Returns:
         An entry for each night that has the case: the ledger's facts, and its probability and band or the reason
-        why it has none, and what raised and lowered it.
+        why it has none, and what raised and lowered it. A night that is not as it was published has one too, with
+        what is `damaged` of it in place of a score.
 
     Raises:
-        InputError: no night that the store still has knows the case.
+        InputError: no night that the store still has whole knows the case.
     """
-    versions = read_versions(run.context, run.store)
-    found = [told for entry in published_entries(run.context, run.store) for told in _told(run, versions, entry, case)]
-    if not found:
-        raise InputError(f"{run.store}: expected a case that was published, received one that no kept night has")
-    run.receipt.counts["why"] = {"nights": len(found)}
+    versions, entries = read_versions(run.context, run.store), published_entries(run.context, run.store)
+    damaged = _damaged(run, versions, entries)
+    run.receipt.damaged |= damaged
+    found = [told for entry in entries for told in _told(run, versions, entry, case, damaged)]
+    whole = [told for told in found if "damaged" not in told]
+    if not whole:
+        which = "".join(f"\n  - {problem}" for problems in damaged.values() for problem in problems)
+        also = f"; of these nothing can be told:{which}" if damaged else ""
+        raise InputError(f"{run.store}: expected a case that was published, received one that no kept night has{also}")
+    run.receipt.counts["why"] = {"nights": len(whole)}
     for told in found:
         _say(run, told)
     return found
 
 
-def _told(run: Run, versions: StoreVersions, entry: Entry, case: str) -> Iterator[dict[str, Any]]:
+def _damaged(run: Run, versions: StoreVersions, entries: list[Entry]) -> dict[str, list[str]]:
+    """What is not as it was published, by version."""
+    last = {entry.facts["version"]: entry for entry in entries}
+    problems = {version: [*_version_problems(run, versions, version, entry)] for version, entry in last.items()}
+    return {version: told for version, told in problems.items() if told}
+
+
+def _told(
+    run: Run, versions: StoreVersions, entry: Entry, case: str, damaged: dict[str, list[str]]
+) -> Iterator[dict[str, Any]]:
     version = entry.facts["version"]
+    if version in damaged:
+        yield {**entry.facts, "damaged": damaged[version]}
+        return
     there = {name for name, table in versions.items() if table.is_published(version)}
     mine = F.col(CASE_ID).cast("string") == case
     if SCORES in there:
@@ -76,6 +94,9 @@ def _reasons(run: Run, there: set[str], version: str, case: str) -> list[dict[st
 
 
 def _say(run: Run, told: dict[str, Any]) -> None:
+    if "damaged" in told:
+        run.say(f"{told['as_of']}  cannot be told: {', '.join(told['damaged'])}")
+        return
     score = f"{told[PROBABILITY]:.4f} {told[RISK_BAND] or 'no band'}" if PROBABILITY in told else told["rejected"]
     run.say(f"{told['as_of']}  {score}")
     run.say(f"  published {told['at']} by {told['user']} on {told['host']}, run {told['run_id']}")
@@ -104,9 +125,8 @@ def verify_stage(run: Run, expected: str | None = None) -> int:
     entries, versions = read_entries(run.context, run.store), read_versions(run.context, run.store)
     if not entries and not problems:
         raise InputError(f"{run.store}: expected a store that a night published from, received one without a ledger")
-    last = {entry.facts["version"]: entry for entry in published_entries(run.context, run.store)}
-    for version, entry in last.items():
-        problems += _version_problems(run, versions, version, entry)
+    for found in _damaged(run, versions, published_entries(run.context, run.store)).values():
+        problems += found
     if problems:
         told = "\n".join(f"  - {problem}" for problem in problems)
         raise InputError(f"{run.store} is not as it was written:\n{told}")

@@ -10,12 +10,10 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
-from pyspark.sql import SparkSession
 
 from medspark.errors import AccountingError, InputError
 from medspark.store.files import exists, read_text, write_text
-from medspark.store.manifest import FACTS, read_manifest
-from medspark.store.tables import read_parquet
+from medspark.store.manifest import FACTS, count_rows, read_manifest
 from medspark.store.worker.buckets import SortedRun
 from medspark.store.worker.checksums import FileSums
 from medspark.task.event_task import EventTask
@@ -327,12 +325,12 @@ def require_rules(found: str, expected: str, stage: str) -> None:
         )
 
 
-def require_rows(spark: SparkSession, path: str, expected: int) -> None:
+def require_rows(context: SparkContext, path: str, expected: int) -> None:
     """Refuse a table that was written short.
 
     Raises:
         AccountingError: it has more or fewer rows.
     """
-    found = read_parquet(spark, path).count()
+    found = count_rows(context, path)
     if found != expected:
         raise AccountingError(f"{path}: {expected} rows were to be written, {found} are there")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -113,11 +113,9 @@ def list_files(context: SparkContext, path: str) -> dict[str, str]:
 def list_sizes(context: SparkContext, path: str) -> dict[str, int]:
     """The bytes of every file below a path, hidden ones too, by its path below it: of one walk."""
     system, hadoop_path = _file_system(context, path)
-    above, walk, sizes = hadoop_path.toUri().getPath(), system.listFiles(hadoop_path, True), {}
-    while walk.hasNext():
-        status = walk.next()
-        sizes[status.getPath().toUri().getPath().removeprefix(above).strip("/")] = int(status.getLen())
-    return sizes
+    above, walk = hadoop_path.toUri().getPath(), _walk(system, hadoop_path)
+    sizes = ((status.getPath().toUri().getPath(), int(status.getLen())) for status in walk)
+    return {path.removeprefix(above).strip("/"): size for path, size in sizes}
 
 
 def match_files(context: SparkContext, pattern: str, folder: str | None = None) -> dict[str, str]:
@@ -141,11 +139,17 @@ def _files_of(system: Any, places: Iterable[Any]) -> dict[str, str]:
     files = {}
     for place in places:
         above = place.getPath() if place.isDirectory() else place.getPath().getParent()
-        walk = system.listFiles(place.getPath(), True)
-        while walk.hasNext():
-            file = walk.next().getPath().toString()
+        for status in _walk(system, place.getPath()):
+            file = status.getPath().toString()
             files[file] = file.removeprefix(above.toString()).strip("/")
     return dict(sorted(files.items()))
+
+
+def _walk(system: Any, path: Any) -> Iterator[Any]:
+    """Hadoop's status of every file at or below a path."""
+    walk = system.listFiles(path, True)
+    while walk.hasNext():
+        yield walk.next()
 
 
 def copy_to_local(context: SparkContext, path: str, place: Path) -> None:

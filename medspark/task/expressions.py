@@ -204,13 +204,12 @@ def problems_of(expression: str, known: Mapping[str, ValueType | None] | Iterabl
     except SqlglotError as error:
         reason = str(error).splitlines()[0].removesuffix(".")
         return [f"expected a Spark SQL expression, received {expression!r}: {reason}"]
-    names = list(known)
+    types = known if isinstance(known, Mapping) else dict.fromkeys(known)
     problems = [
-        f"{expression!r} reads {column!r}, which is no column.{did_you_mean(column, names)}"
+        f"{expression!r} reads {column!r}, which is no column.{did_you_mean(column, types)}"
         for column in columns_of(expression)
-        if column not in names
+        if column not in types
     ]
-    types = known if isinstance(known, Mapping) else dict.fromkeys(names)
     problems += [
         f"{expression!r} depends on when it is run: {part}" for part in texts_of_the_clock(with_types(tree, types))
     ]
@@ -286,7 +285,7 @@ class TooLargeError(SqlglotError):
     """An expression that would take the parser, or Spark, a long time or a deep stack."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def parse(expression: str) -> exp.Expression:
     """The expression's tree, which nobody changes.
 

@@ -153,7 +153,7 @@ class RawTable:
     @property
     def judged(self) -> Mapping[str, Column]:
         """The columns that have rules: those of the source, and those beside it."""
-        return {**self.columns, **self.beside}
+        return {**self.columns, **self.beside} if self.beside else self.columns
 
     reads_file: bool = False
     """Whether a rule of a mapping's table reads the name of a row's file, which is then part of the source."""

@@ -15,22 +15,24 @@ from medspark.task.tasks import Task
 
 def exclusions_in_force(task: TableTask) -> tuple[Exclusion, ...]:
     """The exclusions that scoring applies: those that read none of the outcome's columns, which lie in the future."""
-    return tuple(item for item in task.exclude if not _reads_outcome(task, item.when))
+    outcome = outcome_columns(task)
+    return tuple(item for item in task.exclude if not _reads(task, item.when, outcome))
 
 
 def exclusions_not_applied(task: TableTask) -> tuple[str, ...]:
     """The names of the others, which only training applies."""
-    return tuple(item.name for item in task.exclude if _reads_outcome(task, item.when))
+    outcome = outcome_columns(task)
+    return tuple(item.name for item in task.exclude if _reads(task, item.when, outcome))
 
 
 def columns_asked_for(task: TableTask) -> list[str]:
     """The source columns that scoring reads, in the task's order: keys, features, and rules in force."""
-    source, derived = task.source, task.derived
+    source, derived, beside, outcome = task.source, task.derived, task.beside, outcome_columns(task)
     names = {source.case, source.subject, *task.features.reads()} | ({source.time} if source.time else set())
     for item in exclusions_in_force(task):
         names |= set(columns_of(item.when))
     for check in task.checks:
-        names |= set(columns_of(check.expect)) if not _reads_outcome(task, check.expect) else set()
+        names |= set(columns_of(check.expect)) if not _reads(task, check.expect, outcome) else set()
     if source.duplicates is not None:
         names |= set(source.duplicates.same) if isinstance(source.duplicates.same, tuple) else set()
         names |= {source.duplicates.by} if source.duplicates.by else set()
@@ -39,9 +41,9 @@ def columns_asked_for(task: TableTask) -> list[str]:
         column = task.columns.get(name)
         if column is not None and (unit := _unit_column(column)) is not None:
             names.add(unit)
-        if name in task.beside and task.beside[name].id is not None:
-            names.add(str(task.beside[name].id))
-    return [name for name in task.columns if name in names and name not in task.beside]
+        if name in beside and beside[name].id is not None:
+            names.add(str(beside[name].id))
+    return [name for name in task.columns if name in names and name not in beside]
 
 
 def table_to_score(task: TableTask) -> RawTable:
@@ -50,7 +52,7 @@ def table_to_score(task: TableTask) -> RawTable:
     A column of subgroups is told of where it is there, and decides nothing. The source may have the others, in their
     place, and nobody reads them: nor is a rule in force that does, or a limit on what they lack.
     """
-    whole, asked = task.raw_table(), set(columns_asked_for(task))
+    whole, asked, outcome = task.raw_table(), set(columns_asked_for(task)), outcome_columns(task)
     told = {name for name in task.report.subgroups if name in whole.columns and name not in asked}
     told = {name for name in told if _unit_column(whole.columns[name]) in {None, *asked, *told}}
     silent = {"required": False, "otherwise": "missing"}
@@ -62,7 +64,7 @@ def table_to_score(task: TableTask) -> RawTable:
     return replace(
         whole,
         columns=columns,
-        checks=tuple(check for check in task.checks if not _reads_outcome(task, check.expect)),
+        checks=tuple(check for check in task.checks if not _reads(task, check.expect, outcome)),
         limits=_limits_on(task.limits, asked | set(whole.beside)),
         optional=frozenset(told),
         decide_nothing=frozenset(told),
@@ -153,9 +155,10 @@ def outcome_reads(task: TableTask) -> list[str]:
     return list(dict.fromkeys([*names, *([task.outcome.days] if task.outcome.days is not None else [])]))
 
 
-def _reads_outcome(task: TableTask, expression: str) -> bool:
+def _reads(task: TableTask, expression: str, columns: frozenset[str]) -> bool:
+    """Whether an expression reads some of the source's columns, through derived columns as well."""
     read = {column for name in columns_of(expression) for column in _sources(name, task.derived)}
-    return not read.isdisjoint(outcome_columns(task))
+    return not read.isdisjoint(columns)
 
 
 def _sources(name: str, derived: Mapping[str, Derived]) -> list[str]:

@@ -179,7 +179,7 @@ def input_schema(task: Task) -> dict[str, Any]:
             "tables": tables,
             "concepts": {name: concept.model_dump(mode="json") for name, concept in task.concepts.items()},
         }
-    keys = (task.source.case, task.source.subject)
+    keys, beside = (task.source.case, task.source.subject), task.beside
     return {
         "columns": [
             {
@@ -190,7 +190,7 @@ def input_schema(task: Task) -> dict[str, Any]:
                 "levels": _levels(column, task),
             }
             for name, column in task.columns.items()
-            if name not in task.beside
+            if name not in beside
         ]
     }
 

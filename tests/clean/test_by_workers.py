@@ -16,6 +16,7 @@ from medspark.clean.table import Cleaned
 from medspark.errors import InputError, TaskError
 from medspark.schemas import DIGEST, FILE, LINE, SOURCE_FILE, SOURCE_LINE
 from medspark.sources import spans
+from medspark.spark import session
 
 FEW = settings(max_examples=1, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
 """Without shrinking, which would take hours at some seconds a file."""
@@ -68,9 +69,13 @@ def test_a_dirty_file_has_the_same_records_quarantine_counts_and_fingerprint(
     assert found["workers"] == found["spark"]
 
 
-def test_every_cell_that_somebody_has_to_judge_is_judged_alike(clean_path: Clean, tmp_path: Path) -> None:
+def test_every_cell_that_somebody_has_to_judge_is_judged_alike(
+    clean_path: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "in.csv").write_bytes(each_cell())
     found = both(clean_path, tmp_path / "in.csv", COLUMNS, sections=SECTIONS, **SETTINGS)
+    monkeypatch.setattr(session, "WIDE", 1)  # as of a wide table, of which Spark compiles nothing
+    assert outcome(clean_path(tmp_path / "in.csv", COLUMNS, sections=SECTIONS, reader="spark", **SETTINGS)) == found
     assert found["counts"]["records"] > 200
     assert len(found["counts"]["quarantined"]) > 15
 

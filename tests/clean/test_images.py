@@ -44,6 +44,16 @@ def test_paths_beside_the_table_become_pixels_and_each_reason_is_a_rule(folder, 
     cleaned.release()
 
 
+def test_images_that_change_between_two_passes_end_the_run(folder, clean_text):
+    cleaned = clean_text("id,xray\n1,a.png\n", columns())
+    cleaned.same()
+    (folder / "a.png").write_bytes(png(RAMP.T))
+    cleaned.same()  # what was read is kept
+    cleaned.release()
+    with pytest.raises(InputError, match="expected images that stay as they are while they are read"):
+        cleaned.same()
+
+
 def test_what_gives_no_image_may_be_missing_or_end_the_run(folder, clean_text):
     text = "id,xray\n1,a.png\n2,cut.png\n3,cut.png\n"
     assert rules_of(clean_text(text, columns(otherwise="missing"))) == ({}, {"xray: damaged": 2})

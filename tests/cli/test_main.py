@@ -164,12 +164,12 @@ def test_every_command_on_a_bundle_refuses_another_than_the_expected_one(command
     assert f"expected the bundle {'2' * 16}, received {'1' * 16}. Nothing of it was read." in found.stderr
 
 
-@pytest.mark.integration
 def test_an_update_refuses_it_too(tmp_path):
     text = json.dumps({"format": 2, "bundle_id": "1" * 16, "files": {}, "created_at": "2026-11-26"})
     (tmp_path / "manifest.json").write_text(text)
     task = task_file(tmp_path, write(tmp_path / "stays.csv", stays(5)))
-    found = medspark("update", tmp_path, task, "--store", tmp_path / "out", "--expect", "2" * 16)
+    to = ["--store", tmp_path / "out", "--expect", "2" * 16]
+    found = medspark("update", tmp_path, task, *to, PATH="/nowhere", JAVA_HOME="")
     assert found.returncode == 3
     assert f"expected the bundle {'2' * 16}, received {'1' * 16}. Nothing of it was read." in found.stderr
 

@@ -104,6 +104,8 @@ REFUSED = [
     ("a check that fails the run",      {"in.csv": FINE},                              {"in": {**LOOSE, "checks": [{"name": "quiet", "expect": "note is null", "otherwise": "fail"}]}}, "in, quiet: 1 rows"),
     ("a value that fails the run",      {"in.csv": FINE},                              {"in": {**LOOSE, "columns": {"patient": "long", "note": {"type": "double", "otherwise": "fail"}}}}, "in, note: type: 1 rows"),
     ("an expression that fails",        {"in.csv": FINE},                              {"in": {**LOOSE, "events": [{"code": "IN", "number": "cast(note as double)"}]}}, "in.events.0.number: fails on some row (CAST_INVALID_INPUT)"),
+    ("a division by zero",              {"in.csv": FINE},                              {"in": {**LOOSE, "skip": [{"name": "one", "when": "length(note) / (patient - 1) > 2", "because": "b"}]}}, "in.skip.one: fails on some row (DIVIDE_BY_ZERO)"),
+    ("a derived column of another type", {"in.csv": FINE},                             {"in": {**LOOSE, "derived": {"n": {"type": "long", "expression": "trim(note)"}}, "events": [{"code": "IN", "number": "n"}]}}, "in.derived.n: fails on some row (CAST_INVALID_INPUT)"),
     ("subjects of two types",           {"in.csv": FINE, "out.csv": FINE},             {"in": LOOSE, "out": {**LOOSE, "subject": "note"}}, "expected subjects of one type in all tables, received {'in': 'bigint', 'out': 'string'}"),
     ("a damaged file",                  {"in.csv.gz": gzip.compress(FINE.encode() * 99)[:-20]}, {"in": LOOSE}, "It ends too early"),
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from medspark.cases.split import assign_split
 from medspark.errors import InputError, TaskError
 from medspark.stages.clean import clean_stage
 from medspark.stages.concepts import concepts_stage
+from medspark.stages.eligible import eligible
 from medspark.stages.features import features_stage
 from medspark.stages.score import score_stage
 from medspark.stages.train import train_stage
@@ -212,18 +213,26 @@ def test_the_commands_run_on_events(road, tmp_path):
 
 
 def test_ages_that_no_patient_could_have_are_counted_and_said(spark, tmp_path):
-    """Births in 1880 and 1900, and two that are possible; the first visit is in January 2020."""
+    """A birth in 1880, one after the only visit, in January 2020, and two that are possible; nobody else has any. The
+    impossible ones are counted where the task excludes them, and at night.
+    """
     rows = [row for row in hospital(60) if row[2] != "MEDS_BIRTH"]
-    born = [dt.datetime(year, 6, 1) for year in (1880, 1890, 1950, 1980)]
+    born = [dt.datetime(year, 6, 1) for year in (1880, 2030, 1950, 1980)]
     rows += [(subject, day, "MEDS_BIRTH", None, None, None) for subject, day in enumerate(born, start=1)]
-    task = task_at(tmp_path, write_meds(tmp_path / "meds", rows), population={"index": {"event": "discharge"}})
+    task = task_at(
+        tmp_path, write_meds(tmp_path / "meds", rows), population={"index": {"event": "discharge"}, "age_at_least": 18}
+    )
     run, said = telling_run(spark, tmp_path / "store")
     frozen = clean_stage(run, task)
     features_stage(run, frozen)
-    assert run.receipt.counts["features"]["impossible_ages"] == 1
-    assert "look at     the births of 1 cases, older than 130 years: their age counts as unknown" in said()
-    ages = read_table(spark, run.store, "cases").where("age < 130").count()
-    assert ages == 3
+    told = "look at     the births of 2 candidates, after their prediction time or more than 130 years before it"
+    assert run.receipt.counts["features"]["impossible_ages"] == 2
+    assert told in said()
+    assert read_table(spark, run.store, "cases").count() == 2
+    run.receipt.counts["score"] = {}
+    with eligible(run, frozen, None, None) as found:
+        assert found.expected() == 60
+    assert run.receipt.counts["score"]["impossible_ages"] == 2
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,24 @@ def test_why_has_each_score_that_a_case_ever_got(spark, story):
         why_stage(new_run(spark, deployment.store), "no such case")
 
 
+def test_why_names_what_is_damaged_of_a_night_in_place_of_its_score(spark, story, store):
+    _, _, _, (first, _, _, other), _ = story
+    case = next(case for case in other if case in first)
+    version, *_ = [entry.facts["version"] for entry in read_entries(spark.sparkContext, str(store))]
+    (part,) = (store / "scores" / version).glob("*.parquet")
+    with_zeros(part)
+    run = new_run(spark, store)
+    damage = f"scores/{version}: {part.name} was changed"
+    assert [one.get("damaged") or one["probability"] for one in why_stage(run, str(case))] == [
+        [damage],
+        [damage],
+        other[case],
+    ]
+    assert run.receipt.damaged == {version: [damage]}
+    with pytest.raises(InputError, match=f"nothing can be told:\\n  - {damage}"):
+        why_stage(new_run(spark, store), "no such case")
+
+
 def test_every_published_score_is_kept_though_plain_scores_follow(spark, story, store, tmp_path):
     _, deployment, *_ = story
     versions = [entry.facts["version"] for entry in read_entries(spark.sparkContext, str(store))]

@@ -15,6 +15,13 @@ def chained(cause):
     return error
 
 
+class JavaIsGoneError(RuntimeError):
+    """As py4j has it: its text is asked of Java."""
+
+    def __str__(self):
+        raise ConnectionRefusedError
+
+
 @pytest.mark.parametrize(
     ("error", "full"),
     [
@@ -24,6 +31,7 @@ def chained(cause):
         (chained(RuntimeError("org.apache.hadoop.hdfs.protocol.DSQuotaExceededException: ...")), True),
         (OSError(errno.EACCES, "Permission denied"), False),
         (chained(ValueError("an age")), False),
+        (chained(JavaIsGoneError()), False),
     ],
 )
 def test_a_full_disk_is_seen_behind_any_failure(error, full):

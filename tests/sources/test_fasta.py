@@ -6,7 +6,9 @@ import pytest
 from support.errors import SECRET
 
 from medspark.errors import InputError, TaskError
+from medspark.sources import fasta as module
 from medspark.sources.fasta import require_fasta, sequences_of
+from medspark.sources.unchanged import require_unchanged
 from medspark.task.load import check_task
 
 
@@ -63,7 +65,22 @@ def test_compressed_files_and_folders_of_several_are_read(spark, tmp_path):
     (folder / "b.fasta").write_text(">b\nGG\n")
     with sequences_of(spark, task_at(tmp_path, "genes")) as sequences:
         assert {tuple(row) for row in sequences["dna"].found.collect()} == {("a", "ACGT"), ("b", "GG")}
-        assert len(sequences["dna"].files) == 2
+        assert len(sequences["dna"].states) == 2
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(spark, tmp_path, monkeypatch):
+    place, records = tmp_path / "genes.fasta", module._records
+    place.write_text(">a\nACGT\n")
+
+    def changed(*given):
+        place.write_text(">a\nACG\n")
+        return records(*given)
+
+    monkeypatch.setattr(module, "_records", changed)
+    with sequences_of(spark, task_at(tmp_path, place.name)) as sequences:
+        states = sequences["dna"].states
+    with pytest.raises(InputError, match="stays as it is while it is read, received other content of file:"):
+        require_unchanged(spark.sparkContext, states)
 
 
 def test_a_file_of_many_blocks_is_cut_into_the_same_records(spark, tmp_path):

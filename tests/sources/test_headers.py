@@ -9,6 +9,9 @@ from support.cleaning import NDJSON, NEWLINES, Clean, Files, Refusal, Rows
 from support.errors import SECRET
 
 from medspark.errors import InputError
+from medspark.sources.headers import compare_columns
+from medspark.task.columns import NumberColumn
+from medspark.task.raw_table import RawTable, TableSource
 
 # fmt: off
 REFUSED: list[tuple[str, Files, dict[str, Any], list[str]]] = [
@@ -45,6 +48,18 @@ def test_a_source_with_other_columns_is_refused_without_a_patients_value(
 ) -> None:
     says = refusal(files, **source)
     assert [word for word in words if word not in says] == [], says
+
+
+# ---------------------------------------------------------------- many columns
+
+
+def test_of_thousands_of_columns_with_other_names_each_is_named_with_what_is_a_letter_off() -> None:
+    """Comparing each with each, as of a few columns, takes minutes."""
+    source = TableSource(kind="table", path="f", format="csv", case="x0", subject="x0")
+    table = RawTable("wide", source, {f"x{at}": NumberColumn(type="double") for at in range(3000)})
+    problems = compare_columns([f"y{at}" for at in range(3000)], table, "f")
+    assert len(problems) == 6000
+    assert "column 'x17' is missing. Did you mean 'y17'?" in problems
 
 
 # ---------------------------------------------------------------- scoring

@@ -2,12 +2,22 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark import SparkContext
 from support.tasks import stays_task
 
-from medspark.errors import InputError
-from medspark.store.facts import EventCounts, MappedCounts, TensorsFacts, added_counts, clean_rules, read_facts
+from medspark.errors import AccountingError, InputError
+from medspark.store.facts import (
+    EventCounts,
+    MappedCounts,
+    TensorsFacts,
+    added_counts,
+    clean_rules,
+    read_facts,
+    require_rows,
+)
 
 COLUMNS = {
     "stay": {"type": "long"},
@@ -33,6 +43,14 @@ def test_settings_that_came_later_and_say_nothing_leave_a_stores_rules_as_they_w
 def test_tensors_without_facts_such_as_those_of_training_are_named(context: SparkContext, tmp_path: Path):
     with pytest.raises(InputError, match=r"with its facts \(TensorsFacts\) beside it, received one without"):
         read_facts(context, str(tmp_path), TensorsFacts)
+
+
+def test_a_table_that_was_written_short_is_refused(context: SparkContext, tmp_path: Path):
+    for name, rows in (("a.parquet", 2), ("b.parquet", 3), ("_hidden.parquet", 4)):
+        pq.write_table(pa.table({"id": range(rows)}), tmp_path / name)
+    require_rows(context, str(tmp_path), 5)
+    with pytest.raises(AccountingError, match="6 rows were to be written, 5 are there"):
+        require_rows(context, str(tmp_path), 6)
 
 
 def test_counts_added_up_say_nothing_of_patients_and_missing_values_that_a_part_did_not_count():

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from medspark.cases.criteria import criteria
 from medspark.cases.worker.history import History, last_known, read_history
-from medspark.cases.worker.population import OLDEST, Candidates, candidates
+from medspark.cases.worker.population import Candidates, candidates
 from medspark.cases.worker.windows import Cases, group_columns
 from medspark.schemas import (
     AGE,
@@ -57,7 +57,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
         EXCLUDED: pa.array(names, pa.string()).take(pa.array(found.excluded_by, mask=eligible)),
         **_labels(found, task),
         NEWEST_EVENT: _newest(history, found, included),
-        AGE: pa.array(np.where(found.age > OLDEST, np.nan, found.age), mask=np.isnan(found.age)),
+        AGE: pa.array(found.age, mask=np.isnan(found.age) & ~found.impossible),
     }
     for name in task.features.demographics:
         if name != AGE:

@@ -47,7 +47,9 @@ class Candidates:
     index_time: Ints
     time: Ints
     age: Floats
-    """Years of 365.25 days, NaN where no birth is known; beyond OLDEST it counts as unknown."""
+    """Years of 365.25 days, NaN where no birth is known, or an impossible one."""
+    impossible: Bools
+    """Whether a patient was born after the prediction time, or more than OLDEST years before."""
     excluded_by: Ints
     """Which criterion excludes each first; -1 for a case."""
     labels: Floats
@@ -65,10 +67,9 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
     """
     moments = _moments(history, task, as_of)
     subject, _, time = moments
-    born = first_time_known(of_code(history, task.mapping.birth), subject, time)
-    age = np.where(born != NEVER, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
+    age, impossible = _ages(of_code(history, task.mapping.birth), subject, time)
     periods = observed(history, task, subject, time)
-    excluded = _excluded(history, task, moments, np.where(age <= OLDEST, age, np.nan), periods)
+    excluded = _excluded(history, task, moments, age, periods)
     labels, followed = np.full((len(subject), len(task.outcome.targets.names)), np.nan), np.full(len(subject), np.nan)
     if not scoring:
         labels, followed, by_outcome = outcome_of(history, task, subject, time, periods)
@@ -78,7 +79,18 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
         excluded_by[excluded[criterion.name]] = at
     left = excluded_by >= 0
     labels[left], followed[left] = np.nan, np.nan
-    return Candidates(*moments, age, excluded_by, labels, followed)
+    return Candidates(*moments, age, impossible, excluded_by, labels, followed)
+
+
+def _ages(births: History, subject: Ints, time: Ints) -> tuple[Floats, Bools]:
+    """Ages at the prediction times, and which births are impossible."""
+    born = first_time_known(births, subject, time)
+    age = np.where(born != NEVER, (time - np.minimum(born, time)) / (DAY * YEAR_DAYS), np.nan)
+    first = np.full(len(births.subjects), EVER)
+    having, at = np.unique(births.subject, return_index=True)  # a patient's events are sorted by time
+    first[having] = births.time[at]
+    impossible = (age > OLDEST) | (first[subject] > time)
+    return np.where(impossible, np.nan, age), impossible
 
 
 def _moments(history: History, task: EventTask, as_of: int | None) -> Moments:

@@ -11,6 +11,7 @@ from medspark.cases.worker.concepts import concept_read, events_read
 from medspark.cases.worker.history import EVENTS_READ
 from medspark.cases.worker.split import sides
 from medspark.schemas import (
+    AGE,
     CASE_ID,
     EXCLUDED,
     FOLD,
@@ -23,8 +24,9 @@ from medspark.score.worker.files import put
 from medspark.store.worker.buckets import Kept, read_bucket
 
 
-def write_cases(kept: Kept, bucket: int, plan: Plan, folder: str) -> Counter[str | None]:
-    """Write the cases of a bucket's patients, none or some; how many candidates each criterion excludes (None: none).
+def write_cases(kept: Kept, bucket: int, plan: Plan, folder: str) -> tuple[Counter[str | None], int]:
+    """Write the cases of a bucket's patients, none or some; how many candidates each criterion excludes (None: none),
+    and how many have an impossible age.
 
     Args:
         kept: the records.
@@ -40,7 +42,8 @@ def write_cases(kept: Kept, bucket: int, plan: Plan, folder: str) -> Counter[str
     pq.write_table(cases, buffer, compression="zstd", store_schema=False, write_page_checksum=True)
     put(buffer.getvalue(), f"{folder}/part-{bucket:05}.parquet")
     counts = pc.value_counts(found[EXCLUDED].combine_chunks()).to_pylist()
-    return Counter({count["values"]: count["counts"] for count in counts})
+    impossible = pc.sum(pc.is_nan(found[AGE])).as_py() or 0
+    return Counter({count["values"]: count["counts"] for count in counts}), impossible
 
 
 def cases_of(candidates: pa.Table, plan: Plan) -> pa.Table:

@@ -65,17 +65,18 @@ def duplicates_read_columns(task: TableTask) -> Iterator[str]:
 
 
 def expressions_are_sound(task: TableTask) -> Iterator[str]:
+    own, known = source_types(task), value_types(task)
     for name, derived in task.derived.items():
-        yield from prefixed(f"derived.{name}", derived_problems(derived, source_types(task)))
+        yield from prefixed(f"derived.{name}", derived_problems(derived, own))
         if name in task.columns:
             yield f"derived.{name}: a column has this name already"
     for check in task.checks:
-        yield from prefixed(f"checks.{check.name}", condition_problems(check.expect, source_types(task)))
+        yield from prefixed(f"checks.{check.name}", condition_problems(check.expect, own))
     for exclusion in task.exclude:
-        yield from prefixed(f"exclude.{exclusion.name}", condition_problems(exclusion.when, value_types(task)))
+        yield from prefixed(f"exclude.{exclusion.name}", condition_problems(exclusion.when, known))
     for place, condition in task.outcome.conditions().items():
         where = "outcome" if place == "when" else f"outcome.{place}"
-        yield from prefixed(where, condition_problems(condition, value_types(task)))
+        yield from prefixed(where, condition_problems(condition, known))
 
 
 def limits_are_of_columns(task: TableTask) -> Iterator[str]:
@@ -96,8 +97,9 @@ def features_read_columns(task: TableTask) -> Iterator[str]:
     asked = [*task.features.asks(), *task.features.asks_of_the_past()]
     if not asked:
         yield "features: expected at least one feature, received none"
+    known = set(known_columns(task))
     for section, name, allowed in asked:
-        if name not in known_columns(task):
+        if name not in known:
             yield unknown_column(f"features.{section}", name, task)
         elif not may_be(task, name, allowed):
             received = f"{name!r} of {column_type(task, name)}"

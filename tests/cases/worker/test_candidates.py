@@ -1,10 +1,20 @@
 """Candidates with their keys, demographics and features, beside an oracle of SQL on histories by chance."""
 
+import math
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from support import events
-from support.events import UNOBSERVED_MAPPING, asthma_task, events_table, fates, in_days, made_candidates
+from support.events import (
+    UNOBSERVED_MAPPING,
+    asthma_task,
+    events_table,
+    fates,
+    in_days,
+    made_candidates,
+    population,
+)
 from support.oracle.compare import assert_same
 from support.oracle.events import read_rows
 
@@ -54,6 +64,24 @@ def test_a_demographic_is_the_last_known_by_then_else_the_static_one(rows, sex):
     task = asthma_task(mapping=UNOBSERVED_MAPPING, features={"demographics": ["sex"]})
     (row,) = made_candidates([(1, 10, "INDEX"), *rows], task)
     assert row["sex"] == sex
+
+
+@pytest.mark.parametrize(
+    ("births", "age"),
+    [
+        ([], None),
+        ([10 - 130 * 365.25], 130),
+        ([10 - 131 * 365.25], math.nan),  # longer ago than anybody lives
+        ([10], 0),
+        ([11], math.nan),  # after the prediction time
+        ([10 - 365.25, 11], 1),
+    ],
+)
+def test_an_age_that_nobody_can_have_is_no_number_and_an_unknown_one_is_missing(births, age):
+    rows = [(1, 10, "INDEX"), *((1, day, "MEDS_BIRTH") for day in births)]
+    (row,) = made_candidates(rows, asthma_task())
+    assert row["age"] == (age if age is None else pytest.approx(age, nan_ok=True))
+    assert fates(rows, population(age_at_most=200)) == [(1, 10, False if age in (0, 1, 130) else "age")]
 
 
 @pytest.mark.parametrize(("boundary", "newest"), [("included", [5, 9]), ("excluded", [4, 7])])

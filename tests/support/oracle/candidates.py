@@ -63,6 +63,7 @@ def oracle(db, task):
         WITH found AS (SELECT timed.*, o.start, f.stop, f.last_day,
             (SELECT min(time) FROM events e WHERE e.subject = timed.subject AND code = '{mapping.birth}'
                AND known <= t) AS birth,
+            (SELECT min(time) FROM events e WHERE e.subject = timed.subject AND code = '{mapping.birth}') AS born,
             (SELECT min(time) FROM events e WHERE e.subject = timed.subject AND code = '{mapping.death}') AS death,
             (SELECT min(time) FROM events e WHERE e.subject = timed.subject
                AND code IN (SELECT code FROM sets WHERE name = '{outcome.event}')
@@ -71,7 +72,8 @@ def oracle(db, task):
           LEFT JOIN followed f ON f.subject = timed.subject {around}),
         aged AS (SELECT *, (t - birth) / {DAY} / 365.25 AS age FROM found),
         judged AS (SELECT *, CASE {cases} END AS excluded_by, {label} AS label FROM aged)
-        SELECT row_number() OVER (ORDER BY subject, t) AS number, subject, index_time, t, age, excluded_by,
+        SELECT row_number() OVER (ORDER BY subject, t) AS number, subject, index_time, t,
+          CASE WHEN born > t THEN 'nan' ELSE age END AS age, excluded_by,
           CASE WHEN excluded_by IS NULL THEN label END AS label FROM judged""")
     db.execute("CREATE OR REPLACE TEMP TABLE cases AS SELECT * FROM candidates WHERE excluded_by IS NULL")
     columns = "subject, index_time, t, age, excluded_by, label"

@@ -35,7 +35,8 @@ def counts_of(task, excluded_by):
 def assert_close(found, expected, where=""):
     """Equal, floats to nine digits."""
     if isinstance(expected, float) and found is not None:
-        assert math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9), (where, found, expected)
+        alike = math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)
+        assert alike or (math.isnan(found) and math.isnan(expected)), (where, found, expected)
     elif isinstance(expected, dict):
         assert sorted(found) == sorted(expected), where
         for key, value in expected.items():
