@@ -6,7 +6,7 @@ the night goes on.
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,11 @@ def address_of(place: str) -> str:
 def _metrics(run: Run, deployment: Deployment, as_of: datetime, code: int, seconds: float) -> None:
     if deployment.metrics is None:
         return
-    with _told(run, "metrics"):
+    told: float | None = None
+    with suppress(Exception):  # Java may be dead, and all else is known without it
         last = next(newest_published(run.context, run.store), None)
         told = None if last is None else datetime.fromisoformat(last.facts["at"]).timestamp()
+    with _told(run, "metrics"):
         gauges, place = gauges_of(run, deployment.deployment, as_of, code, seconds, told), Path(deployment.metrics)
         replace_here(place, exposition(gauges))
         place.chmod(0o644)  # of no patient, and read by another account
