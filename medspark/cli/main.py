@@ -17,7 +17,7 @@ from medspark.cli.draft import init, profile
 from medspark.cli.evaluate import evaluate
 from medspark.cli.look import runs, show
 from medspark.cli.model import report, run, train
-from medspark.cli.night import backfill, night, verify, why
+from medspark.cli.night import backfill, night, tidy, verify, why
 from medspark.cli.serve import encode, monitor, score
 from medspark.cli.task import check, schema
 from medspark.cli.tools import pack, schedule, share_classes
@@ -61,6 +61,7 @@ for command in (
     backfill,
     why,
     verify,
+    tidy,
     encode,
     evaluate,
     report,

@@ -95,7 +95,10 @@ def _at_home(found: "Deployment") -> tuple["Deployment", str]:
     )
     history = absolute(found.history) if found.history is not None else None
     bundle = found.bundle or str(champion_of(absolute(str(found.champion))))
-    places = {"store": absolute(found.store), "sinks": sinks, "history": history}
+    told = {
+        name: absolute(place) for name in ("log", "metrics", "lineage") if (place := getattr(found, name)) is not None
+    }
+    places = {"store": absolute(found.store), "sinks": sinks, "history": history, **told}
     return found.model_copy(update=places), bundle
 
 
@@ -113,13 +116,14 @@ def _moment(found: "Deployment", as_of: str | None) -> datetime:
 
 
 def _packages(found: "Deployment", bundle: str) -> tuple[str, ...]:
-    """Those of the bundle's source, and of the sinks' drivers."""
-    from medspark.sources.databases.packages import driver_package
+    """Those of the bundle's source, of the sinks' drivers, and Delta Lake's where one is of it."""
+    from medspark.sources.databases.packages import DELTA, driver_package
     from medspark.stages.open_bundle import packages_of_bundle
 
     drivers = [driver_package(sink.database.url) for sink in found.sinks if sink.kind == "jdbc"]
     of_bundle = packages_of_bundle(bundle, found.expect, {"source": found.source})
-    return tuple(dict.fromkeys([*of_bundle, *(driver for driver in drivers if driver is not None)]))
+    delta = [DELTA for sink in found.sinks if sink.kind == "delta"]
+    return tuple(dict.fromkeys([*of_bundle, *delta, *(driver for driver in drivers if driver is not None)]))
 
 
 def why(
@@ -135,6 +139,20 @@ def why(
         found = why_stage(run, sys.stdin.readline().rstrip("\r\n") if case == "-" else case)
         if json_:
             print(json.dumps(found, indent=1, default=str))
+
+
+def tidy(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="A store of a task, or of a deployment.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False,
+    json_: Json = False,
+) -> None:
+    """Say what a store and its sinks have that nobody needs: outdated versions, what dead runs left, receipts that are
+    older than scores are kept. With --yes, remove it.
+    """
+    from medspark.stages.tidy import tidy_stage
+
+    with run_command("tidy", store, json_, session=False, yes=yes) as run:
+        tidy_stage(run, yes)
 
 
 def verify(store: NightStore, expect: Noted = None, json_: Json = False) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,20 +40,31 @@ def share_classes() -> None:
 
 def schedule(
     deployment: Annotated[Path, typer.Argument(metavar="DEPLOYMENT", help="Such as conf/deployments/NAME.yaml.")],
-    by: Annotated[Literal["cron", "systemd"], typer.Option(help="Who runs it.")],
-    to: Annotated[Path, typer.Option(help="The folder for systemd's units.")] = Path(),
+    by: Annotated[Literal["cron", "systemd", "airflow", "kubernetes"], typer.Option(help="Who runs it.")],
+    to: Annotated[Path, typer.Option(help="The folder for the files of all but cron.")] = Path(),
 ) -> None:
-    """Print the crontab lines of a deployment's nights, or write systemd's service and timer."""
+    """Print the crontab lines of a deployment's nights, or write what another scheduler reads: systemd's service and
+    timer, Airflow's DAG, the Spark operator's application.
+    """
+    from medspark.deploy.airflow import airflow_dag
+    from medspark.deploy.kubernetes import scheduled_application
     from medspark.deploy.load import load_deployment
     from medspark.deploy.schedule import cron_line, systemd_units
 
     with exit_code_of(terminal()):
         found, file = load_deployment(deployment), deployment.resolve()
         command = shutil.which("medspark") or sys.argv[0]
-        if by == "cron":
-            print(cron_line(found, file, command))
-            return
+        match by:
+            case "cron":
+                print(cron_line(found, file, command))
+                return
+            case "systemd":
+                texts = systemd_units(found, file, command)
+            case "airflow":
+                texts = airflow_dag(found, file, command, found.as_of.last(datetime.now(UTC)).date())
+            case "kubernetes":
+                texts = scheduled_application(found, file)
         to.mkdir(parents=True, exist_ok=True)
-        for name, text in systemd_units(found, file, command).items():
+        for name, text in texts.items():
             (to / name).write_text(text, encoding="utf-8")
             print(to / name)

@@ -77,6 +77,10 @@ class Explained(Closed):
         return self
 
 
+Layout = Literal["scores", "omop", "meds"]
+"""The columns of what is published: medspark's own, a row of an OMOP results schema, a prediction of MEDS."""
+
+
 class FileSink(Closed):
     """A folder with one file for each as-of time."""
 
@@ -84,6 +88,29 @@ class FileSink(Closed):
     """What is written: Parquet, CSV, lines of JSON, or FHIR's RiskAssessment as lines of JSON."""
     path: Place
     """The folder."""
+    layout: Layout = "scores"
+    """scores: medspark's columns; omop: those of an OMOP results schema, as Parquet, CSV or NDJSON; meds: those of the
+    predictions of MEDS, as Parquet."""
+    positive_from: float | None = Field(default=None, gt=0, lt=1)
+    """Of meds the probability from which a prediction is positive; 0.5 where nothing says so."""
+
+    @model_validator(mode="after")
+    def _carried(self) -> Self:
+        kinds = {"omop": ("parquet", "csv", "ndjson"), "meds": ("parquet",)}.get(self.layout)
+        if kinds is not None and self.kind not in kinds:
+            raise ValueError(f"expected layout {self.layout} of kind {' or '.join(kinds)}, received {self.kind}")
+        if self.positive_from is not None and self.layout != "meds":
+            raise ValueError(f"expected positive_from of layout meds only, received it of {self.layout}")
+        return self
+
+
+class DeltaTable(Closed):
+    """A table of Delta Lake, by its folder."""
+
+    kind: Literal["delta"]
+    """A table of Delta Lake; the package is fetched, or is the session's."""
+    path: Place
+    """The table's folder."""
 
 
 class DatabaseSink(Closed):
@@ -96,6 +123,8 @@ class DatabaseSink(Closed):
     """Its name; made where it is not there."""
     rows: Literal["every_night", "newest"] = "every_night"
     """every_night: the rows of each as-of time stay beside one another; newest: a case has one row, its newest."""
+    layout: Literal["scores", "omop"] = "scores"
+    """scores: medspark's columns; omop: those of an OMOP results schema."""
 
     @field_validator("database")
     @classmethod
@@ -157,7 +186,8 @@ class Door(Closed):
     """The same of files whose names begin with _ or a point, which nobody reads."""
 
 
-Sink = Annotated[FileSink | DatabaseSink, Field(discriminator="kind")]
+AnySink = FileSink | DeltaTable | DatabaseSink
+Sink = Annotated[AnySink, Field(discriminator="kind")]
 
 
 class Deployment(Closed):
@@ -186,7 +216,14 @@ class Deployment(Closed):
     explain: Explained | None = None
     sinks: tuple[Sink, ...] = Field(min_length=1)
     keep_days: int = Field(default=730, ge=1, le=36_500)
-    """How long the store keeps every score that it published."""
+    """How long the store keeps every score that it published, and receipts, logs and counts of runs."""
+    log: Place | None = None
+    """A file of this machine that gets a JSON line for each step of each night, with its run, seconds and counts."""
+    metrics: Place | None = None
+    """A file of this machine with the last night's metrics as Prometheus' node exporter reads them: NAME.prom in its
+    folder."""
+    lineage: Place | None = None
+    """A file of this machine that gets OpenLineage's events as lines of JSON, or the http(s) address of an endpoint."""
 
     @model_validator(mode="after")
     def _one_bundle(self) -> Self:
@@ -205,16 +242,16 @@ class Deployment(Closed):
         return self
 
 
-def _taken(sink: FileSink | DatabaseSink) -> tuple[str, ...]:
+def _taken(sink: AnySink) -> tuple[str, ...]:
     """The places that nothing else may have: two kinds of file in a folder would share its manifest."""
-    if isinstance(sink, FileSink):
+    if not isinstance(sink, DatabaseSink):
         return (normpath(sink.path),)
     return place_of(sink), f"{place_of(sink)}_nights"
 
 
-def place_of(sink: FileSink | DatabaseSink) -> str:
+def place_of(sink: AnySink) -> str:
     """Where a sink is, for messages and the ledger: without what of an address may be a secret."""
-    if isinstance(sink, FileSink):
+    if not isinstance(sink, DatabaseSink):
         return f"{sink.kind}:{sink.path.rstrip('/')}"
     schema = f"{sink.database.schema_}." if sink.database.schema_ is not None else ""
     return f"{shown_url(sink.database.url)} {schema}{sink.table}"

@@ -10,7 +10,7 @@ from medspark.errors import TaskError, did_you_mean
 from medspark.task.problems import sentence
 from medspark.task.yaml_text import fill_variables, read_yaml
 
-_KINDS = ("parquet", "csv", "ndjson", "fhir", "jdbc")
+_KINDS = ("parquet", "csv", "ndjson", "fhir", "delta", "jdbc")
 
 
 def load_deployment(path: Path) -> Deployment:

@@ -1,7 +1,6 @@
 """A deployment as a line of cron, or as a timer and a service of systemd. No Spark here."""
 
 import shlex
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -36,7 +35,7 @@ def cron_line(deployment: Deployment, file: Path, command: str) -> str:
     return f"CRON_TZ={deployment.as_of.timezone}\n{int(minute)} {int(hour)} * * * {call}"
 
 
-def systemd_units(deployment: Deployment, file: Path, command: str) -> Mapping[str, str]:
+def systemd_units(deployment: Deployment, file: Path, command: str) -> dict[str, str]:
     """The service and the timer, by the names of their files.
 
     A night that was missed, as the machine was off, is run when it is on again. What another attempt may mend is tried

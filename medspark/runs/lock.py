@@ -90,6 +90,18 @@ def require_held(run: Run) -> None:
         raise BusyError(f"{_told(run.store, owner)} It took the store over from this run, which published nothing.")
 
 
+def require_free(run: Run) -> None:
+    """Make sure that no other run is at work in the store, without taking it.
+
+    Raises:
+        BusyError: one is.
+    """
+    find_here(run)
+    owner = _read(run, LOCK)
+    if owner is not None and not _is_stale(run, owner):
+        raise BusyError(f"{_told(run.store, owner)} Wait for its end.")
+
+
 def _take(run: Run) -> None:
     receipt = run.receipt
     mine = {"run_id": receipt.run_id, "command": receipt.command, "since": now(), "process": asdict(this_process())}

@@ -4,9 +4,9 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -100,6 +100,8 @@ class Receipt:
     finished_at: str | None = None
     error: str | None = None
     exit_code: int | None = None
+    listeners: list[Callable[[str], None]] = field(default_factory=list, repr=False, compare=False)
+    """Called with the name of each stage as it ends; no part of what is written."""
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -109,10 +111,14 @@ class Receipt:
             yield
         finally:
             self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
+            for listen in self.listeners:
+                listen(stage)
 
     def count(self, stage: str, *counts: "DataclassInstance") -> None:
         """Note what a stage counted: dataclasses, whose fields stand beside one another."""
         self.counts[stage] = {name: value for part in counts for name, value in asdict(part).items()}
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, default=str)
+        written = asdict(replace(self, listeners=[]))
+        del written["listeners"]
+        return json.dumps(written, indent=1, default=str)

@@ -124,10 +124,11 @@ def name_broken_off(run: Run, run_id: str) -> None:
 def _at_work(run: Run, path: str) -> dict[str, Any] | None:
     """A receipt that says that its run is at work; None of any other, and of a file that is no sound receipt."""
     try:
-        found = json.loads(read_text(run.context, path))
+        here = None if run.here is None else run.here / "runs" / path.rsplit("/", 1)[-1]
+        found = json.loads(read_text(run.context, path) if here is None else here.read_text(encoding="utf-8"))
         _PROCESS.validate_python(found["process"])
         return found if found["status"] == "running" and {"run_id", "command", "started_at"} <= set(found) else None
-    except (ValueError, KeyError, TypeError, Py4JJavaError):  # being written, its disk was full, or not ours
+    except (ValueError, KeyError, TypeError, OSError, Py4JJavaError):  # being written, its disk was full, or not ours
         return None
 
 

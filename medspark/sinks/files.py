@@ -12,15 +12,17 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pyspark import SparkContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from medspark.deploy.deployment import Layout
 from medspark.errors import InputError
 from medspark.schemas import CASE_ID, SUBJECT_ID, quoted
 from medspark.sinks.fhir import as_risk_assessments
+from medspark.sinks.layouts import PERSON_ID, laid_out
 from medspark.sinks.publication import Publication, Sums, require_arrived, sums_of, with_lists_as_text
 from medspark.store.files import delete, exists, list_files, move_file, sha256_of, write_text
 from medspark.store.manifest import MANIFEST, read_noted
@@ -57,11 +59,16 @@ class FilesSink:
     kind: Kind
     path: str
     place: str
+    layout: Layout = "scores"
+    positive_from: float | None = None
+    """Of predictions of MEDS."""
 
     def holds(self, night: Publication) -> bool:
         """Whether the manifest is this night's and the file is as it says, to the byte."""
         found, file = read_noted(self.context, self._folder(night.as_of), Manifest), self._file(night.as_of)
-        if found is None or (found.night, found.checksum) != (night.night, night.sums.checksum):
+        if found is None or found.night != night.night:
+            return False
+        if found.checksum != laid_out(night, self.layout, self.place, self.positive_from).sums.checksum:
             return False
         return exists(self.context, file) and sha256_of(self.context, file) == found.sha256
 
@@ -69,9 +76,10 @@ class FilesSink:
         """Write aside, read back, rename over the old file, and say so in the manifest.
 
         Raises:
-            InputError: the file that is there is another deployment's, or nothing sound says whose it is.
+            InputError: the file that is there is another deployment's, or nothing sound says whose it is; or patients
+                have other ids than the layout has.
         """
-        staging = f"{self.path}/{_staging(night.deployment)}"
+        night, staging = laid_out(night, self.layout, self.place, self.positive_from), self.staging(night.deployment)
         self._settle(staging)
         self._require_own(night)
         delete(self.context, staging)  # of attempts that died: the store's lock says that none lives
@@ -95,6 +103,15 @@ class FilesSink:
         move_file(self.context, part, self._file(night.as_of))
         write_text(self.context, f"{self._folder(night.as_of)}/{MANIFEST}", note)
         delete(self.context, staging)
+
+    def staging(self, deployment: str) -> str:
+        """Where one deployment's files are written aside: nobody else has a folder of that name."""
+        return f"{self.path}/.medspark-staging-{hashlib.sha256(deployment.encode()).hexdigest()[:16]}"
+
+    def clear(self, deployment: str) -> None:
+        """Remove what attempts left that died, as the next night would."""
+        self._settle(self.staging(deployment))
+        delete(self.context, self.staging(deployment))
 
     def _settle(self, staging: str) -> None:
         """Say whose the file is that an attempt, of whichever night, moved into place and died before it said so."""
@@ -131,6 +148,12 @@ class FilesSink:
         return f"{self._folder(as_of)}/scores.{ENDS.get(self.kind, self.kind)}"
 
 
+def sink_at(context: SparkContext, place: str) -> FilesSink | None:
+    """The sink that a ledger names by its place; None of one that is no folder."""
+    kind, _, path = place.partition(":")
+    return FilesSink(context, kind, path, place) if kind in get_args(Kind) else None  # type: ignore[arg-type]
+
+
 def stamp(as_of: datetime) -> str:
     """A time as a folder's name has it, in UTC; no letter of it means anything to a file system.
 
@@ -138,11 +161,6 @@ def stamp(as_of: datetime) -> str:
     '20261127T060000Z'
     """
     return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-
-
-def _staging(deployment: str) -> str:
-    """Where one deployment's files are written aside: nobody else has a folder of that name."""
-    return f".medspark-staging-{hashlib.sha256(deployment.encode()).hexdigest()[:16]}"
 
 
 def _is_part(below: str, end: str) -> bool:
@@ -212,7 +230,7 @@ def _as_json(rows: DataFrame) -> DataFrame:
     return rows.select(
         *(
             F.col(quoted(name)).cast("string").alias(name)
-            if name in (CASE_ID, SUBJECT_ID)
+            if name in (CASE_ID, SUBJECT_ID, PERSON_ID)
             else F.date_format(quoted(name), TIME).alias(name)
             if kind == "timestamp"
             else F.col(quoted(name))

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 
-from medspark.deploy.deployment import DatabaseSink
+from medspark.deploy.deployment import DatabaseSink, Layout
 from medspark.errors import InputError
 from medspark.schemas import NIGHT, quoted
+from medspark.sinks.layouts import laid_out
 from medspark.sinks.publication import Publication, Sums, require_arrived, sums_of, with_lists_as_text
 from medspark.sinks.sql import (
     NIGHTS,
@@ -51,9 +52,11 @@ class JdbcSink:
     table: str
     newest: bool
     place: str
+    layout: Layout = "scores"
 
     def holds(self, night: Publication) -> bool:
         """Whether the night is noted with the checksum that its rows have now."""
+        night = laid_out(night, self.layout, self.place)
         with self._open() as database:
             if not (_columns(database, self.table) and _columns(database, f"{self.table}_nights")):
                 return False
@@ -64,6 +67,7 @@ class JdbcSink:
 
     def put(self, night: Publication) -> None:
         """Stage, count, check, and show."""
+        night = laid_out(night, self.layout, self.place)
         rows, writes = with_lists_as_text(night.rows), dialect_of(self.settings.url)
         mine = f"{self.table}_staging_{_short(night.deployment)}_"
         with self._open() as database:
@@ -134,7 +138,7 @@ class JdbcSink:
 def open_jdbc(spark: SparkSession, sink: DatabaseSink, place: str) -> JdbcSink:
     """The sink of a deployment's section."""
     dialect_of(sink.database.url)
-    return JdbcSink(spark, sink.database, sink.table, sink.rows == "newest", place)
+    return JdbcSink(spark, sink.database, sink.table, sink.rows == "newest", place, sink.layout)
 
 
 def _short(name: str) -> str:

@@ -43,6 +43,7 @@ from medspark.schemas import (
 from medspark.store.files import list_files, rename_only_file, write_text
 from medspark.store.tables import read_parquet
 from medspark.task.event_task import EventTask
+from medspark.task.tasks import Task
 
 MEDS_VERSION = "0.4"
 DATA = [
@@ -98,7 +99,7 @@ def write_dataset(
     return counts
 
 
-def require_carried(task: EventTask) -> None:
+def require_carried(task: Task) -> None:
     """Refuse an outcome that the standard has no labels for: it knows yes and no.
 
     Raises:

@@ -44,7 +44,7 @@ DIALECTS: Final = (
     Writes(
         "jdbc:postgresql:",
         {"string": "text", "bigint": "bigint", "int": "integer", "double": "double precision", "boolean": "boolean"}
-        | {"timestamp": "timestamp with time zone"},
+        | {"timestamp": "timestamp with time zone", "date": "date"},
         "current_timestamp",
         "varchar(400)",
         "DROP TABLE IF EXISTS {}",
@@ -52,7 +52,7 @@ DIALECTS: Final = (
     Writes(
         "jdbc:sqlserver:",
         {"string": "nvarchar(max)", "bigint": "bigint", "int": "int", "double": "float(53)", "boolean": "bit"}
-        | {"timestamp": "datetimeoffset(6)"},
+        | {"timestamp": "datetimeoffset(6)", "date": "date"},
         "sysdatetimeoffset()",
         "nvarchar(400)",
         "DROP TABLE IF EXISTS {}",
@@ -60,13 +60,13 @@ DIALECTS: Final = (
     Writes(
         "jdbc:oracle:",
         {"string": "clob", "bigint": "number(19)", "int": "number(10)", "double": "binary_double"}
-        | {"boolean": "number(1)", "timestamp": "timestamp(6) with time zone"},
+        | {"boolean": "number(1)", "timestamp": "timestamp(6) with time zone", "date": "date"},
         "systimestamp",
         "varchar2(400 char)",
         "DROP TABLE {} PURGE",
     ),
 )
-KEYS: Final = (NIGHT, DEPLOYMENT, CASE_ID, "run_id", "bundle_id", "risk_band", "conformal_band")
+KEYS: Final = (NIGHT, DEPLOYMENT, CASE_ID, "run_id", "bundle_id", "model_id", "risk_band", "conformal_band")
 """Columns whose texts are short, whatever the task."""
 
 

@@ -10,7 +10,7 @@ from medspark.deploy.deployment import Deployment, Door, Otherwise, Volume
 from medspark.errors import InputError, TaskError
 from medspark.runs.run import Run
 from medspark.store.files import file_state, match_files
-from medspark.store.ledger import published_entries
+from medspark.store.ledger import newest_published
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 
@@ -98,9 +98,13 @@ def _of_volume(run: Run, volume: Volume | None, size: int) -> Iterator[tuple[Oth
     """Compare with the median of nights that were published, each as-of time once, as it was published last."""
     if volume is None:
         return
-    entries = [entry.facts for entry in published_entries(run.context, run.store)]
-    sizes = {one["as_of"]: one["door"]["bytes"] for one in entries if one.get("door")}
-    last = list(sizes.values())[-volume.nights :]
+    sizes: dict[str, int] = {}
+    for facts in (entry.facts for entry in newest_published(run.context, run.store)):
+        if facts.get("door"):
+            sizes.setdefault(facts["as_of"], facts["door"]["bytes"])
+        if len(sizes) == volume.nights:
+            break
+    last = list(sizes.values())
     if len(last) < NIGHTS_ASKED:
         return
     usual, (low, high) = statistics.median(last), volume.times

@@ -20,7 +20,7 @@ from medspark.sinks.open import open_sinks
 from medspark.sinks.publication import Publication, published_rows, sums_of
 from medspark.stages.why import manifests_of
 from medspark.store.files import delete, list_paths, read_text, write_text
-from medspark.store.ledger import append_entry, published_entries
+from medspark.store.ledger import append_entry, newest_published
 from medspark.store.manifest import differences
 from medspark.store.tables import read_parquet
 
@@ -57,15 +57,18 @@ def publish_due(run: Run, deployment: Deployment, due: Due, force: bool = False)
     found = _publication(run, deployment, due)
     with run.receipt.timed("publish"), run.progress("publish"):
         outcomes = _put(run, deployment, found, force)
-    same = {"night": due.night, "manifests": due.manifests}.items()
-    noted = any(same <= entry.facts.items() for entry in published_entries(run.context, run.store))
-    if not noted or any(outcome == "published" for outcome in outcomes.values()):
+    if "published" in outcomes.values() or not _is_noted(run, due):
         what = {"night": due.night, "version": due.version, **found.sums._asdict(), "manifests": due.manifests}
         note(run, {**due.facts, "outcome": "published", **what, "sinks": outcomes})
     else:
         run.say(f"night {due.night} was published before; nothing changed")
     delete(run.context, _place(run, due))
     return due.night
+
+
+def _is_noted(run: Run, due: Due) -> bool:
+    same = {"night": due.night, "manifests": due.manifests}.items()
+    return any(same <= entry.facts.items() for entry in newest_published(run.context, run.store))
 
 
 def complete_due(run: Run, deployment: Deployment, but: datetime) -> None:

@@ -3,7 +3,7 @@
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from medspark.bundles.bundle import MONITOR, Bundle
 from medspark.encode.kinds.base import Frozen
 from medspark.errors import InputError
 from medspark.monitor.drift import Compared, compare
-from medspark.monitor.night import Night, beside_before
+from medspark.monitor.night import COMPARED, Night, beside_before
 from medspark.monitor.plan import kept_gauges
 from medspark.monitor.reference import Reference
 from medspark.monitor.two_sample import told_apart
@@ -106,14 +106,30 @@ def joint_of(
 
 def nights_of(context: SparkContext, store: str) -> list[Night]:
     """All nights of a store, the oldest first."""
-    paths = [path for path in list_paths(context, f"{store}/{MONITORING}/nights") if path.endswith(".json")]
-    return sorted((Night.model_validate_json(read_text(context, path)) for path in paths), key=lambda one: one.run_id)
+    return list(newest_nights(context, store))[::-1]
 
 
-def nights_before(nights: Sequence[Night], night: Night) -> list[Night]:
-    """The published nights before one, each version once, the oldest first."""
-    found = {one.version: one for one in nights if one.published and one.run_id < night.run_id}
-    return [one for version, one in found.items() if version != night.version]
+def newest_nights(context: SparkContext, store: str) -> Iterator[Night]:
+    """The same, the newest first, each read when it is asked for: a file has the name of its run, which says when."""
+    for path in reversed(list_paths(context, f"{store}/{MONITORING}/nights")):
+        if path.endswith(".json"):
+            yield Night.model_validate_json(read_text(context, path))
+
+
+def nights_before(newest: Iterable[Night], night: Night) -> list[Night]:
+    """The published nights before one that it is compared with, each version once, the oldest first.
+
+    Args:
+        newest: a store's nights, the newest first; none is asked for beyond those.
+        night: the one in question.
+    """
+    found: dict[str, Night] = {}
+    for one in newest:
+        if one.published and one.run_id < night.run_id and one.version != night.version:
+            found.setdefault(one.version, one)
+        if len(found) == COMPARED:
+            break
+    return list(found.values())[::-1]
 
 
 def watched_in(context: SparkContext, store: str, bundle_id: str) -> Watched:

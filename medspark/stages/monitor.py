@@ -124,7 +124,7 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
 def judge(run: Run, night: Night, nights: list[Night], known: CameTrue = NOTHING) -> Judged:
     """A night with its verdict, which is noted, and its estimates."""
     watched = watched_in(run.context, run.store, night.bundle_id)
-    night, before = with_patients(run, night), nights_before(nights, night)
+    night, before = with_patients(run, night), nights_before(reversed(nights), night)
     joint = joint_of(run, watched, night, before, sample_in(run, night))
     findings, compared = judged(watched, night, before, joint)
     if known.whole is not None:

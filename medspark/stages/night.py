@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from medspark.bundles.bundle import Bundle
-from medspark.deploy.deployment import Deployment
+from medspark.deploy.deployment import Deployment, FileSink
 from medspark.errors import GateError, InputError, RejectedError, TaskError
 from medspark.monitor.verdict import ORDER
 from medspark.runs.lock import alone
@@ -22,16 +22,19 @@ from medspark.runs.receipt import Receipt, new_run_id
 from medspark.runs.run import Run, note_failure, open_receipt, save_receipt
 from medspark.score.explain_options import Ask
 from medspark.score.publish import tables_of
+from medspark.sinks.meds import require_carried
 from medspark.sinks.publication import night_id
 from medspark.stages.append import append_stage
 from medspark.stages.door import pass_door
 from medspark.stages.due import Due, complete_due, note, publish_due
 from medspark.stages.eligible import moved
-from medspark.stages.kept_nights import nights_of
+from medspark.stages.kept_nights import newest_nights
+from medspark.stages.observe import observed
+from medspark.stages.retention import forget_old
 from medspark.stages.score import score_stage
 from medspark.stages.watch import Gate
 from medspark.stages.why import manifests_of
-from medspark.store.ledger import last_entry, published_entries, read_entries
+from medspark.store.ledger import last_entry, newest_published
 from medspark.store.tables import keep, withdraw
 from medspark.task.event_task import EventTask
 
@@ -53,6 +56,12 @@ class Night:
         asked = self.deployment.explain
         return None if asked is None else Ask(asked.top, asked.above, asked.share)
 
+    @property
+    def inputs(self) -> list[str]:
+        """Addresses of what it reads, as far as they are places of files."""
+        source = self.deployment.source or self.bundle.task.source.path
+        return [str(place) for place in (source, self.bundle.path) if place is not None]
+
 
 @alone
 def night_stage(run: Run, night: Night) -> str:
@@ -66,6 +75,7 @@ def night_stage(run: Run, night: Night) -> str:
         The night's name, by `night_id`.
 
     Raises:
+        TaskError: the store is another deployment's, or a sink has no columns for the task's outcome.
         InputError: the source's files are not what the deployment expects, or the ledger's end was altered: nothing was
             read.
         GateError: its verdict is worse than the gate lets through: no sink was touched, and the ledger says so.
@@ -73,8 +83,14 @@ def night_stage(run: Run, night: Night) -> str:
         BusyError: another run has the store, or took it over from this one.
         AccountingError: what arrived at a sink is not what was sent; those before it have the night.
     """
+    with observed(run, night.deployment, night.as_of, night.inputs):
+        return _night(run, night)
+
+
+def _night(run: Run, night: Night) -> str:
     _require_own(run, night.deployment)
-    last_entry(run.context, run.store)  # before anything is published that could not be noted
+    if any(isinstance(sink, FileSink) and sink.layout == "meds" for sink in night.deployment.sinks):
+        require_carried(night.bundle.task)
     complete_due(run, night.deployment, night.as_of)
     try:
         pass_door(run, night.deployment, night.bundle.task)
@@ -96,7 +112,9 @@ def night_stage(run: Run, night: Night) -> str:
         manifests_of(run, version),
         _facts_of(run, night),
     )
-    return publish_due(run, night.deployment, due, night.force)
+    published = publish_due(run, night.deployment, due, night.force)
+    forget_old(run, night.deployment.keep_days)
+    return published
 
 
 def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Sequence[datetime]) -> None:
@@ -149,14 +167,12 @@ def _require_own(run: Run, deployment: Deployment) -> None:
     """Refuse a store that another deployment publishes from: the two would take each other's nights for their own.
 
     Raises:
-        TaskError: it is another's.
+        TaskError: it is another's, by the ledger's last entry: each one before it passed here too.
+        InputError: the ledger's end was altered: nothing is published that could not be noted.
     """
-    others = {entry.facts.get("deployment") for entry in read_entries(run.context, run.store)}
-    other = sorted(str(name) for name in others - {deployment.deployment})
-    if other:
-        raise TaskError(
-            "store", [f"expected a store of {deployment.deployment} alone, received one of {', '.join(other)}"]
-        )
+    last, mine = last_entry(run.context, run.store), deployment.deployment
+    if last is not None and last.facts.get("deployment") != mine:
+        raise TaskError("store", [f"expected a store of {mine} alone, received one of {last.facts.get('deployment')}"])
 
 
 def _grow(run: Run, night: Night) -> None:
@@ -210,7 +226,9 @@ def _score(run: Run, night: Night) -> str:
 
 
 def _why_again(run: Run, night: Night, version: str) -> str | None:
-    """Why scores that were found made are not to be trusted; None where they are."""
+    """Why scores that were found made are not to be trusted; None where they are, or where this run made them."""
+    if run.receipt.made_by_run is None:
+        return None
     published = _last_published(run, version).get("manifests")
     if published is not None and published != manifests_of(run, version):
         return "these scores are not those that were published"
@@ -226,11 +244,10 @@ def _is_unjudged(run: Run, night: Night, version: str) -> bool:
         return False
     if _last_published(run, version):
         return False
-    nights = [one for one in nights_of(run.context, run.store) if one.version == version and one.published]
-    judged = [one for one in nights if one.verdict is not None]
-    if not judged:
+    published = (one for one in newest_nights(run.context, run.store) if one.version == version and one.published)
+    newest, worst = next((one for one in published if one.verdict is not None), None), night.deployment.gate
+    if newest is None:
         return True
-    newest, worst = judged[-1], night.deployment.gate
     return newest.override is None and ORDER.index(newest.verdict or "stop") > ORDER.index(worst)
 
 
@@ -244,8 +261,8 @@ def _cut(night: Night) -> str | None:
 
 def _last_published(run: Run, version: str) -> dict[str, Any]:
     """What the ledger says of the version as it was last published; nothing where it never was."""
-    found = [entry.facts for entry in published_entries(run.context, run.store) if entry.facts["version"] == version]
-    return found[-1] if found else {}
+    newest = (entry.facts for entry in newest_published(run.context, run.store))
+    return next((facts for facts in newest if facts["version"] == version), {})
 
 
 def _facts_of(run: Run, night: Night) -> dict[str, Any]:
@@ -266,6 +283,7 @@ def _facts_of(run: Run, night: Night) -> dict[str, Any]:
         "user": _user(),
         "host": receipt.process.host,
         "door": receipt.counts.get("door"),
+        "keep_days": night.deployment.keep_days,
     }
 
 

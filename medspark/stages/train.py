@@ -35,7 +35,7 @@ from medspark.store.tables import read_table, table_path
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
-from medspark.train.checkpoints import Checkpoints
+from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
 from medspark.train.distribute.barrier import require_workers
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.folds import cross_validate
@@ -43,9 +43,6 @@ from medspark.train.gates import require_gates
 from medspark.train.tensorboard import event_files
 from medspark.train.tracking import Tracking, telling, tracked
 from medspark.train.train_network import Histories, Trained, train_network, write_predictions
-
-CHECKPOINTS = "checkpoints"
-"""What training left to go on from; it goes once there is a bundle, or a refusal."""
 
 
 class Watched(NamedTuple):

@@ -30,13 +30,13 @@ from medspark.stages.clean import CleanSource, clean_source
 from medspark.stages.eligible import require_what_training_read
 from medspark.stages.evaluate import asked_of, built_of
 from medspark.stages.features import Built, require_cases
-from medspark.stages.train import CHECKPOINTS, other_groups
+from medspark.stages.train import other_groups
 from medspark.store.facts import CasesFacts, SplitCounts, case_rules, clean_rules
 from medspark.store.tables import current_version, read_table
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 from medspark.task.updating import Updating
-from medspark.train.checkpoints import Checkpoints
+from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
 from medspark.train.distribute.barrier import learning_of, require_workers
 from medspark.train.fill_bundle import Made, fill_bundle
 from medspark.train.gates import require_gates

@@ -17,8 +17,8 @@ from medspark.stages.kept_nights import (
     Watched,
     joint_of,
     judged,
+    newest_nights,
     nights_before,
-    nights_of,
     watched_of,
     with_patients,
     write_night,
@@ -74,9 +74,10 @@ def tally_of_written(scoring: Scoring, plan: Plan | None, written: Written) -> T
         found = together(found, unpacked(text, plan))
     counted = int(found.counts[0, -1]) * plan.step + written.scored_before
     if written.scored_before and counted <= sum(written.bands.values()) + plan.step:
-        refused = [one for one in nights_of(scoring.run.context, scoring.run.store) if one.version == scoring.version]
-        for night in refused[-1:]:
-            found = together(found, unpacked(night.tally, plan)) if night.tally is not None else found
+        newest = newest_nights(scoring.run.context, scoring.run.store)
+        refused = next((night for night in newest if night.version == scoring.version), None)
+        if refused is not None and refused.tally is not None:
+            found = together(found, unpacked(refused.tally, plan))
     return found
 
 
@@ -103,7 +104,7 @@ def _require(scoring: Scoring, watched: Watched, plan: Plan | None, gate: Gate |
         return
     run, tally = scoring.run, tally_of_written(scoring, plan, written)
     night = with_patients(run, night_of(scoring, plan, tally, written))
-    before = nights_before(nights_of(run.context, run.store), night)
+    before = nights_before(newest_nights(run.context, run.store), night)
     joint = joint_of(run, watched, night, before, tally.kept) if tally is not None else None
     findings = judged(watched, night, before, joint).findings
     verdict = verdict_of(findings)

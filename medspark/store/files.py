@@ -101,7 +101,18 @@ def list_paths(context: SparkContext, path: str) -> list[str]:
     system, hadoop_path = _file_system(context, path)
     if not system.exists(hadoop_path):
         return []
+    whole = system.makeQualified(hadoop_path)
+    here = Path(str(whole.toUri().getPath()))
+    if system.getScheme() == "file" and here.is_dir():  # Hadoop's listing asks Java for each name
+        return [f"{whole.toString().rstrip('/')}/{name}" for name in sorted(_names_here(here))]
     return sorted(status.getPath().toString() for status in system.listStatus(hadoop_path))
+
+
+def _names_here(folder: Path) -> Iterator[str]:
+    """What Hadoop lists of a folder of this machine: neither its own checksums nor links that lead nowhere."""
+    for entry in os.scandir(folder):
+        if not (entry.name.startswith(".") and entry.name.endswith(".crc")) and os.path.exists(entry.path):
+            yield entry.name
 
 
 def list_files(context: SparkContext, path: str) -> dict[str, str]:

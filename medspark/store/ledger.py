@@ -11,6 +11,7 @@ elsewhere, as each night says it, and give it to `verify`.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,11 +56,12 @@ def last_entry(context: SparkContext, store: str) -> Entry | None:
     Raises:
         InputError: it, or what is noted of it, was altered or taken out: another would hide that.
     """
-    names = _names(context, store)
-    last = _read(context, store, names[-1]) if names else None
-    if names and last is None:
-        raise InputError(f"{store}/{LEDGER}/{names[-1]} cannot be read: it was altered. `medspark verify` says more.")
-    problems = _head_problems(context, store, len(names), FIRST if last is None else last.digest)
+    count = _count(context, store)
+    last = _read(context, store, _name(count)) if count else None
+    if count and last is None:
+        place = f"{store}/{LEDGER}/{_name(count)}"
+        raise InputError(f"{place} cannot be read: it was altered. `medspark verify` says more.")
+    problems = _head_problems(context, store, count, FIRST if last is None else last.digest)
     if problems:
         raise InputError(f"{store}/{LEDGER}: {problems[0]}. `medspark verify` says more.")
     return last
@@ -74,6 +76,15 @@ def read_entries(context: SparkContext, store: str) -> list[Entry]:
 def published_entries(context: SparkContext, store: str) -> list[Entry]:
     """Those of nights that were published."""
     return [entry for entry in read_entries(context, store) if entry.facts.get("outcome") == "published"]
+
+
+def newest_published(context: SparkContext, store: str) -> Iterator[Entry]:
+    """The same, the newest first, each read when it is asked for: a night asks for few, however many there are."""
+    for number in range(_count(context, store), 0, -1):
+        there = exists(context, f"{store}/{LEDGER}/{_name(number)}")
+        entry = _read(context, store, _name(number)) if there else None
+        if entry is not None and entry.facts.get("outcome") == "published":
+            yield entry
 
 
 def chain_problems(context: SparkContext, store: str, expected: str | None = None) -> list[str]:
@@ -118,6 +129,25 @@ def _head_problems(context: SparkContext, store: str, entries: int, digest: str)
     if noted == entries and last != digest:
         return [f"entry {entries} was altered: it has not the digest that {HEAD} has"]
     return [f"{HEAD} was altered: it counts {noted} entries, there are {entries}"] if noted < entries - 1 else []
+
+
+def _count(context: SparkContext, store: str) -> int:
+    """How many entries there are: as HEAD says, and those that follow; else as many files as there are."""
+    count = _noted(context, store)
+    if count is None or (count and not exists(context, f"{store}/{LEDGER}/{_name(count)}")):
+        return len(_names(context, store))
+    while exists(context, f"{store}/{LEDGER}/{_name(count + 1)}"):
+        count += 1
+    return count
+
+
+def _noted(context: SparkContext, store: str) -> int | None:
+    """How many entries HEAD counts; None where nothing sound does."""
+    place = f"{store}/{LEDGER}/{HEAD}"
+    try:
+        return max(0, int(json.loads(read_text(context, place))["entries"])) if exists(context, place) else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _names(context: SparkContext, store: str) -> list[str]:

@@ -46,6 +46,7 @@ from medspark.store.versions import (
     moved,
     noted,
     outdated,
+    past,
     read_versions,
     withdrawn,
     without,
@@ -134,10 +135,12 @@ def begin(context: SparkContext, store: str, tables: Iterable[str], version: str
 def publish(
     context: SparkContext, store: str, tables: Iterable[str], version: str, made_by: str = ""
 ) -> dict[str, list[str]]:
-    """Make `version` the current one of all the tables at once, then delete what its maker's newest two replace.
+    """Make `version` the current one of all the tables at once, then delete what its maker's newest two replace, and
+    what was to stay until a day that is over.
 
     Args:
-        made_by: the bundle's id, of tables that several may write in one store; no maker deletes another's versions.
+        made_by: the bundle's id, of tables that several may write in one store; no maker deletes another's versions
+            before their day is over.
 
     Returns:
         By table, the names of what lies there that this store did not make; it is left alone.
@@ -147,8 +150,9 @@ def publish(
     write_versions(context, store, of_store)
     for table in tables:
         write_text(context, f"{store}/{table}/{CURRENT}", version)
-        old = outdated(of_store[table], made_by, datetime.now(UTC).date().isoformat())
-        for name in old:
+        today = datetime.now(UTC).date().isoformat()
+        old = {*outdated(of_store[table], made_by, today), *past(of_store[table], today)}
+        for name in sorted(old):
             delete(context, f"{store}/{table}/{name}")
         of_store = without(of_store, table, old)
     write_versions(context, store, of_store)

@@ -141,6 +141,19 @@ def outdated(table: TableVersions, made_by: str, today: str = "") -> list[str]:
     return [known.version for known in own if known.version not in staying]
 
 
+def past(table: TableVersions, today: str) -> list[str]:
+    """The versions that were to stay through a day that is over, of every maker, but the newest two of each and the one
+    in force: what a bundle published that is replaced goes as well.
+
+    >>> old = [Version(f"v{n}", "b", True, f"2028-11-2{n}") for n in (1, 2, 3)]
+    >>> past(TableVersions("w1", [*old, Version("w1", "c", True, "2028-12-01")]), "2028-11-25")
+    ['v1']
+    """
+    makers = {known.made_by for known in table.versions if known.published and "" < known.kept_until < today}
+    over = {known.version for known in table.versions if "" < known.kept_until < today}
+    return [version for maker in sorted(makers) for version in outdated(table, maker, today) if version in over]
+
+
 def withdrawn(of_store: StoreVersions, tables: Iterable[str], version: str) -> StoreVersions:
     """The versions with a version published no longer; its maker's newest other one is in force, if there is one.
 

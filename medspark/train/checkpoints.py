@@ -27,10 +27,13 @@ from medspark.task.tasks import Task
 
 Arrays = list[npt.NDArray[Any]]
 
+CHECKPOINTS: Final = "checkpoints"
+"""A store's folder of what training left to go on from; it goes once there is a bundle, or a refusal."""
 EVERY_SECONDS: Final = 30.0
 """Between two checkpoints: what a death costs at most, beside the start."""
 LIBRARIES: Final = ("medspark", "keras", "tensorflow", "numpy", "pyarrow")
 _LEARNED: Final = "learned.json"
+_LIBRARIES: Final = "libraries"
 _END: Final = 8
 """Bytes of a Parquet file's end: the footer's length and PAR1."""
 _AT_ONCE: Final = 2**20
@@ -70,6 +73,7 @@ class Checkpoint:
         try:
             with np.load(self.place, allow_pickle=False) as found:
                 about = json.loads(bytes(found[_LEARNED]).decode())
+                about.pop(_LIBRARIES, None)
                 if about.pop("digest") != self.digest:
                     self.say(f"{self.place.name}: a checkpoint of another task, seed or data, not taken")
                     return None
@@ -83,7 +87,8 @@ class Checkpoint:
 
     def write(self, kept: Kept) -> None:
         """Put it in the place of the one before, in one step."""
-        about = {**kept.about, "digest": self.digest, "arrays": {name: len(of) for name, of in kept.arrays.items()}}
+        arrays = {name: len(of) for name, of in kept.arrays.items()}
+        about = {**kept.about, "digest": self.digest, _LIBRARIES: _libraries(), "arrays": arrays}
         named = {f"{name}-{at}": array for name, of in kept.arrays.items() for at, array in enumerate(of)}
         named[_LEARNED] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         self.place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -127,8 +132,7 @@ def digest_of(task: Task, statistics: Statistics, files: Iterable[Path]) -> str:
     """SHA-256 of the task, the statistics, the libraries' versions, the network that images start from, and what the
     Parquet files hold in their order."""
     found = hashlib.sha256()
-    libraries = json.dumps({name: version(name) for name in LIBRARIES})
-    for text in (task.model_dump_json(), to_json(statistics), libraries):
+    for text in (task.model_dump_json(), to_json(statistics), json.dumps(_libraries())):
         found.update(hashlib.sha256(text.encode()).digest())
     if task.network.images.weights is not None and (start := Path(task.network.images.weights)).is_file():
         with start.open("rb") as stream:  # where it is not there, building the network says so
@@ -136,6 +140,23 @@ def digest_of(task: Task, statistics: Statistics, files: Iterable[Path]) -> str:
     for file in files:
         found.update(_digest_of_content(file))
     return found.hexdigest()
+
+
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
+
+
+def other_libraries(place: Path) -> list[str]:
+    """Of which libraries' versions, other than tonight's, a checkpoint is: no fit takes up one that is of any.
+
+    None of a checkpoint that does not say so, as of one from before they did, and of a file that is none.
+    """
+    try:
+        with np.load(place, allow_pickle=False) as found:
+            kept: dict[str, str] = json.loads(bytes(found[_LEARNED]).decode())[_LIBRARIES]
+            return [f"{name} {kept[name]}" for name, now in _libraries().items() if kept[name] != now]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return []
 
 
 def _digest_of_content(file: Path) -> bytes:

@@ -42,7 +42,9 @@ def test_the_one_that_the_page_shows_is_fine(tmp_path, monkeypatch):
     path = tmp_path / "shown.yaml"
     path.write_text((ROOT / "docs/nights.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
     found = load_deployment(path)
-    assert [sink.kind for sink in found.sinks] == ["parquet", "csv", "ndjson", "fhir", "jdbc"]
+    files = ["parquet", "csv", "ndjson", "fhir", "csv", "parquet"]
+    assert [sink.kind for sink in found.sinks] == [*files, "delta", "jdbc"]
+    assert [sink.layout for sink in found.sinks[4:6]] == ["omop", "meds"]
     assert found.door is not None
     assert (found.door.fresh.hours, found.door.volume.otherwise, found.door.empty) == (26, "warn", "stop")
 
@@ -67,7 +69,23 @@ def test_its_schema_is_kept_beside_the_tasks():
         ),
         ({"sink": []}, "sink: unknown key. Allowed: deployment, bundle, expect, champion, store"),
         ({"sinks": []}, "sinks: expected at least one, received []"),
-        ({"sinks": [{"kind": "parqet", "path": "/x"}]}, "sinks.0: expected a kind of parquet, csv, ndjson, fhir, jdbc"),
+        (
+            {"sinks": [{"kind": "parqet", "path": "/x"}]},
+            "sinks.0: expected a kind of parquet, csv, ndjson, fhir",
+        ),
+        (
+            {"sinks": [{"kind": "csv", "path": "/x", "layout": "meds"}]},
+            "sinks.0: expected layout meds of kind parquet, received csv",
+        ),
+        (
+            {"sinks": [{"kind": "fhir", "path": "/x", "layout": "omop"}]},
+            "sinks.0: expected layout omop of kind parquet or csv or ndjson, received fhir",
+        ),
+        (
+            {"sinks": [{**FILE, "positive_from": 0.2}]},
+            "expected positive_from of layout meds only, received it of scores",
+        ),
+        ({"sinks": [FILE, {"kind": "delta", "path": "/out/"}]}, "expected each place once, received twice /out"),
         ({"sinks": [FILE, {**FILE, "path": "/out/"}]}, "expected each place once, received twice /out"),
         ({"as_of": {"timezone": "Mars/Base"}}, "expected a time zone such as Europe/Berlin, received 'Mars/Base'"),
         ({"as_of": {"at": "24:00"}}, "as_of.at: "),

@@ -1,6 +1,7 @@
 """What can be known of conf/spark/kubernetes without a cluster: fields, types, paths, versions and arguments."""
 
 import re
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -9,6 +10,8 @@ from jsonschema import Draft202012Validator
 from support.places import ROOT
 
 from medspark.cli.main import app
+from medspark.deploy.deployment import Clock, Deployment, FileSink
+from medspark.deploy.kubernetes import scheduled_application
 
 FOLDER = ROOT / "conf" / "spark" / "kubernetes"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
@@ -122,6 +125,27 @@ def test_the_arguments_are_those_of_the_command(spec):
     assert found["bundle"].startswith("hdfs://")
     assert found["source"].startswith("hdfs://")
     assert found["to"].startswith("hdfs://")
+
+
+def test_a_deployments_application_is_the_nightly_one_with_its_clock_and_its_file():
+    sinks = (FileSink(kind="csv", path="hdfs://namenode:8020/out"),)
+    clock = Clock(at="05:30", timezone="Europe/Berlin")
+    night = Deployment(deployment="stays_a", bundle="/b", store="/s", as_of=clock, sinks=sinks)
+    ((name, text),) = scheduled_application(night, Path("/etc/stays.yaml")).items()
+    found, kept = yaml.safe_load(text), read("score-nightly.yaml")
+    assert name == "medspark-stays-a.yaml"
+    schema = resource("ScheduledSparkApplication", SCHEDULE)
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(found)] == []
+    assert (found["spec"]["schedule"], found["spec"]["timeZone"]) == ("30 5 * * *", "Europe/Berlin")
+    template, others = found["spec"]["template"], kept["spec"]["template"]
+    own = ("mainApplicationFile", "arguments", "restartPolicy")
+    assert {key: template[key] for key in template if key not in own} == {
+        key: others[key] for key in others if key not in own
+    }
+    command = typer.main.get_command(app).commands["night"]
+    assert command.make_context("night", template["arguments"], resilient_parsing=False).params["json_"]
+    assert template["mainApplicationFile"] == "local:///opt/medspark/jobs/night.py"
+    assert (ROOT / "jobs" / "night.py").is_file()
 
 
 def copied() -> dict[str, str]:

@@ -71,6 +71,10 @@ def test_the_command_prints_the_line_and_writes_the_units(tmp_path):
     said = CliRunner().invoke(app, ["schedule", str(file), "--by", "cron"])
     assert said.exit_code == 0
     assert f"night {file} --json" in said.stdout
+    for by, name in (("airflow", "medspark-stays.py"), ("kubernetes", "medspark-stays.yaml")):
+        said = CliRunner().invoke(app, ["schedule", str(file), "--by", by, "--to", str(tmp_path / by)])
+        assert said.exit_code == 0
+        assert str(file) in (tmp_path / by / name).read_text()
     said = CliRunner().invoke(app, ["schedule", str(file), "--by", "systemd", "--to", str(tmp_path / "units")])
     assert said.exit_code == 0
     assert sorted(path.name for path in (tmp_path / "units").iterdir()) == [

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import duckdb
+import pytest
 from pyspark.sql import functions as F
 
 from medspark.sinks import files
@@ -24,34 +25,40 @@ def night(spark, name):
         F.lit(name).alias("run_id"),
         F.lit("b1").alias("bundle_id"),
         F.col("id").alias("case_id"),
-        F.col("id").cast("string").alias("subject_id"),
+        F.col("id").alias("subject_id"),
+        F.lit(None).cast("timestamp").alias("prediction_time"),
         F.lit(0.5).alias("probability"),
+        F.lit(None).cast("string").alias("risk_band"),
         F.timestamp_micros(F.lit(0)).alias("scored_at"),
     )
     rows = published_rows(scores, None, name, "stays", AS_OF)
     return Publication(name, "stays", AS_OF, name, "b1", "r1", "back", rows, sums_of(rows))
 
 
-def seen(folder):
-    """What a reader of the folder sees: the nights and their rows, of all files together."""
-    query = f"SELECT night, count(*) FROM read_parquet('{folder}/scores/*/*.parquet') GROUP BY night"
-    return dict(duckdb.sql(query).fetchall())
+def seen(folder, kind="parquet"):
+    """What a reader of the folder sees: the nights and their rows, of all files together. Where a layout has no night,
+    how many rows there are says which it is."""
+    found = duckdb.sql(f"SELECT * FROM read_{kind}('{folder}/scores/*/*.{kind}')")
+    if "night" not in found.columns:
+        return {name: rows for name, rows in ROWS.items() if rows == len(found)}
+    return dict(duckdb.sql("SELECT night, count(*) FROM found GROUP BY night").fetchall())
 
 
-def test_death_before_any_step_leaves_the_old_night_or_the_new_one(spark, tmp_path, monkeypatch):
-    out = FilesSink(spark.sparkContext, "parquet", str(tmp_path), "parquet")
+@pytest.mark.parametrize(("kind", "layout"), [("parquet", "scores"), ("csv", "omop")])
+def test_death_before_any_step_leaves_the_old_night_or_the_new_one(spark, tmp_path, monkeypatch, kind, layout):
+    out = FilesSink(spark.sparkContext, kind, str(tmp_path), kind, layout)
     first, second = night(spark, "first"), night(spark, "second")
     out.put(first)
     left, found = [], []
     while (died := died_before(out, second, monkeypatch, len(left))) is not None:
         left.append(died)
-        found.append(seen(tmp_path))
+        found.append(seen(tmp_path, kind))
         assert out.holds(first) == (found[-1] == {"first": 30})
     assert set(left) == set(STEPS)
     moved = left.index("move_file") + 1
     assert found == [{"first": 30}] * moved + [{"second": 20}] * (len(left) - moved)
     assert out.holds(second)
-    assert seen(tmp_path) == {"second": 20}
+    assert seen(tmp_path, kind) == {"second": 20}
     assert [path.name for path in tmp_path.iterdir()] == ["scores"]
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -12,7 +13,7 @@ from pyspark.sql import functions as F
 
 from medspark.errors import AccountingError, InputError
 from medspark.sinks import files
-from medspark.sinks.files import FilesSink, _staging
+from medspark.sinks.files import FilesSink
 from medspark.sinks.publication import Publication, published_rows, sums_of
 
 AS_OF = datetime(2026, 11, 27, 6, tzinfo=UTC)
@@ -88,7 +89,7 @@ def test_ndjson_has_ids_as_text_and_nulls_as_nulls(spark, tmp_path):
 
 def test_another_night_of_the_same_time_takes_the_place_of_the_first_and_what_was_damaged_is_not_held(spark, tmp_path):
     out, first, second = sink(spark, tmp_path), publication(spark), publication(spark, ROWS[1:], "n2", "r2")
-    died, other = tmp_path / _staging("stays") / "n0.r0", tmp_path / "staging"
+    died, other = Path(out.staging("stays")) / "n0.r0", tmp_path / "staging"
     for folder in (died, other):
         folder.mkdir(parents=True)
         (folder / "part-0.parquet").write_bytes(b"half")  # of a run that died, and somebody else's
@@ -143,7 +144,7 @@ def test_a_night_that_died_after_its_file_moved_is_finished_by_the_next_night_wh
     out, first = sink(spark, tmp_path), publication(spark)
     out.put(first)
     manifest = tmp_path / "scores/as_of=20261127T060000Z/_manifest.json"
-    staging = tmp_path / _staging("stays")
+    staging = Path(out.staging("stays"))
     staging.mkdir()
     manifest.rename(staging / "_manifest.json")  # as a kill between the two leaves it
     out.put(publication(spark, night="n2", as_of=datetime(2026, 11, 28, 6, tzinfo=UTC)))

@@ -10,6 +10,7 @@ from support.postgres import binaries, started
 from medspark.deploy.deployment import DatabaseSink
 from medspark.errors import AccountingError, InputError, TaskError
 from medspark.sinks import jdbc
+from medspark.sinks.layouts import OMOP_PREDICTION_TYPES
 from medspark.sinks.open import open_jdbc
 from medspark.sinks.publication import Publication, published_rows, sums_of
 from medspark.sinks.sql import NIGHTS, add_column, bring_in, create, dialect_of, note_night, remove_replaced
@@ -40,9 +41,10 @@ def night(rows=ROWS, name="n1", as_of=FIRST, run="r1", types=TYPES):
     return Publication(name, "stays", as_of, "v1", "b1", run, "back", frame, sums_of(frame))
 
 
-def sink(url, table, rows="every_night"):
+def sink(url, table, rows="every_night", layout="scores"):
     database = {"url": url, "user_variable": "PG_USER", "password_variable": "PG_PASSWORD"}
-    return open_jdbc(session(), DatabaseSink(kind="jdbc", database=database, table=table, rows=rows), url)
+    settings = DatabaseSink(kind="jdbc", database=database, table=table, rows=rows, layout=layout)
+    return open_jdbc(session(), settings, url)
 
 
 def tables_of(server):
@@ -86,6 +88,25 @@ def with_newest_only(server):
 def test_where_the_newest_is_kept_a_back_fill_replaces_no_newer_row(away, server):
     rows = away(with_newest_only, server)
     assert rows.splitlines() == ["-9223372036854775808|1e-300|n2", "7|0.7|n1", "9007199254740993|0.1|n2"]
+
+
+def laid_out_as_omop(server):
+    types = f"{TYPES.replace('subject_id string', 'subject_id bigint')}, prediction_time timestamp, risk_band string"
+    rows = [(*row[:3], person, *row[4:], None, "high") for person, row in enumerate(ROWS, start=2**62)]
+    out = sink(server.url, "omop", layout="omop")
+    first, corrected = night(rows, types=types), night(rows[:1], "n2", types=types)
+    out.put(first)
+    held = [out.holds(first)]
+    out.put(corrected)
+    held += [out.holds(corrected), out.holds(first)]
+    return held, server.run('SELECT person_id, prediction_date, "value", model_id, case_id FROM omop')
+
+
+@pytest.mark.integration
+def test_a_table_of_an_omop_results_schema_has_a_row_a_prediction(away, server):
+    held, rows = away(laid_out_as_omop, server)
+    assert held == [True, True, False]
+    assert rows == f"{2**62}|2026-11-27|0.1|b1|9007199254740993"
 
 
 def refused_and_dead(server):
@@ -232,6 +253,13 @@ def test_sql_server_and_oracle_are_written_to_in_their_own_words():
     assert note_night(oracle, '"n"').endswith(f"VALUES ({'?, ' * (len(NIGHTS) - 1)}systimestamp)")
     assert remove_replaced('"s"', '"t"', False) == 'DELETE FROM "s" WHERE "deployment" = ? AND "as_of_time" = ?'
     assert bring_in('"s"', '"t"', ["a"], False) == 'INSERT INTO "s" ("a") SELECT "a" FROM "t"'
+
+
+def test_every_column_of_omops_layout_has_a_type_in_every_database():
+    for url in ("jdbc:postgresql://h/d", "jdbc:sqlserver://h", "jdbc:oracle:thin:@//h:1521/d"):
+        made = create(dialect_of(url), '"s"', OMOP_PREDICTION_TYPES)
+        assert '"prediction_date" date' in made
+        assert made.count('"') == 2 * (len(OMOP_PREDICTION_TYPES) + 1)
 
 
 def test_a_database_that_nobody_has_taught_us_is_a_sentence():

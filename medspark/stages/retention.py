@@ -1,0 +1,68 @@
+"""What is over once the days are that a deployment keeps its scores for: receipts and logs of runs, and kept nights.
+
+A night lets go of it at its end, so that a store does not grow for ever. The ledger stays whole: it has an entry a run,
+and no patient.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from medspark.runs.process import Process, is_dead
+from medspark.runs.run import Run
+from medspark.stages.kept_nights import MONITORING
+from medspark.store.files import delete, list_paths, read_text
+
+_RUN_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
+_PROCESS: Final = TypeAdapter(Process)
+
+
+class Left(NamedTuple):
+    """Something of a store, or of a sink, that nobody needs."""
+
+    kind: str
+    path: str
+    because: str
+
+
+def forget_old(run: Run, keep_days: int) -> None:
+    """Delete what is over; the run holds the store's lock."""
+    found = list(old_of(run, keep_days))
+    for left in found:
+        delete(run.context, left.path)
+    if found:
+        run.receipt.counts["forgotten"] = {"files": len(found)}
+
+
+def old_of(run: Run, keep_days: int) -> Iterator[Left]:
+    """What is left of runs that ended before the days that are kept, each run's receipt last: by it, the rest is known.
+
+    Of receipts those alone are read whose names are of such a day.
+    """
+    before = f"{datetime.now(UTC) - timedelta(days=keep_days):%Y%m%dT%H%M%SZ}"
+    receipts, nights = f"{run.store}/runs", f"{run.store}/{MONITORING}/nights"
+    paths = {folder: list_paths(run.context, folder) for folder in (receipts, nights)}
+    there = {(folder, path.rsplit("/", 1)[-1]) for folder, found in paths.items() for path in found}
+    for folder, name in sorted(there):
+        run_id = name.removesuffix(".json")
+        if folder != receipts or name == run_id or not _RUN_ID.fullmatch(run_id) or run_id >= before:
+            continue
+        if _has_ended(run, f"{receipts}/{name}", run_id):
+            because = f"of a run more than {keep_days} days ago"
+            parts = (("night", nights, name), ("log", receipts, f"{run_id}.log"), ("receipt", receipts, name))
+            yield from (Left(kind, f"{at}/{file}", because) for kind, at, file in parts if (at, file) in there)
+
+
+def _has_ended(run: Run, path: str, run_id: str) -> bool:
+    """Whether a receipt is of the run that its name says, and that run is at an end."""
+    try:
+        found: dict[str, Any] = json.loads(read_text(run.context, path))
+        if found["run_id"] != run_id or run_id == run.receipt.run_id:
+            return False
+        return found["status"] != "running" or bool(is_dead(_PROCESS.validate_python(found["process"])))
+    except (ValueError, KeyError, TypeError, ValidationError):
+        return False
