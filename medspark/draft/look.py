@@ -19,7 +19,7 @@ from medspark.task.raw_table import TableSource
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
-_IN_FILES: Final = ("csv", "parquet", "orc", "delta")
+_IN_FILES: Final = ("csv", "parquet", "orc", "fhir", "delta")
 _UNPACK: Final[dict[str, Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
 

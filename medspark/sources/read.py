@@ -9,7 +9,7 @@ from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOU
 from medspark.sources.encodings import is_wide, require_declared_encoding
 from medspark.sources.headers import check_header, check_json_keys
 from medspark.sources.invisible_letters import COMPOSING
-from medspark.sources.parse import parse_csv, parse_json
+from medspark.sources.parse import parse_csv, parse_json, parse_view
 from medspark.sources.repairs import put_repairs
 from medspark.sources.survey import Survey, survey_lines, survey_typed
 from medspark.sources.text_files import number_lines, read_lines, read_whole_files
@@ -113,7 +113,10 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     require_declared_encoding(survey, source.encoding)
     names = check_header(survey, files, table) if header else list(table.names)
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
-    if source.format == "csv":
+    if table.view is not None:
+        names = list(table.columns)
+        parsed = parse_view(put_repairs(records, repairs), table.view)
+    elif source.format == "csv":
         parsed = parse_csv(put_repairs(records, repairs), names, source.delimiter)
     else:
         passed = set(table.names) - set(table.columns)
