@@ -105,18 +105,20 @@ def _reference_key(_: Any, nodes: list[Any], kind: Any = None) -> list[Any]:
 
 def reference_key(reference: str | None, kind: str | None = None) -> str | None:
     """The id that a reference leads to: relative or absolute, of a version, or a URN; None where it leads to another
-    type, or to a resource that is contained and so has no key.
+    type, to a resource that is contained and so has no key, or to whatever a search finds.
 
     >>> reference_key("https://hospital.example/fhir/Patient/17/_history/2", "Patient")
     '17'
     >>> reference_key("urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7")
     '53fefa32-fcbb-4ff8-8a92-55ee120877b7'
+    >>> print(reference_key("Patient?identifier=7"))
+    None
     """
-    if reference is None or reference.startswith("#"):
+    if reference is None or reference.startswith("#") or "?" in reference:
         return None
     if reference.startswith("urn:"):
         return reference.rsplit(":", 1)[-1]
-    parts = reference.split("?", 1)[0].split("/_history/", 1)[0].strip("/").split("/")
+    parts = reference.split("/_history/", 1)[0].strip("/").split("/")
     if len(parts) > 1 and kind is not None and parts[-2] != kind:
         return None
     return parts[-1] or None
