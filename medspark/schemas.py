@@ -29,6 +29,8 @@ POSITION: Final = "_position"
 RECORD_RULE: Final = "_record_rule"
 REPAIRED: Final = "_repaired"
 TEXT: Final = "_text"
+ROW_OF_LINE: Final = "row_of_line"
+"""Of a view: the row's place among those of its line, from 0; null where a line makes none."""
 
 # records of a table: after the source's own columns, where each row came from
 SOURCE_FILE: Final = "_source_file"

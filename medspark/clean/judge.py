@@ -153,7 +153,9 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
             order.insert(0, by.desc_nulls_last() if duplicates.keep == "latest" else by.asc_nulls_last())
         # Rows set aside compete with nobody: each is alone in its window, whatever its key
         alone = F.when(set_aside, F.monotonically_increasing_id())
-        duplicate = ~set_aside & (F.row_number().over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)
+        # The rows of one line are no copies of one another
+        place = F.row_number() if table.view is None else F.rank()
+        duplicate = ~set_aside & (place.over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)
     status = F.when(set_aside, QUARANTINED).when(duplicate, DUPLICATE).otherwise(KEPT)
     return rows.withColumn(STATUS, status)
 

@@ -24,7 +24,7 @@ def synth(
     patients: Annotated[int, typer.Option(min=1, help="How many.")] = 20_000,
     out: Annotated[str, typer.Option(help="The folder to write.")] = "hospital",
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same hospital.")] = 0,
-    parts: Annotated[str, typer.Option(help="What to write of flat, omop and meds.")] = ",".join(DEFAULT_PARTS),
+    parts: Annotated[str, typer.Option(help="What to write of flat, omop, meds and fhir.")] = ",".join(DEFAULT_PARTS),
     json_: Json = False,
 ) -> None:
     """Make a synthetic hospital, dirty on purpose, with a known signal."""

@@ -20,7 +20,7 @@ from medspark.task.raw_table import TableSource
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 
-_IN_FILES: Final = ("csv", "parquet", "orc", "delta")
+_IN_FILES: Final = ("csv", "parquet", "orc", "fhir", "delta")
 _HEADER_LETTERS: Final = 2**20
 """Of a file of another dialect, among which its header is."""
 _UNPACK: Final[dict[str, Any]] = {".gz": gzip.open, ".bz2": bz2.open}

@@ -1,5 +1,6 @@
 """A warehouse known by its tables, and a task on the mapping that is shipped for it; every guess marked. No Spark."""
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pyarrow.parquet as pq
 
 from medspark.draft.task_file import flow, task_name
 from medspark.errors import InputError, TaskError
+from medspark.task.shipped import SHIPPED
+from medspark.task.yaml_text import read_yaml
 
 OMOP_EVENTS: Final = {
     "condition_occurrence": "CONDITION/",
@@ -21,8 +24,20 @@ OMOP_EVENTS: Final = {
 }
 """How the codes of a table begin, by the shipped mapping."""
 
+FHIR_EVENTS: Final = {
+    "condition": ["CONDITION/"],
+    "medication_request": ["DRUG_ORDER/"],
+    "medication_administration": ["DRUG/"],
+    "procedure": ["PROCEDURE/"],
+    "immunization": ["IMMUNIZATION/"],
+    "allergy_intolerance": ["ALLERGY/"],
+    "diagnostic_report": ["REPORT/"],
+    "observation": ["OBSERVATION/", "MEASUREMENT/"],
+}
+"""The same of a table of FHIR's mapping."""
+_MEASURED: Final = "MEASUREMENT/"
+
 UNMAPPED: Final = {
-    "FHIR bulk data": ({"patient"}, {"encounter", "condition", "observation"}, {".ndjson"}),
     "Synthea's CSV": ({"patients", "encounters"}, {"conditions", "medications"}, {".csv"}),
     "MIMIC": ({"patients", "admissions"}, {"icustays", "labevents", "diagnoses_icd"}, {".csv"}),
     "eICU": ({"patient"}, {"vitalperiodic", "apachepatientresult", "admissiondx"}, {".csv"}),
@@ -69,15 +84,19 @@ def look_at_warehouse(folder: Path) -> Found:
     events = sorted((folder / "data").rglob("*.parquet"))
     if events and {"subject_id", "time", "code"} <= set(pq.read_schema(events[0]).names):
         return _meds(events)
+    resources = _fhir_tables(folder)
+    if "patient" in resources and (FHIR_EVENTS.keys() | {"encounter"}) & resources:
+        return _fhir(resources)
     for name, (every, some, ends) in UNMAPPED.items():
         if every <= tables.keys() and some & tables.keys() and any(ends & set(tables[one].suffixes) for one in every):
-            none = f"it has the tables of {name}, for which no mapping is shipped; OMOP and MEDS have one"
-            mend = "Write a mapping, as docs/warehouses.md says, or bring it into OMOP or MEDS first"
+            none = f"it has the tables of {name}, for which no mapping is shipped; OMOP, FHIR and MEDS have one"
+            mend = "Write a mapping, as docs/warehouses.md says, or bring it into one of these first"
             raise TaskError(str(folder), [f"{none}. {mend}"])
     seen = ", ".join(sorted(tables)[:12]) or "nothing"
     raise InputError(
-        f"{folder}: expected the tables of OMOP (person, visit_occurrence ...) or of MEDS (data/*.parquet with "
-        f"subject_id, time, code), received {seen}. For one table with a row per case leave --warehouse out."
+        f"{folder}: expected the tables of OMOP (person, visit_occurrence ...), of MEDS (data/*.parquet with "
+        "subject_id, time, code) or FHIR's bulk data (Patient.ndjson, Encounter.ndjson ...), received "
+        f"{seen}. For one table with a row per case leave --warehouse out."
     )
 
 
@@ -102,15 +121,31 @@ def _omop(folder: Path, tables: dict[str, Path]) -> Found:
         raise InputError(f"{person}: expected files of one kind, .csv, .parquet or .orc, received {sorted(ends)}")
     visits = "visit_occurrence" in tables
     heads = [head for name, head in OMOP_EVENTS.items() if name in tables]
-    numbers = [head for head in heads if head == "MEASUREMENT/"]
+    return _with_visits("omop", "OMOP Common Data Model", ends.pop().removeprefix("."), visits, heads)
+
+
+def _fhir_tables(folder: Path) -> set[str]:
+    """The tables of FHIR's mapping that NDJSON files of a folder are named as."""
+    mapped = read_yaml(SHIPPED / "sources" / "fhir.yaml")["tables"]
+    names = [place.name for place in folder.iterdir() if ".ndjson" in place.name]
+    return {table for table, spec in mapped.items() if fnmatch.filter(names, spec["files"])}
+
+
+def _fhir(tables: set[str]) -> Found:
+    heads = [head for name, found in FHIR_EVENTS.items() if name in tables for head in found]
+    return _with_visits("fhir", "FHIR R4 bulk data", "fhir", "encounter" in tables, heads)
+
+
+def _with_visits(mapping: str, title: str, form: str, visits: bool, heads: list[str]) -> Found:
+    """A layout in which a stay is a visit and its end."""
     return Found(
-        "omop",
-        "OMOP Common Data Model",
-        ends.pop().removeprefix("."),
+        mapping,
+        title,
+        form,
         "VISIT_END/" if visits else None,
         "VISIT/" if visits else None,
-        [head for head in heads if head not in numbers],
-        numbers,
+        [head for head in heads if head != _MEASURED],
+        [head for head in heads if head == _MEASURED],
     )
 
 

@@ -23,6 +23,7 @@ from medspark.schemas import (
     UNIT,
     quoted,
 )
+from medspark.sources.record_rules import NO_ROW
 from medspark.task.expressions import spark_sql
 from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable, Mapping, ValueRule
 
@@ -30,6 +31,8 @@ EVENTS: Final = "_events"
 EVENT_COUNT: Final = "_event_count"
 NON_EVENT: Final = "_non_event"
 """The name of the rule by which a row is no event."""
+NOT_IN_VIEW: Final = "no row of the view"
+"""Of a line that is passed over since the table's view makes no row of it."""
 NO_EVENT, NO_SUBJECT, BAD_UNIT, OUT_OF_RANGE = "event: none", "row: subject", "value: unit", "value: range"
 EVENT_REASONS: Final = {
     NO_EVENT: "expected at least one event: a code, and a time unless the event is static",
@@ -52,6 +55,8 @@ def add_events(judged: DataFrame, table: MappedTable, mapping: Mapping) -> DataF
     with one, and would interpret all rules of every row.
     """
     skipped = [F.when(F.expr(spark_sql(skip.when)), skip.name) for skip in table.passed_over]
+    if table.view is not None:
+        skipped.insert(0, F.when(F.col(SET_ASIDE) == NO_ROW, NOT_IN_VIEW))
     names = [f"_event:{at}" for at in range(len(table.events))]
     rows = judged.withColumns(
         {

@@ -13,7 +13,7 @@ from medspark.clean.tally import ROWS, TALLIED, tally
 from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
-from medspark.schemas import SUBJECT_ID, quoted
+from medspark.schemas import REPAIRED, ROW_OF_LINE, SUBJECT_ID, quoted
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates
@@ -22,6 +22,8 @@ from medspark.task.raw_table import RawTable
 
 _TABLE: Final = "_table"
 _PATIENTS: Final = "_patients"
+_FURTHER: Final = "_further"
+"""Whether a row is another one of a line that has one already, as a view makes some."""
 _LACK: Final = "_lack:"
 """Begins the name of the count of rows without a value of a table's column, by the column's place."""
 
@@ -51,13 +53,16 @@ def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
     """What became of every table's rows, in one job."""
     keys = [_TABLE, *TALLIED, NON_EVENT]
     lacks = [f"{_LACK}{at}" for at in range(max(len(table.present) for table in tables))]
-    parts = [_counted(table, lacks).select(*keys, EVENT_COUNT, _PATIENTS, *lacks) for table in with_rows(tables)]
+    parts = [
+        _counted(table, lacks).select(*keys, EVENT_COUNT, _PATIENTS, _FURTHER, *lacks) for table in with_rows(tables)
+    ]
     groups = (
         reduce(DataFrame.unionByName, parts)
         .groupBy(*keys)
         .agg(
             F.count("*").alias(ROWS),
             F.sum(EVENT_COUNT).alias(EVENT_COUNT),
+            F.count_if(_FURTHER).alias(_FURTHER),
             F.approx_count_distinct(_PATIENTS).alias(_PATIENTS),
             *(F.count_if(lack).alias(lack) for lack in lacks),
         )
@@ -72,8 +77,11 @@ def _counted(table: JudgedTable, lacks: list[str]) -> DataFrame:
     """A table's rows with what is counted of them; all tables in one query, so that columns go by their places."""
     absent = [F.col(quoted(name)).isNull() for name in table.present]
     absent += [F.lit(False)] * (len(lacks) - len(absent))
+    further = F.coalesce(F.col(ROW_OF_LINE) > 0, F.lit(False)) if table.raw.view is not None else F.lit(False)
     return table.judged.withColumns(
         {
+            _FURTHER: further,
+            REPAIRED: F.col(REPAIRED) & ~further,  # lines are repaired
             _TABLE: F.lit(table.name),
             SET_ASIDE: F.substring_index(SET_ASIDE, BETWEEN, 1),  # the only rule that is counted
             _PATIENTS: F.xxhash64(SUBJECT_ID),  # of whatever type
@@ -91,7 +99,7 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
     kept = [group for group in groups if group[STATUS] == KEPT]
     missing = {name: sum(group[f"{_LACK}{at}"] for group in kept) for at, name in enumerate(columns)}
     counts = MappedCounts(
-        rows_in=survey.rows,
+        rows_in=survey.rows + sum(group[_FURTHER] for group in groups),
         blank_lines=survey.blank,
         with_events=found.status[KEPT],
         events=sum(group[EVENT_COUNT] for group in kept),

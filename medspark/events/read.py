@@ -1,7 +1,8 @@
 """A warehouse to events: every mapped table read and judged, with what became of its rows.
 
 Each table in files is read twice, to count it and to write it, and a third time where rows were set aside: nothing is
-kept in memory, so the warehouse may be larger than the cluster's. A database's table is read once, and kept meanwhile.
+kept in memory, so the warehouse may be larger than the cluster's. A database's table is read once, and kept meanwhile,
+and so are the rows that a view makes of FHIR resources, in memory or on disk.
 """
 
 from collections.abc import Iterator
@@ -18,14 +19,15 @@ from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
+from medspark.events.deletions import Deletions, read_deletions, take_back
 from medspark.events.unread import unread_names
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
 from medspark.events.writings import events_of_writings, with_writings
 from medspark.schemas import EVENT_COLUMNS, ROW, SOURCE_FILE, SUBJECT_ID
 from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files
-from medspark.sources.read import read_rows, typed_rows
-from medspark.sources.record_rules import DUPLICATE
+from medspark.sources.read import RawPart, read_rows, typed_rows
+from medspark.sources.record_rules import DUPLICATE, NO_ROW
 from medspark.sources.unchanged import FileStates, file_states
 from medspark.spark.failures import expressions_hold
 from medspark.store.facts import MappedCounts
@@ -76,7 +78,10 @@ def read_events(
     # The values of events are worked out when they are written, not to count them
     held = expressions_hold(mapping_places(mapping))
     with held, open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
-        found = [_read_table(warehouse, name, spec, repairs, kept, only) for name, spec in mapping.tables.items()]
+        deletions = read_deletions(warehouse)
+        found = [
+            _read_table(warehouse, name, spec, repairs, kept, only, deletions) for name, spec in mapping.tables.items()
+        ]
         tables = [table for table in found if table is not None]
         if not tables:
             raise InputError(f"{warehouse.place}: expected at least one table of {mapping.mapping}, received none")
@@ -87,10 +92,10 @@ def read_events(
             records=_records(tables),
             quarantine=_quarantine(tables, counts),
             counts={name: table.counts for name, table in counts.items()},
-            fingerprint=_fingerprint(tables),
+            fingerprint=_fingerprint(tables, deletions),
             files=sum(len(table.survey.files) for table in tables),
             unread=_unread(warehouse, tables),
-            states={file: state for table in tables for file, state in table.states.items()},
+            states={file: state for one in (*tables, deletions) if one for file, state in one.states.items()},
         )
         yield events
 
@@ -102,6 +107,7 @@ def _read_table(
     repairs: DataFrame | None,
     kept: ExitStack,
     only: frozenset[str] | None,
+    deletions: Deletions | None,
 ) -> JudgedTable | None:
     """One table, judged and with its events; None for an optional one that the source lacks, and for one of which no
     file is to be read.
@@ -128,18 +134,29 @@ def _read_table(
             return None
         with readable(table.source.path):
             raw = read_rows(warehouse.spark, table, files, repairs)
+            if table.view is not None:
+                raw = raw._replace(parts=[_kept(part, kept) for part in raw.parts])
             judged = judge_rows(raw, table)
-    judged = mark_duplicates(add_events(judged, spec, warehouse.mapping), table)  # rows set aside are none's duplicates
+    judged = take_back(add_events(judged, spec, warehouse.mapping), spec, deletions)
+    judged = mark_duplicates(judged, table)  # rows set aside are none's duplicates
     status = (
         F.when(F.col(STATUS) == DUPLICATE, DUPLICATE)
-        .when(F.col(SET_ASIDE) != "", QUARANTINED)
+        .when((F.col(SET_ASIDE) != "") & (F.col(SET_ASIDE) != NO_ROW), QUARANTINED)
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
     )
     judged = judged.withColumn(STATUS, status)
     if warehouse.source.increment is not None:
         judged = with_writings(judged, table, spec, raw_path(warehouse.spark.sparkContext, str(warehouse.source.path)))
-    return JudgedTable(name, table, judged, raw.survey, states, raw.present, raw.unread)
+    present = [column for column in raw.present if column in spec.columns]
+    return JudgedTable(name, table, judged, raw.survey, states, present, raw.unread)
+
+
+def _kept(part: RawPart, kept: ExitStack) -> RawPart:
+    """Rows that take long to make, made once and not for each pass."""
+    rows = part.rows.persist(StorageLevel.MEMORY_AND_DISK)
+    kept.callback(rows.unpersist)
+    return part._replace(rows=rows)
 
 
 def _unread(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, list[str]]:
@@ -147,8 +164,9 @@ def _unread(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, list[s
     return {name: unread for name, unread in found.items() if unread}
 
 
-def _fingerprint(tables: list[JudgedTable]) -> str:
+def _fingerprint(tables: list[JudgedTable], deletions: Deletions | None) -> str:
     total = sum(int(table.survey.fingerprint, 16) * (at + 1) for at, table in enumerate(tables))
+    total += deletions.fingerprint * (len(tables) + 1) if deletions is not None else 0
     return f"{total % 2**64:016x}"
 
 

@@ -29,6 +29,7 @@ def _unread_files(warehouse: Warehouse) -> list[str]:
     known = {way.lower() for table in tables for way in names_of_table(source, table)}
     patterns = [str(table.files).split("/")[0] for table in mapping.tables.values() if table.files is not None]
     patterns += [mapping.code_metadata.split("/")[0]] if mapping.code_metadata is not None else []
+    patterns += [mapping.deleted] if mapping.deleted is not None else []
     names = [path.rsplit("/", 1)[-1] for path in list_paths(warehouse.spark.sparkContext, str(source.path))]
     return [
         f"{name}{did_you_mean(name.lower(), sorted(known))}"

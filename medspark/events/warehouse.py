@@ -2,22 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pyspark.sql import SparkSession
 
 from medspark.errors import InputError
-from medspark.schemas import SOURCE_FILE
+from medspark.schemas import ROW_OF_LINE, SOURCE_FILE
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import OpenSource
 from medspark.sources.dead_links import require_no_dangling
 from medspark.sources.files import source_files
 from medspark.store.files import list_paths, match_files
+from medspark.task.columns import NumberColumn
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
 from medspark.task.raw_table import RawTable, TableSource
 
 DATABASES: Final = ("jdbc", "delta", "catalog")
+_FILE_FORMATS: Final[dict[str, Literal["csv", "orc", "ndjson"]]] = {"csv": "csv", "orc": "orc", "fhir": "ndjson"}
+"""How files are written, of a source's format; those of all others have types of their own."""
+_TEXT: Final = ("csv", "fhir")
 
 
 class Warehouse(NamedTuple):
@@ -55,7 +59,7 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
         source=TableSource(
             kind="table",
             path=f"{source.path}/{spec.files or name}",
-            format="csv" if source.format == "csv" else "orc" if source.format == "orc" else "parquet",
+            format=_FILE_FORMATS.get(source.format, "parquet"),
             case=spec.subject,
             subject=spec.subject,
             timezone=mapping.timezone,
@@ -67,12 +71,13 @@ def raw_table(warehouse: Warehouse, name: str, spec: MappedTable) -> RawTable:
             dialect=spec.dialect or mapping.dialect,
             duplicates=spec.duplicates,
         ),
-        columns=spec.columns,
+        columns=spec.columns if spec.view is None else {**spec.columns, ROW_OF_LINE: NumberColumn(type="integer")},
         derived=spec.derived,
         lookups=spec.lookups,
         checks=spec.checks,
         is_open=True,
         optional=frozenset(spec.absent),
+        view=spec.view,
         reads_file=SOURCE_FILE in spec.model_dump_json(),
     )
 
@@ -83,7 +88,8 @@ def names_of_table(source: EventSource, name: str) -> list[str]:
     >>> names_of_table(EventSource(kind="events", mapping="omop", format="csv", path="p"), "Person")
     ['Person', 'Person.csv', 'Person.csv.gz', 'Person.csv.bz2', 'Person.csv.zst']
     """
-    ends = [".csv", ".csv.gz", ".csv.bz2", ".csv.zst"] if source.format == "csv" else [f".{source.format}"]
+    end = ".ndjson" if source.format == "fhir" else f".{source.format}"
+    ends = [end, *(f"{end}{packed}" for packed in (".gz", ".bz2", ".zst"))] if source.format in _TEXT else [end]
     return [name, *(f"{name}{end}" for end in ends)]
 
 

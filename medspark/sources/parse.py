@@ -1,12 +1,22 @@
 """Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
 
 import re
+from functools import partial
 from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.schemas import (
+    RECORD_RULE,
+    REPAIRED,
+    ROW_DIGEST,
+    ROW_OF_LINE,
+    SOURCE_FILE,
+    SOURCE_LINE,
+    TEXT,
+    quoted,
+)
 from medspark.sources.record_rules import (
     BAD_FIELDS,
     BAD_JSON,
@@ -16,6 +26,9 @@ from medspark.sources.record_rules import (
     REPEATED_KEY,
     UNKNOWN_KEY,
 )
+from medspark.sources.worker.views import flatten
+from medspark.spark.arrow import map_batches
+from medspark.task.view import View
 
 _CORRUPT: Final = "_corrupt_record"
 _PARSED: Final = "_parsed"
@@ -122,6 +135,15 @@ def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> Data
         for name in names
     }
     return _columns(records.withColumns({_PARSED: parsed, _EXACT: exact}), values, rule)
+
+
+def parse_view(records: DataFrame, view: View) -> DataFrame:
+    """One FHIR resource a record, to the rows of a view as text; a record that makes none breaks a record rule."""
+    others = (SOURCE_FILE, SOURCE_LINE, TEXT, ROW_DIGEST, REPAIRED, RECORD_RULE)
+    lines = records.select(*others)
+    types = [*lines.dtypes, (ROW_OF_LINE, "int"), *((name, "string") for name in view.names)]
+    schema = ", ".join(f"{quoted(name)} {dtype}" for name, dtype in types)
+    return map_batches(lines, partial(flatten, view, others), schema)
 
 
 def _variant_path(name: str) -> str:

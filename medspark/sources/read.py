@@ -10,14 +10,15 @@ from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOU
 from medspark.sources.encodings import is_wide, require_declared_encoding
 from medspark.sources.headers import check_header, check_json_keys
 from medspark.sources.invisible_letters import COMPOSING
-from medspark.sources.parse import parse_csv, parse_json
+from medspark.sources.parse import parse_csv, parse_json, parse_view
 from medspark.sources.repairs import put_repairs
 from medspark.sources.survey import Survey, survey_lines, survey_typed
 from medspark.sources.text_files import number_lines, read_lines, read_whole_files
 from medspark.sources.typed_files import read_typed, write_value
 from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batches
 from medspark.spark.arrow import map_batches
-from medspark.task.raw_table import RawTable, TableSource
+from medspark.task.dialect import Dialect
+from medspark.task.raw_table import RawTable
 
 TYPED: Final = ("parquet", "orc")
 """The formats whose columns have types of their own."""
@@ -118,15 +119,18 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     require_declared_encoding(survey, source.encoding)
     names = check_header(survey, files, table) if header else list(table.names)
     records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
-    if source.format == "csv":
-        repaired = put_repairs(records, repairs)
-        parsed = (
-            _parsed_dialect(repaired, names, source) if source.dialect else parse_csv(repaired, names, source.delimiter)
-        )
+    repaired = put_repairs(records, repairs)
+    if table.view is not None:
+        names = list(table.columns)
+        parsed = parse_view(repaired, table.view)
+    elif source.dialect is not None:
+        parsed = _parsed_dialect(repaired, names, source.dialect, source.delimiter)
+    elif source.format == "csv":
+        parsed = parse_csv(repaired, names, source.delimiter)
     else:
         passed = set(table.names) - set(table.columns)
         names = check_json_keys(records, list(table.names), passed | table.optional)
-        parsed = parse_json(put_repairs(records, repairs), names, _decimals(names, table))
+        parsed = parse_json(repaired, names, _decimals(names, table))
     present = [name for name in names if name in table.columns]
     unread = [name for name in names if name not in table.columns]
     # Nobody looked at what repaired rows have, nor at the fields of a dialect
@@ -134,11 +138,10 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     return RawRows(survey, [_declared(parsed, names, table)._replace(letters=letters)], present, unread)
 
 
-def _parsed_dialect(records: DataFrame, names: list[str], source: TableSource) -> DataFrame:
+def _parsed_dialect(records: DataFrame, names: list[str], dialect: Dialect, delimiter: str) -> DataFrame:
     """The columns of records that are no plain CSV, each written as such first."""
-    assert source.dialect is not None, "the source has one"
     types = ", ".join(f"{quoted(field.name)} {field.dataType.simpleString()}" for field in records.schema)
-    plain = map_batches(records, partial(plain_batches, source.dialect, source.delimiter), f"{types}, {PLAIN} string")
+    plain = map_batches(records, partial(plain_batches, dialect, delimiter), f"{types}, {PLAIN} string")
     return parse_csv(plain, names, PLAIN_DELIMITER, PLAIN)
 
 

@@ -12,6 +12,10 @@ BAD_ENCODING: Final = "record: encoding"
 BAD_JSON: Final = "record: json"
 UNKNOWN_KEY: Final = "record: unknown key"
 REPEATED_KEY: Final = "record: repeated key"
+OTHER_RESOURCE: Final = "record: resource"
+UNREADABLE_RESOURCE: Final = "record: view"
+NO_ROW: Final = "record: no row"
+"""Of a resource that a view makes no row of: it is passed over, not set aside."""
 DUPLICATE: Final = "duplicate"
 """Of a row written again, and the status that it gets."""
 
@@ -25,6 +29,9 @@ RECORD_REASONS: Final = {
     BAD_JSON: "expected one JSON object",
     UNKNOWN_KEY: "expected only keys that are columns of the task, spelt alike",
     REPEATED_KEY: "expected each key once",
+    OTHER_RESOURCE: "expected a resource of the type that the view reads",
+    UNREADABLE_RESOURCE: "expected a resource that the view's paths can be followed in, with one value where they say "
+    "one",
     DUPLICATE: "the same case, written more than once; another copy was kept",
 }
 """What each rule of a whole record expects. A reason never holds a patient's value."""

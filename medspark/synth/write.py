@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 
 from medspark.errors import InputError, TaskError, did_you_mean
 from medspark.store.files import exists, list_files, read_text, write_text
-from medspark.synth import DEFAULT_PARTS, dirt, flat, hospital, meds, omop
+from medspark.synth import DEFAULT_PARTS, dirt, fhir, flat, hospital, meds, omop
 
 PLANTED: Final = "planted.json"
-_OWN_FILE: Final = re.compile(r"\w+(\.csv)?/(\.?part-[^/]*|\.?_SUCCESS(\.crc)?|_temporary/.*)")
+_OWN_FILE: Final = re.compile(r"\w+(\.csv|\.ndjson)?/(\.?part-[^/]*|\.?_SUCCESS(\.crc)?|_temporary/.*)")
 """What Spark writes, by its path below a part's folder."""
 BLOCKS_PER_PARTITION: Final = 100
 """At most: some 200,000 rows of the flat extract, 40 MB."""
@@ -24,7 +24,7 @@ MEDS_BLOCKS_PER_PARTITION: Final = 20
 
 Batches = Iterator[pa.RecordBatch]
 Lines = Callable[[int], list[bytes]]
-"""The CSV records of a block, given its number."""
+"""The CSV records or JSON objects of a block, given its number."""
 
 
 def write_hospital(
@@ -38,8 +38,9 @@ def write_hospital(
     """Write parts of a hospital below `out`, over those that are there, and return what `planted.json` holds.
 
     Files: part `flat`: `flat/admissions/`, `flat/tonight/` (CSV, a header in each part file) and `flat/truth/`
-    (Parquet); part `omop`: `omop/TABLE.csv/`; part `meds`: `meds/data/` (Parquet); last of all `planted.json`, of
-    the parts written now. The rows are the same for any `partitions` and whatever the other parts.
+    (Parquet); part `omop`: `omop/TABLE.csv/`; part `meds`: `meds/data/` (Parquet); part `fhir`:
+    `fhir/RESOURCE.ndjson/`; last of all `planted.json`, of the parts written now. The rows are the same for any
+    `partitions` and whatever the other parts.
 
     Only what `planted.json` says to be a hospital's is replaced: it names, before the first file is written and as
     `parts` afterwards, each part that ever was written there.
@@ -103,16 +104,16 @@ def _check(patients: int, seed: int, parts: Sequence[str]) -> None:
 def _write_flat(spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None) -> None:
     blocks = _blocks(spark, patients, partitions)
     for part in flat.PARTS:
-        _write_lines(blocks, f"{out}/flat/{part}", flat.columns(part), _flat_lines(seed, patients, part))
+        _write_lines(blocks, f"{out}/flat/{part}", _flat_lines(seed, patients, part), flat.columns(part))
     _truth(blocks, seed, patients).write.mode("overwrite").parquet(f"{out}/flat/truth")
 
 
 def _write_omop(spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None) -> None:
     blocks = _blocks(spark, patients, partitions)
     for name in omop.TABLES:
-        _write_lines(blocks, f"{out}/omop/{name}.csv", omop.COLUMNS[name], _omop_lines(seed, patients, name))
+        _write_lines(blocks, f"{out}/omop/{name}.csv", _omop_lines(seed, patients, name), omop.COLUMNS[name])
     one = spark.range(1, numPartitions=1)
-    _write_lines(one, f"{out}/omop/concept.csv", omop.COLUMNS["concept"], _concept_lines)
+    _write_lines(one, f"{out}/omop/concept.csv", _concept_lines, omop.COLUMNS["concept"])
 
 
 def _write_meds(spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None) -> None:
@@ -125,6 +126,12 @@ def _write_meds(spark: SparkSession, out: str, patients: int, seed: int, partiti
     events.write.mode("overwrite").option("compression", "zstd").parquet(_meds_data(out))
 
 
+def _write_fhir(spark: SparkSession, out: str, patients: int, seed: int, partitions: int | None) -> None:
+    blocks = _blocks(spark, patients, partitions)
+    for name in fhir.RESOURCES:
+        _write_lines(blocks, f"{out}/fhir/{name}.ndjson", _fhir_lines(seed, patients, name))
+
+
 def _meds_data(out: str) -> str:
     return f"{out}/meds/{meds.DATA}"
 
@@ -133,6 +140,7 @@ PARTS: Final[dict[str, Callable[[SparkSession, str, int, int, int | None], None]
     "flat": _write_flat,
     "omop": _write_omop,
     "meds": _write_meds,
+    "fhir": _write_fhir,
 }
 """Each part of a hospital with what writes it: (session, out, patients, seed, partitions)."""
 
@@ -144,7 +152,7 @@ def _blocks(spark: SparkSession, patients: int, partitions: int | None, most: in
     return spark.range(blocks, numPartitions=min(blocks, wanted))
 
 
-# ---------------------------------------------------------------- CSV
+# ---------------------------------------------------------------- lines
 
 
 def _flat_lines(seed: int, patients: int, part: str) -> Lines:
@@ -155,15 +163,21 @@ def _omop_lines(seed: int, patients: int, name: str) -> Lines:
     return lambda block: flat.csv_lines(omop.table(name, hospital.block(seed, block, patients)))
 
 
+def _fhir_lines(seed: int, patients: int, name: str) -> Lines:
+    return lambda block: fhir.lines(name, hospital.block(seed, block, patients))
+
+
 def _concept_lines(_: int) -> list[bytes]:
     return flat.csv_lines(omop.concepts())
 
 
-def _write_lines(blocks: DataFrame, path: str, header: list[str], lines: Lines) -> None:
-    """One CSV file a partition. Lines are bytes on their way, as some are no valid text on purpose."""
+def _write_lines(blocks: DataFrame, path: str, lines: Lines, header: list[str] | None = None) -> None:
+    """One file a partition, of CSV where there is a header. Lines are bytes on their way, as some are no valid text on
+    purpose."""
 
     def make(batches: Batches) -> Batches:
-        yield _batch(line=pa.array([",".join(header).encode()], pa.binary()))
+        if header is not None:
+            yield _batch(line=pa.array([",".join(header).encode()], pa.binary()))
         for block in _numbers(batches):
             yield _batch(line=pa.array(lines(block), pa.binary()))
 

@@ -54,8 +54,8 @@ class EventSource(Closed):
     """Events of a warehouse."""
     mapping: str
     """The name of a mapping in conf/sources, or the path of one."""
-    format: Literal["csv", "parquet", "orc", "delta", "catalog", "jdbc"]
-    """How the tables are kept."""
+    format: Literal["csv", "parquet", "orc", "fhir", "delta", "catalog", "jdbc"]
+    """How the tables are kept; fhir is FHIR's bulk data, NDJSON of one resource a line."""
     path: Place | None = None
     """The folder of files or Delta tables; the catalog's database, such as hospital or hive.hospital."""
     database: Connection | None = None

@@ -13,6 +13,7 @@ from medspark.task.columns import Column, Scale
 from medspark.task.dialect import Dialect
 from medspark.task.raw_table import Check, Delimiter, Derived, Duplicates, Encoding, Lookup
 from medspark.task.spelling import BY_SPELLING, Spelling
+from medspark.task.view import AnyView
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """A column's name in a code's pattern."""
@@ -94,6 +95,8 @@ class MappedTable(Closed):
     """Whether a source may lack this table."""
     subject: str
     """The column, or the derived column, with the patient."""
+    view: AnyView | None = Field(default=None, exclude_if=unsaid)
+    """Of a source of format fhir: the table's rows, made of each resource; its columns are the view's."""
     columns: dict[str, Annotated[Column, BeforeValidator(_column_short_form)]] = Field(default_factory=dict)
     """The columns that are read; a type alone is short for its settings."""
     absent: tuple[str, ...] = ()
@@ -188,6 +191,9 @@ class Mapping(Closed):
     concepts: ConceptTables | None = None
     code_metadata: str | None = None
     """A file below the source's path with each code's parents, as MEDS writes it: metadata/codes.parquet."""
+    deleted: str | None = Field(default=None, exclude_if=unsaid)
+    """Of a source of format fhir: files below its path, as a pattern, with the bundles by which an export takes
+    resources back."""
     values: Annotated[dict[Spelling, ValueRule], BY_SPELLING] = Field(default_factory=dict)
     """How the numbers of a code are brought to one unit, by the code."""
     tables: dict[str, MappedTable] = Field(min_length=1)

@@ -13,6 +13,7 @@ from medspark.task.base import Closed, Place, unsaid
 from medspark.task.columns import Column, TextColumn
 from medspark.task.dialect import Dialect
 from medspark.task.spelling import BY_SPELLING, Spelling
+from medspark.task.view import View
 
 Encoding = Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be"]
 """How text is written as bytes; utf-16 has a byte order mark, the other two none. A file in one of these is read by one
@@ -147,6 +148,8 @@ class RawTable:
     are read."""
     limits: Limits | None = None
     """What the source as a whole may lack."""
+    view: View | None = None
+    """Which rows a line becomes, where a line is a FHIR resource."""
     beside: Mapping[str, TextColumn] = field(default_factory=dict)
     """Columns that the source does not have: each is looked up in a file by the id in another column."""
 

@@ -45,6 +45,25 @@ def test_the_tables_of_omop_make_a_task_on_its_mapping_of_what_is_there(tmp_path
     assert medspark("check", tmp_path / "task.yaml").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Patient.000.ndjson", "Encounter.000.ndjson", "Observation.000.ndjson", "Observation.001.ndjson"),
+        ("1.Patient.ndjson", "1.Encounter.ndjson", "2.Observation.ndjson", "export.json"),
+        ("Patient-1.ndjson.gz", "Encounter-1.ndjson.gz", "Observation_1.ndjson.gz"),
+    ],
+)
+def test_fhirs_bulk_files_make_a_task_on_its_mapping_however_they_are_named(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    task = drafted(tables(tmp_path / "export", *names), tmp_path / "task.yaml")
+    assert (task.source.mapping, task.source.format) == ("fhir", "fhir")
+    assert task.concepts["discharge"].prefixes == ("VISIT_END/",)
+    assert task.features.codes["history"].of == ("OBSERVATION/",)
+    assert task.features.values["numbers"].of == ("MEASUREMENT/",)
+    assert medspark("check", tmp_path / "task.yaml", "--data").exit_code == 0
+
+
 def test_every_guess_is_marked(tmp_path: Path) -> None:
     drafted(
         tables(tmp_path / "cdm", "person.csv", "observation_period.csv", "visit_occurrence.csv"), tmp_path / "t.yaml"
@@ -104,7 +123,6 @@ def test_without_visits_the_draft_has_places_to_fill_in_and_says_so(tmp_path: Pa
 @pytest.mark.parametrize(
     ("names", "layout"),
     [
-        (("Patient.000.ndjson", "Encounter.000.ndjson", "Observation.000.ndjson"), "FHIR bulk data"),
         (("patients.csv", "encounters.csv", "conditions.csv"), "Synthea's CSV"),
         (("patients.csv.gz", "admissions.csv.gz", "icustays.csv.gz"), "MIMIC"),
         (("patient.csv.gz", "vitalPeriodic.csv.gz", "admissionDx.csv.gz"), "eICU"),

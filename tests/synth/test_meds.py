@@ -112,7 +112,7 @@ def test_only_the_parts_asked_for_are_written_and_counted(spark, tmp_path: Path,
 
 
 def test_an_unknown_part_and_no_part_are_refused(spark, tmp_path: Path):
-    with pytest.raises(TaskError, match="expected parts of flat, omop, meds, received 'fhir'"):
-        write_hospital(spark, str(tmp_path), 10, SEED, parts=["meds", "fhir"])
+    with pytest.raises(TaskError, match="expected parts of flat, omop, meds, fhir, received 'hl7'"):
+        write_hospital(spark, str(tmp_path), 10, SEED, parts=["meds", "hl7"])
     with pytest.raises(TaskError, match="received none"):
         write_hospital(spark, str(tmp_path), 10, SEED, parts=[])

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from medspark.errors import did_you_mean
 from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME
-from medspark.task.checks.mapping import mapping_zone_exists, tables_are_sound, values_have_units
+from medspark.task.checks.mapping import deletions_are_of_fhir, mapping_zone_exists, tables_are_sound, values_have_units
 from medspark.task.checks.shared import changed
 from medspark.task.event_task import EventTask
 from medspark.task.jdbc_urls import url_problems
@@ -102,6 +102,7 @@ EVENT_RULES: tuple[Callable[[EventTask], Iterator[str]], ...] = (
     url_is_sound,
     mapping_zone_exists,
     tables_are_sound,
+    deletions_are_of_fhir,
     values_have_units,
     concepts_exist,
     concept_tables_exist,

@@ -18,6 +18,7 @@ from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.event_task import EventTask
 from medspark.task.expression_types import ValueType
 from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
+from medspark.task.view import unlike_columns, view_problems
 
 _EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
 
@@ -28,7 +29,7 @@ def mapping_zone_exists(task: EventTask) -> Iterator[str]:
 
 def tables_are_sound(task: EventTask) -> Iterator[str]:
     for name, table in task.mapping.tables.items():
-        problems = list(_table_problems(table))
+        problems = [*_view_problems(table, task.source.format), *_table_problems(table)]
         if task.source.increment is not None:
             problems += _growing_problems(table)
         yield from (f"mapping.tables.{name}: {problem}" for problem in problems)
@@ -67,6 +68,19 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         yield from duplicates_are_sound("duplicates", table.duplicates, table)
     for at, event in enumerate(table.events):
         yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
+
+
+def _view_problems(table: MappedTable, kind: str) -> Iterator[str]:
+    if (table.view is not None) != (kind == "fhir"):
+        yield f"expected `view` of a source of format fhir and only of it, received format {kind}"
+    if table.view is not None:
+        yield from (f"view: {problem}" for problem in view_problems(table.view))
+        yield from unlike_columns(table.view, tuple(table.columns))
+
+
+def deletions_are_of_fhir(task: EventTask) -> Iterator[str]:
+    if task.mapping.deleted is not None and task.source.format != "fhir":
+        yield f"mapping.deleted: only a source of format fhir takes resources back, received {task.source.format}"
 
 
 def _growing_problems(table: MappedTable) -> Iterator[str]:

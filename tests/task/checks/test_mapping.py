@@ -45,6 +45,12 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.events.0.when",         "count(loinc) > 1", f"{TABLE}: events.0: when: 'count(loinc) > 1' is more than an expression over one row"),
     ("tables_are_sound",      f"{TABLE}.events.0.number",       "java_method('a', 'b')", f"{TABLE}: events.0: number: \"java_method('a', 'b')\" calls java_method(), which is not allowed here."),
     ("tables_are_sound",      f"{TABLE}.columns.unit",          {"type": "image"},  f"{TABLE}: columns.unit: only a table task has images"),
+    ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id"}]}]}, f"{TABLE}: expected `view` of a source of format fhir and only of it, received format csv"),
+    ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "att", "path": "id"}]}]}, f"{TABLE}: view: column 'att' is not in `columns`. Did you mean 'at'?"),
+    ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id"}]}]}, f"{TABLE}: columns.unit: the view makes no such column."),
+    ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id.frist()"}]}]}, f"{TABLE}: view: path 'id.frist()': no function 'frist'. Did you mean 'first'?"),
+    ("tables_are_sound",      "source.format",                  "fhir",             f"{TABLE}: expected `view` of a source of format fhir and only of it, received format fhir"),
+    ("deletions_are_of_fhir", "mapping.deleted",                "*Bundle*",         "mapping.deleted: only a source of format fhir takes resources back, received csv"),
     ("values_have_units",     "mapping.values.LAB/718-7.unit",  None,               "mapping.values.LAB/718-7: expected `unit` beside to_unit, the unit that all numbers are brought to"),
     ("values_have_units",     "mapping.values.LAB/718-7",       {"unit": "g/L"},    "mapping.values.LAB/718-7: expected `to_unit` beside unit, the conversions into it"),
     ("values_have_units",     "mapping.values.LAB/718-7.when_missing", "g/l",       "mapping.values.LAB/718-7.when_missing: 'g/l' is not in to_unit."),
@@ -71,6 +77,7 @@ def test_a_source_that_grows_may_have_duplicates_of_the_whole_row_unless_rows_ha
 def test_a_shipped_mapping_is_sound(path: Path) -> None:
     raw = changed(SOUND, "concepts", {})
     raw["mapping"] = read_yaml(path)
+    raw = changed(raw, "source.format", "fhir") if path.stem == "fhir" else raw
     raw["population"] = {"index": {"event": "X/"}}
     raw["outcome"] = {"name": "y", "event": "Y/"}
     raw["features"] = {"demographics": ["age", *raw["mapping"].get("demographics", {})]}
