@@ -106,7 +106,10 @@ def test_a_network_of_every_kind_of_input_trains_and_litert_serves_it_alike(tmp_
 KINDS = [
     {"members": 3},
     {"kind": "plain", "members": 2},
-    *(pytest.param({"sequence": kind, "members": 2}, marks=pytest.mark.slow) for kind in ("gru", "lstm", "transformer")),
+    *(
+        pytest.param({"sequence": kind, "members": 2}, marks=pytest.mark.slow)
+        for kind in ("gru", "lstm", "transformer")
+    ),
 ]
 
 
