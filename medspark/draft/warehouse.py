@@ -35,10 +35,18 @@ FHIR_EVENTS: Final = {
     "observation": ["OBSERVATION/", "MEASUREMENT/"],
 }
 """The same of a table of FHIR's mapping."""
+SYNTHEA_EVENTS: Final = {
+    "conditions": ["CONDITION/"],
+    "medications": ["DRUG/"],
+    "procedures": ["PROCEDURE/"],
+    "immunizations": ["IMMUNIZATION/"],
+    "allergies": ["ALLERGY/"],
+    "observations": ["OBSERVATION/", "MEASUREMENT/"],
+}
+"""The same of a table of Synthea's."""
 _MEASURED: Final = "MEASUREMENT/"
 
 UNMAPPED: Final = {
-    "Synthea's CSV": ({"patients", "encounters"}, {"conditions", "medications"}, {".csv"}),
     "MIMIC": ({"patients", "admissions"}, {"icustays", "labevents", "diagnoses_icd"}, {".csv"}),
     "eICU": ({"patient"}, {"vitalperiodic", "apachepatientresult", "admissiondx"}, {".csv"}),
 }
@@ -87,9 +95,14 @@ def look_at_warehouse(folder: Path) -> Found:
     resources = _fhir_tables(folder)
     if "patient" in resources and (FHIR_EVENTS.keys() | {"encounter"}) & resources:
         return _fhir(resources)
+    if {"patients", "encounters"} <= tables.keys() and SYNTHEA_EVENTS.keys() & tables.keys():
+        heads = [head for name, found in SYNTHEA_EVENTS.items() if name in tables for head in found]
+        return _with_visits("synthea", "Synthea", "csv", "inpatient", heads)
     for name, (every, some, ends) in UNMAPPED.items():
         if every <= tables.keys() and some & tables.keys() and any(ends & set(tables[one].suffixes) for one in every):
-            none = f"it has the tables of {name}, for which no mapping is shipped; OMOP, FHIR and MEDS have one"
+            none = (
+                f"it has the tables of {name}, for which no mapping is shipped; OMOP, FHIR, MEDS and Synthea have one"
+            )
             mend = "Write a mapping, as docs/warehouses.md says, or bring it into one of these first"
             raise TaskError(str(folder), [f"{none}. {mend}"])
     seen = ", ".join(sorted(tables)[:12]) or "nothing"
@@ -121,7 +134,7 @@ def _omop(folder: Path, tables: dict[str, Path]) -> Found:
         raise InputError(f"{person}: expected files of one kind, .csv, .parquet or .orc, received {sorted(ends)}")
     visits = "visit_occurrence" in tables
     heads = [head for name, head in OMOP_EVENTS.items() if name in tables]
-    return _with_visits("omop", "OMOP Common Data Model", ends.pop().removeprefix("."), visits, heads)
+    return _with_visits("omop", "OMOP Common Data Model", ends.pop().removeprefix("."), "" if visits else None, heads)
 
 
 def _fhir_tables(folder: Path) -> set[str]:
@@ -133,17 +146,17 @@ def _fhir_tables(folder: Path) -> set[str]:
 
 def _fhir(tables: set[str]) -> Found:
     heads = [head for name, found in FHIR_EVENTS.items() if name in tables for head in found]
-    return _with_visits("fhir", "FHIR R4 bulk data", "fhir", "encounter" in tables, heads)
+    return _with_visits("fhir", "FHIR R4 bulk data", "fhir", "" if "encounter" in tables else None, heads)
 
 
-def _with_visits(mapping: str, title: str, form: str, visits: bool, heads: list[str]) -> Found:
-    """A layout in which a stay is a visit and its end."""
+def _with_visits(mapping: str, title: str, form: str, visit: str | None, heads: list[str]) -> Found:
+    """A layout in which a stay is a visit and its end: of one kind, of any where that is empty, or of none."""
     return Found(
         mapping,
         title,
         form,
-        "VISIT_END/" if visits else None,
-        "VISIT/" if visits else None,
+        None if visit is None else f"VISIT_END/{visit}",
+        None if visit is None else f"VISIT/{visit}",
         [head for head in heads if head != _MEASURED],
         [head for head in heads if head == _MEASURED],
     )
