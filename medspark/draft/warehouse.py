@@ -46,6 +46,10 @@ SYNTHEA_EVENTS: Final = {
 """The same of a table of Synthea's."""
 _MEASURED: Final = "MEASUREMENT/"
 
+UNOBSERVED: Final = ("fhir", "synthea")
+"""Mappings that tell no period of observation. To them whoever does not come again is lost, and with `keep_outcomes`
+mostly those who did would stay."""
+
 UNMAPPED: Final = {
     "MIMIC": ({"patients", "admissions"}, {"icustays", "labevents", "diagnoses_icd"}, {".csv"}),
     "eICU": ({"patient"}, {"vitalperiodic", "apachepatientresult", "admissiondx"}, {".csv"}),
@@ -233,7 +237,10 @@ def _question(found: Found) -> Iterator[str]:
     yield "  name: readmitted within 30 days          # guess"
     yield "  event: admission"
     yield "  to_days: 30                              # guess"
-    yield "  follow_up: keep_outcomes                 # who was lost is kept where the outcome was seen"
+    if found.mapping in UNOBSERVED:
+        yield "  follow_up: keep_all                      # guess: nobody is lost; the source does not say who was"
+    else:
+        yield "  follow_up: keep_outcomes                 # who was lost is kept where the outcome was seen"
     yield "  death: no_outcome                        # guess: or outcome, or leave_out"
     yield "  gap: ignore                              # guess: what comes in the moment of the discharge is no return"
     yield ""

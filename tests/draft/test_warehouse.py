@@ -61,6 +61,7 @@ def test_fhirs_bulk_files_make_a_task_on_its_mapping_however_they_are_named(
     assert task.concepts["discharge"].prefixes == ("VISIT_END/",)
     assert task.features.codes["history"].of == ("OBSERVATION/",)
     assert task.features.values["numbers"].of == ("MEASUREMENT/",)
+    assert task.outcome.follow_up == "keep_all"  # who does not come again is not lost: nobody says until when
     assert medspark("check", tmp_path / "task.yaml", "--data").exit_code == 0
 
 
