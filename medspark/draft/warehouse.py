@@ -35,10 +35,22 @@ FHIR_EVENTS: Final = {
     "observation": ["OBSERVATION/", "MEASUREMENT/"],
 }
 """The same of a table of FHIR's mapping."""
+SYNTHEA_EVENTS: Final = {
+    "conditions": ["CONDITION/"],
+    "medications": ["DRUG/"],
+    "procedures": ["PROCEDURE/"],
+    "immunizations": ["IMMUNIZATION/"],
+    "allergies": ["ALLERGY/"],
+    "observations": ["OBSERVATION/", "MEASUREMENT/"],
+}
+"""The same of a table of Synthea's."""
 _MEASURED: Final = "MEASUREMENT/"
 
+UNOBSERVED: Final = ("fhir", "synthea")
+"""Mappings that tell no period of observation. To them whoever does not come again is lost, and with `keep_outcomes`
+mostly those who did would stay."""
+
 UNMAPPED: Final = {
-    "Synthea's CSV": ({"patients", "encounters"}, {"conditions", "medications"}, {".csv"}),
     "MIMIC": ({"patients", "admissions"}, {"icustays", "labevents", "diagnoses_icd"}, {".csv"}),
     "eICU": ({"patient"}, {"vitalperiodic", "apachepatientresult", "admissiondx"}, {".csv"}),
 }
@@ -87,9 +99,14 @@ def look_at_warehouse(folder: Path) -> Found:
     resources = _fhir_tables(folder)
     if "patient" in resources and (FHIR_EVENTS.keys() | {"encounter"}) & resources:
         return _fhir(resources)
+    if {"patients", "encounters"} <= tables.keys() and SYNTHEA_EVENTS.keys() & tables.keys():
+        heads = [head for name, found in SYNTHEA_EVENTS.items() if name in tables for head in found]
+        return _with_visits("synthea", "Synthea", "csv", "inpatient", heads)
     for name, (every, some, ends) in UNMAPPED.items():
         if every <= tables.keys() and some & tables.keys() and any(ends & set(tables[one].suffixes) for one in every):
-            none = f"it has the tables of {name}, for which no mapping is shipped; OMOP, FHIR and MEDS have one"
+            none = (
+                f"it has the tables of {name}, for which no mapping is shipped; OMOP, FHIR, MEDS and Synthea have one"
+            )
             mend = "Write a mapping, as docs/warehouses.md says, or bring it into one of these first"
             raise TaskError(str(folder), [f"{none}. {mend}"])
     seen = ", ".join(sorted(tables)[:12]) or "nothing"
@@ -121,7 +138,7 @@ def _omop(folder: Path, tables: dict[str, Path]) -> Found:
         raise InputError(f"{person}: expected files of one kind, .csv, .parquet or .orc, received {sorted(ends)}")
     visits = "visit_occurrence" in tables
     heads = [head for name, head in OMOP_EVENTS.items() if name in tables]
-    return _with_visits("omop", "OMOP Common Data Model", ends.pop().removeprefix("."), visits, heads)
+    return _with_visits("omop", "OMOP Common Data Model", ends.pop().removeprefix("."), "" if visits else None, heads)
 
 
 def _fhir_tables(folder: Path) -> set[str]:
@@ -133,17 +150,17 @@ def _fhir_tables(folder: Path) -> set[str]:
 
 def _fhir(tables: set[str]) -> Found:
     heads = [head for name, found in FHIR_EVENTS.items() if name in tables for head in found]
-    return _with_visits("fhir", "FHIR R4 bulk data", "fhir", "encounter" in tables, heads)
+    return _with_visits("fhir", "FHIR R4 bulk data", "fhir", "" if "encounter" in tables else None, heads)
 
 
-def _with_visits(mapping: str, title: str, form: str, visits: bool, heads: list[str]) -> Found:
-    """A layout in which a stay is a visit and its end."""
+def _with_visits(mapping: str, title: str, form: str, visit: str | None, heads: list[str]) -> Found:
+    """A layout in which a stay is a visit and its end: of one kind, of any where that is empty, or of none."""
     return Found(
         mapping,
         title,
         form,
-        "VISIT_END/" if visits else None,
-        "VISIT/" if visits else None,
+        None if visit is None else f"VISIT_END/{visit}",
+        None if visit is None else f"VISIT/{visit}",
         [head for head in heads if head != _MEASURED],
         [head for head in heads if head == _MEASURED],
     )
@@ -220,7 +237,10 @@ def _question(found: Found) -> Iterator[str]:
     yield "  name: readmitted within 30 days          # guess"
     yield "  event: admission"
     yield "  to_days: 30                              # guess"
-    yield "  follow_up: keep_outcomes                 # who was lost is kept where the outcome was seen"
+    if found.mapping in UNOBSERVED:
+        yield "  follow_up: keep_all                      # guess: nobody is lost; the source does not say who was"
+    else:
+        yield "  follow_up: keep_outcomes                 # who was lost is kept where the outcome was seen"
     yield "  death: no_outcome                        # guess: or outcome, or leave_out"
     yield "  gap: ignore                              # guess: what comes in the moment of the discharge is no return"
     yield ""

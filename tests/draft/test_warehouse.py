@@ -61,6 +61,17 @@ def test_fhirs_bulk_files_make_a_task_on_its_mapping_however_they_are_named(
     assert task.concepts["discharge"].prefixes == ("VISIT_END/",)
     assert task.features.codes["history"].of == ("OBSERVATION/",)
     assert task.features.values["numbers"].of == ("MEASUREMENT/",)
+    assert task.outcome.follow_up == "keep_all"  # who does not come again is not lost: nobody says until when
+    assert medspark("check", tmp_path / "task.yaml", "--data").exit_code == 0
+
+
+def test_the_tables_of_synthea_make_a_task_of_inpatient_stays(tmp_path: Path) -> None:
+    there = ("patients.csv", "encounters.csv", "conditions.csv", "observations.csv", "payers.csv")
+    task = drafted(tables(tmp_path / "csv", *there), tmp_path / "task.yaml")
+    assert (task.source.mapping, task.source.format) == ("synthea", "csv")
+    assert task.concepts["discharge"].codes == ("VISIT_END/inpatient",)
+    assert task.concepts["admission"].codes == ("VISIT/inpatient",)
+    assert task.features.codes["history"].of == ("CONDITION/", "OBSERVATION/")
     assert medspark("check", tmp_path / "task.yaml", "--data").exit_code == 0
 
 
@@ -123,7 +134,6 @@ def test_without_visits_the_draft_has_places_to_fill_in_and_says_so(tmp_path: Pa
 @pytest.mark.parametrize(
     ("names", "layout"),
     [
-        (("patients.csv", "encounters.csv", "conditions.csv"), "Synthea's CSV"),
         (("patients.csv.gz", "admissions.csv.gz", "icustays.csv.gz"), "MIMIC"),
         (("patient.csv.gz", "vitalPeriodic.csv.gz", "admissionDx.csv.gz"), "eICU"),
     ],

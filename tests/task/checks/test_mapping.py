@@ -89,3 +89,10 @@ def test_a_shipped_mapping_is_sound(path: Path) -> None:
 def test_a_mapping_may_be_read_without_a_task() -> None:
     for path in (CONF / "sources").glob("*.yaml"):
         assert Mapping.model_validate(read_yaml(path)).mapping == path.stem
+
+
+def test_a_mapping_with_views_is_the_same_written_and_read_again() -> None:
+    mapping = Mapping.model_validate(read_yaml(CONF / "sources" / "fhir.yaml"))
+    written = mapping.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert "forEachOrNull" in str(written["tables"]["condition"]["view"])
+    assert Mapping.model_validate(written) == mapping
