@@ -29,6 +29,7 @@ from medspark.task.tasks import Task
 from medspark.task.training import StopOn, Training
 from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
 from medspark.train.checkpoints import Checkpoint, Kept
+from medspark.train.linear import LINEAR, MOST_CASES, Cases, draw_to_lines
 from medspark.train.loop import Lessons, Row, learn_steps
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
@@ -49,6 +50,8 @@ class Fitted(NamedTuple):
     """How labels are read, by what the cases learned from say."""
     pretrained: dict[str, History]
     """Of each sequence's encoder one row an epoch; empty without pretraining."""
+    lines: float = 0.0
+    """The share of logistic regressions in what members say, 0 where they were not drawn towards any."""
 
 
 def fit_network(
@@ -89,7 +92,23 @@ def fit_network(
     pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
     material = Material(learned, learned if folds else valid, inputs, reading, folds, truth)
     history = (learn or learn_from)(members, material, targets, training, progress, checkpoint, False)
-    return Fitted(serving_network(members), members, folds, history, reading, pretrained)
+    lines = _draw_to_lines(members, material, task)
+    return Fitted(serving_network(members), members, folds, history, reading, pretrained, lines)
+
+
+def _draw_to_lines(members: Any, material: "Material", task: Task) -> float:
+    """By cases of which each has a member that did not learn from it; the share of the logistic regressions."""
+    folds, inputs, training, kind = material.folds, material.inputs, task.training, task.outcome.targets.kind
+    plain = training.loss == "cross_entropy" and training.class_weight == "none" and training.label_smoothing is None
+    if folds is None or not plain or kind == "horizons" or task.network.kind != "tabular":
+        return 0.0
+    if not any(one.part in LINEAR for one in inputs):
+        return 0.0
+    tensors, truth, subject = next(windows(material.learned, inputs, material.reading, None))
+    cases = Cases(tensors, truth, fold_of(subject, folds)).first(MOST_CASES)
+    logits = members.predict(cases.tensors, batch_size=predicted_at_once(inputs), verbose=0)
+    logit = held_out_logit(np.asarray(logits, np.float64), subject[:MOST_CASES], folds)
+    return draw_to_lines(members, inputs, cases, logit, kind)
 
 
 class Material(NamedTuple):

@@ -191,6 +191,8 @@ def judged(
     held_out = HeldOut(apply_calibrations(calibration, found.logit), found.truth, found.missing)
     kept, uncertainty = stand_beside(learned, held_out, task, served)
     metrics["reliance"] = held_out_reliance(learned, kept, uncertainty, frame, task)
+    if fitted.lines:
+        metrics["lines"] = fitted.lines
     return Trained(statistics, fitted, calibration, predictions, metrics, kept, uncertainty)
 
 

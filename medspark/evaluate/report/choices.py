@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medspark.evaluate.report.data import ReportData
-from medspark.evaluate.report.format import Cell, Table, moment, number, table, words
+from medspark.evaluate.report.format import Cell, Table, moment, number, percent, table, words
 
 
 def settings_tried(data: ReportData) -> str:
@@ -61,6 +61,15 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _drawn(data: ReportData) -> list[list[Cell]]:
+    share = data.metrics.get("lines")
+    if share is None:
+        return []
+    return [
+        ["Logistic regression", "3", f"penalties; it is {percent(share)} of what members say, by the same patients"]
+    ]
+
+
 def choices(data: ReportData) -> Table:
     """Everything that was chosen among others, with how many there were to choose from."""
     network, training = data.task.network, data.task.training
@@ -86,6 +95,7 @@ def choices(data: ReportData) -> Table:
         ["Ways to calibrate", "1", f"{training.calibration}, on the same patients"],
         ["Looks at the test split", "1", "after everything else was decided"],
     ]
+    rows[3:3] = _drawn(data)
     if network.student is not None:
         rows.insert(2, ["Students", "1", f"{network.student}, learned from the members and served in their place"])
     found = data.metrics.get("cross_validation")

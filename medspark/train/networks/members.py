@@ -27,6 +27,13 @@ WIDEST: Final = 2_000
 """Numbers of an input that get ramps; of more the linear ones are enough, and thirteen times as many would not be."""
 ACTIVATION: Final = "silu"
 """Smooth, and its gradient can be exported."""
+HEAD: Final = "head"
+"""The layer from the last hidden one to the logits."""
+
+
+def straight_name(one: str) -> str:
+    """The layer of the linear path of an input."""
+    return f"straight_{one}"
 
 
 def by_each(part: Part) -> Callable[[Tensors, Input, Network, int, int], Any]:
@@ -100,7 +107,7 @@ def members_network(
         if one.part == "numbers":
             numbers = _with_ramps(tensors[one.name], one.name, ramps_of(sample[one.name]))
             hidden.append(_shared(numbers, network.members, width, draw))
-            straight.append(keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")(numbers))
+            straight.append(_line(one.name, outputs)(numbers))
         elif one.part in ("categories", "codes"):
             vectors = _vectors(tensors[one.name], one, network)
             hidden.append(_own(vectors, width, draw))
@@ -109,7 +116,7 @@ def members_network(
             found = MANY[one.part](tensors, one, network, seed * 1000, network.members)
             hidden.append(_to_each(found, network, width, draw))
             if one.part == "gene":
-                straight.append(_straight_places(strands_of(tensors, one), outputs))
+                straight.append(_straight_places(strands_of(tensors, one), _line(one.name, outputs)))
     total = keras.layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
     logits = _head(total, deeper, network, draw, start)
     shape = keras.layers.Reshape((network.members, len(start)))
@@ -175,14 +182,17 @@ def _vectors(ids: Any, found: Input, network: Network) -> Any:
 
 def _straight(ids: Any, found: Input, outputs: int) -> Any:
     """What each id adds to each member's logits, (n, outputs)."""
-    added = id_vectors(ids, size_of(found), outputs)
+    added = id_vectors(ids, size_of(found), outputs, straight_name(found.name))
     added = added * presence(ids) if found.part == "codes" else added
     return keras.ops.sum(marked(added, found.name, "straight"), axis=1)
 
 
-def _straight_places(strands: dict[str, Any], outputs: int) -> Any:
+def _line(one: str, outputs: int) -> Any:
+    return keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name=straight_name(one))
+
+
+def _straight_places(strands: dict[str, Any], added: Any) -> Any:
     """What each letter at its place adds to each member's logits, (n, outputs), of both strands where both are read."""
-    added = keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros")
     found = [added(keras.layers.Flatten()(bases(ids, name, "straight"))) for name, ids in strands.items()]
     return found[0] if len(found) == 1 else found[0] + found[1]
 
@@ -192,8 +202,10 @@ def _head(hidden: Any, deeper: list[int], network: Network, draw: _Draws, start:
         hidden = _own(_active(hidden, network, draw), width, draw)
     kernel, members, targets = draw(int(hidden.shape[2]), 1), network.members, len(start)
     # LiteRT's converter fails on a last axis of 1
-    of_one = keras.layers.EinsumDense("bmi,mi->bm", (members,), bias_axes="m", kernel_initializer=kernel)
-    of_each = keras.layers.EinsumDense("bmi,mik->bmk", (members, targets), bias_axes="mk", kernel_initializer=kernel)
+    of_one = keras.layers.EinsumDense("bmi,mi->bm", (members,), bias_axes="m", kernel_initializer=kernel, name=HEAD)
+    of_each = keras.layers.EinsumDense(
+        "bmi,mik->bmk", (members, targets), bias_axes="mk", kernel_initializer=kernel, name=HEAD
+    )
     head = of_one if targets == 1 else of_each
     logits = head(_active(hidden, network, draw))
     head.bias.assign(np.resize(start, head.bias.shape))

@@ -25,13 +25,13 @@ LAYERS: Final = {"small": (64, 32), "medium": (256, 128), "large": (512, 256, 12
 """Widths of the hidden layers by the task's `size`, unless it has `hidden`."""
 
 
-def id_vectors(ids: Any, size: int, width: int) -> Any:
+def id_vectors(ids: Any, size: int, width: int, name: str | None = None) -> Any:
     """A vector of `width` numbers for each of `size` ids, (n, ids, width).
 
     They start at 0, and only training cases that have an id move its vector: one that no training case has says
     nothing. What reads them has weights that start elsewhere, so that vectors learn and grow apart.
     """
-    return keras.layers.Embedding(size, width, embeddings_initializer="zeros")(ids)
+    return keras.layers.Embedding(size, width, embeddings_initializer="zeros", name=name)(ids)
 
 
 def marked(found: Any, one: str, of: int | str, role: Role = "embedded", at: int = 0) -> Any:
