@@ -10,7 +10,7 @@ from support.sound import changed, told_by
 from medspark.task.checks.events import EVENT_RULES
 from medspark.task.load import check_task
 
-ELSEWHERE = {"mapping_zone_exists", "tables_are_sound", "values_have_units"}
+ELSEWHERE = {"deletions_are_of_fhir", "mapping_zone_exists", "tables_are_sound", "values_have_units"}
 """Rules whose examples are in test_mapping.py."""
 
 # fmt: off
