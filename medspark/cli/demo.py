@@ -1,8 +1,11 @@
-"""What `make demo` runs: a synthetic hospital, the whole road on it, and dirt planted beside dirt caught."""
+"""What `make demo` runs: a synthetic hospital, the whole road on it, dirt planted beside dirt caught, three nights."""
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +26,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same hospital.")] = 0,
     task: Annotated[Path, typer.Option(help="The task to run on it.")] = Path("conf/tasks/readmission-synthetic.yaml"),
 ) -> None:
-    """A synthetic hospital, the whole road on it, and its newest stays scored."""
+    """A synthetic hospital, the whole road on it, its newest stays scored, and three nights, one of them refused."""
     from medspark.bundles.bundle import REPORT
     from medspark.task.load import load_task
 
@@ -35,25 +38,99 @@ def demo(
         tonight = _score_newest(run, bundle, f"{hospital}/flat/tonight")
         caught = {"admissions": run.receipt.counts["clean"], "tonight": tonight.receipt.counts["score"]}
         _compare(run, planted, caught)
+        _three_nights(run, bundle, hospital)
         run.say(f"report: {bundle / REPORT}")
         run.say(f"scores: {tonight.receipt.outputs['scores']}")
 
 
 def _score_newest(run: "Run", bundle: Path, source: str) -> "Run":
-    """Score the newest stays as a night's run of its own would, with a receipt of its own."""
-    from medspark.runs.receipt import Receipt, new_run_id
-    from medspark.runs.run import open_receipt, save_receipt
+    """Score the newest stays as a night's run of its own would."""
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage
 
     run.say("The newest stays, whose outcome nobody knows yet")
-    receipt = Receipt("score", new_run_id(), {"bundle": str(bundle)})
-    tonight = replace(run, store=f"{run.store}/tonight", receipt=receipt)
-    open_receipt(tonight)
-    score_stage(tonight, open_bundle(tonight, str(bundle)), source)
-    tonight.say(f"scores: {receipt.outputs['scores']}")
-    save_receipt(tonight)
+    with _own_run(run, f"{run.store}/tonight", "score", bundle) as tonight:
+        score_stage(tonight, open_bundle(tonight, str(bundle)), source)
+        tonight.say(f"scores: {tonight.receipt.outputs['scores']}")
     return tonight
+
+
+@contextmanager
+def _own_run(run: "Run", store: str, command: str, bundle: Path) -> Iterator["Run"]:
+    """A run of its own, with a receipt of its own, within the demo's."""
+    from medspark.runs.receipt import Receipt, new_run_id
+    from medspark.runs.run import note_failure, open_receipt, save_receipt
+
+    own = replace(run, store=store, receipt=Receipt(command, new_run_id(), {"bundle": str(bundle)}))
+    open_receipt(own)
+    try:
+        yield own
+        own.receipt.exit_code = 0
+    except BaseException as error:
+        note_failure(own.receipt, error)
+        raise
+    finally:
+        save_receipt(own)
+
+
+def _three_nights(run: "Run", bundle: Path, hospital: str) -> None:
+    """A deployment's night, the next one with the stays that have come since, and one whose extract lost most of a
+    column.
+
+    Raises:
+        AccountingError: the monitor let the last one through.
+    """
+    from medspark.deploy.load import load_deployment
+    from medspark.errors import GateError
+    from medspark.stages.night import Night, night_stage
+    from medspark.stages.open_bundle import open_bundle
+    from medspark.synth.hospital import LAST_DAY
+
+    tonight, last = Path(hospital) / "flat" / "tonight", datetime.fromisoformat(f"{LAST_DAY}").replace(tzinfo=UTC)
+    folder = Path(f"{run.store}/nights")
+    broken = _without_most(tonight, folder / "broken", "sodium")
+    file = _deployment_file(folder, bundle, tonight)
+    nights = (
+        (10, tonight, "A night"),
+        (1, tonight, "The next one"),
+        (0, broken, "One whose extract has hardly a sodium"),
+    )
+    refused = []
+    for days, source, told in nights:
+        run.say(f"{told}, as of {last - timedelta(days=days):%Y-%m-%d}")
+        deployment = load_deployment(file).model_copy(update={"source": str(source)})
+        try:
+            with _own_run(run, deployment.store, "night", bundle) as own:
+                night_stage(own, Night(deployment, open_bundle(own, str(bundle)), last - timedelta(days=days)))
+        except GateError as error:
+            run.say(str(error))
+            refused.append(source)
+    if refused != [broken]:
+        raise AccountingError(f"one night of three was to be refused, the last; {len(refused)} were")
+    run.say(f"published: {folder / 'published'}, by {file}")
+
+
+def _deployment_file(folder: Path, bundle: Path, source: Path) -> Path:
+    """Write a deployment, as `medspark night` reads it."""
+    from medspark.task.yaml_text import write_yaml
+
+    sinks = [{"kind": "parquet", "path": str(folder / "published")}]
+    given = {"deployment": "demo", "bundle": str(bundle), "source": str(source), "store": str(folder / "store")}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "deployment.yaml").write_text(write_yaml({**given, "gate": "warn", "sinks": sinks}), encoding="utf-8")
+    return folder / "deployment.yaml"
+
+
+def _without_most(source: Path, folder: Path, column: str) -> Path:
+    """A copy of an extract in which a column before the free text has one value in twenty, as where a feed fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in source.glob("part-*"):
+        header, *lines = file.read_bytes().splitlines()
+        at, rows = header.decode().split(",").index(column), [line.split(b",") for line in lines]
+        for row in [row for number, row in enumerate(rows) if number % 20 and len(row) > at]:
+            row[at] = b""
+        (folder / file.name).write_bytes(b"\n".join([header, *map(b",".join, rows), b""]))
+    return folder
 
 
 def _compare(run: "Run", planted: dict[str, Any], caught: dict[str, Any]) -> None:
