@@ -9,15 +9,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.deployments import deployed
+from support.deployments import walk as walk_at
 from support.roads import new_run, stays, write
 
 from medspark.bundles.bundle import load_bundle
-from medspark.deploy.deployment import Deployment
 from medspark.errors import BusyError, GateError, InputError, RejectedError, TaskError
 from medspark.runs.lock import holding
 from medspark.sinks.files import FilesSink
 from medspark.stages import due as stage
-from medspark.stages.night import Night, backfill_stage, night_stage
+from medspark.stages.night import backfill_stage
 from medspark.stages.score import score_stage
 from medspark.stages.why import verify_stage, why_stage
 from medspark.store.ledger import read_entries
@@ -27,18 +28,8 @@ from medspark.store.versions import read_versions
 FIRST, SECOND = (datetime(2026, 11, day, tzinfo=UTC) for day in (20, 21))
 
 
-def deployed(folder, road, *kinds):
-    """A deployment that publishes a folder's stays of tonight."""
-    write(folder / "tonight.csv", stays(40, seed=5))
-    sinks = [{"kind": kind, "path": str(folder / kind)} for kind in kinds]
-    given = {"deployment": "stays", "bundle": str(road["bundle"]), "store": str(folder / "store")}
-    return Deployment(**given, source=str(folder / "tonight.csv"), sinks=sinks)
-
-
 def walk(spark, deployment, as_of=FIRST, **options):
-    run = new_run(spark, deployment.store)
-    night_stage(run, Night(deployment, load_bundle(deployment.bundle), as_of, **options))
-    return run
+    return walk_at(spark, deployment, as_of, **options)
 
 
 def outcomes(run):
