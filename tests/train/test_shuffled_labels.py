@@ -13,6 +13,7 @@ from medspark.encode.kinds.images import ImageStatistics
 from medspark.encode.kinds.table import NumericStatistics
 from medspark.encode.statistics import Statistics
 from medspark.encode.worker.encoder import as_list
+from medspark.task.training import ImageNetwork, Network
 from medspark.train.batches import split_files
 from medspark.train.fit import fit_network
 from medspark.train.train_network import predict_split, watched
@@ -75,8 +76,9 @@ def said(folder, kind, shuffle):
     """AUROC of test patients, and of those learned from by the member that did not; how far chance takes each."""
     statistics = Statistics(**{"cases": 1, "numeric": (), "categorical": (), "codes": (), **KINDS[kind]})
     table = written(folder, statistics, shuffle)
-    network = {"members": 3, "hidden": [16], "dropout": 0.0}
-    task = task_with(network=network, training={"epochs": 4, "learning_rate": 0.01})
+    task = task_with(training={"epochs": 4, "learning_rate": 0.01})
+    network = Network(members=3, hidden=(16,), dropout=0.0, images=ImageNetwork(filters=(4,), shift=0))
+    task = task.model_copy(update={"network": network})
     fitted = fit_network(split_files(table, "train"), split_files(table, "valid"), statistics, task, lambda *_: None)
     parts = {split: predict_split(fitted, table, split, statistics) for split in SPLITS}
     for part in (parts["test"], watched(fitted, parts)):
