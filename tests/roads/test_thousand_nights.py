@@ -1,6 +1,6 @@
 """A thousand nights of a store, each with all that a night writes but Spark's rows: what stays, what a night asks.
 
-MEDSPARK_NIGHTS says how many, 200 unless it does.
+MEDSPARK_NIGHTS says how many, 120 unless it does.
 """
 
 import os
@@ -25,7 +25,7 @@ from medspark.task.monitoring import Monitoring
 
 pytestmark = pytest.mark.slow
 
-NIGHTS, KEEP_DAYS = int(os.environ.get("MEDSPARK_NIGHTS", "200")), 30
+NIGHTS, KEEP_DAYS = int(os.environ.get("MEDSPARK_NIGHTS", "120")), 30
 BEGIN = datetime(2026, 1, 1, 6, tzinfo=UTC)
 LOOKED_AT = [BEGIN + timedelta(days=number) for number in (*range(60, 90), *range(NIGHTS - 30, NIGHTS))]
 """Nights that a gate judges: it costs most of all."""
