@@ -49,3 +49,8 @@ class Dialect(Closed):
         if not self.model_fields_set:
             raise ValueError("expected at least one setting; without any it is plain CSV")
         return self
+
+    @property
+    def writes_numbers_otherwise(self) -> bool:
+        """Whether numbers are written with other marks than a point alone."""
+        return (self.decimal, self.thousands) != (".", None)

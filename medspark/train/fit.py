@@ -29,7 +29,7 @@ from medspark.task.tasks import Task
 from medspark.task.training import StopOn, Training
 from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
 from medspark.train.checkpoints import Checkpoint, Kept
-from medspark.train.linear import LINEAR, MOST_CASES, Cases, draw_to_lines
+from medspark.train.linear import Cases, cases_drawn, draw_to_lines
 from medspark.train.loop import Lessons, Row, learn_steps
 from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
@@ -102,12 +102,13 @@ def _draw_to_lines(members: Any, material: "Material", task: Task) -> float:
     plain = training.loss == "cross_entropy" and training.class_weight == "none" and training.label_smoothing is None
     if folds is None or not plain or kind == "horizons" or task.network.kind != "tabular":
         return 0.0
-    if not any(one.part in LINEAR for one in inputs):
+    tensors, truth, subject = next(windows(material.learned, inputs, material.reading, None, window_of(training)))
+    count = cases_drawn(inputs, len(subject))
+    if not count:
         return 0.0
-    tensors, truth, subject = next(windows(material.learned, inputs, material.reading, None))
-    cases = Cases(tensors, truth, fold_of(subject, folds)).first(MOST_CASES)
+    cases = Cases(tensors, truth, fold_of(subject, folds)).first(count)
     logits = members.predict(cases.tensors, batch_size=predicted_at_once(inputs), verbose=0)
-    logit = held_out_logit(np.asarray(logits, np.float64), subject[:MOST_CASES], folds)
+    logit = held_out_logit(np.asarray(logits, np.float64), subject[:count], folds)
     return draw_to_lines(members, inputs, cases, logit, kind)
 
 

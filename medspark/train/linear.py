@@ -26,6 +26,10 @@ from medspark.train.networks.members import HEAD, straight_name
 
 MOST_CASES: Final = 20_000
 """That the regressions learn from: of more they learn little more, and the network much."""
+MOST_CELLS: Final = 2**25
+"""Of the design, cases times columns: 256 MB, and a copy of most of it for each regression."""
+LEAST_CASES: Final = 1_000
+"""Where so many columns leave room for fewer, though there are more, nothing is drawn."""
 PENALTIES: Final = (0.01, 0.1, 1.0)
 """scikit-learn's C; the best by the patients that were not learned from."""
 DRAWN: Final = 20.0
@@ -58,6 +62,30 @@ class Lines(NamedTuple):
     """(members, k)"""
     logit: Floats
     """(n, k), of each case by the one that did not learn from it."""
+
+
+def cases_drawn(inputs: Sequence[Input], count: int) -> int:
+    """How many of so many cases the regressions learn from; 0 where they would be too few for their columns.
+
+    >>> numbers = Input("numeric", 100, "float32", part="numbers")
+    >>> [cases_drawn([numbers._replace(width=width)], 50_000) for width in (100, 10_000, 100_000)]
+    [20000, 3355, 0]
+    """
+    columns = sum(_width(one) for one in inputs)
+    found = min(count, MOST_CASES, MOST_CELLS // max(1, columns))
+    return found if columns and (found >= LEAST_CASES or found == count) else 0
+
+
+def _width(one: Input) -> int:
+    """How many columns the linear path of an input has."""
+    match one.part:
+        case "numbers":
+            return one.width
+        case "categories" | "codes":
+            return size_of(one)
+        case "gene":
+            return BASES.shape[1] * one.width
+    return 0
 
 
 def draw_to_lines(members: Any, inputs: Sequence[Input], cases: Cases, logit: Floats, kind: Kind) -> float:
@@ -104,10 +132,10 @@ def _columns(tensors: Arrays, one: Input) -> Any:
 
 
 def fit_lines(design: Any, cases: Cases, kind: Kind, members: int) -> Lines | None:
-    """Those of the best penalty; None where without some fold a target has one outcome only."""
-    found = []
+    """Those of the best penalty; None where without some fold an outcome or a class is not there."""
+    found, size = [], cases.truth.label.shape[1] if kind == "classes" else 1
     for penalty in PENALTIES:
-        of_targets = [_of_target(design, *one, cases.fold, members, penalty) for one in _asked(cases.truth, kind)]
+        of_targets = [_of_target(design, *one, cases.fold, members, penalty, size) for one in _asked(cases.truth, kind)]
         lines = [one for one in of_targets if one is not None]
         if len(lines) < len(of_targets):
             return None
@@ -124,20 +152,28 @@ def _asked(truth: Truth, kind: Kind) -> list[tuple[npt.NDArray[np.int64], Floats
 
 
 def _of_target(
-    design: Any, y: npt.NDArray[np.int64], weight: Floats, fold: npt.NDArray[np.int64], members: int, penalty: float
+    design: Any,
+    y: npt.NDArray[np.int64],
+    weight: Floats,
+    fold: npt.NDArray[np.int64],
+    members: int,
+    penalty: float,
+    size: int,
 ) -> Lines | None:
+    """The regressions of one target, with `size` logits each."""
     from sklearn.linear_model import LogisticRegression
 
-    outcomes = len(np.unique(y[weight > 0]))
-    size = 1 if outcomes == 2 else outcomes
     found = Lines(np.empty((design.shape[1], members, size)), np.empty((members, size)), np.zeros((len(y), size)))
     for member in range(members):
         learned, left_out = (fold != member) & (weight > 0), fold == member
-        if len(np.unique(y[learned])) < max(2, outcomes):
+        if len(np.unique(y[learned])) < max(2, size):
             return None
         line = LogisticRegression(C=penalty, max_iter=300).fit(design[learned], y[learned], weight[learned])
-        found.weight[:, member], found.level[member] = line.coef_.T, line.intercept_
-        found.logit[left_out] = design[left_out] @ line.coef_.T + line.intercept_
+        coefficients, level = line.coef_, line.intercept_
+        if size == 2:  # the regression has one logit of two classes, the network one of each
+            coefficients, level = np.concatenate([-coefficients, coefficients]) / 2, np.array([-1, 1]) * level / 2
+        found.weight[:, member], found.level[member] = coefficients.T, level
+        found.logit[left_out] = design[left_out] @ coefficients.T + level
     return found
 
 

@@ -32,7 +32,7 @@ def test_excluded_records_leave_and_each_criterion_says_how_many(spark):
         ),
         task,
     )
-    assert [astuple(row) for row in count_attrition(marked, task)] == [
+    assert [astuple(row) for row in count_attrition(marked, task).attrition] == [
         ("records", "", 0, 3),
         ("died", "cannot come back", 1, 2),
         ("child", "another clinic", 1, 1),

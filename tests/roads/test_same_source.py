@@ -89,14 +89,14 @@ def test_how_spark_cuts_a_file_changes_no_fingerprint(spark, tmp_path):
 
 def test_a_source_that_changes_between_the_passes_is_refused_and_nothing_published(spark, tmp_path, monkeypatch):
     source = write(tmp_path / "stays.csv", ROWS[1:])
-    write_version = clean_module.write_version
+    write_facts = clean_module.write_facts
 
     def change_and_write(*args):
         write(source, [ROWS[1].replace("80.0", "81.0"), ROWS[2]])  # of the same size
         os.utime(source, (1, 1))
-        return write_version(*args)
+        write_facts(*args)
 
-    monkeypatch.setattr(clean_module, "write_version", change_and_write)
+    monkeypatch.setattr(clean_module, "write_facts", change_and_write)
     run = new_run(spark, tmp_path / "store")
     with pytest.raises(InputError, match="stays as it is while it is read, received other content of file:"):
         clean_stage(run, stays_at(source))

@@ -93,6 +93,8 @@ SET_ASIDE = [
     # ---- other dialects
     Bad("a preamble, two header lines, a comment, a footer", "made today\nlab,\na,b\n1,'x,y'\n# none\n2\n3,'z\n4,it''s\nsum,4\n\n", [(1, "x,y")], [(6, "record: fields"), (7, "record: quote"), (8, "record: quote")], {"lab_a": "long", "b": "string"}, {"dialect": LAYOUT}),
     Bad("an escape, a delimiter of two letters",  "a||b\n1||x\\||y\n2||'p\nq\\'r'\n3||x||y\n", [(1, "x||y"), (2, "p\nq'r")], [(5, "record: fields")], source={"dialect": {"delimiter": "||", "quote": "'", "escape": "\\"}, **NEWLINES}),
+    Bad("a line end in a field beside others in quotes", "a;b;c\n1;'x;y';'p\nq'\n2;'5 \"';'\r'\n3;z;'w,v'\n", [(1, "x;y", "p\nq"), (2, '5 "', None), (3, "z", "w,v")], [], ABC, {"delimiter": ";", "dialect": {"quote": "'"}, **NEWLINES}),
+    Bad("numbers in groups between narrow spaces", "a;b\n1\u202f234;1\u202f234\u202f567,5\n2;12 34\n", [(1234, 1234567.5)], [(3, "b: type")], {"a": "long", "b": "double"}, {"delimiter": ";", "dialect": {"decimal": ",", "thousands": "\u202f"}}),
     Bad("fields of fixed width",                  "1  xy \n22 y\n3z\n444xyz!\n", [(1, "xy"), (22, "y")], [(3, "record: fields"), (4, "record: fields")], source={"header": False, "dialect": {"widths": [3, 3]}}),
     Bad("numbers with a comma, in groups",        "a;b\n1.234;1.234,5\n2;,5\n3;1.5\n4;12.34,5\n5;-1e3\n6;1,2,3\n7,0;1\n", [(1234, 1234.5), (2, 0.5), (5, -1000.0)], [(4, "b: type"), (5, "b: type"), (7, "b: type"), (8, "a: type")], {"a": "long", "b": "double"}, {"delimiter": ";", "dialect": {"decimal": ",", "thousands": "."}}),
     # ---- JSON

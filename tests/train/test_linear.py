@@ -49,7 +49,9 @@ def cases(count, seed, targets):
     tensors["codes_drugs"] = rng.integers(0, 4, (count, 3)).astype(np.int32)
     assert {one.name for one in STATISTICS.inputs()} == {*tensors}
     one = rng.random(count) < 1 / (1 + np.exp(-2 * numbers[:, 0]))
-    label = np.eye(3)[one.astype(int) + (numbers[:, 1] > 1)] if targets == 3 else one[:, None].astype(float)
+    label = (
+        np.eye(targets)[one.astype(int) + (numbers[:, 1] > 1) * (targets > 2)] if targets > 1 else one[:, None] * 1.0
+    )
     return Cases(tensors, Truth(label, np.ones_like(label)), rng.integers(0, MEMBERS, count))
 
 
@@ -65,7 +67,7 @@ def held_out(logits, fold):
     return logits[np.arange(len(fold)), fold]
 
 
-@pytest.mark.parametrize(("kind", "targets"), [("binary", 1), ("classes", 3)])
+@pytest.mark.parametrize(("kind", "targets"), [("binary", 1), ("classes", 2), ("classes", 3)])
 def test_the_logits_are_the_mean_of_the_networks_and_the_regressions(kind, targets):
     seen, unseen = cases(300, 1, targets), cases(50, 2, targets)
     members = network(seen, kind, targets)
@@ -90,6 +92,16 @@ def test_no_regression_learns_from_the_fold_that_its_member_left_out(monkeypatch
     )
     assert np.array_equal(one.weight[:, 1], other.weight[:, 1])
     assert not np.allclose(one.weight[:, 0], other.weight[:, 0])
+
+
+def test_a_class_that_no_case_has_keeps_the_network_as_it_is():
+    seen = cases(300, 1, 3)
+    label = np.eye(4)[seen.truth.label.argmax(axis=1)]
+    seen = seen._replace(truth=Truth(label, np.ones_like(label)))
+    members = network(seen, "classes", 4)
+    before = members.get_weights()
+    assert draw_to_lines(members, STATISTICS.inputs(), seen, np.zeros((300, 4)), "classes") == 0.0
+    assert all(map(np.array_equal, before, members.get_weights()))
 
 
 def test_where_a_fold_has_all_cases_with_the_outcome_nothing_changes():

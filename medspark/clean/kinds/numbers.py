@@ -55,13 +55,14 @@ def _parser(spec: NumberColumn, target: str, source: TableSource) -> Callable[[C
     else:
         parse = partial(_whole_with_point if source.point_zero else _whole, target)
     dialect = source.dialect
-    if dialect is None or (dialect.decimal, dialect.thousands) == (".", None):
+    if dialect is None or not dialect.writes_numbers_otherwise:
         return parse
     return lambda text: parse(_with_point(text, dialect.decimal, dialect.thousands or ""))
 
 
 def _with_point(text: Column, decimal: str, thousands: str) -> Column:
     """A number as programs write it; null where digits are not grouped by three, or a mark is out of place."""
+    thousands = " " if thousands.isspace() else thousands  # which every space is by now
     groups = rf"[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+|" if thousands else ""
     pattern = rf"^[+-]?(?:{groups}[0-9]*)(?:{re.escape(decimal)}[0-9]*)?(?:[eE][+-]?[0-9]+)?$"
     plain = F.replace(text, F.lit(thousands), F.lit("")) if thousands else text

@@ -22,6 +22,8 @@ from medspark.task.dialect import NAMES_JOINED_BY, Dialect
 PLAIN_DELIMITER: Final = ","
 PLAIN: Final = "_plain"
 """The column with a record as plain CSV."""
+_END: Final = "\r\n"
+"""Of a written record: a field with a letter of it stands in quotes."""
 
 
 def split_dialect(text: str, dialect: Dialect, delimiter: str, header: bool, newlines: bool) -> Iterator[RawRecord]:
@@ -47,11 +49,13 @@ def split_dialect(text: str, dialect: Dialect, delimiter: str, header: bool, new
         yield 1, names, None
     yield from ((line + 1, "", None) for line in range(1 if header else 0, at))
     while at < last:
+        if dialect.comment is not None and lines[at].startswith(dialect.comment):
+            yield at + 1, "", None
+            at += 1
+            continue
         end, rule = _record(lines, at, last, dialect, delimiter) if newlines else (at, None)
-        is_comment = dialect.comment is not None and lines[at].startswith(dialect.comment)
-        record = "" if is_comment else "\n".join(lines[at : end + 1])
-        yield at + 1, record, None if is_comment else rule
-        at = (at if is_comment else end) + 1
+        yield at + 1, "\n".join(lines[at : end + 1]), rule
+        at = end + 1
     yield from ((line + 1, "", None) for line in range(last, len(lines)))
 
 
@@ -85,12 +89,23 @@ def _header(lines: list[str], at: int, last: int, dialect: Dialect, delimiter: s
 
 def _record(lines: list[str], at: int, last: int, dialect: Dialect, delimiter: str) -> tuple[int, str | None]:
     """The last line of a record, and the rule that it breaks: a quote that nothing closes costs its own line alone."""
+    if dialect.quote is None or dialect.quote not in lines[at]:
+        return at, None if fields_of(lines[at], dialect, delimiter) is not None else BAD_QUOTE
+    quotes = 0
     for end in range(at, min(at + MOST_LINES, last)):
-        if fields_of("\n".join(lines[at : end + 1]), dialect, delimiter) is not None:
-            return end, None
-        if dialect.quote is None or dialect.quote not in lines[at]:
-            break
+        quotes += _unescaped(lines[end], dialect)
+        if quotes % 2 == 0:  # the first line down to which every quote can be closed
+            found = fields_of("\n".join(lines[at : end + 1]), dialect, delimiter)
+            return (end, None) if found is not None else (at, BAD_QUOTE)
     return at, BAD_QUOTE
+
+
+def _unescaped(line: str, dialect: Dialect) -> int:
+    """How many quotes of a line are not escaped ones."""
+    assert dialect.quote is not None, "there are some"
+    if dialect.escape is None or dialect.escape not in line:
+        return line.count(dialect.quote)
+    return re.sub(rf"{re.escape(dialect.escape)}.", "", line).count(dialect.quote)
 
 
 def fields_of(record: str, dialect: Dialect, delimiter: str) -> list[str] | None:
@@ -135,7 +150,7 @@ def _field(quote: str | None, escape: str | None, delimiter: str) -> tuple[re.Pa
     q, e, d = (re.escape(mark) if mark is not None else "" for mark in (quote, escape, delimiter))
     taken = rf"{e}(?:{d}|.)|" if escape else ""
     inner = rf"{q}(?P<inner>(?:{taken}{q}{q}|[^{q}{e}])*+){q}" if quote else r"(?P<inner>(?!))"
-    bare = rf"(?P<bare>(?:{taken}(?!{d})[^{q}{e}])*+)" if quote or escape else rf"(?P<bare>(?:(?!{d}).)*+)"
+    bare = rf"(?P<bare>(?:{taken}(?!{d})[^{q}{e}])*+)"
     field = re.compile(rf"(?:{inner}|{bare})(?P<mark>{d}|\Z)", re.DOTALL)
     return field, re.compile(rf"{e}({d}|.)", re.DOTALL) if escape else None
 
@@ -153,8 +168,8 @@ def _by_widths(record: str, widths: tuple[int, ...]) -> list[str]:
 
 def _written(fields: list[str]) -> str:
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="", delimiter=PLAIN_DELIMITER).writerow(fields)
-    return out.getvalue()
+    csv.writer(out, lineterminator=_END, delimiter=PLAIN_DELIMITER).writerow(fields)
+    return out.getvalue().removesuffix(_END)
 
 
 def plain_batches(dialect: Dialect, delimiter: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

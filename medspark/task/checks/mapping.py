@@ -13,6 +13,7 @@ from medspark.task.checks.columns import (
     value_types,
     zone_exists,
 )
+from medspark.task.checks.dialects import dialect_problems
 from medspark.task.columns import TextColumn
 from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.event_task import EventTask
@@ -30,6 +31,7 @@ def mapping_zone_exists(task: EventTask) -> Iterator[str]:
 def tables_are_sound(task: EventTask) -> Iterator[str]:
     for name, table in task.mapping.tables.items():
         problems = [*_view_problems(table, task.source.format), *_table_problems(table)]
+        problems += _dialect_problems(table, task)
         if task.source.increment is not None:
             problems += _growing_problems(table)
         yield from (f"mapping.tables.{name}: {problem}" for problem in problems)
@@ -68,6 +70,21 @@ def _table_problems(table: MappedTable) -> Iterator[str]:
         yield from duplicates_are_sound("duplicates", table.duplicates, table)
     for at, event in enumerate(table.events):
         yield from (f"events.{at}: {problem}" for problem in _event_problems(event, known))
+
+
+def _dialect_problems(table: MappedTable, task: EventTask) -> Iterator[str]:
+    mapping, dialect = task.mapping, table.dialect or task.mapping.dialect
+    if dialect is None:
+        return
+    delimiter = table.delimiter or mapping.delimiter
+    yield from dialect_problems(dialect, task.source.format, delimiter, mapping.quoted_newlines, table.columns)
+    if dialect.writes_numbers_otherwise:
+        for at, event in enumerate(table.events):
+            if event.value is not None:
+                yield (
+                    f"events.{at}.value: reads numbers with a point; of a dialect with decimal or thousands expected "
+                    "`number`, of a column that is typed as one"
+                )
 
 
 def _view_problems(table: MappedTable, kind: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from medspark.task.checks.columns import (
     value_types,
     zone_exists,
 )
+from medspark.task.checks.dialects import dialect_problems
 from medspark.task.checks.shared import changed
 from medspark.task.columns import CategoryColumn, ImageColumn, UnreadColumn
 from medspark.task.conditions import condition_problems
@@ -222,7 +223,7 @@ def settings_do_something(task: TableTask) -> Iterator[str]:
         given = changed(column) & {"precision", "scale"}
         if given and column.type != "decimal":
             yield f"columns.{name}: only a decimal has {one_of(given)}"
-    csv_only = {"delimiter", "header", "quoted_newlines", "dialect"} & changed(task.source)
+    csv_only = {"delimiter", "header", "quoted_newlines"} & changed(task.source)
     if csv_only and task.source.format != "csv":
         yield f"source: only csv has {one_of(csv_only)}, received format {task.source.format!r}"
     yield from _dialect_agrees(task)
@@ -235,20 +236,17 @@ def settings_do_something(task: TableTask) -> Iterator[str]:
 
 
 def _dialect_agrees(task: TableTask) -> Iterator[str]:
-    source, columns = task.source, task.raw_table().names
-    if source.dialect is None:
+    source, dialect, columns = task.source, task.source.dialect, task.raw_table().names
+    if dialect is None:
         return
-    if source.dialect.header_lines > 1 and not source.header:
+    found = dialect_problems(dialect, source.format, source.delimiter, source.quoted_newlines, task.columns)
+    yield from (f"source.{problem}" if not problem.startswith("columns.") else problem for problem in found)
+    if dialect.header_lines > 1 and not source.header:
         yield "source.dialect.header_lines: expected 1 of files without a header"
-    if source.dialect.delimiter is not None and "delimiter" in changed(source):
+    if dialect.delimiter is not None and "delimiter" in changed(source):
         yield "source: expected one delimiter, received one of the source and one of its dialect"
-    if source.dialect.widths is not None:
-        if not source.header and len(source.dialect.widths) != len(columns):
-            yield f"source.dialect.widths: expected one for each of {len(columns)} columns, received " + str(
-                len(source.dialect.widths)
-            )
-        if source.quoted_newlines:
-            yield "source.quoted_newlines: fields of fixed width have no quotes"
+    if dialect.widths is not None and not source.header and len(dialect.widths) != len(columns):
+        yield f"source.dialect.widths: expected one for each of {len(columns)} columns, received {len(dialect.widths)}"
 
 
 TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (

@@ -50,6 +50,8 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id"}]}]}, f"{TABLE}: columns.unit: the view makes no such column."),
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id.frist()"}]}]}, f"{TABLE}: view: path 'id.frist()': no function 'frist'. Did you mean 'first'?"),
     ("tables_are_sound",      "source.format",                  "fhir",             f"{TABLE}: expected `view` of a source of format fhir and only of it, received format fhir"),
+    ("tables_are_sound",      f"{TABLE}.dialect",               {"escape": ","},    f"{TABLE}: dialect: expected quote and escape to differ from the delimiter ','"),
+    ("tables_are_sound",      "mapping.dialect",                {"decimal": ","},   f"{TABLE}: events.0.value: reads numbers with a point"),
     ("deletions_are_of_fhir", "mapping.deleted",                "*Bundle*",         "mapping.deleted: only a source of format fhir takes resources back, received csv"),
     ("values_have_units",     "mapping.values.LAB/718-7.unit",  None,               "mapping.values.LAB/718-7: expected `unit` beside to_unit, the unit that all numbers are brought to"),
     ("values_have_units",     "mapping.values.LAB/718-7",       {"unit": "g/L"},    "mapping.values.LAB/718-7: expected `to_unit` beside unit, the conversions into it"),

@@ -97,9 +97,9 @@ def test_a_dialect_that_its_source_contradicts_is_told_each_time() -> None:
     source = {**SOUND["source"], "header": False, "quoted_newlines": True}
     raw = changed(SOUND, "source", {**source, "dialect": {"widths": [3], "header_lines": 2}})
     assert check_task(raw)[1] == [
+        "source.quoted_newlines: the dialect has no quotes, within which a line could end",
         "source.dialect.header_lines: expected 1 of files without a header",
         f"source.dialect.widths: expected one for each of {len(SOUND['columns'])} columns, received 1",
-        "source.quoted_newlines: fields of fixed width have no quotes",
     ]
     raw = changed(SOUND, "source", {**SOUND["source"], "delimiter": ";", "dialect": {"delimiter": "||"}})
     assert check_task(raw)[1] == ["source: expected one delimiter, received one of the source and one of its dialect"]
