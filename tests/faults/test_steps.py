@@ -10,6 +10,8 @@ from medspark.sinks import files
 from medspark.sinks.files import FilesSink
 from medspark.sinks.publication import Publication, published_rows, sums_of
 
+pytestmark = pytest.mark.slow
+
 AS_OF = datetime(2026, 11, 27, 6, tzinfo=UTC)
 ROWS = {"first": 30, "second": 20}
 STEPS = ("delete", "list_files", "sha256_of", "move_file", "write_text")

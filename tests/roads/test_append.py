@@ -23,6 +23,8 @@ from medspark.stages.features import features_stage, require_records
 from medspark.stages.records import current_records
 from medspark.store.tables import read_table, table_path
 
+pytestmark = pytest.mark.slow
+
 FATES = ("new", "seen_before", "corrected", "deleted", "without_events", "late")
 
 
