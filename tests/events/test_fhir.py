@@ -9,6 +9,8 @@ import pytest
 from support.mapped import Read
 from support.places import ROOT
 
+from medspark.sources.worker.views import compile_view, view_rows
+from medspark.task.mapping import Mapping
 from medspark.task.yaml_text import read_yaml
 
 MAPPING = read_yaml(ROOT / "conf" / "sources" / "fhir.yaml")
@@ -112,6 +114,22 @@ NO_EVENTS = {
     "procedure": {"not done": 1},
     "allergy_intolerance": {"undated": 1},
 }
+
+
+@pytest.mark.parametrize("table", ["condition", "allergy_intolerance"])
+@pytest.mark.parametrize("word", ["entered-in-error", "refuted"])
+def test_what_never_was_is_told_by_any_of_the_codings_of_its_status(table: str, word: str) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+    status = {"coding": [{"system": "urn:epic", "code": "9"}, {"system": system, "code": word}]}
+    assert view_of(table, id="1", verificationStatus=status)["status"] == word
+
+
+def view_of(table: str, **resource: Any) -> dict[str, Any]:
+    """The one row that a resource becomes."""
+    view = Mapping.model_validate(MAPPING).tables[table].view
+    assert view is not None
+    (row,) = view_rows(compile_view(view), {"resourceType": view.resource, **resource})
+    return row
 
 
 @pytest.mark.slow
