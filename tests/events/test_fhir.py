@@ -72,6 +72,8 @@ RESOURCES = [
     {**of("MedicationAdministration", id="1", status="completed", medicationCodeableConcept=DRUG, effectivePeriod={"start": NOON}, dosage={"dose": {"value": 500, "unit": "mg"}}), "context": {"reference": "Encounter/e"}},
     of("Procedure", id="1", status="completed", code={"coding": [{"system": "http://snomed.info/sct", "code": "5"}]}, performedDateTime=NOON),
     of("Procedure", id="2", status="not-done", code={"coding": [LOCAL]}, performedDateTime=NOON),
+    of("Procedure", status="completed", code={"coding": [LOCAL]}, performedDateTime=NOON),
+    of("Procedure", status="completed", code={"coding": [LOCAL]}, performedDateTime="2026-02"),
     {"resourceType": "Immunization", "id": "1", "status": "completed", "patient": {"reference": "Patient/p"}, "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "207"}]}, "occurrenceDateTime": NOON},
     {"resourceType": "AllergyIntolerance", "id": "1", "patient": {"reference": "Patient/p"}, "code": {"coding": [{"code": "nuts"}]}, "recordedDate": NOON},
     {"resourceType": "AllergyIntolerance", "id": "2", "patient": {"reference": "Patient/p"}, "code": {"coding": [{"code": "milk"}]}},
@@ -141,7 +143,9 @@ def test_each_type_of_resource_becomes_its_events(read: Read) -> None:
     found = read({name: "\n".join(lines) for name, lines in files.items()}, MAPPING["tables"], kind="fhir", **rest)
     assert found.events == sorted(EVENTS, key=repr)
     assert {name: table.non_events for name, table in found.counts.items() if table.non_events} == NO_EVENTS
-    assert [(row[0], row[3], json.loads(row[4])["id"]) for row in found.aside] == [
+    assert [(row[0], row[3], json.loads(row[4]).get("id")) for row in found.aside] == [
         ("condition", "event: none", "5"),  # nobody knows since when
         ("observation", "duplicate", "7"),  # the newer one takes it back
+        ("procedure", "id: required", None),
+        ("procedure", "id: required", None),
     ]
