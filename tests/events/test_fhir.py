@@ -2,7 +2,10 @@
 """conf/sources/fhir.yaml: what each type of resource becomes, and what is passed over."""
 
 import json
+import re
 from collections import defaultdict
+from datetime import date
+from itertools import product
 from typing import Any
 
 import pytest
@@ -50,8 +53,11 @@ def of(kind: str, **more: Any) -> dict[str, Any]:
 RESOURCES = [
     {"resourceType": "Patient", "id": "p", "birthDate": "1950-06", "gender": "female", "extension": [RACE], "deceasedDateTime": "2026-02"},
     {"resourceType": "Patient", "id": "q", "birthDate": "1960-01-02", "deceasedBoolean": True},
+    {"resourceType": "Patient", "id": "r", "birthDate": "2026-02-30", "gender": "male"},
+    {"resourceType": "Patient", "id": "s", "deceasedDateTime": "2026-01-31T23:59:60Z"},
     {"resourceType": "Encounter", "id": "e", "subject": {"reference": "urn:uuid:p"}, "status": "finished", "class": {"code": "IMP"}, "period": {"start": "2026-01-31T13:00:00.25+01:00", "end": "2026-02-03"}},
     {"resourceType": "Encounter", "id": "f", "subject": {"reference": "Patient/p"}, "status": "cancelled", "class": {"code": "IMP"}, "period": {"start": NOON}},
+    {"resourceType": "Encounter", "id": "g", "subject": {"reference": "Patient/p"}, "status": "finished", "class": {"code": "IMP"}, "period": {"start": NOON, "end": "2026-02-29"}},
     of("Condition", id="1", code={"coding": [ICD, OMOP]}, recordedDate=NOON),
     of("Condition", id="2", code={"coding": [LOCAL, {**ICD, "userSelected": True}]}, onsetDateTime="2025", recordedDate=NOON),
     of("Condition", id="3", code={"text": "unwell"}, onsetPeriod={"start": "2025-11"}),
@@ -107,6 +113,7 @@ EVENTS = [
     ("p", "VISIT/IMP",                 "2026-01-31 12:00:00.25", None, None,      None,    None),
     ("p", "VISIT_END/IMP",             "2026-02-03 00:00:00", None,  None,        None,    "2026-02-04 00:00:00"),
     ("q", "MEDS_BIRTH",                "1960-01-02 00:00:00", None,  None,        None,    "1960-01-03 00:00:00"),
+    ("r", "GENDER/male",               None,                  None,  None,        None,    None),
 ]  # fmt: skip
 NO_EVENTS = {
     "encounter": {"did not happen": 1},
@@ -124,6 +131,47 @@ def test_what_never_was_is_told_by_any_of_the_codings_of_its_status(table: str, 
     system = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
     status = {"coding": [{"system": "urn:epic", "code": "9"}, {"system": system, "code": word}]}
     assert view_of(table, id="1", verificationStatus=status)["status"] == word
+
+
+def test_a_date_is_one_that_the_calendar_has() -> None:
+    possible = re.compile(MAPPING["tables"]["patient"]["columns"]["born"]["matches"])
+    for text in ("".join(parts) for parts in product(YEARS, MONTHS, DAYS)):
+        assert (possible.fullmatch(text) is not None) == is_day(text), text
+
+
+YEARS = ["1870", "1896", "1900", "1999", "2000", "2024", "2025", "2026", "2096", "2098", "2100", "2200", "2298"]
+MONTHS = [f"-{month:02d}" for month in range(14)]
+DAYS = [f"-{day:02d}" for day in range(33)]
+
+
+def is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("text", "is_time"),
+    [
+        ("2026",                                  True),
+        ("2026-12",                               True),
+        ("2026-13",                               False),
+        ("1869",                                  False),
+        ("2300-01-01",                            False),
+        ("2026-01-31T23:59Z",                     True),
+        ("2026-01-31T23:59:59.123456789-03:30",   True),
+        ("2024-02-29T00:00:00+14:00",             True),
+        ("2026-02-29T00:00:00Z",                  False),
+        ("2026-01-31T24:00:00Z",                  False),
+        ("2026-01-31T23:59:60Z",                  False),
+        ("2026-01-31T23:59:59",                   False),
+        ("2026-01-31T23:59:59.Z",                 False),
+        ("2026-01-31T23:59:59+15:00",             False),
+    ],
+)  # fmt: skip
+def test_a_time_is_one_that_a_clock_shows_and_has_its_zone(text: str, is_time: bool) -> None:
+    assert (re.fullmatch(MAPPING["tables"]["patient"]["columns"]["at"]["matches"], text) is not None) == is_time
 
 
 def view_of(table: str, **resource: Any) -> dict[str, Any]:
@@ -145,7 +193,10 @@ def test_each_type_of_resource_becomes_its_events(read: Read) -> None:
     assert {name: table.non_events for name, table in found.counts.items() if table.non_events} == NO_EVENTS
     assert [(row[0], row[3], json.loads(row[4]).get("id")) for row in found.aside] == [
         ("condition", "event: none", "5"),  # nobody knows since when
+        ("encounter", "ended: pattern", "g"),
         ("observation", "duplicate", "7"),  # the newer one takes it back
+        ("patient", "at: pattern", "s"),
         ("procedure", "id: required", None),
         ("procedure", "id: required", None),
     ]
+    assert found.counts["patient"].set_missing == {"born: pattern": 1}
