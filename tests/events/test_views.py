@@ -9,7 +9,8 @@ from support.mapped import Read
 
 from medspark.errors import InputError
 from medspark.events.read import read_events
-from medspark.schemas import DIGEST, FILE, LINE, RAW
+from medspark.schemas import LINE, RAW
+from medspark.sources.repairs import read_repairs
 from medspark.store.facts import MappedCounts
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import Mapping
@@ -95,9 +96,10 @@ def test_a_line_is_repaired_as_a_whole(spark: SparkSession, tmp_path: Path, read
     source = EventSource(kind="events", mapping="m", format="fhir", path=str(tmp_path / "source"))
     mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"labs": LABS}})
     with read_events(spark, source, mapping) as found:
-        wrong = found.quarantine.where(f"{LINE} = 2").select(FILE, LINE, DIGEST).first()
-    schema = f"{FILE} string, {LINE} bigint, {RAW} string, {DIGEST} bigint"
-    repairs = spark.createDataFrame([(wrong[FILE], wrong[LINE], lab(2, 3, 4, 5), wrong[DIGEST])], schema)
+        wrong = [row.asDict() for row in found.quarantine.where(f"{LINE} = 2").collect()]
+    assert len(wrong) == 2
+    (tmp_path / "mended.ndjson").write_text("\n".join(json.dumps({**row, RAW: lab(2, 3, 4, 5)}) for row in wrong))
+    repairs = read_repairs(spark, str(tmp_path / "mended.ndjson"))
     again = read({}, {"labs": LABS}, kind="fhir", repairs=repairs)
     assert [event[3] for event in again.events] == [1.0, 3.0, 4.0, 5.0]
     assert (again.counts["labs"].repaired, again.counts["labs"].rows_in) == (1, 5)

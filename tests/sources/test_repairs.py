@@ -79,6 +79,17 @@ def test_a_repair_that_matches_nothing_or_comes_twice_is_an_error(spark: SparkSe
             clean_text(text, PATIENTS, repairs=spark.createDataFrame(rows, schema))
 
 
+def test_a_place_that_is_repaired_twice_is_repaired_once_and_has_one_text(spark: SparkSession, tmp_path: Path) -> None:
+    """A FHIR line of several rows stands in the quarantine with each of them."""
+    row = {FILE: "Observation.ndjson", LINE: 2, DIGEST: 7, RAW: "{}"}
+    path = tmp_path / "mended.ndjson"
+    path.write_text("\n".join(map(json.dumps, [row, row, {**row, LINE: 3}])))
+    assert read_repairs(spark, str(path)).count() == 2
+    path.write_text("\n".join(map(json.dumps, [row, {**row, RAW: "[]"}, {**row, LINE: 3}])))
+    with pytest.raises(InputError, match=r"one repaired text for each row, .* several for Observation.ndjson line 2$"):
+        read_repairs(spark, str(path))
+
+
 def test_a_parquet_rows_text_is_read_back_by_its_columns_own_formats(
     spark: SparkSession, clean_path: Clean, tmp_path: Path
 ) -> None:
