@@ -78,7 +78,7 @@ def read_events(
     # The values of events are worked out when they are written, not to count them
     held = expressions_hold(mapping_places(mapping))
     with held, open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
-        deletions = read_deletions(warehouse)
+        deletions = read_deletions(warehouse, kept)
         found = [
             _read_table(warehouse, name, spec, repairs, kept, only, deletions) for name, spec in mapping.tables.items()
         ]

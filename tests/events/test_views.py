@@ -1,5 +1,6 @@
 """FHIR resources to events by a view: every line is rows, passed over, or in quarantine with its text."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -85,8 +86,14 @@ def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(rea
     found = read(files, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
     assert [event[3] for event in found.events] == [2.0, 3.0, 6.0]
     assert found.counts["labs"].non_events == {"deleted": 3}
-    with pytest.raises(InputError, match="received 1 lines or requests that are none"):
-        read({"Bundle.001.ndjson": bundle("Observation")}, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
+    no_requests = bundle("Observation", "Observation?patient=http://a.example/Patient/7", "Observation/o1")
+    cut_off = gzip.compress(bundle("Observation/o1").encode())[:-30]
+    for more, words in (
+        ({"Bundle.001.ndjson": no_requests}, "received 2 lines or requests that are none"),
+        ({"Bundle.001.ndjson.gz": cut_off}, r"Bundle\*: a file cannot be read. It ends too early"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read(more, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
 
 
 def test_a_line_is_repaired_as_a_whole(spark: SparkSession, tmp_path: Path, read: Read) -> None:
