@@ -96,6 +96,22 @@ def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(rea
             read(more, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
 
 
+def test_the_newest_version_of_a_resource_counts_whatever_becomes_of_it(read: Read) -> None:
+    labs = [
+        lab(1, 1), lab(1, "x", day=2),                          # the newer one is set aside
+        lab(2, 2), lab(2, 2, day=2, status="draft"),            # no row of the view
+        lab(3, 3), lab(3, 3, day=2, status=["final", "draft"]), # not to be read
+        lab(4, 4, day=2), lab(4, "x"),                          # the older one is set aside
+        lab(5, "x"), lab(5, 5),                                 # none is newer
+        lab(6, 6, "x"),                                         # one of its rows is set aside
+        lab(4, 7, day=9, resourceType="Patient"),               # another resource of this id
+    ]  # fmt: skip
+    found = read({"Observation.ndjson": "\n".join(labs)}, {"labs": LABS}, kind="fhir")
+    assert [event[3] for event in found.events] == [4.0, 5.0, 6.0]
+    assert found.counts["labs"].duplicates == 3
+    assert [row[2] for row in found.aside if row[3] == "duplicate"] == [1, 3, 5]
+
+
 def test_a_line_is_repaired_as_a_whole(spark: SparkSession, tmp_path: Path, read: Read) -> None:
     files = {"Observation.ndjson": "\n".join([lab(1, 1, "x"), lab(2, "y", "z")])}
     first = read(files, {"labs": LABS}, kind="fhir")
