@@ -5,6 +5,7 @@ import json
 import re
 from collections import defaultdict
 from datetime import date
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -34,7 +35,7 @@ NOON = "2026-01-31T12:00:00Z"
 WRONG = {"coding": [{"code": "entered-in-error"}]}
 
 
-def quantity(value: float, **more: str) -> dict[str, Any]:
+def quantity(value: float | Decimal, **more: str) -> dict[str, Any]:
     return {
         "valueQuantity": {
             "value": value,
@@ -63,7 +64,7 @@ RESOURCES = [
     of("Condition", id="3", code={"text": "unwell"}, onsetPeriod={"start": "2025-11"}),
     of("Condition", id="4", code={"coding": [ICD]}, recordedDate=NOON, verificationStatus=WRONG),
     of("Condition", id="5", code={"coding": [ICD]}),
-    of("Observation", id="1", status="final", code={"coding": [LOCAL, LOINC]}, effectiveDateTime=NOON, issued="2026-01-31T14:00:00Z", **quantity(1.5, comparator="<")),
+    of("Observation", id="1", status="final", code={"coding": [LOCAL, LOINC]}, effectiveDateTime=NOON, issued="2026-01-31T14:00:00Z", **quantity(5, comparator="<")),
     of("Observation", id="2", status="final", code={"coding": [LOCAL]}, effectivePeriod={"start": NOON}, valueCodeableConcept={"coding": [{"code": "pos"}], "text": "positive"}),
     of("Observation", id="3", status="final", category=[{"coding": [{"code": "vital-signs"}]}], code={"coding": [LOCAL]}, effectiveInstant=NOON, component=[{"code": {"coding": [{**LOINC, "code": "8480-6"}]}, **quantity(120)}, {"code": {"coding": [LOINC]}, "valueString": "not heard"}]),
     of("Observation", id="4", status="final", code={"coding": [LOCAL]}, effectiveDateTime=NOON, valueBoolean=True),
@@ -99,7 +100,7 @@ EVENTS = [
     ("p", "DRUG_ORDER/RXNORM/1191",    AT,                    None,  None,        None,    None),
     ("p", "GENDER/female",             None,                  None,  None,        None,    None),
     ("p", "IMMUNIZATION/CVX/207",      AT,                    None,  None,        None,    None),
-    ("p", "MEASUREMENT/LOINC/2160-0",  AT,                    1.5,   "<1.5",      "mg/dL", "2026-01-31 14:00:00"),
+    ("p", "MEASUREMENT/LOINC/2160-0",  AT,                    5.0,   "<5",        "mg/dL", "2026-01-31 14:00:00"),
     ("p", "MEASUREMENT/LOINC/2160-0",  AT,                    3.0,   None,        None,    None),
     ("p", "MEASUREMENT/LOINC/2160-0",  AT,                    None,  "not heard", None,    None),
     ("p", "MEASUREMENT/LOINC/8480-6",  AT,                    120.0, None,        "mg/dL", None),
@@ -131,6 +132,12 @@ def test_what_never_was_is_told_by_any_of_the_codings_of_its_status(table: str, 
     system = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
     status = {"coding": [{"system": "urn:epic", "code": "9"}, {"system": system, "code": word}]}
     assert view_of(table, id="1", verificationStatus=status)["status"] == word
+
+
+@pytest.mark.parametrize(("value", "bound"), [(5, 5), (Decimal("1.50"), Decimal("1.50"))])
+def test_what_a_comparator_compares_with_stays_as_it_is_written(value: Any, bound: Any) -> None:
+    assert view_of("observation", id="1", **quantity(value, comparator="<"))["bound"] == bound
+    assert view_of("observation", id="1", **quantity(value))["bound"] is None
 
 
 def test_a_date_is_one_that_the_calendar_has() -> None:
