@@ -30,7 +30,10 @@ def with_versions(judged: DataFrame, spec: MappedTable) -> DataFrame:
 def _own_columns(select: Select) -> list[tuple[str, str]]:
     """A select's columns that are the resource's own, not an element's of it."""
     is_of_element = select.for_each is not None or select.for_each_or_null is not None or select.repeat
-    return [] if is_of_element else [(column.name, column.path) for column in select.column]
+    if is_of_element:
+        return []
+    beside = [found for part in select.select for found in _own_columns(part)]
+    return [(column.name, column.path) for column in select.column] + beside
 
 
 def _told(name: str, place: str, dtype: str) -> Column:
