@@ -23,7 +23,7 @@ _ID, _SINCE, _KIND = "_deleted_id", "_deleted_at", "_deleted_kind"
 _REQUEST: Final = r"(?:[^?]*/)?([A-Za-z]+)/([^/?]+)(?:/_history/.*)?"
 """To delete what a search finds names no resource, whatever is searched for."""
 _ALWAYS: Final = "timestamp '9999-12-31 00:00:00'"
-_BUNDLES: Final = MappedTable.model_validate(
+BUNDLES: Final = MappedTable.model_validate(
     {
         "optional": True,
         "subject": "requests",
@@ -34,7 +34,6 @@ _BUNDLES: Final = MappedTable.model_validate(
                     "column": [
                         {"name": "at", "path": "timestamp.combine(meta.lastUpdated).first()"},
                         {"name": "requests", "path": "entry.request.where(method = 'DELETE').count()"},
-                        # A row for each would have all of the bundle's text with it
                         {"name": "urls", "path": "entry.request.where(method = 'DELETE').url", "collection": True},
                     ]
                 },
@@ -44,6 +43,7 @@ _BUNDLES: Final = MappedTable.model_validate(
         "events": [{"code": "none"}],
     }
 )
+"""A row each: one for each request would have all of its bundle's text with it."""
 
 
 class Deletions(NamedTuple):
@@ -62,7 +62,7 @@ def read_deletions(warehouse: Warehouse, kept: ExitStack) -> Deletions | None:
     """
     if warehouse.mapping.deleted is None or warehouse.database is not None:
         return None
-    spec = _BUNDLES.model_copy(update={"files": warehouse.mapping.deleted})
+    spec = BUNDLES.model_copy(update={"files": warehouse.mapping.deleted})
     files = table_files(warehouse, DELETED, spec)
     if not files:
         return None

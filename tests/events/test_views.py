@@ -9,9 +9,11 @@ from pyspark.sql import SparkSession
 from support.mapped import Read
 
 from medspark.errors import InputError
+from medspark.events.deletions import BUNDLES
 from medspark.events.read import read_events
 from medspark.schemas import LINE, RAW
 from medspark.sources.repairs import read_repairs
+from medspark.sources.worker.views import compile_view, view_rows
 from medspark.store.facts import MappedCounts
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import Mapping
@@ -76,7 +78,15 @@ def bundle(*urls: str, at: str | None = "2026-01-03T00:00:00Z") -> str:
     return json.dumps({"resourceType": "Bundle", "type": "transaction", **more, "entry": entries})
 
 
-def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(read: Read) -> None:
+def test_a_bundle_of_deletions_is_one_row_however_many_it_has() -> None:
+    assert BUNDLES.view is not None
+    (row,) = view_rows(compile_view(BUNDLES.view), json.loads(bundle("Observation/o1", "Patient/o3")))
+    assert row == {"at": "2026-01-03T00:00:00Z", "requests": 2, "urls": ["Observation/o1", "Patient/o3"]}
+
+
+def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(
+    spark: SparkSession, tmp_path: Path, read: Read
+) -> None:
     labs = [lab(1, 1), lab(2, 2, day=4), lab(3, 3), lab(4, 4, 5, day=9), lab(5, 6)]
     gone = [
         bundle("Observation/o1", "Observation/o2", "Patient/o3"),
@@ -86,6 +96,12 @@ def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(rea
     found = read(files, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
     assert [event[3] for event in found.events] == [2.0, 3.0, 6.0]
     assert found.counts["labs"].non_events == {"deleted": 3}
+    source = EventSource(kind="events", mapping="m", format="fhir", path=str(tmp_path / "source"))
+    tables = {"labs": LABS}
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": tables, "deleted": "*Bundle*"})
+    with read_events(spark, source, mapping) as again:
+        (tmp_path / "source" / "Bundle.000.ndjson").unlink()  # it was read, and is not read again for each table
+        assert again.records.count() == 3
     no_requests = bundle("Observation", "Observation?patient=http://a.example/Patient/7", "Observation/o1")
     cut_off = gzip.compress(bundle("Observation/o1").encode())[:-30]
     for more, words in (
