@@ -37,12 +37,12 @@ def test_a_repaired_row_takes_its_rows_place(
     SOURCES[kind](tmp_path / "in")
     source = tmp_path / f"in.{kind}"
     cleaned = clean_path(source, PATIENTS, format=kind)
-    quarantined = [row.asDict() for row in cleaned.quarantine.collect()]
+    schema, quarantined = cleaned.quarantine.schema, [row.asDict() for row in cleaned.quarantine.collect()]
     assert [row[RAW] for row in quarantined] == [raw for raw in MENDED if (raw[0] == "{") == (kind != "csv")]
     cleaned.release()
     mended = [{**row, RAW: MENDED[row[RAW]]} for row in quarantined]
     (tmp_path / "mended.ndjson").write_text("\n".join(map(json.dumps, mended)))
-    spark.createDataFrame(mended, cleaned.quarantine.schema).write.parquet(str(tmp_path / "mended"))
+    spark.createDataFrame(mended, schema).write.parquet(str(tmp_path / "mended"))
     for path in ("mended.ndjson", "mended"):
         again = clean_path(source, PATIENTS, format=kind, repairs=read_repairs(spark, str(tmp_path / path)))
         assert sorted(records_of(again)) == [(1, 14, "x"), (2, 40, "y")]
