@@ -30,8 +30,8 @@ LABS = {
                     {"name": "id", "path": "getResourceKey()"},
                     {"name": "patient", "path": "subject.getReferenceKey(Patient)"},
                     {"name": "status", "path": "status"},
-                    {"name": "told", "path": "meta.lastUpdated"},
-                ]
+                ],
+                "select": [{"column": [{"name": "told", "path": "meta.lastUpdated"}]}],
             },
             {
                 "forEach": "component",
