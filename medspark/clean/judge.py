@@ -148,11 +148,16 @@ def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:
         times = [quoted(name) for name, spec in table.columns.items() if spec.type == "timestamp" and name in there]
         same = [TEXT, *times] if duplicates.same == "whole_row" else list(map(quoted, duplicates.same))
         order = [F.col(SOURCE_FILE), F.col(SOURCE_LINE), F.col(ROW_DIGEST)]
+        # Rows set aside compete with nobody: each is alone in its window, whatever its key
+        is_alone = set_aside
+        if table.view is not None and duplicates.keep == "latest" and duplicates.same != "whole_row":
+            # But a resource's newest version makes the others old, whatever becomes of it
+            is_alone = set_aside & reduce(Column.__or__, (F.col(quoted(name)).isNull() for name in duplicates.same))
+            order.insert(0, set_aside)
         if duplicates.by is not None:
             by = F.col(quoted(duplicates.by))
             order.insert(0, by.desc_nulls_last() if duplicates.keep == "latest" else by.asc_nulls_last())
-        # Rows set aside compete with nobody: each is alone in its window, whatever its key
-        alone = F.when(set_aside, F.monotonically_increasing_id())
+        alone = F.when(is_alone, F.monotonically_increasing_id())
         # The rows of one line are no copies of one another
         place = F.row_number() if table.view is None else F.rank()
         duplicate = ~set_aside & (place.over(Window.partitionBy(alone, *same).orderBy(*order)) > 1)

@@ -99,8 +99,9 @@ def look_at_warehouse(folder: Path) -> Found:
     resources = _fhir_tables(folder)
     if "patient" in resources and (FHIR_EVENTS.keys() | {"encounter"}) & resources:
         return _fhir(resources)
-    if {"patients", "encounters"} <= tables.keys() and SYNTHEA_EVENTS.keys() & tables.keys():
-        heads = [head for name, found in SYNTHEA_EVENTS.items() if name in tables for head in found]
+    csv = {name for name, place in tables.items() if ".csv" in place.suffixes}
+    if {"patients", "encounters"} <= csv and SYNTHEA_EVENTS.keys() & csv:
+        heads = [head for name, found in SYNTHEA_EVENTS.items() if name in csv for head in found]
         return _with_visits("synthea", "Synthea", "csv", "inpatient", heads)
     for name, (every, some, ends) in UNMAPPED.items():
         if every <= tables.keys() and some & tables.keys() and any(ends & set(tables[one].suffixes) for one in every):

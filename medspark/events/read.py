@@ -21,6 +21,7 @@ from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
 from medspark.events.deletions import Deletions, read_deletions, take_back
 from medspark.events.unread import unread_names
+from medspark.events.versions import with_versions
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
 from medspark.events.writings import events_of_writings, with_writings
 from medspark.schemas import EVENT_COLUMNS, ROW, SOURCE_FILE, SUBJECT_ID
@@ -78,7 +79,7 @@ def read_events(
     # The values of events are worked out when they are written, not to count them
     held = expressions_hold(mapping_places(mapping))
     with held, open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
-        deletions = read_deletions(warehouse)
+        deletions = read_deletions(warehouse, kept)
         found = [
             _read_table(warehouse, name, spec, repairs, kept, only, deletions) for name, spec in mapping.tables.items()
         ]
@@ -138,7 +139,7 @@ def _read_table(
                 raw = raw._replace(parts=[_kept(part, kept) for part in raw.parts])
             judged = judge_rows(raw, table)
     judged = take_back(add_events(judged, spec, warehouse.mapping), spec, deletions)
-    judged = mark_duplicates(judged, table)  # rows set aside are none's duplicates
+    judged = mark_duplicates(with_versions(judged, spec), table)  # rows set aside are none's duplicates
     status = (
         F.when(F.col(STATUS) == DUPLICATE, DUPLICATE)
         .when((F.col(SET_ASIDE) != "") & (F.col(SET_ASIDE) != NO_ROW), QUARANTINED)

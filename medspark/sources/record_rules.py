@@ -32,6 +32,6 @@ RECORD_REASONS: Final = {
     OTHER_RESOURCE: "expected a resource of the type that the view reads",
     UNREADABLE_RESOURCE: "expected a resource that the view's paths can be followed in, with one value where they say "
     "one",
-    DUPLICATE: "the same case, written more than once; another copy was kept",
+    DUPLICATE: "the same case, written more than once; another copy counts",
 }
 """What each rule of a whole record expects. A reason never holds a patient's value."""

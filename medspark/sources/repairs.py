@@ -1,5 +1,7 @@
 """Repaired rows of the quarantine, read in place of those that were set aside."""
 
+from typing import Final
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -7,6 +9,9 @@ from medspark.errors import InputError
 from medspark.schemas import DIGEST, FILE, LINE, RAW, RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT
 from medspark.store.files import exists
 from medspark.store.tables import read_parquet
+
+MOST_NAMED: Final = 5
+"""Places that a message names."""
 
 
 def put_repairs(records: DataFrame, repairs: DataFrame | None) -> DataFrame:
@@ -33,10 +38,11 @@ def put_repairs(records: DataFrame, repairs: DataFrame | None) -> DataFrame:
 
 
 def read_repairs(spark: SparkSession, path: str) -> DataFrame:
-    """Repaired rows of the quarantine, as Parquet or as one JSON object a line.
+    """Repaired rows of the quarantine, as Parquet or as one JSON object a line; each place once, however often it is
+    there: a line of which a view makes several rows stands in the quarantine with each.
 
     Raises:
-        InputError: the columns that find a row, or its new text, are absent.
+        InputError: the columns that find a row, or its new text, are absent, or a place has several texts.
     """
     wanted = {FILE: "string", LINE: "bigint", DIGEST: "bigint", RAW: "string"}
     if not exists(spark.sparkContext, path):
@@ -52,4 +58,9 @@ def read_repairs(spark: SparkSession, path: str) -> DataFrame:
     rows = frame.select(*wanted)
     if rows.where(F.col(FILE).isNull() | F.col(DIGEST).isNull() | F.col(RAW).isNull()).limit(1).count():
         raise InputError(f"{path}: expected {FILE}, {DIGEST} and {RAW} in every repaired row, received nulls")
-    return rows
+    once = rows.distinct()
+    unlike = once.groupBy(FILE, LINE, DIGEST).count().where("count > 1").orderBy(FILE, LINE).limit(MOST_NAMED).collect()
+    if unlike:
+        places = ", ".join(row[FILE] if row[LINE] is None else f"{row[FILE]} line {row[LINE]}" for row in unlike)
+        raise InputError(f"{path}: expected one repaired text for each row, received several for {places}")
+    return once

@@ -151,6 +151,7 @@ def test_a_layout_without_a_mapping_is_named(tmp_path: Path, names: tuple[str, .
         (("stays.csv",), "expected the tables of OMOP"),
         (("person.csv", "measurement.csv"), "without observation_period"),
         (("person.txt", "observation_period.txt", "measurement.txt"), "expected files of one kind"),
+        (("patients.parquet", "encounters.parquet", "conditions.parquet"), "expected the tables of OMOP"),
     ],
 )
 def test_what_is_no_warehouse_or_half_of_one_is_refused(tmp_path: Path, names: tuple[str, ...], words: str) -> None:

@@ -1,5 +1,6 @@
 """FHIR resources to events by a view: every line is rows, passed over, or in quarantine with its text."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -8,8 +9,11 @@ from pyspark.sql import SparkSession
 from support.mapped import Read
 
 from medspark.errors import InputError
+from medspark.events.deletions import BUNDLES
 from medspark.events.read import read_events
-from medspark.schemas import DIGEST, FILE, LINE, RAW
+from medspark.schemas import LINE, RAW
+from medspark.sources.repairs import read_repairs
+from medspark.sources.worker.views import compile_view, view_rows
 from medspark.store.facts import MappedCounts
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import Mapping
@@ -26,8 +30,8 @@ LABS = {
                     {"name": "id", "path": "getResourceKey()"},
                     {"name": "patient", "path": "subject.getReferenceKey(Patient)"},
                     {"name": "status", "path": "status"},
-                    {"name": "told", "path": "meta.lastUpdated"},
-                ]
+                ],
+                "select": [{"column": [{"name": "told", "path": "meta.lastUpdated"}]}],
             },
             {
                 "forEach": "component",
@@ -74,7 +78,15 @@ def bundle(*urls: str, at: str | None = "2026-01-03T00:00:00Z") -> str:
     return json.dumps({"resourceType": "Bundle", "type": "transaction", **more, "entry": entries})
 
 
-def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(read: Read) -> None:
+def test_a_bundle_of_deletions_is_one_row_however_many_it_has() -> None:
+    assert BUNDLES.view is not None
+    (row,) = view_rows(compile_view(BUNDLES.view), json.loads(bundle("Observation/o1", "Patient/o3")))
+    assert row == {"at": "2026-01-03T00:00:00Z", "requests": 2, "urls": ["Observation/o1", "Patient/o3"]}
+
+
+def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(
+    spark: SparkSession, tmp_path: Path, read: Read
+) -> None:
     labs = [lab(1, 1), lab(2, 2, day=4), lab(3, 3), lab(4, 4, 5, day=9), lab(5, 6)]
     gone = [
         bundle("Observation/o1", "Observation/o2", "Patient/o3"),
@@ -84,8 +96,36 @@ def test_what_an_export_takes_back_is_passed_over_unless_it_came_again_since(rea
     found = read(files, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
     assert [event[3] for event in found.events] == [2.0, 3.0, 6.0]
     assert found.counts["labs"].non_events == {"deleted": 3}
-    with pytest.raises(InputError, match="received 1 lines or requests that are none"):
-        read({"Bundle.001.ndjson": bundle("Observation")}, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
+    source = EventSource(kind="events", mapping="m", format="fhir", path=str(tmp_path / "source"))
+    tables = {"labs": LABS}
+    mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": tables, "deleted": "*Bundle*"})
+    with read_events(spark, source, mapping) as again:
+        (tmp_path / "source" / "Bundle.000.ndjson").unlink()  # it was read, and is not read again for each table
+        assert again.records.count() == 3
+    no_requests = bundle("Observation", "Observation?patient=http://a.example/Patient/7", "Observation/o1")
+    cut_off = gzip.compress(bundle("Observation/o1").encode())[:-30]
+    for more, words in (
+        ({"Bundle.001.ndjson": no_requests}, "received 2 lines or requests that are none"),
+        ({"Bundle.001.ndjson.gz": cut_off}, r"Bundle\*: a file cannot be read. It ends too early"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read(more, {"labs": LABS}, kind="fhir", deleted="*Bundle*")
+
+
+def test_the_newest_version_of_a_resource_counts_whatever_becomes_of_it(read: Read) -> None:
+    labs = [
+        lab(1, 1), lab(1, "x", day=2),                          # the newer one is set aside
+        lab(2, 2), lab(2, 2, day=2, status="draft"),            # no row of the view
+        lab(3, 3), lab(3, 3, day=2, status=["final", "draft"]), # not to be read
+        lab(4, 4, day=2), lab(4, "x"),                          # the older one is set aside
+        lab(5, "x"), lab(5, 5),                                 # none is newer
+        lab(6, 6, "x"),                                         # one of its rows is set aside
+        lab(4, 7, day=9, resourceType="Patient"),               # another resource of this id
+    ]  # fmt: skip
+    found = read({"Observation.ndjson": "\n".join(labs)}, {"labs": LABS}, kind="fhir")
+    assert [event[3] for event in found.events] == [4.0, 5.0, 6.0]
+    assert found.counts["labs"].duplicates == 3
+    assert [row[2] for row in found.aside if row[3] == "duplicate"] == [1, 3, 5]
 
 
 def test_a_line_is_repaired_as_a_whole(spark: SparkSession, tmp_path: Path, read: Read) -> None:
@@ -95,9 +135,10 @@ def test_a_line_is_repaired_as_a_whole(spark: SparkSession, tmp_path: Path, read
     source = EventSource(kind="events", mapping="m", format="fhir", path=str(tmp_path / "source"))
     mapping = Mapping.model_validate({"mapping": "m", "title": "m", "tables": {"labs": LABS}})
     with read_events(spark, source, mapping) as found:
-        wrong = found.quarantine.where(f"{LINE} = 2").select(FILE, LINE, DIGEST).first()
-    schema = f"{FILE} string, {LINE} bigint, {RAW} string, {DIGEST} bigint"
-    repairs = spark.createDataFrame([(wrong[FILE], wrong[LINE], lab(2, 3, 4, 5), wrong[DIGEST])], schema)
+        wrong = [row.asDict() for row in found.quarantine.where(f"{LINE} = 2").collect()]
+    assert len(wrong) == 2
+    (tmp_path / "mended.ndjson").write_text("\n".join(json.dumps({**row, RAW: lab(2, 3, 4, 5)}) for row in wrong))
+    repairs = read_repairs(spark, str(tmp_path / "mended.ndjson"))
     again = read({}, {"labs": LABS}, kind="fhir", repairs=repairs)
     assert [event[3] for event in again.events] == [1.0, 3.0, 4.0, 5.0]
     assert (again.counts["labs"].repaired, again.counts["labs"].rows_in) == (1, 5)

@@ -37,13 +37,12 @@ def test_a_repaired_row_takes_its_rows_place(
     SOURCES[kind](tmp_path / "in")
     source = tmp_path / f"in.{kind}"
     cleaned = clean_path(source, PATIENTS, format=kind)
-    aside = cleaned.quarantine
-    quarantined = [row.asDict() for row in aside.collect()]
+    schema, quarantined = cleaned.quarantine.schema, [row.asDict() for row in cleaned.quarantine.collect()]
     assert [row[RAW] for row in quarantined] == [raw for raw in MENDED if (raw[0] == "{") == (kind != "csv")]
     cleaned.release()
     mended = [{**row, RAW: MENDED[row[RAW]]} for row in quarantined]
     (tmp_path / "mended.ndjson").write_text("\n".join(map(json.dumps, mended)))
-    spark.createDataFrame(mended, aside.schema).write.parquet(str(tmp_path / "mended"))
+    spark.createDataFrame(mended, schema).write.parquet(str(tmp_path / "mended"))
     for path in ("mended.ndjson", "mended"):
         again = clean_path(source, PATIENTS, format=kind, repairs=read_repairs(spark, str(tmp_path / path)))
         assert sorted(records_of(again)) == [(1, 14, "x"), (2, 40, "y")]
@@ -78,6 +77,17 @@ def test_a_repair_that_matches_nothing_or_comes_twice_is_an_error(spark: SparkSe
     ):
         with pytest.raises(InputError, match=r"repaired rows were given.*each row once"):
             clean_text(text, PATIENTS, repairs=spark.createDataFrame(rows, schema))
+
+
+def test_a_place_that_is_repaired_twice_is_repaired_once_and_has_one_text(spark: SparkSession, tmp_path: Path) -> None:
+    """A FHIR line of several rows stands in the quarantine with each of them."""
+    row = {FILE: "Observation.ndjson", LINE: 2, DIGEST: 7, RAW: "{}"}
+    path = tmp_path / "mended.ndjson"
+    path.write_text("\n".join(map(json.dumps, [row, row, {**row, LINE: 3}])))
+    assert read_repairs(spark, str(path)).count() == 2
+    path.write_text("\n".join(map(json.dumps, [row, {**row, RAW: "[]"}, {**row, LINE: 3}])))
+    with pytest.raises(InputError, match=r"one repaired text for each row, .* several for Observation.ndjson line 2$"):
+        read_repairs(spark, str(path))
 
 
 def test_a_parquet_rows_text_is_read_back_by_its_columns_own_formats(

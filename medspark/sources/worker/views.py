@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -161,6 +161,9 @@ def _plain(node: Any) -> Any:
 
 # ---------------------------------------------------------------- lines
 
+MOST_TEXT: Final = 2**26
+"""Letters of the lines' text in a batch of rows: each row has its line's, and Arrow's text ends at 2 GiB."""
+
 
 def flatten(view: View, others: tuple[str, ...], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Lines to the rows of a view, at least one each.
@@ -171,22 +174,51 @@ def flatten(view: View, others: tuple[str, ...], batches: Iterator[pa.RecordBatc
         batches: of lines.
 
     Yields: `others`, ROW_OF_LINE and the view's columns. A line that makes no row, and one that breaks a record rule,
-    has one row without values; ROW_OF_LINE is then null.
+    has one row without values; ROW_OF_LINE is then null. The lines' text in a batch is MOST_TEXT letters at most, or
+    that of one row.
     """
     compiled = compile_view(view)
     for batch in batches:
         texts, rules = batch.column(TEXT).to_pylist(), batch.column(RECORD_RULE).to_pylist()
-        found = [
+        found = (
             _of_line(compiled, text) if rule is None else ([], rule) for text, rule in zip(texts, rules, strict=True)
-        ]
-        line = pa.array([at for at, (rows, _) in enumerate(found) for _ in rows or [{}]], pa.int64())
-        places = [place for rows, _ in found for place in (range(len(rows)) if rows else [None])]
-        rows = [row for made, _ in found for row in made or [{}]]
-        kept = {name: batch.column(name).take(line) for name in others if name != RECORD_RULE}
-        kept[RECORD_RULE] = pa.array([rule for _, rule in found], pa.string()).take(line)
-        columns = {name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in view.names}
-        made = {name: kept[name] for name in others} | {ROW_OF_LINE: pa.array(places, pa.int32())} | columns
-        yield pa.RecordBatch.from_arrays(list(made.values()), names=list(made))
+        )
+        for made in _slices(found, list(map(len, texts))):
+            yield _batch(batch, others, view.names, made)
+
+
+class _Made(NamedTuple):
+    """A row, the place of its line in the batch and its own place in the line, and the rule that the line breaks."""
+
+    line: int
+    place: int | None
+    row: Row
+    rule: str | None
+
+
+def _slices(found: Iterator[tuple[list[Row], str | None]], sizes: list[int]) -> Iterator[list[_Made]]:
+    """The rows of some lines in slices, as each row has all of its line's text with it."""
+    made: list[_Made] = []
+    size = 0
+    for line, (rows, rule) in enumerate(found):
+        for place, row in enumerate(rows) if rows else [(None, {})]:
+            if made and size + sizes[line] > MOST_TEXT:
+                yield made
+                made, size = [], 0
+            made.append(_Made(line, place, row, rule))
+            size += sizes[line]
+    if made:
+        yield made
+
+
+def _batch(batch: pa.RecordBatch, others: tuple[str, ...], names: tuple[str, ...], made: list[_Made]) -> pa.RecordBatch:
+    line = pa.array([one.line for one in made], pa.int64())
+    columns = {name: batch.column(name).take(line) for name in others if name != RECORD_RULE}
+    columns[RECORD_RULE] = pa.array([one.rule for one in made], pa.string())
+    columns = {name: columns[name] for name in others}
+    columns[ROW_OF_LINE] = pa.array([one.place for one in made], pa.int32())
+    columns |= {name: pa.array([_text(one.row.get(name)) for one in made], pa.string()) for name in names}
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _of_line(view: CompiledView, text: str) -> tuple[list[Row], str | None]:

@@ -8,10 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from medspark.sources.worker.views import compile_view, view_rows
+from medspark.schemas import RECORD_RULE, TEXT
+from medspark.sources.record_rules import BAD_JSON, OTHER_RESOURCE
+from medspark.sources.worker import views
+from medspark.sources.worker.views import compile_view, flatten, view_rows
 from medspark.task.view import AnyView, View, view_problems
 
 PATIENT = {
@@ -92,6 +96,23 @@ CASES = [
 )
 def test_a_view_makes_these_rows(resource: dict[str, Any], view: View, expected: list[dict[str, Any]]) -> None:
     assert rows(view, resource) == expected
+
+
+def test_the_rows_of_lines_are_in_batches_that_hold_so_much_of_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row has its line's text: 1,000 rows of 75 kB a line, and 100 such lines, are no longer Arrow's text."""
+    lines = [json.dumps(PATIENT, default=float), "{", json.dumps(FORM), "{}"]
+    monkeypatch.setattr(views, "MOST_TEXT", len(lines[0]) + 1)
+    view = of(EACH_NAME)
+    given = pa.RecordBatch.from_pydict({TEXT: lines, RECORD_RULE: pa.nulls(len(lines), pa.string())})
+    made = list(flatten(view, (TEXT, RECORD_RULE), iter([given])))
+    assert [batch.num_rows for batch in made] == [1, 2, 2]
+    assert [tuple(row.values()) for batch in made for row in batch.to_pylist()] == [
+        (lines[0], None,             0,    "official"),
+        (lines[0], None,             1,    "nickname"),
+        (lines[1], BAD_JSON,         None, None),
+        (lines[2], OTHER_RESOURCE,   None, None),
+        (lines[3], OTHER_RESOURCE,   None, None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
