@@ -123,13 +123,19 @@ def nights_before(newest: Iterable[Night], night: Night) -> list[Night]:
         newest: a store's nights, the newest first; none is asked for beyond those.
         night: the one in question.
     """
+    earlier = (one for one in newest if one.run_id < night.run_id and one.version != night.version)
+    return newest_compared(earlier)[::-1]
+
+
+def newest_compared(newest: Iterable[Night]) -> list[Night]:
+    """Of nights, the newest first, the published ones that a night after them is compared with, each version once."""
     found: dict[str, Night] = {}
     for one in newest:
-        if one.published and one.run_id < night.run_id and one.version != night.version:
+        if one.published:
             found.setdefault(one.version, one)
         if len(found) == COMPARED:
             break
-    return list(found.values())[::-1]
+    return list(found.values())
 
 
 def watched_in(context: SparkContext, store: str, bundle_id: str) -> Watched:
