@@ -51,6 +51,12 @@ class TableVersions:
     def is_published(self, version: str) -> bool:
         return any(found.version == version and found.published for found in self.versions)
 
+    def is_replaced(self, version: str) -> bool:
+        """Whether its maker has published another since it was begun."""
+        names = [found.version for found in self.versions]
+        maker, later = self.versions[names.index(version)].made_by, self.versions[names.index(version) + 1 :]
+        return any(found.made_by == maker and found.published for found in later)
+
 
 StoreVersions = dict[Name, TableVersions]
 
