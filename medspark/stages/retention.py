@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from medspark.monitor.night import Night
 from medspark.runs.process import Process, is_dead
+from medspark.runs.receipt import RUNS
 from medspark.runs.run import Run
-from medspark.stages.kept_nights import MONITORING, newest_compared
+from medspark.stages.kept_nights import MONITORING, SAMPLED, newest_compared
 from medspark.store.files import delete, list_paths, read_text
 
 _RUN_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
@@ -44,20 +45,24 @@ def old_of(run: Run, keep_days: int) -> Iterator[Left]:
     """What is left of runs that ended before the days that are kept, each run's receipt last: by it, the rest is known.
 
     Of receipts those alone are read whose names are of such a day. A night that the next one is compared with stays,
-    and its receipt: it has counts, and no patient.
+    and its receipt: it has counts, and no patient. Of samples those stay that are of the newest one's bundle.
     """
     before = f"{datetime.now(UTC) - timedelta(days=keep_days):%Y%m%dT%H%M%SZ}"
-    receipts, nights = f"{run.store}/runs", f"{run.store}/{MONITORING}/nights"
-    paths = {folder: list_paths(run.context, folder) for folder in (receipts, nights)}
+    receipts, nights, samples = (f"{run.store}/{name}" for name in (RUNS, f"{MONITORING}/nights", SAMPLED))
+    paths = {folder: list_paths(run.context, folder) for folder in (receipts, nights, samples)}
     there = {(folder, path.rsplit("/", 1)[-1]) for folder, found in paths.items() for path in found}
     aged = any(folder == nights and name < before for folder, name in there)
-    needed = {f"{night.run_id}.json" for night in newest_compared(_sound(run, paths[nights]))} if aged else set()
+    compared = newest_compared(_sound(run, paths[nights])) if aged else []
+    needed = {f"{night.run_id}.json" for night in compared}
+    sampled = {f"{night.run_id}.json" for night in compared if night.bundle_id == compared[0].bundle_id}
     for folder, name in sorted(there):
         run_id = name.removesuffix(".json")
         if folder != receipts or name == run_id or not _RUN_ID.fullmatch(run_id) or run_id >= before:
             continue
-        log, rest = ("log", receipts, f"{run_id}.log"), (("night", nights, name), ("receipt", receipts, name))
-        parts = (log,) if name in needed else (rest[0], log, rest[1])
+        of_run = (("night", nights, name), ("sample", samples, name), ("log", receipts, f"{run_id}.log"))
+        stays = {"night", "receipt"} if name in needed else set()
+        stays |= {"sample"} if name in sampled else set()
+        parts = [part for part in (*of_run, ("receipt", receipts, name)) if part[0] not in stays]
         found = [(kind, f"{at}/{file}") for kind, at, file in parts if (at, file) in there]
         if found and _has_ended(run, f"{receipts}/{name}", run_id):
             yield from (Left(kind, path, f"of a run more than {keep_days} days ago") for kind, path in found)

@@ -84,7 +84,8 @@ def _not_needed(of_store: StoreVersions) -> Iterator[tuple[str, str, str]]:
     today = datetime.now(UTC).date().isoformat()
     for name, table in of_store.items():
         over = set(past(table, today))
-        old = [one for maker in {known.made_by for known in table.versions} for one in outdated(table, maker, today)]
+        makers = {known.made_by for known in table.versions}
+        old = {one for maker in makers for one in outdated(table, maker, today)} | over
         for version in sorted(old):
             if table.is_published(version):
                 yield name, version, "its days are over" if version in over else "newer ones of its maker are there"

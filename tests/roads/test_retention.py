@@ -58,3 +58,16 @@ def test_what_newer_nights_replace_goes_with_its_receipt(spark, store):
     forget_old(run, KEEP_DAYS)
     assert not first.exists()
     assert not (store / "runs" / first.name).exists()
+
+
+def test_samples_go_with_their_days_but_those_of_the_newest_nights_bundle(spark, store):
+    folder = store / "monitoring" / "samples"
+    folder.mkdir()
+    numbers = range(56, 66, 2)
+    for number in numbers:
+        (folder / f"{run_id(number)}.json").write_text("{}")
+    for number in numbers[:3]:
+        file = store / "monitoring" / "nights" / f"{run_id(number)}.json"
+        file.write_text(file.read_text().replace('"bundle_id":"b"', '"bundle_id":"before"'))
+    forget_old(new_run(spark, str(store)), KEEP_DAYS)
+    assert names_in(folder) == {f"{run_id(number)}.json" for number in numbers[3:]}
