@@ -63,8 +63,14 @@ class Night:
         return [str(place) for place in (source, self.bundle.path) if place is not None]
 
 
-@alone
 def night_stage(run: Run, night: Night) -> str:
+    """Score, judge and publish one night, and tell of it as its deployment asks; its errors are `publish_night`'s."""
+    with observed(run, night.deployment, night.as_of, night.inputs):
+        return publish_night(run, night)
+
+
+@alone
+def publish_night(run: Run, night: Night) -> str:
     """Score, judge and publish one night.
 
     Args:
@@ -83,11 +89,6 @@ def night_stage(run: Run, night: Night) -> str:
         BusyError: another run has the store, or took it over from this one.
         AccountingError: what arrived at a sink is not what was sent; those before it have the night.
     """
-    with observed(run, night.deployment, night.as_of, night.inputs):
-        return _night(run, night)
-
-
-def _night(run: Run, night: Night) -> str:
     _require_own(run, night.deployment)
     if any(isinstance(sink, FileSink) and sink.layout == "meds" for sink in night.deployment.sinks):
         require_carried(night.bundle.task)
