@@ -86,13 +86,13 @@ def _lineage(
 ) -> None:
     if deployment.lineage is None:
         return
-    published = run.receipt.counts.get("publish", {})
-    rows = published.get("rows") if kind == "COMPLETE" else None
-    outputs = {address_of(place_of(sink)): rows for sink in deployment.sinks}
-    words = None if ended is None else str(ended) if isinstance(ended, MedsparkError) else type(ended).__name__
-    nominal = as_of.astimezone(UTC).isoformat()
-    event = run_event(kind, run.receipt.run_id, deployment.deployment, inputs, outputs, nominal, words)
     with _told(run, "lineage"):
+        published = run.receipt.counts.get("publish", {})
+        rows = published.get("rows") if kind == "COMPLETE" else None
+        outputs = {address_of(place_of(sink)): rows for sink in deployment.sinks}
+        words = None if ended is None else str(ended) if isinstance(ended, MedsparkError) else type(ended).__name__
+        nominal = as_of.astimezone(UTC).isoformat()
+        event = run_event(kind, run.receipt.run_id, deployment.deployment, inputs, outputs, nominal, words)
         emit(event, deployment.lineage)
 
 

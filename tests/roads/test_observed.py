@@ -130,3 +130,11 @@ def test_the_rows_of_a_night_that_is_completed_are_not_tonights(spark, tmp_path,
     assert run.receipt.completed == ["first"]
     assert run.receipt.counts["completed"] == {"first": {"rows": 7}}
     assert ("medspark_night_published_rows",) not in metrics(tmp_path)
+
+
+def test_an_address_that_cannot_be_read_ends_no_night(spark, tmp_path):
+    run = new_run(spark, str(tmp_path / "store"))
+    with observed(run, deployed(tmp_path, **ALL), AS_OF, ["hdfs://[namenode/in"]):
+        pass
+    assert run.receipt.counts["untold"] == {"lineage": "ValueError"}
+    assert metrics(tmp_path)["medspark_night_success",] == 1
