@@ -2,10 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,32 +43,16 @@ def demo(
 
 def _score_newest(run: "Run", bundle: Path, source: str) -> "Run":
     """Score the newest stays as a night's run of its own would."""
+    from medspark.runs.run import as_own_run
     from medspark.stages.open_bundle import open_bundle
     from medspark.stages.score import score_stage
 
-    run.say("The newest stays, whose outcome nobody knows yet")
-    with _own_run(run, f"{run.store}/tonight", "score", bundle) as tonight:
+    def work(tonight: "Run") -> None:
         score_stage(tonight, open_bundle(tonight, str(bundle)), source)
         tonight.say(f"scores: {tonight.receipt.outputs['scores']}")
-    return tonight
 
-
-@contextmanager
-def _own_run(run: "Run", store: str, command: str, bundle: Path) -> Iterator["Run"]:
-    """A run of its own, with a receipt of its own, within the demo's."""
-    from medspark.runs.receipt import Receipt, new_run_id
-    from medspark.runs.run import note_failure, open_receipt, save_receipt
-
-    own = replace(run, store=store, receipt=Receipt(command, new_run_id(), {"bundle": str(bundle)}))
-    open_receipt(own)
-    try:
-        yield own
-        own.receipt.exit_code = 0
-    except BaseException as error:
-        note_failure(own.receipt, error)
-        raise
-    finally:
-        save_receipt(own)
+    run.say("The newest stays, whose outcome nobody knows yet")
+    return as_own_run(run, f"{run.store}/tonight", "score", {"bundle": str(bundle)}, work)
 
 
 def _three_nights(run: "Run", bundle: Path, hospital: str) -> None:
@@ -82,6 +64,7 @@ def _three_nights(run: "Run", bundle: Path, hospital: str) -> None:
     """
     from medspark.deploy.load import load_deployment
     from medspark.errors import GateError
+    from medspark.runs.run import as_own_run
     from medspark.stages.night import Night, night_stage
     from medspark.stages.open_bundle import open_bundle
     from medspark.synth.hospital import LAST_DAY
@@ -99,9 +82,9 @@ def _three_nights(run: "Run", bundle: Path, hospital: str) -> None:
     for days, source, told in nights:
         run.say(f"{told}, as of {last - timedelta(days=days):%Y-%m-%d}")
         deployment = load_deployment(file).model_copy(update={"source": str(source)})
+        night = Night(deployment, open_bundle(run, str(bundle)), last - timedelta(days=days))
         try:
-            with _own_run(run, deployment.store, "night", bundle) as own:
-                night_stage(own, Night(deployment, open_bundle(own, str(bundle)), last - timedelta(days=days)))
+            as_own_run(run, deployment.store, "night", {"bundle": str(bundle)}, partial(night_stage, night=night))
         except GateError as error:
             run.say(str(error))
             refused.append(source)

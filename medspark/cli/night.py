@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +16,7 @@ from medspark.errors import TaskError
 
 if TYPE_CHECKING:  # imported where Spark is needed, so that `medspark --help` is quick
     from medspark.deploy.deployment import Deployment
+    from medspark.runs.run import Run
 
 DeploymentFile = Annotated[Path, typer.Argument(metavar="DEPLOYMENT", help="Such as conf/deployments/NAME.yaml.")]
 NightStore = Annotated[str, typer.Argument(metavar="STORE", help="A deployment's store.")]
@@ -45,13 +48,14 @@ def night(
     else.
     """
     from medspark.deploy.load import load_deployment
-    from medspark.stages.night import Night, night_stage
+    from medspark.stages.night import Night, publish_night
+    from medspark.stages.observe import observed
     from medspark.stages.open_bundle import open_bundle
 
     with exit_code_of(terminal()):
-        found, bundle = _at_home(load_deployment(deployment))
-        moment = _moment(found, as_of)
-        if override is not None and (found.gate is None or not override.strip()):
+        read = load_deployment(deployment)
+        moment = _moment(read, as_of)
+        if override is not None and (read.gate is None or not override.strip()):
             raise TaskError("--override", ["expected a reason, and a deployment with a gate"])
     given: dict[str, Any] = {
         "deployment": str(deployment),
@@ -59,8 +63,30 @@ def night(
         "force": force,
         "override": override,
     }
-    with run_command("night", found.store, json_, lambda: _packages(found, bundle), **given) as run:
-        night_stage(run, Night(found, open_bundle(run, bundle, found.expect), moment, force, override))
+    with _told(read, moment) as runs:
+        with exit_code_of(terminal()):
+            found, bundle = _at_home(read)
+        with run_command("night", found.store, json_, lambda: _packages(found, bundle), **given) as run:
+            runs.append(run)
+            inputs = [place for place in (found.source, bundle) if place is not None]
+            with observed(run, found, moment, inputs):
+                opened = Night(found, open_bundle(run, bundle, found.expect), moment, force, override)
+                inputs[:] = opened.inputs
+                publish_night(run, opened)
+
+
+@contextmanager
+def _told(found: "Deployment", moment: datetime) -> Iterator[list["Run"]]:
+    """Where the block ends before it has a run, which tells of itself, the deployment's metrics get its exit code."""
+    from medspark.stages.observe import tell_unbegun
+
+    runs: list[Run] = []
+    try:
+        yield runs
+    except typer.Exit as ended:
+        if not runs:
+            tell_unbegun(found, moment, ended.exit_code)
+        raise
 
 
 def backfill(

@@ -46,7 +46,7 @@ def schedule(
     """Print the crontab lines of a deployment's nights, or write what another scheduler reads: systemd's service and
     timer, Airflow's DAG, the Spark operator's application.
     """
-    from medspark.deploy.airflow import airflow_dag
+    from medspark.deploy.airflow import airflow_dag, first_day
     from medspark.deploy.kubernetes import scheduled_application
     from medspark.deploy.load import load_deployment
     from medspark.deploy.schedule import cron_line, systemd_units
@@ -61,7 +61,7 @@ def schedule(
             case "systemd":
                 texts = systemd_units(found, file, command)
             case "airflow":
-                texts = airflow_dag(found, file, command, found.as_of.last(datetime.now(UTC)).date())
+                texts = airflow_dag(found, file, command, first_day(found.as_of, datetime.now(UTC)))
             case "kubernetes":
                 texts = scheduled_application(found, file)
         to.mkdir(parents=True, exist_ok=True)

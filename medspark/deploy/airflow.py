@@ -1,10 +1,11 @@
 """A deployment as a DAG of Apache Airflow 3, in a file that imports nothing of medspark's and calls its command."""
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from medspark.deploy.deployment import Deployment
+from medspark.deploy.deployment import Clock, Deployment
 from medspark.deploy.schedule import CALL
 
 _DAG: Final = '''"""Each day at {at} in {zone}: medspark night of {name}. Written by `medspark schedule`."""
@@ -19,10 +20,11 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 CALL = {call}
 """Exit codes that running again does not mend: somebody is to be called."""
+ZONE = ZoneInfo({zone!r})
 
 
 class Night(BaseOperator):
-    """A night, of the end of its data interval: the time at which the clock shows {at}."""
+    """A night, of the end of its data interval: the clock shows {at}, for the first time where it does so twice."""
 
     template_fields = ("as_of",)
 
@@ -32,7 +34,8 @@ class Night(BaseOperator):
         self.hook = SubprocessHook()
 
     def execute(self, context):
-        code = self.hook.run_command([{command!r}, "night", {file!r}, "--as-of", self.as_of]).exit_code
+        as_of = datetime.fromisoformat(self.as_of).astimezone(ZONE).replace(fold=0).isoformat()
+        code = self.hook.run_command([{command!r}, "night", {file!r}, "--as-of", as_of]).exit_code
         if code in CALL:
             raise AirflowFailException(f"medspark ended with exit code {{code}}: another attempt does not mend it")
         if code:
@@ -45,7 +48,7 @@ class Night(BaseOperator):
 with DAG(
     {dag!r},
     schedule=CronDataIntervalTimetable({cron!r}, timezone={zone!r}),
-    start_date=datetime({year}, {month}, {day}, tzinfo=ZoneInfo({zone!r})),
+    start_date=datetime({year}, {month}, {day}, tzinfo=ZONE),
     catchup=True,
     max_active_runs=1,
     tags=["medspark"],
@@ -64,7 +67,8 @@ def airflow_dag(deployment: Deployment, file: Path, command: str, first: date) -
         deployment: whose nights.
         file: its file, as Airflow's workers have it.
         command: where `medspark` is there.
-        first: the day of the first night that Airflow runs of itself; its `backfill` runs those before.
+        first: the day, in the clock's zone, on which the first interval begins. The first night that Airflow runs of
+            itself is of that interval's end, a day later; its `backfill` runs those before.
     """
     clock, name = deployment.as_of, f"medspark-{deployment.deployment}"
     hour, minute = clock.at.split(":")
@@ -82,3 +86,13 @@ def airflow_dag(deployment: Deployment, file: Path, command: str, first: date) -
         day=first.day,
     )
     return {f"{name}.py": text}
+
+
+def first_day(clock: Clock, now: datetime) -> date:
+    """The day, in the clock's zone, of the newest night that is not after `now`: Airflow runs all that come after it.
+
+    >>> from datetime import UTC
+    >>> first_day(Clock(at="20:00", timezone="America/New_York"), datetime(2026, 11, 27, 3, tzinfo=UTC))
+    datetime.date(2026, 11, 26)
+    """
+    return clock.last(now).astimezone(ZoneInfo(clock.timezone)).date()

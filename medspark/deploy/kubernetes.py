@@ -4,7 +4,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from medspark.deploy.deployment import Deployment
+from medspark.errors import TaskError
 from medspark.task.yaml_text import write_yaml
+
+LONGEST: Final = 43
+"""Letters of an application's name: a label of Kubernetes has 63 at most, and the operator adds 20 to each night's, its
+time in nanoseconds."""
 
 _UNPRIVILEGED: Final[dict[str, Any]] = {
     "runAsNonRoot": True,
@@ -22,8 +27,15 @@ def scheduled_application(deployment: Deployment, file: Path) -> dict[str, str]:
     Args:
         deployment: whose nights.
         file: its file, as the driver's pod has it.
+
+    Raises:
+        TaskError: its name makes one that is too long for the operator, which puts more behind it.
     """
     clock, name = deployment.as_of, f"medspark-{deployment.deployment}".replace("_", "-")
+    if len(name) > LONGEST:
+        most = LONGEST - len(name) + len(deployment.deployment)
+        told = f"deployment: expected a name of at most {most} letters, received one of {len(deployment.deployment)}"
+        raise TaskError("--by kubernetes", [f"{told}. Kubernetes allows {LONGEST} for an application: {name}"])
     hour, minute = clock.at.split(":")
     template = {
         "type": "Python",

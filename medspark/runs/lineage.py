@@ -5,11 +5,12 @@ https://openlineage.io/docs/spec/object-model
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -61,19 +62,61 @@ def run_event(
 def dataset(address: str) -> dict[str, Any]:
     """A data set's name as the standard has it: where it lives, and what it is called there.
 
-    >>> dataset("hdfs://namenode:8020/hospital/tonight")
-    {'namespace': 'hdfs://namenode:8020', 'name': '/hospital/tonight'}
-    >>> dataset("/srv/tonight"), dataset("jdbc:postgresql://db:5432/results scores")["name"]
-    ({'namespace': 'file', 'name': '/srv/tonight'}, 'results.scores')
+    https://openlineage.io/docs/spec/naming
+
+    >>> dataset("hdfs://namenode:8020/hospital/tonight"), dataset("s3a://bucket/tonight")["name"]
+    ({'namespace': 'hdfs://namenode:8020', 'name': '/hospital/tonight'}, 'tonight')
+    >>> dataset("/srv/tonight"), dataset("jdbc:postgresql://db/results scores")
+    ... # doctest: +NORMALIZE_WHITESPACE
+    ({'namespace': 'file', 'name': '/srv/tonight'},
+     {'namespace': 'postgres://db:5432', 'name': 'results.public.scores'})
     """
     if address.startswith("jdbc:"):
-        url, _, table = address.removeprefix("jdbc:").partition(" ")
-        parts = urlsplit(url)
-        return {"namespace": f"{parts.scheme}://{parts.netloc}", "name": f"{parts.path.strip('/')}.{table}"}
+        return _table(address)
     parts = urlsplit(address)
+    if parts.scheme in _BUCKETS:
+        return {"namespace": f"{_BUCKETS[parts.scheme]}://{parts.netloc}", "name": parts.path.strip("/") or "/"}
     if parts.netloc:
         return {"namespace": f"{parts.scheme}://{parts.netloc}", "name": parts.path}
     return {"namespace": "file", "name": address.removeprefix("file:")}
+
+
+_BUCKETS: Final = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gs"}
+"""How the standard calls a store of objects, by how Hadoop does; the names in it begin without a stroke."""
+
+
+class _Database(NamedTuple):
+    """How addresses of a kind of database are read."""
+
+    scheme: str
+    """As the standard calls it."""
+    address: str
+    """A pattern of what follows `jdbc:`, with host, and with port and database where they are said."""
+    port: int
+    """Where none is said."""
+    schema: str | None
+    """The same; None where only the database knows."""
+
+
+_HOST: Final = r"(?P<host>\[[^]]*\]|[^:/;\\]+)(?:\\[^:;]+)?(?::(?P<port>\d+))?"
+_DATABASES: Final = (
+    _Database("postgres", rf"postgresql://{_HOST}/(?P<database>[^;]+)", 5432, "public"),
+    _Database("mssql", rf"sqlserver://{_HOST}.*?;database(?:Name)?=(?P<database>[^;]+).*", 1433, "dbo"),
+    _Database("oracle", rf"oracle:thin:@(?://)?{_HOST}[:/](?P<database>[^;]+)", 1521, None),
+)
+
+
+def _table(address: str) -> dict[str, Any]:
+    """The same of `jdbc:URL TABLE`; of an address that is of none of these kinds, its own words."""
+    url, _, table = address.removeprefix("jdbc:").partition(" ")
+    for kind in _DATABASES:
+        found = re.fullmatch(kind.address, url, re.IGNORECASE)
+        if found is not None:
+            named = table if "." in table or kind.schema is None else f"{kind.schema}.{table}"
+            place = f"{kind.scheme}://{found['host']}:{found['port'] or kind.port}"
+            return {"namespace": place, "name": f"{found['database']}.{named}"}
+    parts = urlsplit(url)
+    return {"namespace": f"{parts.scheme}://{parts.netloc}", "name": f"{parts.path.strip('/')}.{table}"}
 
 
 def emit(event: Mapping[str, Any], place: str) -> None:

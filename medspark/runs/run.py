@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -159,6 +159,23 @@ def save_receipt(run: Run) -> None:
         save_receipt_here(run.here, run.receipt)
     else:
         write_text(run.context, _receipt_path(run), _completed(run.receipt).to_json())
+
+
+def as_own_run(run: Run, store: str, command: str, more: dict[str, Any], work: Callable[[Run], object]) -> Run:
+    """Do some work as a run of its own, in a store and with a receipt of its own, within another's; errors are the
+    work's."""
+    receipt = Receipt(command, new_run_id(), {**run.receipt.arguments, **more})
+    own = replace(run, store=store, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
+    open_receipt(own)
+    try:
+        work(own)
+        receipt.exit_code = 0
+    except BaseException as error:
+        note_failure(own.receipt, error)
+        raise
+    finally:
+        save_receipt(own)
+    return own
 
 
 def save_receipt_here(here: Path, receipt: Receipt) -> None:

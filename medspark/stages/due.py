@@ -83,6 +83,8 @@ def complete_due(run: Run, deployment: Deployment, but: datetime) -> None:
         run.say(f"the night of {due.as_of.isoformat()} broke off before its end: it is completed")
         completed = {**due.facts, "completed_by_run": run.receipt.run_id}
         run.receipt.completed.append(publish_due(run, deployment, replace(due, facts=completed)))
+        counts = run.receipt.counts  # what is counted as published is tonight's alone
+        counts["completed"] = {**counts.get("completed", {}), due.night: counts.pop("publish")}
 
 
 def _is_as_noted(run: Run, due: Due) -> bool:

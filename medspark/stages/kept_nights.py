@@ -29,6 +29,8 @@ from medspark.task.monitoring import Monitoring
 
 MONITORING: Final = "monitoring"
 """The store's folder of nights and of what each bundle's nights are compared with."""
+SAMPLED: Final = f"{MONITORING}/samples"
+"""Of it the folder of some nights' cases."""
 LEAST_COUNTED: Final = 0.5
 """Share of a night's scores."""
 SAMPLES: Final = 5
@@ -65,7 +67,7 @@ def write_night(run: Run, night: Night, watched: Watched) -> None:
 
 def write_sample(run: Run, night: Night, kept: npt.NDArray[np.float32]) -> None:
     """Keep some of a night's cases, as they were encoded and without their keys, for the nights to come."""
-    folder = f"{run.store}/{MONITORING}/samples"
+    folder = f"{run.store}/{SAMPLED}"
     content = base64.b64encode(zlib.compress(kept.tobytes(), 1)).decode()
     text = json.dumps({"bundle_id": night.bundle_id, "columns": kept.shape[1], "rows": content})
     write_text(run.context, f"{folder}/{night.run_id}.json", text)
@@ -75,7 +77,7 @@ def write_sample(run: Run, night: Night, kept: npt.NDArray[np.float32]) -> None:
 
 def sample_in(run: Run, night: Night) -> npt.NDArray[np.float32] | None:
     """What was kept of a night's cases, (m, columns); None where it is long ago."""
-    path = f"{run.store}/{MONITORING}/samples/{night.run_id}.json"
+    path = f"{run.store}/{SAMPLED}/{night.run_id}.json"
     if not exists(run.context, path):
         return None
     found = json.loads(read_text(run.context, path))
@@ -123,13 +125,19 @@ def nights_before(newest: Iterable[Night], night: Night) -> list[Night]:
         newest: a store's nights, the newest first; none is asked for beyond those.
         night: the one in question.
     """
+    earlier = (one for one in newest if one.run_id < night.run_id and one.version != night.version)
+    return newest_compared(earlier)[::-1]
+
+
+def newest_compared(newest: Iterable[Night]) -> list[Night]:
+    """Of nights, the newest first, the published ones that a night after them is compared with, each version once."""
     found: dict[str, Night] = {}
     for one in newest:
-        if one.published and one.run_id < night.run_id and one.version != night.version:
+        if one.published:
             found.setdefault(one.version, one)
         if len(found) == COMPARED:
             break
-    return list(found.values())[::-1]
+    return list(found.values())
 
 
 def watched_in(context: SparkContext, store: str, bundle_id: str) -> Watched:

@@ -7,8 +7,8 @@ running it again, one that broke off among the sinks also by the next one, and o
 
 import getpass
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,8 +18,7 @@ from medspark.deploy.deployment import Deployment, FileSink
 from medspark.errors import GateError, InputError, RejectedError, TaskError
 from medspark.monitor.verdict import ORDER
 from medspark.runs.lock import alone
-from medspark.runs.receipt import Receipt, new_run_id
-from medspark.runs.run import Run, note_failure, open_receipt, save_receipt
+from medspark.runs.run import Run, as_own_run
 from medspark.score.explain_options import Ask
 from medspark.score.publish import tables_of
 from medspark.sinks.meds import require_carried
@@ -63,8 +62,14 @@ class Night:
         return [str(place) for place in (source, self.bundle.path) if place is not None]
 
 
-@alone
 def night_stage(run: Run, night: Night) -> str:
+    """Score, judge and publish one night, and tell of it as its deployment asks; its errors are `publish_night`'s."""
+    with observed(run, night.deployment, night.as_of, night.inputs):
+        return publish_night(run, night)
+
+
+@alone
+def publish_night(run: Run, night: Night) -> str:
     """Score, judge and publish one night.
 
     Args:
@@ -83,11 +88,6 @@ def night_stage(run: Run, night: Night) -> str:
         BusyError: another run has the store, or took it over from this one.
         AccountingError: what arrived at a sink is not what was sent; those before it have the night.
     """
-    with observed(run, night.deployment, night.as_of, night.inputs):
-        return _night(run, night)
-
-
-def _night(run: Run, night: Night) -> str:
     _require_own(run, night.deployment)
     if any(isinstance(sink, FileSink) and sink.layout == "meds" for sink in night.deployment.sinks):
         require_carried(night.bundle.task)
@@ -138,29 +138,12 @@ def backfill_stage(run: Run, deployment: Deployment, bundle: Bundle, moments: Se
         run.say(f"night of {moment.isoformat()}")
         try:
             work = partial(night_stage, night=Night(deployment, bundle, moment))
-            _as_own_run(run, run.store, "night", {"as_of": moment.isoformat()}, work)
+            as_own_run(run, run.store, "night", {"as_of": moment.isoformat()}, work)
         except (GateError, RejectedError) as error:
             refused.append(moment.isoformat())
             run.say(str(error))
     if refused:
         raise GateError(f"{len(refused)} of {counts['nights']} nights were refused: {', '.join(refused)}")
-
-
-def _as_own_run(run: Run, store: str, command: str, more: dict[str, Any], work: Callable[[Run], object]) -> Run:
-    """Do some work as a run of its own, in a store and with a receipt of its own, within another's; errors are the
-    work's."""
-    receipt = Receipt(command, new_run_id(), {**run.receipt.arguments, **more})
-    own = replace(run, store=store, receipt=receipt, holds_lock=False, before_publishing=[], published=set())
-    open_receipt(own)
-    try:
-        work(own)
-        receipt.exit_code = 0
-    except BaseException as error:
-        note_failure(own.receipt, error)
-        raise
-    finally:
-        save_receipt(own)
-    return own
 
 
 def _require_own(run: Run, deployment: Deployment) -> None:
@@ -186,7 +169,7 @@ def _grow(run: Run, night: Night) -> None:
         return
     source = moved(task, night.deployment.source)
     try:
-        own = _as_own_run(run, store, "clean", {"append": True}, lambda own: append_stage(own, source))
+        own = as_own_run(run, store, "clean", {"append": True}, lambda own: append_stage(own, source))
     except InputError as error:
         _refused(run, night, [str(error)])
         raise

@@ -5,7 +5,7 @@ the night goes on.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from medspark.deploy.deployment import Deployment, place_of
 from medspark.errors import MedsparkError
 from medspark.runs.lineage import EventType, append_line, emit, run_event
 from medspark.runs.metrics import Gauge, exposition
-from medspark.runs.receipt import now
+from medspark.runs.receipt import Receipt, new_run_id, now
 from medspark.runs.run import Run
 from medspark.store.files import replace_here
 from medspark.store.ledger import newest_published
@@ -29,7 +29,7 @@ def observed(run: Run, deployment: Deployment, as_of: datetime, inputs: Sequence
         run: the night's.
         deployment: says who is told.
         as_of: the night's time.
-        inputs: addresses of the source and the bundle.
+        inputs: addresses of the source and the bundle, as far as they are known at the time.
     """
     asked, begun = (deployment.log, deployment.metrics, deployment.lineage), datetime.now(UTC)
     if not any(asked):
@@ -58,6 +58,15 @@ def observed(run: Run, deployment: Deployment, as_of: datetime, inputs: Sequence
         _metrics(run, deployment, as_of, code, (datetime.now(UTC) - begun).total_seconds())
 
 
+def tell_unbegun(deployment: Deployment, as_of: datetime, code: int) -> None:
+    """Bring the exit code of a command that ended before it had a run, as where its store cannot be written, into the
+    metrics, in place of those of the night before; where even they cannot be written, there is nobody to tell."""
+    if deployment.metrics is not None:
+        with suppress(OSError):
+            gauges = gauges_of(Receipt("night", new_run_id(), {}), deployment.deployment, as_of, code, 0.0, None)
+            _show(deployment.metrics, gauges)
+
+
 def _log(run: Run, deployment: Deployment, as_of: datetime, **told: Any) -> None:
     if deployment.log is None:
         return
@@ -77,13 +86,13 @@ def _lineage(
 ) -> None:
     if deployment.lineage is None:
         return
-    published = run.receipt.counts.get("publish", {})
-    rows = published.get("rows") if kind == "COMPLETE" else None
-    outputs = {address_of(place_of(sink)): rows for sink in deployment.sinks}
-    words = None if ended is None else str(ended) if isinstance(ended, MedsparkError) else type(ended).__name__
-    nominal = as_of.astimezone(UTC).isoformat()
-    event = run_event(kind, run.receipt.run_id, deployment.deployment, inputs, outputs, nominal, words)
     with _told(run, "lineage"):
+        published = run.receipt.counts.get("publish", {})
+        rows = published.get("rows") if kind == "COMPLETE" else None
+        outputs = {address_of(place_of(sink)): rows for sink in deployment.sinks}
+        words = None if ended is None else str(ended) if isinstance(ended, MedsparkError) else type(ended).__name__
+        nominal = as_of.astimezone(UTC).isoformat()
+        event = run_event(kind, run.receipt.run_id, deployment.deployment, inputs, outputs, nominal, words)
         emit(event, deployment.lineage)
 
 
@@ -104,25 +113,28 @@ def _metrics(run: Run, deployment: Deployment, as_of: datetime, code: int, secon
         last = next(newest_published(run.context, run.store), None)
         told = None if last is None else datetime.fromisoformat(last.facts["at"]).timestamp()
     with _told(run, "metrics"):
-        gauges, place = gauges_of(run, deployment.deployment, as_of, code, seconds, told), Path(deployment.metrics)
-        replace_here(place, exposition(gauges))
-        place.chmod(0o644)  # of no patient, and read by another account
+        _show(deployment.metrics, gauges_of(run.receipt, deployment.deployment, as_of, code, seconds, told))
+
+
+def _show(place: str, gauges: Iterable[Gauge]) -> None:
+    replace_here(Path(place), exposition(gauges))
+    Path(place).chmod(0o644)  # of no patient, and read by another account
 
 
 def gauges_of(
-    run: Run, deployment: str, as_of: datetime, code: int, seconds: float, last_published: float | None
+    receipt: Receipt, deployment: str, as_of: datetime, code: int, seconds: float, last_published: float | None
 ) -> Iterator[Gauge]:
     """A night's metrics, each with the deployment's name.
 
     Args:
-        run: ended.
+        receipt: of the run, which ended.
         deployment: its name.
         as_of: its time.
         code: the exit code.
         seconds: it took.
         last_published: when a night was published last, in seconds since 1970; None where none was.
     """
-    receipt, mine = run.receipt, {"deployment": deployment}
+    mine = {"deployment": deployment}
     score, publish = receipt.counts.get("score", {}), receipt.counts.get("publish", {})
 
     def gauge(name: str, told: str, value: float | None) -> Gauge:

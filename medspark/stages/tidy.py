@@ -79,14 +79,18 @@ def _versions(run: Run) -> Iterator[Left]:
 
 
 def _not_needed(of_store: StoreVersions) -> Iterator[tuple[str, str, str]]:
+    """What a run began, or a gate refused, is among them once its maker has published another since: before, the next
+    run goes on with it."""
     today = datetime.now(UTC).date().isoformat()
     for name, table in of_store.items():
         over = set(past(table, today))
-        old = [one for maker in {known.made_by for known in table.versions} for one in outdated(table, maker, today)]
+        makers = {known.made_by for known in table.versions}
+        old = {one for maker in makers for one in outdated(table, maker, today)} | over
         for version in sorted(old):
-            unpublished = "begun by a run that did not publish it"
-            replaced = "its days are over" if version in over else "newer ones of its maker are there"
-            yield name, version, replaced if table.is_published(version) else unpublished
+            if table.is_published(version):
+                yield name, version, "its days are over" if version in over else "newer ones of its maker are there"
+            elif table.is_replaced(version):
+                yield name, version, "begun by a run that did not publish it, and its maker has published another since"
 
 
 def _of_dead_runs(run: Run) -> Iterator[Left]:

@@ -104,7 +104,8 @@ def list_paths(context: SparkContext, path: str) -> list[str]:
     whole = system.makeQualified(hadoop_path)
     here = Path(str(whole.toUri().getPath()))
     if system.getScheme() == "file" and here.is_dir():  # Hadoop's listing asks Java for each name
-        return [f"{whole.toString().rstrip('/')}/{name}" for name in sorted(_names_here(here))]
+        above = whole.toString().rstrip("/")  # once: it asks Java
+        return [f"{above}/{name}" for name in sorted(_names_here(here))]
     return sorted(status.getPath().toString() for status in system.listStatus(hadoop_path))
 
 

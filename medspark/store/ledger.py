@@ -54,7 +54,8 @@ def last_entry(context: SparkContext, store: str) -> Entry | None:
     """The newest entry; None where there is none.
 
     Raises:
-        InputError: it, or what is noted of it, was altered or taken out: another would hide that.
+        InputError: it, or what is noted of it, was altered or taken out, or there are more or fewer files than entries:
+            another entry would hide that.
     """
     count = _count(context, store)
     last = _read(context, store, _name(count)) if count else None
@@ -62,6 +63,9 @@ def last_entry(context: SparkContext, store: str) -> Entry | None:
         place = f"{store}/{LEDGER}/{_name(count)}"
         raise InputError(f"{place} cannot be read: it was altered. `medspark verify` says more.")
     problems = _head_problems(context, store, count, FIRST if last is None else last.digest)
+    files = len(_names(context, store))
+    if files != count:
+        problems.append(f"expected a file of each of {count} entries, received {files} files")
     if problems:
         raise InputError(f"{store}/{LEDGER}: {problems[0]}. `medspark verify` says more.")
     return last

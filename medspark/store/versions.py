@@ -51,6 +51,12 @@ class TableVersions:
     def is_published(self, version: str) -> bool:
         return any(found.version == version and found.published for found in self.versions)
 
+    def is_replaced(self, version: str) -> bool:
+        """Whether its maker has published another since it was begun."""
+        names = [found.version for found in self.versions]
+        maker, later = self.versions[names.index(version)].made_by, self.versions[names.index(version) + 1 :]
+        return any(found.made_by == maker and found.published for found in later)
+
 
 StoreVersions = dict[Name, TableVersions]
 
@@ -142,16 +148,19 @@ def outdated(table: TableVersions, made_by: str, today: str = "") -> list[str]:
 
 
 def past(table: TableVersions, today: str) -> list[str]:
-    """The versions that were to stay through a day that is over, of every maker, but the newest two of each and the one
-    in force: what a bundle published that is replaced goes as well.
+    """The versions that were to stay through a day that is over, of every maker: what a bundle published that is
+    replaced goes whole; of the one in force the newest two stay, and what is in force.
 
     >>> old = [Version(f"v{n}", "b", True, f"2028-11-2{n}") for n in (1, 2, 3)]
-    >>> past(TableVersions("w1", [*old, Version("w1", "c", True, "2028-12-01")]), "2028-11-25")
+    >>> past(TableVersions("v3", old), "2028-11-25")
     ['v1']
+    >>> past(TableVersions("w1", [*old, Version("w1", "c", True, "2028-12-01")]), "2028-11-23")
+    ['v1', 'v2']
     """
-    makers = {known.made_by for known in table.versions if known.published and "" < known.kept_until < today}
-    over = {known.version for known in table.versions if "" < known.kept_until < today}
-    return [version for maker in sorted(makers) for version in outdated(table, maker, today) if version in over]
+    in_force = {known.made_by for known in table.versions if known.version == table.current}
+    newest = [known.version for known in table.versions if known.published and known.made_by in in_force][-KEPT:]
+    over = [known.version for known in table.versions if "" < known.kept_until < today]
+    return [version for version in over if version not in newest and version != table.current]
 
 
 def withdrawn(of_store: StoreVersions, tables: Iterable[str], version: str) -> StoreVersions:

@@ -69,3 +69,23 @@ def test_arguments_that_are_wrong_end_with_2_before_anything_starts(tmp_path):
         done = CliRunner().invoke(app, list(map(str, arguments)))
         assert (done.exit_code, done.stdout) == (2, "")
         assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, 3),  # there is no bundle
+        ({"bundle": None, "champion": "/nowhere/models"}, 3),
+        ({"store": "file/store"}, 7),
+    ],
+)
+def test_a_night_that_ends_before_it_has_a_run_is_no_success_in_the_metrics(tmp_path, monkeypatch, changes, code):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "stays.prom").write_text('medspark_night_success{deployment="stays"} 1.0\n')
+    file = deployment_file(tmp_path, metrics=str(tmp_path / "stays.prom"), **changes)
+    done = CliRunner().invoke(app, ["night", str(file), "--as-of", "2024-11-27T06:00"])
+    assert done.exit_code == code, done.output
+    told = (tmp_path / "stays.prom").read_text().splitlines()
+    assert 'medspark_night_success{deployment="stays"} 0.0' in told
+    assert f'medspark_night_exit_code{{deployment="stays"}} {code}.0' in told

@@ -8,13 +8,18 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from support.places import ROOT
 from support.roads import stays, write
+from typer.testing import CliRunner
 
+from medspark.cli import tools
+from medspark.cli.main import app
 from medspark.deploy.airflow import airflow_dag
 from medspark.deploy.deployment import Clock, Deployment, FileSink
 
@@ -40,6 +45,61 @@ def test_the_file_is_python_whatever_a_path_has(tmp_path):
     values = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
     assert {"/opt/o'clock/med{spark}", '/etc/"100%"\n{x}.yaml', "5 2 * * *", "Europe/Berlin"} <= set(values)
     assert "CALL = (2, 3, 4, 6)" in text
+
+
+class Now(datetime):
+    """Three in the morning in UTC, when it is ten in the evening of the day before in New York."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 11, 27, 3, tzinfo=UTC).astimezone(tz)
+
+
+@pytest.mark.parametrize(("at", "day"), [("20:00", 26), ("23:00", 25)])
+def test_west_of_utc_the_first_interval_begins_on_that_zones_day(tmp_path, monkeypatch, at, day):
+    monkeypatch.setattr(tools, "datetime", Now)
+    file = tmp_path / "stays.yaml"
+    clock = Clock(at=at, timezone="America/New_York")
+    file.write_text(NIGHT.model_copy(update={"as_of": clock}).model_dump_json(exclude_defaults=True))
+    done = CliRunner().invoke(app, ["schedule", str(file), "--by", "airflow", "--to", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert f"start_date=datetime(2026, 11, {day}, tzinfo=ZONE)" in (tmp_path / "medspark-stays.py").read_text()
+
+
+class Operator:
+    """As much of Airflow's as the file asks for."""
+
+    def __init__(self, **options):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ends", "night"),
+    [
+        ("2026-10-25T01:05:00+00:00", "2026-10-25T00:05:00+00:00"),  # 02:05 comes twice: Airflow takes the second
+        ("2026-11-20T01:05:00+00:00", "2026-11-20T01:05:00+00:00"),
+        ("2026-03-29T01:05:00+00:00", "2026-03-29T01:05:00+00:00"),  # 02:05 is skipped
+    ],
+)
+def test_the_night_of_an_interval_is_the_one_that_the_clock_means(tmp_path, monkeypatch, ends, night):
+    hook = MagicMock()
+    hook.run_command.return_value = SimpleNamespace(exit_code=0)
+    given = {
+        "airflow.providers.standard.hooks.subprocess": {"SubprocessHook": lambda: hook},
+        "airflow.sdk": {"DAG": MagicMock(), "BaseOperator": Operator},
+        "airflow.sdk.exceptions": {"AirflowException": OSError, "AirflowFailException": ValueError},
+        "airflow.timetables.interval": {"CronDataIntervalTimetable": MagicMock()},
+    }
+    for name, parts in given.items():
+        module = ModuleType(name)
+        vars(module).update(parts)
+        monkeypatch.setitem(sys.modules, name, module)
+    names: dict = {}
+    exec(compile(written(tmp_path, "/opt/medspark"), "dag.py", "exec"), names)
+    names["Night"](as_of=ends).execute({})
+    (command,) = hook.run_command.call_args.args
+    assert datetime.fromisoformat(command[-1]) == datetime.fromisoformat(night)
+    assert datetime.fromisoformat(night) == NIGHT.as_of.on(date.fromisoformat(night[:10]))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from support.places import ROOT
 from medspark.cli.main import app
 from medspark.deploy.deployment import Clock, Deployment, FileSink
 from medspark.deploy.kubernetes import scheduled_application
+from medspark.errors import TaskError
 
 FOLDER = ROOT / "conf" / "spark" / "kubernetes"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
@@ -146,6 +147,15 @@ def test_a_deployments_application_is_the_nightly_one_with_its_clock_and_its_fil
     assert command.make_context("night", template["arguments"], resilient_parsing=False).params["json_"]
     assert template["mainApplicationFile"] == "local:///opt/medspark/jobs/night.py"
     assert (ROOT / "jobs" / "night.py").is_file()
+
+
+def test_a_name_that_is_too_long_for_an_application_is_refused_with_what_is_allowed():
+    sinks = (FileSink(kind="csv", path="/out"),)
+    nights = [Deployment(deployment="a" * length, bundle="/b", store="/s", sinks=sinks) for length in (34, 35)]
+    ((_, text),) = scheduled_application(nights[0], Path("/etc/stays.yaml")).items()
+    assert len(yaml.safe_load(text)["metadata"]["name"]) == 43
+    with pytest.raises(TaskError, match="expected a name of at most 34 letters, received one of 35"):
+        scheduled_application(nights[1], Path("/etc/stays.yaml"))
 
 
 def copied() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,7 +10,10 @@ from support.nightly import new_run
 from support.roads import telling_run
 
 from medspark.deploy.deployment import Deployment
-from medspark.errors import GateError, Stopped
+from medspark.errors import BusyError, GateError, Stopped
+from medspark.runs.lock import holding
+from medspark.stages import due
+from medspark.stages.night import Night, night_stage
 from medspark.stages.observe import observed
 from medspark.store.ledger import append_entry
 
@@ -98,3 +102,39 @@ def test_what_cannot_be_told_is_said_and_the_night_goes_on(spark, tmp_path):
         pass
     assert set(run.receipt.counts["untold"]) == set(ALL)
     assert "the metrics could not be written" in heard()
+
+
+def test_a_night_that_finds_its_store_in_use_is_no_success(spark, tmp_path):
+    bundle = SimpleNamespace(task=SimpleNamespace(source=SimpleNamespace(path="/in")), path="/b")
+    run = new_run(spark, str(tmp_path / "store"))
+    with holding(new_run(spark, str(tmp_path / "store"))), pytest.raises(BusyError):
+        night_stage(run, Night(deployed(tmp_path, **ALL), bundle, AS_OF))
+    assert lines(tmp_path / "log.jsonl")[-1]["exit_code"] == 5
+    assert (metrics(tmp_path)["medspark_night_success",], metrics(tmp_path)["medspark_night_exit_code",]) == (0, 5)
+
+
+def test_the_rows_of_a_night_that_is_completed_are_not_tonights(spark, tmp_path, monkeypatch):
+    left = due.Due("first", AS_OF, "v1", "b", "back", False, {}, {})
+    monkeypatch.setattr(due, "_due_in", lambda _: [left])
+    monkeypatch.setattr(due, "_is_as_noted", lambda *_: True)
+
+    def publish(run, *_):
+        run.receipt.counts["publish"] = {"rows": 7}
+        return left.night
+
+    monkeypatch.setattr(due, "publish_due", publish)
+    run = new_run(spark, str(tmp_path / "store"))
+    deployment = deployed(tmp_path, metrics="stays.prom")
+    with observed(run, deployment, AS_OF, []):
+        due.complete_due(run, deployment, datetime(2026, 11, 28, tzinfo=UTC))
+    assert run.receipt.completed == ["first"]
+    assert run.receipt.counts["completed"] == {"first": {"rows": 7}}
+    assert ("medspark_night_published_rows",) not in metrics(tmp_path)
+
+
+def test_an_address_that_cannot_be_read_ends_no_night(spark, tmp_path):
+    run = new_run(spark, str(tmp_path / "store"))
+    with observed(run, deployed(tmp_path, **ALL), AS_OF, ["hdfs://[namenode/in"]):
+        pass
+    assert run.receipt.counts["untold"] == {"lineage": "ValueError"}
+    assert metrics(tmp_path)["medspark_night_success",] == 1

@@ -30,6 +30,8 @@ def put(place, text="{}"):
 def lying(context, tmp_path, monkeypatch):
     """A store and a sink: what is to go, and what stays, by their paths below."""
     store = tmp_path / "store"
+    tables.begin(context, str(store), ("scores",), "left", "b1")
+    put(store / "scores" / "left" / "part-0.parquet", "rows")
     for maker, versions in (("b1", ("v1", "v2", "v3")), ("b2", ("w1",))):
         for version in versions:
             tables.begin(context, str(store), ("scores",), version, maker)
@@ -57,7 +59,7 @@ def lying(context, tmp_path, monkeypatch):
         put(store / name)
     put(tmp_path / "csv" / ".medspark-staging-of-others" / "part-0.csv")
     gone = {
-        *("scores/v1/part-0.parquet", "scores/begun/part-0.parquet", f"LOCK.{DEAD}"),
+        *("scores/v1/part-0.parquet", "scores/left/part-0.parquet", f"LOCK.{DEAD}"),
         f".scratch/{DEAD}/folds-1/part-0.parquet",
         "checkpoints/train-small/network.npz",
         *(f"runs/{OLD}.json", f"runs/{OLD}.log", f"monitoring/nights/{OLD}.json"),
@@ -77,14 +79,14 @@ def test_what_nobody_needs_is_named_and_by_yes_removed_and_nothing_else(spark, l
     assert files_in(folder) == before
     kinds = ["version", "version", "scratch", "lock", "checkpoint", "staging", "night", "log", "receipt"]
     assert [left.kind for left in found] == kinds
-    assert "scores/begun: begun by a run that did not publish it" in heard()
+    assert "scores/left: begun by a run that did not publish it, and its maker has published another since" in heard()
     assert "made by medspark 0.0.1" in heard()
     assert "would be removed: say --yes" in heard()
     tidy_stage(new_run(spark, str(folder / "store")), remove=True)
     assert before - files_in(folder) == gone
     assert files_in(folder) <= before
     left = [version.version for version in read_versions(spark.sparkContext, str(folder / "store"))["scores"].versions]
-    assert left == ["v2", "v3", "w1"]
+    assert left == ["v2", "v3", "w1", "begun"]  # the next run goes on with what is begun
     assert tidy_stage(new_run(spark, str(folder / "store")), remove=False) == []
 
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from jsonschema import Draft202012Validator
 
-from medspark.runs.lineage import emit, run_event
+from medspark.runs.lineage import dataset, emit, run_event
 
 TEXT, URI = {"type": "string", "minLength": 1}, {"type": "string", "format": "uri"}
 FACETS = {"additionalProperties": {"type": "object", "required": ["_producer", "_schemaURL"]}}
@@ -50,9 +50,28 @@ def test_an_event_is_valid_and_names_what_was_read_and_written(kind, error):
     assert found["inputs"][0] == {"namespace": "hdfs://n:8020", "name": "/in"}
     files, table = found["outputs"]
     assert files["outputFacets"]["outputStatistics"]["rowCount"] == 40
-    assert table == {"namespace": "postgresql://db:5432", "name": "results.own.scores"}
+    assert table == {"namespace": "postgres://db:5432", "name": "results.own.scores"}
     assert found["run"]["facets"].get("errorMessage", {}).get("message") == error
     assert found["run"]["runId"] == event()["run"]["runId"]  # of one run, all its events
+
+
+@pytest.mark.parametrize(
+    ("address", "namespace", "name"),
+    [
+        ("jdbc:postgresql://db/results scores", "postgres://db:5432", "results.public.scores"),
+        ("jdbc:postgresql://[::1]:6432/results own.scores", "postgres://[::1]:6432", "results.own.scores"),
+        ("jdbc:sqlserver://db;databaseName=results scores", "mssql://db:1433", "results.dbo.scores"),
+        ("jdbc:sqlserver://db\\main:1444;database=results own.scores", "mssql://db:1444", "results.own.scores"),
+        ("jdbc:oracle:thin:@//db:1522/results own.scores", "oracle://db:1522", "results.own.scores"),
+        ("jdbc:oracle:thin:@db:1521:results scores", "oracle://db:1521", "results.scores"),
+        ("jdbc:mysql://db:3306/results scores", "mysql://db:3306", "results.scores"),
+        ("hdfs://n:8020/hospital/in", "hdfs://n:8020", "/hospital/in"),
+        ("s3a://bucket/hospital/in", "s3://bucket", "hospital/in"),
+        ("file:/srv/in", "file", "/srv/in"),
+    ],
+)
+def test_a_data_set_has_the_name_that_the_standard_gives_it(address, namespace, name):
+    assert dataset(address) == {"namespace": namespace, "name": name}
 
 
 def test_events_are_lines_of_a_file(tmp_path):

@@ -5,7 +5,15 @@ import json
 import pytest
 
 from medspark.errors import InputError
-from medspark.store.ledger import FIRST, append_entry, chain_problems, published_entries, read_entries
+from medspark.store.ledger import (
+    FIRST,
+    append_entry,
+    chain_problems,
+    last_entry,
+    newest_published,
+    published_entries,
+    read_entries,
+)
 
 
 @pytest.fixture
@@ -65,3 +73,38 @@ def test_an_entry_more_hides_no_last_one_that_was_altered_or_taken_out(context, 
     last.unlink()
     with pytest.raises(InputError, match="entry 2 is missing"):
         append_entry(context, str(ledger.parent), "now", {})
+
+
+def test_nothing_follows_where_an_entry_in_the_middle_was_taken_out(context, ledger):
+    append_entry(context, str(ledger.parent), "now", {"outcome": "published"})
+    (ledger / "00000002.json").unlink()
+    with pytest.raises(InputError, match="expected a file of each of 3 entries, received 2 files"):
+        append_entry(context, str(ledger.parent), "now", {})
+
+
+def test_nothing_follows_where_a_file_lies_that_is_no_entry(context, ledger):
+    (ledger / "00000009.json").write_text((ledger / "00000001.json").read_text())
+    with pytest.raises(InputError, match="expected a file of each of 2 entries, received 3 files"):
+        append_entry(context, str(ledger.parent), "now", {})
+
+
+def test_a_store_without_a_ledger_has_no_last_entry(context, tmp_path):
+    assert last_entry(context, str(tmp_path)) is None
+    assert list(newest_published(context, str(tmp_path))) == []
+
+
+@pytest.mark.parametrize("head", ["as it is", "one behind", "gone"])
+def test_published_nights_come_newest_first_whatever_head_says(context, ledger, head):
+    append_entry(context, str(ledger.parent), "now", {"outcome": "published"})
+    if head == "one behind":
+        (ledger / "HEAD").write_text(json.dumps({"entries": 2, "digest": ""}))
+    elif head == "gone":
+        (ledger / "HEAD").unlink()
+    assert [entry.number for entry in newest_published(context, str(ledger.parent))] == [3, 1]
+
+
+def test_the_newest_published_night_is_found_without_those_before_it(context, ledger):
+    append_entry(context, str(ledger.parent), "now", {"outcome": "published"})
+    (ledger / "00000001.json").write_text("{")
+    assert next(newest_published(context, str(ledger.parent))).number == 3
+    assert [entry.number for entry in newest_published(context, str(ledger.parent))] == [3]

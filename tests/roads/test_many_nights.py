@@ -1,4 +1,4 @@
-"""A thousand nights of a store, each with all that a night writes but Spark's rows: what stays, what a night asks.
+"""Many nights of a store, each with all that a night writes but Spark's rows: what stays, and what a night asks.
 
 MEDSPARK_NIGHTS says how many, 120 unless it does.
 """
@@ -58,6 +58,11 @@ def scored(run, bundle, source, cut, **_):
     return version
 
 
+def bundle_of(number):
+    """Two times in all these nights the bundle is replaced."""
+    return (number > 0.67 * NIGHTS) + (number > 0.84 * NIGHTS)
+
+
 @pytest.fixture
 def questions(context, monkeypatch):
     """How often Java was asked something, which is what a night's bookkeeping costs: a list of one number."""
@@ -88,8 +93,7 @@ def test_many_nights_take_the_room_of_the_days_that_are_kept_and_none_asks_more_
     for number in range(NIGHTS):
         Clock.at = BEGIN + timedelta(days=number)
         task = SimpleNamespace(source=SimpleNamespace(time=None, path="/in"), outcome=SimpleNamespace(name="back"))
-        bundle_id = f"bundle-{(number > 0.67 * NIGHTS) + (number > 0.84 * NIGHTS)}"
-        bundle = SimpleNamespace(bundle_id=bundle_id, task=task, path="/b")
+        bundle = SimpleNamespace(bundle_id=f"bundle-{bundle_of(number)}", task=task, path="/b")
         run, before = new_run(spark, str(tmp_path)), questions[0]
         run.receipt.run_id = f"{Clock.at:%Y%m%dT%H%M%SZ}-{number:04x}"
         open_receipt(run)
@@ -101,8 +105,6 @@ def test_many_nights_take_the_room_of_the_days_that_are_kept_and_none_asks_more_
     print(f"questions of a night: {statistics.median(asked[60:90])}, after {NIGHTS}: {statistics.median(asked[-30:])}")
     print(f"files: {held[0]} after 100, {held[-1]} after {NIGHTS}")
     assert statistics.median(asked[-30:]) <= 1.05 * statistics.median(asked[60:90])
-    assert held[-1] == held[0] + 2 * (2 * 2 * 2 + 1)  # the newest two of each bundle before, and what is noted of it
+    assert held[-1] == held[0] + bundle_of(NIGHTS - 1) - bundle_of(99)  # a file of each, by which its nights are judged
     days = [path.name for path in sorted((tmp_path / "scores").iterdir()) if path.is_dir()]
-    newest = [f"{BEGIN + timedelta(days=number):%Y%m%d}" for number in range(NIGHTS - KEEP_DAYS - 1, NIGHTS)]
-    assert days[-len(newest) :] == newest
-    assert len(days) == len(newest) + 2 * 2  # and two of each bundle before
+    assert days == [f"{BEGIN + timedelta(days=number):%Y%m%d}" for number in range(NIGHTS - KEEP_DAYS - 1, NIGHTS)]
