@@ -84,7 +84,7 @@ def _width(one: Input) -> int:
         case "categories" | "codes":
             return size_of(one)
         case "gene":
-            return BASES.shape[1] * one.width
+            return int(BASES.shape[1]) * one.width
     return 0
 
 
