@@ -20,7 +20,7 @@ QUICK = "-XX:TieredStopAtLevel=1"
 INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN"
 """Compiling plans for a few rows is a fifth; the integration tests compile them, as a hospital's runs do."""
 
-LONGEST = ("real_events", "diabetes130", "event_sources", "clusters", "workers", "large_network", "small_cases")
+LONGEST = ("real_events", "diabetes130", "clusters", "event_sources", "large_network", "small_cases")
 """Files of few tests that take minutes: begun first, else one process would run the last while the other waits."""
 
 settings.register_profile("medspark", deadline=None)
