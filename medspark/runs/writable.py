@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from medspark.errors import MedsparkError, StoreError
+from medspark.spark.failures import text_of
 
 _FULL: Final = (
     "No space left on device",
@@ -59,18 +60,11 @@ def store_writable(store: str, all_is_writing: bool = False) -> Iterator[None]:
 def is_full(error: BaseException | None) -> bool:
     """Whether a full disk is behind a failure, of Python, of Java or of a worker."""
     while error is not None:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(sign in _said(error) for sign in _FULL):
+        text = text_of(error)
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(sign in text for sign in _FULL):
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _said(error: BaseException) -> str:
-    """An error's text; nothing where Java would have to say it, and is gone."""
-    try:
-        return str(error)
-    except Exception:
-        return ""
 
 
 def disk_full(store: str) -> StoreError:
@@ -89,7 +83,7 @@ def disk_full(store: str) -> StoreError:
 
 
 def _words(error: BaseException) -> str:
-    parts = [_said(error)]
+    parts = [text_of(error)]
     while (error := error.__cause__ or error.__context__) is not None:  # type: ignore[assignment]
-        parts.append(_said(error))
+        parts.append(text_of(error))
     return " ".join(parts)

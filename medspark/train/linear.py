@@ -34,8 +34,6 @@ PENALTIES: Final = (0.01, 0.1, 1.0)
 """scikit-learn's C; the best by the patients that were not learned from."""
 DRAWN: Final = 20.0
 """What w = 0 or 1 must gain over a half, in nats of all cases together, four times over."""
-LINEAR: Final = ("numbers", "categories", "codes", "gene")
-"""Parts that have a linear path."""
 DENSE: Final = 500
 """Columns up to which a dense design is the faster."""
 
@@ -77,7 +75,7 @@ def cases_drawn(inputs: Sequence[Input], count: int) -> int:
 
 
 def _width(one: Input) -> int:
-    """How many columns the linear path of an input has."""
+    """How many columns the linear path of an input has; 0 where it has none."""
     match one.part:
         case "numbers":
             return one.width
@@ -198,11 +196,11 @@ def _mix(members: Any, inputs: Sequence[Input], lines: Lines, share: float) -> N
     head.bias.assign((1 - share) * np.asarray(head.bias) + share * lines.level.reshape(head.bias.shape))
     at = 0
     for one in inputs:
-        if one.part not in LINEAR:
+        width = _width(one)
+        if not width:
             continue
         variable = members.get_layer(straight_name(one.name)).trainable_variables[0]
         mixed = (1 - share) * np.asarray(variable)  # numbers have ramps behind them, which the regression lacks
-        width = one.width if one.part == "numbers" else len(mixed)
         mixed[:width] += share * lines.weight[at : at + width].reshape(width, -1)
         variable.assign(mixed)
         at += width
