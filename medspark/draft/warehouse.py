@@ -46,7 +46,7 @@ SYNTHEA_EVENTS: Final = {
 """The same of a table of Synthea's."""
 _MEASURED: Final = "MEASUREMENT/"
 
-UNOBSERVED: Final = ("fhir", "synthea")
+UNOBSERVED: Final = ("fhir", "meds", "synthea")
 """Mappings that tell no period of observation. To them whoever does not come again is lost, and with `keep_outcomes`
 mostly those who did would stay."""
 

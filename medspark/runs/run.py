@@ -109,8 +109,7 @@ def open_receipt(run: Run, begun: Path | None = None) -> None:
 
 def find_here(run: Run) -> None:
     """Note where the store lies on this machine, so that what must be done without Java can be."""
-    full = full_path(run.context, run.store)
-    run.here = Path(full.removeprefix("file:")) if full.startswith("file:") else None
+    run.here = path_here(run.context, full_path(run.context, run.store))
 
 
 def name_broken_off(run: Run, run_id: str) -> None:

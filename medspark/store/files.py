@@ -1,5 +1,9 @@
-"""Files on any file system that Spark can write to, by Hadoop's clients in the JVM. No Spark session is needed."""
+"""Files on any file system that Spark can write to, by Hadoop's clients in the JVM. No Spark session is needed.
 
+What is asked of this machine's own disks is answered without Java where that is the same.
+"""
+
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -24,13 +28,17 @@ class _Hadoop(NamedTuple):
     rename: Any
     """Options of a rename."""
     io_utils: Any
+    starts_here: bool
+    """Whether a path that names no file system is on this machine's."""
 
 
 @lru_cache(maxsize=1)
 def _hadoop(context: SparkContext) -> _Hadoop:
     jvm: Any = context._jvm
     files, settings = jvm.org.apache.hadoop.fs, context._jsc.hadoopConfiguration()
-    return _Hadoop(settings, files.Path, files.FileContext, files.Options.Rename, jvm.org.apache.commons.io.IOUtils)
+    starts_here = files.FileSystem.getDefaultUri(settings).getScheme() == "file"
+    io_utils = jvm.org.apache.commons.io.IOUtils
+    return _Hadoop(settings, files.Path, files.FileContext, files.Options.Rename, io_utils, starts_here)
 
 
 def _file_system(context: SparkContext, path: str) -> tuple[Any, Any]:
@@ -40,6 +48,14 @@ def _file_system(context: SparkContext, path: str) -> tuple[Any, Any]:
     return hadoop_path.getFileSystem(hadoop.settings), hadoop_path
 
 
+def path_here(context: SparkContext, path: str) -> Path | None:
+    """Where an absolute path is on this machine's own disks, which need no Java; None of any other."""
+    bare = path.removeprefix("file://").removeprefix("file:")
+    if not bare.startswith("/") or (bare == path and not _hadoop(context).starts_here):
+        return None
+    return Path(os.path.normpath(f"/{bare.lstrip('/')}"))
+
+
 def is_elsewhere(place: str) -> bool:
     """Whether a place is on another file system than this machine's: hdfs://HOST/FOLDER, s3a://BUCKET/FOLDER."""
     return "://" in place and not place.startswith("file:")
@@ -47,6 +63,8 @@ def is_elsewhere(place: str) -> bool:
 
 def full_path(context: SparkContext, path: str) -> str:
     """A path with its file system, as every machine of a cluster understands it."""
+    if (here := path_here(context, path)) is not None:
+        return f"file:{here}"
     system, hadoop_path = _file_system(context, path)
     return str(system.makeQualified(hadoop_path).toString())
 
@@ -63,17 +81,26 @@ def make_folder(context: SparkContext, path: str) -> None:
 
 
 def exists(context: SparkContext, path: str) -> bool:
+    if (here := path_here(context, path)) is not None:
+        return os.path.exists(here)
     system, hadoop_path = _file_system(context, path)
     return bool(system.exists(hadoop_path))
 
 
 def is_folder(context: SparkContext, path: str) -> bool:
+    if (here := path_here(context, path)) is not None:
+        return os.path.isdir(here)
     system, hadoop_path = _file_system(context, path)
     return bool(system.exists(hadoop_path) and system.getFileStatus(hadoop_path).isDirectory())
 
 
 def file_state(context: SparkContext, path: str) -> tuple[int, int] | None:
     """A file's size in bytes and the time of its last change in milliseconds since 1970; None where there is none."""
+    if (here := path_here(context, path)) is not None:
+        if not os.path.exists(here):
+            return None
+        found = here.stat()
+        return found.st_size, found.st_mtime_ns // 1_000_000
     system, hadoop_path = _file_system(context, path)
     if not system.exists(hadoop_path):
         return None
@@ -172,6 +199,8 @@ def copy_to_local(context: SparkContext, path: str, place: Path) -> None:
 
 
 def read_text(context: SparkContext, path: str) -> str:
+    if (here := path_here(context, path)) is not None:
+        return here.read_bytes().decode("utf-8")
     system, hadoop_path = _file_system(context, path)
     stream = system.open(hadoop_path)
     try:
@@ -194,10 +223,11 @@ def read_end(context: SparkContext, path: str, size: int) -> bytes:
 
 def write_text(context: SparkContext, path: str, text: str) -> None:
     """Replace a small file in one step: written aside, then renamed over the old one."""
-    system, place = _file_system(context, full_path(context, path))
-    if system.getScheme() == "file":  # by Hadoop, a rename that replaces starts a dozen processes here
-        replace_here(Path(str(place.toUri().getPath())), text)
+    whole = full_path(context, path)
+    if (here := path_here(context, whole)) is not None:  # by Hadoop, a rename that replaces starts a dozen processes
+        replace_here(here, text)
         return
+    system, place = _file_system(context, whole)
     aside = _hadoop(context).path(f"{place.toString()}.new")
     stream = system.create(aside, True)
     stream.write(bytearray(text.encode("utf-8")))
@@ -244,9 +274,10 @@ def _write_new(place: Path, text: str) -> None:
 
 def create_text(context: SparkContext, path: str, text: str) -> bool:
     """Write a small file where none is yet; False, and nothing changed, where one is. Of several at once one writes."""
-    system, place = _file_system(context, full_path(context, path))
-    if system.getScheme() == "file":  # Hadoop's own looks first and writes then
-        return create_here(Path(str(place.toUri().getPath())), text)
+    whole = full_path(context, path)
+    if (here := path_here(context, whole)) is not None:  # Hadoop's own looks first and writes then
+        return create_here(here, text)
+    system, place = _file_system(context, whole)
     try:
         stream = system.create(place, False)
     except Py4JJavaError:
@@ -277,11 +308,12 @@ def rename_only_file(context: SparkContext, folder: str, path: str, end: str) ->
 
 def move_file(context: SparkContext, path: str, target: str) -> None:
     """Move a file over another, or to where none is, in one step; on this machine it is on the disk before that."""
-    system, source = _file_system(context, full_path(context, path))
-    place = _hadoop(context).path(full_path(context, target))
+    whole, aim = full_path(context, path), full_path(context, target)
+    system, source = _file_system(context, whole)
+    place = _hadoop(context).path(aim)
     system.mkdirs(place.getParent())
-    if system.getScheme() == "file":  # as in `write_text`
-        here, there = (Path(str(found.toUri().getPath())) for found in (source, place))
+    here, there = path_here(context, whole), path_here(context, aim)
+    if here is not None and there is not None:  # as in `write_text`
         with here.open("rb") as file:
             os.fsync(file.fileno())
         there.with_name(f".{there.name}.crc").unlink(missing_ok=True)
@@ -299,7 +331,10 @@ def copy_file(context: SparkContext, path: str, target: str) -> None:
 
 
 def sha256_of(context: SparkContext, path: str) -> str:
-    """The digest of a file's bytes, read in Java where it lies."""
+    """The digest of a file's bytes, read where it lies."""
+    if (here := path_here(context, path)) is not None:
+        with here.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     system, hadoop_path = _file_system(context, path)
     jvm: Any = context._jvm
     stream = system.open(hadoop_path)

@@ -146,7 +146,7 @@ def publish(
         By table, the names of what lies there that this store did not make; it is left alone.
     """
     tables = tuple(tables)
-    of_store = moved(read_versions(context, store), tables, version, made_by)
+    of_store = shown = moved(read_versions(context, store), tables, version, made_by)
     write_versions(context, store, of_store)
     for table in tables:
         write_text(context, f"{store}/{table}/{CURRENT}", version)
@@ -155,7 +155,8 @@ def publish(
         for name in sorted(old):
             delete(context, f"{store}/{table}/{name}")
         of_store = without(of_store, table, old)
-    write_versions(context, store, of_store)
+    if of_store != shown:
+        write_versions(context, store, of_store)
     found = {table: _foreign(context, store, table, of_store[table].known()) for table in tables}
     return {table: names for table, names in found.items() if names}
 

@@ -59,6 +59,7 @@ class TableVersions:
 
 
 StoreVersions = dict[Name, TableVersions]
+_VERSIONS: Final[TypeAdapter[StoreVersions]] = TypeAdapter(StoreVersions)
 
 
 def read_versions(context: SparkContext, store: str) -> StoreVersions:
@@ -71,7 +72,7 @@ def read_versions(context: SparkContext, store: str) -> StoreVersions:
     if not exists(context, path):
         return {}
     try:
-        return TypeAdapter(StoreVersions).validate_json(read_text(context, path))
+        return _VERSIONS.validate_json(read_text(context, path))
     except (ValidationError, UnicodeDecodeError):
         raise InputError(
             f"{path}: expected the versions of the store's tables, received something else. Restore the file, or "

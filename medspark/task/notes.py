@@ -14,6 +14,7 @@ def notes(task: Task) -> Iterator[str]:
     """A sentence each."""
     if isinstance(task, EventTask):
         yield from _gap(task)
+        yield from _lost(task)
     if isinstance(task, TableTask):
         for name in exclusions_not_applied(task):
             yield f"exclude.{name} reads the outcome's columns: training applies it, scoring does not."
@@ -72,4 +73,14 @@ def _gap(task: EventTask) -> Iterator[str]:
         yield (
             "outcome.gap: an outcome of the prediction's day that is not known by then, as a diagnosis without a time, "
             f"or one before day {task.outcome.from_days:g}, {_GAP[task.outcome.gap]}."
+        )
+
+
+def _lost(task: EventTask) -> Iterator[str]:
+    unobserved, ends = task.mapping.observation is None, task.outcome.ends[-1] is not None
+    if unobserved and ends and task.outcome.follow_up == "keep_outcomes" and not task.outcome.horizons_days:
+        yield (
+            "outcome.follow_up: the mapping names no period of observation, so whoever has no event after the time at "
+            "risk counts as lost, and of those mostly the ones with the outcome stay: risks come out too high. Say "
+            "follow_up: keep_all where nobody is lost to the source."
         )

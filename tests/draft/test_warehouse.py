@@ -113,6 +113,7 @@ def test_a_meds_dataset_makes_a_task_of_the_kinds_of_code_that_it_has(tmp_path: 
     assert task.concepts["admission"].codes == ("HOSPITAL_ADMISSION",)
     assert task.features.codes["history"].of == ("HOSPITAL_DISCHARGE/", "ICD10CM/")
     assert task.features.values["numbers"].of == ("LAB/",)
+    assert task.outcome.follow_up == "keep_all"  # as of FHIR: MEDS tells no period of observation either
 
 
 def test_a_kind_of_code_that_few_patients_have_is_not_named(tmp_path: Path) -> None:

@@ -125,6 +125,16 @@ def test_check_says_what_becomes_of_an_outcome_between_the_known_and_the_time_at
     assert note.endswith("or one before day 0, is an outcome.")
 
 
+def test_check_says_what_keeping_outcomes_does_where_nothing_tells_who_was_observed() -> None:
+    unobserved = changed(EVENT_TASK, "mapping.observation", None)
+    lost = [note for note in notes_of(unobserved) if note.startswith("outcome.follow_up")]
+    assert len(lost) == 1
+    assert "the mapping names no period of observation" in lost[0]
+    everybody = changed(unobserved, "outcome.follow_up", "keep_all")
+    told = changed(EVENT_TASK, "mapping.observation", {"start": "OBSERVED_FROM", "end": "OBSERVED_TO"})
+    assert [note for task in (everybody, told) for note in notes_of(task) if "follow_up" in note] == []
+
+
 def notes_of(raw: dict[str, Any]) -> list[str]:
     task, problems = check_task(raw)
     assert task is not None, problems
