@@ -28,6 +28,7 @@ from medspark.store.files import (
     full_path,
     is_elsewhere,
     list_paths,
+    path_here,
     read_text,
     replace_here,
     write_text,
