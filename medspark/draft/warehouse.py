@@ -44,17 +44,29 @@ SYNTHEA_EVENTS: Final = {
     "observations": ["OBSERVATION/", "MEASUREMENT/"],
 }
 """The same of a table of Synthea's."""
-_MEASURED: Final = "MEASUREMENT/"
 
-UNOBSERVED: Final = ("fhir", "meds", "synthea")
+MIMIC_EVENTS: Final = {
+    "diagnoses_icd": ["DIAGNOSIS/"],
+    "procedures_icd": ["PROCEDURE/"],
+    "prescriptions": ["DRUG/"],
+    "labevents": ["LAB/"],
+}
+"""The same of the tables of MIMIC-III and MIMIC-IV that are of the whole hospital."""
+_NUMBERS: Final = ("MEASUREMENT/", "LAB/")
+"""Those that are read as numbers."""
+
+UNOBSERVED: Final = ("fhir", "meds", "mimic_iii", "mimic_iv", "synthea")
 """Mappings that tell no period of observation. To them whoever does not come again is lost, and with `keep_outcomes`
 mostly those who did would stay."""
 
-UNMAPPED: Final = {
-    "MIMIC": ({"patients", "admissions"}, {"icustays", "labevents", "diagnoses_icd"}, {".csv"}),
-    "eICU": ({"patient"}, {"vitalperiodic", "apachepatientresult", "admissiondx"}, {".csv"}),
-}
-"""Layouts that have no mapping: the tables that are all there, those of which one is, and how their files end."""
+EICU: Final = {"vitalperiodic", "apachepatientresult", "admissiondx"}
+"""Tables by which eICU is known beside `patient`."""
+
+EICU_TELLS_NO_DATES: Final = (
+    "it has the tables of eICU, for which no mapping is shipped: they tell minutes since a stay began, and of a "
+    "patient's stays in one year not which was first, so that what came later would be taken for the past. Bring one "
+    "stay of each patient into MEDS, or write a mapping, as docs/warehouses.md says"
+)
 
 SAMPLE: Final = 1_000_000
 """Events of a MEDS dataset that are looked at."""
@@ -103,19 +115,24 @@ def look_at_warehouse(folder: Path) -> Found:
     if {"patients", "encounters"} <= csv and SYNTHEA_EVENTS.keys() & csv:
         heads = [head for name, found in SYNTHEA_EVENTS.items() if name in csv for head in found]
         return _with_visits("synthea", "Synthea", "csv", "inpatient", heads)
-    for name, (every, some, ends) in UNMAPPED.items():
-        if every <= tables.keys() and some & tables.keys() and any(ends & set(tables[one].suffixes) for one in every):
-            none = (
-                f"it has the tables of {name}, for which no mapping is shipped; OMOP, FHIR, MEDS and Synthea have one"
-            )
-            mend = "Write a mapping, as docs/warehouses.md says, or bring it into one of these first"
-            raise TaskError(str(folder), [f"{none}. {mend}"])
+    mimic = tables if "hosp" not in tables else _tables(tables["hosp"])
+    if {"patients", "admissions"} <= mimic.keys():
+        return _mimic(mimic, "hosp" in tables)
+    if "patient" in csv and csv & EICU:
+        raise TaskError(str(folder), [EICU_TELLS_NO_DATES])
     seen = ", ".join(sorted(tables)[:12]) or "nothing"
     raise InputError(
         f"{folder}: expected the tables of OMOP (person, visit_occurrence ...), of MEDS (data/*.parquet with "
         "subject_id, time, code) or FHIR's bulk data (Patient.ndjson, Encounter.ndjson ...), received "
         f"{seen}. For one table with a row per case leave --warehouse out."
     )
+
+
+def _mimic(tables: dict[str, Path], is_fourth: bool) -> Found:
+    kind = "csv" if ".csv" in tables["patients"].suffixes else "parquet"
+    heads = [head for name, found in MIMIC_EVENTS.items() if name in tables for head in found]
+    name, title = ("mimic_iv", "MIMIC-IV") if is_fourth else ("mimic_iii", "MIMIC-III")
+    return _with_visits(name, title, kind, "", heads)
 
 
 def _tables(folder: Path) -> dict[str, Path]:
@@ -162,8 +179,8 @@ def _with_visits(mapping: str, title: str, form: str, visit: str | None, heads: 
         form,
         None if visit is None else f"VISIT_END/{visit}",
         None if visit is None else f"VISIT/{visit}",
-        [head for head in heads if head != _MEASURED],
-        [head for head in heads if head == _MEASURED],
+        [head for head in heads if head not in _NUMBERS],
+        [head for head in heads if head in _NUMBERS],
     )
 
 

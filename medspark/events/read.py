@@ -20,6 +20,7 @@ from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
 from medspark.events.deletions import Deletions, read_deletions, take_back
+from medspark.events.joined import with_joined
 from medspark.events.unread import unread_names
 from medspark.events.versions import with_versions
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
@@ -116,6 +117,7 @@ def _read_table(
     What Spark keeps of it is freed by `kept`, else the session's next read of the table would get these rows again.
     """
     table, states = raw_table(warehouse, name, spec), {}
+    whole = raw_table(warehouse, name, spec.whole)
     if warehouse.database is not None:
         if spec.optional and not warehouse.database.has_table(name):
             return None
@@ -125,7 +127,8 @@ def _read_table(
         kept.callback(frame.unpersist)
         raw = typed_rows([frame.withColumn(SOURCE_FILE, F.lit(name))], table, repairs)
         raw = raw._replace(unread=warehouse.database.unread_columns(name, table.columns))
-        judged = judge_rows(raw, table)
+        raw = with_joined(warehouse, raw, name, spec)
+        judged = judge_rows(raw, whole)
     else:
         # Files that were read before may be gone
         files = table_files(warehouse, name, spec if only is None else spec.model_copy(update={"optional": True}))
@@ -137,9 +140,10 @@ def _read_table(
             raw = read_rows(warehouse.spark, table, files, repairs)
             if table.view is not None:
                 raw = raw._replace(parts=[_kept(part, kept) for part in raw.parts])
-            judged = judge_rows(raw, table)
+            raw = with_joined(warehouse, raw, name, spec)
+            judged = judge_rows(raw, whole)
     judged = take_back(add_events(judged, spec, warehouse.mapping), spec, deletions)
-    judged = mark_duplicates(with_versions(judged, spec), table)  # rows set aside are none's duplicates
+    judged = mark_duplicates(with_versions(judged, spec), whole)  # rows set aside are none's duplicates
     status = (
         F.when(F.col(STATUS) == DUPLICATE, DUPLICATE)
         .when((F.col(SET_ASIDE) != "") & (F.col(SET_ASIDE) != NO_ROW), QUARANTINED)
@@ -149,8 +153,8 @@ def _read_table(
     judged = judged.withColumn(STATUS, status)
     if warehouse.source.increment is not None:
         judged = with_writings(judged, table, spec, raw_path(warehouse.spark.sparkContext, str(warehouse.source.path)))
-    present = [column for column in raw.present if column in spec.columns]
-    return JudgedTable(name, table, judged, raw.survey, states, present, raw.unread)
+    present = [column for column in raw.present if column in spec.all_columns]
+    return JudgedTable(name, whole, judged, raw.survey, states, present, raw.unread)
 
 
 def _kept(part: RawPart, kept: ExitStack) -> RawPart:

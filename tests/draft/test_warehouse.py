@@ -133,16 +133,25 @@ def test_without_visits_the_draft_has_places_to_fill_in_and_says_so(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("names", "layout"),
+    ("names", "mapping"),
     [
-        (("patients.csv.gz", "admissions.csv.gz", "icustays.csv.gz"), "MIMIC"),
-        (("patient.csv.gz", "vitalPeriodic.csv.gz", "admissionDx.csv.gz"), "eICU"),
+        (("hosp/patients.csv.gz", "hosp/admissions.csv.gz", "hosp/labevents.csv.gz", "icu/icustays.csv"), "mimic_iv"),
+        (("PATIENTS.csv.gz", "ADMISSIONS.csv.gz", "LABEVENTS.csv.gz", "D_LABITEMS.csv.gz"), "mimic_iii"),
     ],
 )
-def test_a_layout_without_a_mapping_is_named(tmp_path: Path, names: tuple[str, ...], layout: str) -> None:
+def test_mimics_tables_make_a_task_of_what_is_there(tmp_path: Path, names: tuple[str, ...], mapping: str) -> None:
+    task = drafted(tables(tmp_path / "mimic", *names), tmp_path / "task.yaml")
+    assert (task.source.mapping, task.source.format) == (mapping, "csv")
+    assert task.concepts["discharge"].prefixes == ("VISIT_END/",)
+    assert (task.features.codes, task.features.values["numbers"].of) == ({}, ("LAB/",))
+    assert task.outcome.follow_up == "keep_all"
+
+
+def test_eicu_is_named_with_why_it_has_no_mapping(tmp_path: Path) -> None:
+    names = ("patient.csv.gz", "vitalPeriodic.csv.gz", "admissionDx.csv.gz")
     said = medspark("init", tables(tmp_path / "hospital", *names), "--warehouse", "--out", tmp_path / "t.yaml")
     assert said.exit_code == 2
-    assert f"the tables of {layout}, for which no mapping is shipped" in said.output
+    assert "the tables of eICU, for which no mapping is shipped: they tell minutes since a stay began" in said.output
     assert not (tmp_path / "t.yaml").exists()
 
 

@@ -76,14 +76,14 @@ OF_EVENTS = [
     ("mapping.midnight",                    "date",                     "mapping.midnight: expected 'time' or 'date_only', received 'date'."),
     ("mapping",                             None,                       "mapping: expected a value, received none"),
     ("mapping.tables",                      {},                         "mapping.tables: "),
-    (f"{TABLE}.sbject",                     "patient",                  f"{TABLE}.sbject: unknown key. Allowed: files, delimiter, dialect, optional, subject, view, columns"),
+    (f"{TABLE}.sbject",                     "patient",                  f"{TABLE}.sbject: unknown key. Allowed: files, delimiter, dialect, optional, subject, view, columns, joined"),
     (f"{TABLE}.columns.at",                 "timestmp",                 f"{TABLE}.columns.at: expected a type of boolean, category, code"),
     (f"{TABLE}.columns.at",                 "timestmp",                 "received 'timestmp'. Did you mean 'timestamp'?"),
     (f"{TABLE}.columns.loinc",              {"type": "string", "matchs": "x"}, f"{TABLE}.columns.loinc.string.matchs: unknown key. Allowed: missing, required, otherwise, type, matches, fasta, id. Did you mean 'matches'?"),
     (f"{TABLE}.events.0.numbr",             "1",                        f"{TABLE}.events.0.numbr: unknown key. Allowed: code, time, date, available, value, number, text, unit"),
     (f"{TABLE}.events.0.code",              [],                         f"{TABLE}.events.0.code: "),
     ("mapping.values.LAB/1.rnage",          [0, 1],                     "mapping.values.LAB/1.rnage: unknown key. Allowed: unit, to_unit, when_missing, range. Did you mean 'range'?"),
-    ("mapping.tables.date",                 {"sbject": "a"},            "mapping.tables.date.sbject: unknown key. Allowed: files, delimiter, dialect, optional, subject, view, columns"),
+    ("mapping.tables.date",                 {"sbject": "a"},            "mapping.tables.date.sbject: unknown key. Allowed: files, delimiter, dialect, optional, subject, view, columns, joined"),
 ]
 # fmt: on
 

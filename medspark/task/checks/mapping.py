@@ -18,7 +18,7 @@ from medspark.task.columns import TextColumn
 from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.event_task import EventTask
 from medspark.task.expression_types import ValueType
-from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
+from medspark.task.mapping import PLACEHOLDER, EventRule, Joined, MappedTable
 from medspark.task.view import unlike_columns, view_problems
 
 _EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
@@ -30,7 +30,8 @@ def mapping_zone_exists(task: EventTask) -> Iterator[str]:
 
 def tables_are_sound(task: EventTask) -> Iterator[str]:
     for name, table in task.mapping.tables.items():
-        problems = [*_view_problems(table, task.source.format), *_table_problems(table)]
+        problems = [*_view_problems(table, task.source.format), *_joined_problems(name, table, task)]
+        problems += _table_problems(table.whole)
         problems += _dialect_problems(table, task)
         if task.source.increment is not None:
             problems += _growing_problems(table)
@@ -100,12 +101,40 @@ def deletions_are_of_fhir(task: EventTask) -> Iterator[str]:
         yield f"mapping.deleted: only a source of format fhir takes resources back, received {task.source.format}"
 
 
+def _joined_problems(name: str, table: MappedTable, task: EventTask) -> Iterator[str]:
+    for other, joined in table.joined.items():
+        where, found = f"joined.{other}", task.mapping.tables.get(other)
+        if found is None or other == name:
+            hint = did_you_mean(other, [known for known in task.mapping.tables if known != name])
+            yield f"{where}: expected another table of the mapping.{hint}"
+        if table.view is not None or (found is not None and found.view is not None):
+            yield f"{where}: expected none of a source of format fhir, whose views name other resources themselves"
+        for column in joined.same:
+            if column not in table.columns:
+                yield unknown_column(f"{where}.same", column, table)
+        before = [*table.columns, *(one for earlier in _before(other, table) for one in earlier.columns)]
+        twice = [column for column in joined.columns if column in before]
+        yield from (f"{where}.columns.{column}: the table has a column of this name already" for column in twice)
+
+
+def _before(other: str, table: MappedTable) -> Iterator[Joined]:
+    for name, joined in table.joined.items():
+        if name == other:
+            return
+        yield joined
+
+
 def _growing_problems(table: MappedTable) -> Iterator[str]:
     """What would come out otherwise where files are read one after the other than where all are read at once."""
     if table.duplicates is not None and (table.duplicates.same != "whole_row" or table.row is not None):
         yield (
             "duplicates: expected none of a source with `increment`, but of the whole row in a table without `row`: "
             "what is new is not compared with rows read before. Say `row`, of whose writings the newest counts"
+        )
+    if table.joined:
+        yield (
+            "joined: expected none of a source with `increment`: a row of the other table may be new, or change, when "
+            "this table's is read no more"
         )
 
 

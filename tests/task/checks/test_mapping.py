@@ -45,6 +45,11 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.events.0.when",         "count(loinc) > 1", f"{TABLE}: events.0: when: 'count(loinc) > 1' is more than an expression over one row"),
     ("tables_are_sound",      f"{TABLE}.events.0.number",       "java_method('a', 'b')", f"{TABLE}: events.0: number: \"java_method('a', 'b')\" calls java_method(), which is not allowed here."),
     ("tables_are_sound",      f"{TABLE}.columns.unit",          {"type": "image"},  f"{TABLE}: columns.unit: only a table task has images"),
+    ("tables_are_sound",      f"{TABLE}.joined",                {"lab": {"same": "patient", "columns": {"ended": "date"}}}, f"{TABLE}: joined.lab: expected another table of the mapping."),
+    ("tables_are_sound",      f"{TABLE}.joined",                {"labs": {"same": "patient", "columns": {"ended": "date"}}}, f"{TABLE}: joined.labs: expected another table of the mapping."),
+    ("tables_are_sound",      f"{TABLE}.joined",                {"stays": {"same": "patinet", "columns": {"ended": "date"}}}, f"{TABLE}: joined.stays.same reads 'patinet', which is no column. Did you mean 'patient'?"),
+    ("tables_are_sound",      f"{TABLE}.joined",                {"stays": {"same": "patient", "columns": {"unit": "string"}}}, f"{TABLE}: joined.stays.columns.unit: the table has a column of this name already"),
+    ("tables_are_sound",      f"{TABLE}.joined",                {"stays": {"same": "patient", "columns": {"_x": "string"}}}, f"{TABLE}: columns._x: a name that starts with _ is kept for medspark's own columns"),
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id"}]}]}, f"{TABLE}: expected `view` of a source of format fhir and only of it, received format csv"),
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "att", "path": "id"}]}]}, f"{TABLE}: view: column 'att' is not in `columns`. Did you mean 'at'?"),
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id"}]}]}, f"{TABLE}: columns.unit: the view makes no such column."),
@@ -98,3 +103,18 @@ def test_a_mapping_with_views_is_the_same_written_and_read_again() -> None:
     written = mapping.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert "forEachOrNull" in str(written["tables"]["condition"]["view"])
     assert Mapping.model_validate(written) == mapping
+
+
+def test_a_source_that_grows_joins_no_tables() -> None:
+    stays = {
+        "subject": "patient",
+        "columns": {"patient": "long", "ended": "date"},
+        "events": [{"code": "E", "date": "ended"}],
+    }
+    raw = changed(SOUND, "mapping.tables.stays", stays)
+    raw = changed(raw, f"{TABLE}.joined", {"stays": {"same": "patient", "columns": {"ended": "date"}}})
+    assert check_task(raw)[1] == []
+    problems = check_task(changed(raw, "source.increment", {"by": "files"}))[1]
+    assert any(
+        problem.startswith(f"{TABLE}: joined: expected none of a source with `increment`") for problem in problems
+    )
