@@ -75,9 +75,8 @@ def _keyed(part: RawPart, joined: Joined) -> DataFrame:
 
 def _beside(part: RawPart, found: DataFrame, joined: Joined) -> RawPart:
     dtypes, keys = dict(part.rows.dtypes), _keys(joined)
-    pairs = zip(joined.same, keys, strict=True)
-    same = reduce(Column.__and__, (_text(name, dtypes[name]) == F.col(quoted(key)) for name, key in pairs))
-    rows = part.rows.join(found, same, "left").drop(*keys)
+    texts = {key: _text(name, dtypes[name]) for name, key in zip(joined.same, keys, strict=True)}
+    rows = part.rows.withColumns(texts).join(found, keys, "left").drop(*keys)
     return part._replace(rows=rows, names=[*part.names, *joined.columns], letters=COMPOSING)
 
 
