@@ -60,6 +60,6 @@ def _run(
     """The run, with the packages that the source needs: by the task that is given, else by the bundle's."""
     if task is None:
         return run_bundle("evaluate", bundle, store, as_json, **asked)
-    from medspark.stages.open_run import packages_of
+    from medspark.sources.databases.packages import packages_of
 
     return run_command("evaluate", store, as_json, lambda: packages_of(task), bundle=bundle, **asked)

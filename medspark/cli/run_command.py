@@ -74,8 +74,8 @@ def run_task(
         imports: a module that the command will need, imported while Spark works.
         before: what else may fail before Spark starts, of that folder.
     """
+    from medspark.sources.databases.packages import packages_of
     from medspark.sources.fasta import require_fasta
-    from medspark.stages.open_run import packages_of
     from medspark.task.load import load_task
 
     with exit_code_of(terminal()):
@@ -110,8 +110,8 @@ def run_bundle(
 
     Without a session all is workers', and Java has little to do.
     """
+    from medspark.sources.databases.packages import packages_of
     from medspark.stages.open_bundle import task_of_bundle
-    from medspark.stages.open_run import packages_of
 
     @cache
     def task() -> "Task | None":  # its failure is one of the command's

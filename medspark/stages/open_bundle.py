@@ -10,8 +10,8 @@ from medspark.bundles.bundle import Bundle, load_bundle
 from medspark.bundles.manifest import MANIFEST, read_manifest, require_expected
 from medspark.errors import BundleError
 from medspark.runs.run import Run, local_path
+from medspark.sources.databases.packages import packages_of
 from medspark.sources.fasta import require_fasta
-from medspark.stages.open_run import packages_of
 from medspark.store.files import copy_to_local, exists, is_elsewhere, read_text
 from medspark.task.tasks import Task
 

@@ -4,9 +4,8 @@ from rich.console import Console
 
 from medspark.runs.receipt import Receipt, new_run_id
 from medspark.runs.run import Run
-from medspark.sources.databases.packages import packages_for
+from medspark.sources.databases.packages import packages_of
 from medspark.spark.session import start_context
-from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 
 
@@ -28,8 +27,3 @@ def open_run(store: str, task: Task | None = None, quiet: bool = False) -> Run:
     console = Console(quiet=quiet, highlight=False, soft_wrap=True)
     packages = packages_of(task) if task is not None else ()
     return Run(start_context("medspark", packages), store, console, Receipt("notebook", new_run_id(), {}), console)
-
-
-def packages_of(task: Task) -> tuple[str, ...]:
-    """The Maven coordinates that a session needs to read a task's source."""
-    return packages_for(task.source) if isinstance(task, EventTask) else ()

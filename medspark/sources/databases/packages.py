@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from medspark.errors import InputError
 from medspark.task.event_source import EventSource
+from medspark.task.event_task import EventTask
+from medspark.task.tasks import Task
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,6 +27,11 @@ def packages_for(source: EventSource) -> tuple[str, ...]:
         return (DELTA,)
     driver = driver_package(source.database.url) if source.database is not None else None
     return () if driver is None else (driver,)
+
+
+def packages_of(task: Task) -> tuple[str, ...]:
+    """The Maven coordinates that a session needs to read a task's source."""
+    return packages_for(task.source) if isinstance(task, EventTask) else ()
 
 
 def driver_package(url: str) -> str | None:
