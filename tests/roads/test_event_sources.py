@@ -202,6 +202,20 @@ def as_typed(name: str) -> str:
 # ---------------------------------------------------------------- the tests
 
 
+def every_fourth_patient(files: Path, folder: Path) -> Path:
+    """The tables with the rows of so many, and what is of no patient whole: four places are read here."""
+    folder.mkdir()
+    for table in TABLES:
+        whole = (files / f"{table}.csv").open(encoding="utf-8", newline="")
+        with whole, (folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as few:
+            rows, out = csv.reader(whole), csv.writer(few)
+            header = next(rows)
+            at = header.index("person_id") if "person_id" in header else None
+            out.writerow(header)
+            out.writerows(row for row in rows if at is None or float(row[at]) % 4 == 0)
+    return folder
+
+
 @pytest.mark.integration
 @pytest.mark.data
 def test_files_a_database_and_delta_tables_give_the_same_cases_byte_for_byte(
@@ -211,7 +225,7 @@ def test_files_a_database_and_delta_tables_give_the_same_cases_byte_for_byte(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    files = data / "omop_gibleed" / "csv"
+    files = every_fourth_patient(data / "omop_gibleed" / "csv", tmp_path / "csv")
     load(server, files)
     away(write_delta, str(files), str(tmp_path / "delta"))
     database = {
@@ -224,8 +238,8 @@ def test_files_a_database_and_delta_tables_give_the_same_cases_byte_for_byte(
     from_files = away(run, {"format": "csv", "path": str(files)}, str(tmp_path / "files"))
     from_database = away(run, {"format": "jdbc", "database": database}, str(tmp_path / "database"))
     from_delta = away(run, {"format": "delta", "path": str(tmp_path / "delta")}, str(tmp_path / "from_delta"))
-    assert len(from_files["rows"]) > 1000
-    assert from_files["counts"]["condition_occurrence"]["with_events"] > 60_000
+    assert len(from_files["rows"]) > 250
+    assert from_files["counts"]["condition_occurrence"]["with_events"] > 15_000
     for name in ("bytes", "values", "records"):
         record_property(name, str(from_files[name]))  # a decimal would not reach the process that reports
     assert from_database == from_files
