@@ -62,6 +62,10 @@ mostly those who did would stay."""
 EICU: Final = {"vitalperiodic", "apachepatientresult", "admissiondx"}
 """Tables by which eICU is known beside `patient`."""
 
+DEMO_OF_MIMIC: Final = (
+    "expected SUBJECT_ID in the header of MIMIC-III's patients, as its full data set has it; the demo's columns are in "
+    "small letters. Copy conf/sources/mimic_iii.yaml with its columns in small letters, and name it in source.mapping"
+)
 EICU_TELLS_NO_DATES: Final = (
     "it has the tables of eICU, for which no mapping is shipped: they tell minutes since a stay began, and of a "
     "patient's stays in one year not which was first, so that what came later would be taken for the past. Bring one "
@@ -115,9 +119,10 @@ def look_at_warehouse(folder: Path) -> Found:
     if {"patients", "encounters"} <= csv and SYNTHEA_EVENTS.keys() & csv:
         heads = [head for name, found in SYNTHEA_EVENTS.items() if name in csv for head in found]
         return _with_visits("synthea", "Synthea", "csv", "inpatient", heads)
-    mimic = tables if "hosp" not in tables else _tables(tables["hosp"])
-    if {"patients", "admissions"} <= mimic.keys():
-        return _mimic(mimic, "hosp" in tables)
+    is_fourth = "hosp" in tables and tables["hosp"].is_dir()
+    mimic = _tables(tables["hosp"]) if is_fourth else tables
+    if {"patients", "admissions"} <= mimic.keys() and (MIMIC_EVENTS.keys() | {"icustays"}) & mimic.keys():
+        return _mimic(mimic, is_fourth)
     if "patient" in csv and csv & EICU:
         raise TaskError(str(folder), [EICU_TELLS_NO_DATES])
     seen = ", ".join(sorted(tables)[:12]) or "nothing"
@@ -129,10 +134,18 @@ def look_at_warehouse(folder: Path) -> Found:
 
 
 def _mimic(tables: dict[str, Path], is_fourth: bool) -> Found:
-    kind = "csv" if ".csv" in tables["patients"].suffixes else "parquet"
+    patients = tables["patients"]
+    kind = "csv" if ".csv" in patients.suffixes else "parquet"
+    if not is_fourth and kind == "csv" and b"SUBJECT_ID" not in _first_line(patients):
+        raise TaskError(str(patients), [DEMO_OF_MIMIC])
     heads = [head for name, found in MIMIC_EVENTS.items() if name in tables for head in found]
     name, title = ("mimic_iv", "MIMIC-IV") if is_fourth else ("mimic_iii", "MIMIC-III")
     return _with_visits(name, title, kind, "", heads)
+
+
+def _first_line(file: Path) -> bytes:
+    with pa.input_stream(file, compression="detect") as stream:
+        return bytes(stream.read(4096)).split(b"\n", 1)[0]
 
 
 def _tables(folder: Path) -> dict[str, Path]:

@@ -81,10 +81,12 @@ def read_events(
     held = expressions_hold(mapping_places(mapping))
     with held, open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
         deletions = read_deletions(warehouse, kept)
-        found = [
-            _read_table(warehouse, name, spec, repairs, kept, only, deletions) for name, spec in mapping.tables.items()
-        ]
-        tables = [table for table in found if table is not None]
+        found: dict[str, JudgedTable] = {}
+        for name, spec in sorted(mapping.tables.items(), key=lambda item: bool(item[1].joined)):  # those joined before
+            table = _read_table(warehouse, name, spec, repairs, kept, only, deletions, found)
+            if table is not None:
+                found[name] = table
+        tables = [found[name] for name in mapping.tables if name in found]
         if not tables:
             raise InputError(f"{warehouse.place}: expected at least one table of {mapping.mapping}, received none")
         with readable(warehouse.place):
@@ -110,6 +112,7 @@ def _read_table(
     kept: ExitStack,
     only: frozenset[str] | None,
     deletions: Deletions | None,
+    before: dict[str, JudgedTable],
 ) -> JudgedTable | None:
     """One table, judged and with its events; None for an optional one that the source lacks, and for one of which no
     file is to be read.
@@ -117,7 +120,6 @@ def _read_table(
     What Spark keeps of it is freed by `kept`, else the session's next read of the table would get these rows again.
     """
     table, states = raw_table(warehouse, name, spec), {}
-    whole = raw_table(warehouse, name, spec.whole)
     if warehouse.database is not None:
         if spec.optional and not warehouse.database.has_table(name):
             return None
@@ -127,8 +129,7 @@ def _read_table(
         kept.callback(frame.unpersist)
         raw = typed_rows([frame.withColumn(SOURCE_FILE, F.lit(name))], table, repairs)
         raw = raw._replace(unread=warehouse.database.unread_columns(name, table.columns))
-        raw = with_joined(warehouse, raw, name, spec)
-        judged = judge_rows(raw, whole)
+        judged = judge_rows(raw, table)
     else:
         # Files that were read before may be gone
         files = table_files(warehouse, name, spec if only is None else spec.model_copy(update={"optional": True}))
@@ -140,10 +141,10 @@ def _read_table(
             raw = read_rows(warehouse.spark, table, files, repairs)
             if table.view is not None:
                 raw = raw._replace(parts=[_kept(part, kept) for part in raw.parts])
-            raw = with_joined(warehouse, raw, name, spec)
-            judged = judge_rows(raw, whole)
+            judged = judge_rows(raw, table)
+    judged = with_joined(judged, name, spec, before)
     judged = take_back(add_events(judged, spec, warehouse.mapping), spec, deletions)
-    judged = mark_duplicates(with_versions(judged, spec), whole)  # rows set aside are none's duplicates
+    judged = mark_duplicates(with_versions(judged, spec), table)  # rows set aside are none's duplicates
     status = (
         F.when(F.col(STATUS) == DUPLICATE, DUPLICATE)
         .when((F.col(SET_ASIDE) != "") & (F.col(SET_ASIDE) != NO_ROW), QUARANTINED)
@@ -153,8 +154,8 @@ def _read_table(
     judged = judged.withColumn(STATUS, status)
     if warehouse.source.increment is not None:
         judged = with_writings(judged, table, spec, raw_path(warehouse.spark.sparkContext, str(warehouse.source.path)))
-    present = [column for column in raw.present if column in spec.all_columns]
-    return JudgedTable(name, whole, judged, raw.survey, states, present, raw.unread)
+    present = [column for column in raw.present if column in spec.columns]
+    return JudgedTable(name, table, judged, raw.survey, states, present, raw.unread)
 
 
 def _kept(part: RawPart, kept: ExitStack) -> RawPart:

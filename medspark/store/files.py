@@ -49,11 +49,14 @@ def _file_system(context: SparkContext, path: str) -> tuple[Any, Any]:
 
 
 def path_here(context: SparkContext, path: str) -> Path | None:
-    """Where an absolute path is on this machine's own disks, which need no Java; None of any other."""
-    bare = path.removeprefix("file://").removeprefix("file:")
-    if not bare.startswith("/") or (bare == path and not _hadoop(context).starts_here):
+    """Where an absolute path is on this machine's own disks, which need no Java; None of any other.
+
+    To Hadoop //host/a is the path /a of a host.
+    """
+    bare = path.removeprefix("file://") if path.startswith("file:///") else path.removeprefix("file:")
+    if not bare.startswith("/") or bare.startswith("//") or (bare == path and not _hadoop(context).starts_here):
         return None
-    return Path(os.path.normpath(f"/{bare.lstrip('/')}"))
+    return Path(os.path.normpath(bare))
 
 
 def is_elsewhere(place: str) -> bool:

@@ -82,16 +82,16 @@ class EventRule(Closed):
     """Which rows have this event; without it, those with a code and, unless it is static, a time."""
 
 
-ColumnInShort = Annotated[Column, BeforeValidator(_column_short_form)]
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 
 
 class Joined(Closed):
     """Columns of another table's row that has the same key, as the end of the stay that a diagnosis is of."""
 
-    same: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
-    """The columns of the key, which both tables have; no two rows of the other one have the same."""
-    columns: dict[str, ColumnInShort] = Field(min_length=1)
-    """The columns that are taken; a type alone is short for its settings."""
+    same: OneOrMore
+    """The columns of the key, which both tables have; no two rows of the other one that count have the same."""
+    columns: OneOrMore
+    """The columns of the other table that are taken. This table's events and `skip` read them."""
 
 
 class MappedTable(Closed):
@@ -109,7 +109,7 @@ class MappedTable(Closed):
     """The column, or the derived column, with the patient."""
     view: AnyView | None = Field(default=None, exclude_if=unsaid)
     """Of a source of format fhir: the table's rows, made of each resource; its columns are the view's."""
-    columns: dict[str, ColumnInShort] = Field(default_factory=dict)
+    columns: dict[str, Annotated[Column, BeforeValidator(_column_short_form)]] = Field(default_factory=dict)
     """The columns that are read; a type alone is short for its settings."""
     joined: dict[str, Joined] = Field(default_factory=dict, exclude_if=unsaid)
     """By another table of the mapping, the columns of its rows that stand beside those of this table."""
@@ -129,16 +129,6 @@ class MappedTable(Closed):
     """Of a source with `increment`: how a corrected or a deleted row is told from a new one."""
     events: tuple[EventRule, ...] = Field(min_length=1)
     """The events of each row."""
-
-    @property
-    def all_columns(self) -> dict[str, Column]:
-        """Its own, and those of other tables' rows."""
-        return self.columns | {name: column for one in self.joined.values() for name, column in one.columns.items()}
-
-    @property
-    def whole(self) -> "MappedTable":
-        """The table with all of them as its own."""
-        return self.model_copy(update={"columns": self.all_columns, "joined": {}}) if self.joined else self
 
     @property
     def passed_over(self) -> tuple[Skip, ...]:

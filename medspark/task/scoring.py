@@ -90,8 +90,6 @@ def asked_by_scoring(task: Task) -> Iterator[str]:
             yield f"{name}{' (may be absent)' if table.optional else ''}"
             for column, spec in table.columns.items():
                 yield f"  {column}: {spec.type}{' (may be absent)' if column in table.absent else ''}"
-            for other, joined in table.joined.items():
-                yield from (f"  {column}: {spec.type}, of {other}" for column, spec in joined.columns.items())
         return
     for name in columns_asked_for(task):
         yield f"{name}: {task.columns[name].type}"
@@ -112,7 +110,7 @@ def columns_that_say(task: EventTask) -> dict[str, list[str]]:
         rules = [rule for rule in table.events if any(_may_be(pattern, begun) for pattern in rule.code)]
         read = {column for rule in rules for text in _said_by(rule) for column in _sources(text, table.derived)}
         if rules:
-            found[name] = [column for column in table.all_columns if column in read]
+            found[name] = [column for column in table.columns if column in read]
     return found
 
 

@@ -135,16 +135,34 @@ def test_without_visits_the_draft_has_places_to_fill_in_and_says_so(tmp_path: Pa
 @pytest.mark.parametrize(
     ("names", "mapping"),
     [
-        (("hosp/patients.csv.gz", "hosp/admissions.csv.gz", "hosp/labevents.csv.gz", "icu/icustays.csv"), "mimic_iv"),
-        (("PATIENTS.csv.gz", "ADMISSIONS.csv.gz", "LABEVENTS.csv.gz", "D_LABITEMS.csv.gz"), "mimic_iii"),
+        (("hosp/patients.csv", "hosp/admissions.csv.gz", "hosp/labevents.csv.gz", "icu/icustays.csv"), "mimic_iv"),
+        (("PATIENTS.csv", "ADMISSIONS.csv.gz", "LABEVENTS.csv.gz", "D_LABITEMS.csv.gz"), "mimic_iii"),
     ],
 )
 def test_mimics_tables_make_a_task_of_what_is_there(tmp_path: Path, names: tuple[str, ...], mapping: str) -> None:
-    task = drafted(tables(tmp_path / "mimic", *names), tmp_path / "task.yaml")
+    folder = tables(tmp_path / "mimic", *names)
+    (folder / names[0]).write_text('"ROW_ID","SUBJECT_ID","GENDER"\n')
+    task = drafted(folder, tmp_path / "task.yaml")
     assert (task.source.mapping, task.source.format) == (mapping, "csv")
     assert task.concepts["discharge"].prefixes == ("VISIT_END/",)
     assert (task.features.codes, task.features.values["numbers"].of) == ({}, ("LAB/",))
     assert task.outcome.follow_up == "keep_all"
+
+
+def test_mimics_demo_whose_columns_are_in_small_letters_is_told(tmp_path: Path) -> None:
+    folder = tables(tmp_path / "demo", "PATIENTS.csv", "ADMISSIONS.csv", "ICUSTAYS.csv")
+    (folder / "PATIENTS.csv").write_text("row_id,subject_id,gender\n")
+    said = medspark("init", folder, "--warehouse", "--out", tmp_path / "t.yaml")
+    assert said.exit_code == 2
+    assert "the demo's columns are in small letters" in " ".join(said.output.split())
+
+
+@pytest.mark.parametrize("more", ["payers.csv", "hosp.csv"])
+def test_two_tables_that_many_hospitals_have_are_no_mimic(tmp_path: Path, more: str) -> None:
+    folder = tables(tmp_path / "ours", "patients.csv", "admissions.csv", more)
+    said = medspark("init", folder, "--warehouse", "--out", tmp_path / "t.yaml")
+    assert said.exit_code == 3
+    assert "expected the tables of OMOP" in said.output
 
 
 def test_eicu_is_named_with_why_it_has_no_mapping(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ FOURTH = {
     "1,10,100,CCU,MICU,2151-03-01 12:00:00,2151-03-03 12:00:00,2.0\n",
     "icu/chartevents.csv": "subject_id,hadm_id,stay_id,caregiver_id,charttime,storetime,itemid,value,valuenum,valueuom,"
     "warning\n1,10,100,,2151-03-01 13:00:00,2151-03-01 13:05:00,220045,88,88,bpm,0\n",
-    "icu/inputevents.csv": "subject_id,hadm_id,stay_id,starttime,endtime,storetime,itemid,amount,amountuom\n"
-    "1,10,100,2151-03-01 14:00:00,2151-03-01 15:00:00,2151-03-01 15:01:00,225158,50,ml\n",
+    "icu/inputevents.csv": "subject_id,hadm_id,stay_id,starttime,endtime,storetime,itemid,amount,amountuom,"
+    "statusdescription\n1,10,100,2151-03-01 14:00:00,2151-03-01 15:00:00,2151-03-01 14:01:00,225158,50,ml,Stopped\n"
+    "1,10,100,2151-03-01 14:00:00,2151-03-01 15:00:00,2151-03-01 14:01:00,225158,70,ml,Rewritten\n",
     "icu/outputevents.csv": "subject_id,hadm_id,stay_id,caregiver_id,charttime,storetime,itemid,value,valueuom\n"
     "1,10,100,,2151-03-01 16:00:00,2151-03-01 16:05:00,226559,200,ml\n",
 }
@@ -42,7 +43,7 @@ FOURTH_EVENTS = [
     (1, "GENDER/F", None, None, None, None, None),
     (1, "ICU/CCU", "2151-03-01 12:00:00", None, None, None, None),
     (1, "ICU_END/MICU", "2151-03-03 12:00:00", None, None, None, None),
-    (1, "INPUT/225158", "2151-03-01 14:00:00", 50.0, None, "ml", "2151-03-01 15:01:00"),
+    (1, "INPUT/225158", "2151-03-01 14:00:00", 50.0, None, "ml", "2151-03-01 15:00:00"),
     (1, "LAB/50912", "2151-03-01 09:00:00", 3.1, None, "mg/dL", "2151-03-01 10:30:00"),
     (1, "LAB/51463", "2151-03-01 09:00:00", None, None, None, "2151-03-01 10:30:00"),
     (1, "MEDS_BIRTH", "2098-01-01 00:00:00", None, None, None, "2098-01-02 00:00:00"),
@@ -66,6 +67,8 @@ THIRD = {
     "DIAGNOSES_ICD.csv": "ROW_ID,SUBJECT_ID,HADM_ID,SEQ_NUM,ICD9_CODE\n1,1,10,1,4280\n2,1,10,,\n",
     "LABEVENTS.csv": "ROW_ID,SUBJECT_ID,HADM_ID,ITEMID,CHARTTIME,VALUE,VALUENUM,VALUEUOM,FLAG\n"
     "1,1,10,50912,2151-03-01 09:00:00,>20,,mg/dL,abnormal\n",
+    "PRESCRIPTIONS.csv": "ROW_ID,SUBJECT_ID,HADM_ID,ICUSTAY_ID,STARTDATE,ENDDATE,DRUG_TYPE,DRUG\n"
+    "1,1,10,,2151-03-01 00:00:00,2151-03-04 00:00:00,MAIN,Furosemide\n",
     "CHARTEVENTS.csv": "ROW_ID,SUBJECT_ID,HADM_ID,ICUSTAY_ID,ITEMID,CHARTTIME,STORETIME,CGID,VALUE,VALUENUM,VALUEUOM,"
     "WARNING,ERROR,RESULTSTATUS,STOPPED\n"
     "1,1,10,100,211,2151-03-01 13:00:00,2151-03-01 13:05:00,1,88,88,bpm,,1,,\n",
@@ -74,6 +77,7 @@ THIRD_EVENTS = [
     (1, "ADMITTED_FROM/ROOM", "2151-03-01 08:00:00", None, None, None, None),
     (1, "DIAGNOSIS/ICD9/4280", LEFT, None, None, None, None),
     (1, "DISCHARGED_TO/HOME", LEFT, None, None, None, None),
+    (1, "DRUG/Furosemide", "2151-03-01 00:00:00", None, None, None, "2151-03-02 00:00:00"),
     (1, "ETHNICITY/WHITE", "2151-03-01 08:00:00", None, None, None, None),
     (1, "GENDER/F", None, None, None, None, None),
     (1, "LAB/50912", "2151-03-01 09:00:00", 20.0, ">20", "mg/dL", None),

@@ -8,6 +8,7 @@ from medspark.task.checks.columns import (
     columns_are_sound,
     derived_problems,
     duplicates_are_sound,
+    known_columns,
     source_types,
     unknown_column,
     value_types,
@@ -18,7 +19,7 @@ from medspark.task.columns import TextColumn
 from medspark.task.conditions import condition_problems, logic_problems
 from medspark.task.event_task import EventTask
 from medspark.task.expression_types import ValueType
-from medspark.task.mapping import PLACEHOLDER, EventRule, Joined, MappedTable
+from medspark.task.mapping import PLACEHOLDER, EventRule, MappedTable
 from medspark.task.view import unlike_columns, view_problems
 
 _EXPRESSIONS = ("time", "date", "available", "value", "number", "text", "unit", "encounter", "when")
@@ -31,16 +32,23 @@ def mapping_zone_exists(task: EventTask) -> Iterator[str]:
 def tables_are_sound(task: EventTask) -> Iterator[str]:
     for name, table in task.mapping.tables.items():
         problems = [*_view_problems(table, task.source.format), *_joined_problems(name, table, task)]
-        problems += _table_problems(table.whole)
+        problems += _table_problems(table, _types_beside(table, task))
         problems += _dialect_problems(table, task)
         if task.source.increment is not None:
             problems += _growing_problems(table)
         yield from (f"mapping.tables.{name}: {problem}" for problem in problems)
 
 
-def _table_problems(table: MappedTable) -> Iterator[str]:
+def _types_beside(table: MappedTable, task: EventTask) -> dict[str, ValueType | None]:
+    """The columns that a table takes of others, and their types as far as they are known."""
+    others = ((task.mapping.tables.get(other), joined) for other, joined in table.joined.items())
+    types = ((value_types(other) if other is not None else {}, joined) for other, joined in others)
+    return {name: known.get(name) for known, joined in types for name in joined.columns}
+
+
+def _table_problems(table: MappedTable, beside: Mapping[str, ValueType | None]) -> Iterator[str]:
     columns: dict[str, ValueType | None] = {**source_types(table), SOURCE_FILE: "text"}
-    known = columns | value_types(table)
+    known = {**columns, **value_types(table), **beside}
     if table.subject not in known:
         yield unknown_column("subject", table.subject, table)
     yield from columns_are_sound(table)
@@ -102,26 +110,26 @@ def deletions_are_of_fhir(task: EventTask) -> Iterator[str]:
 
 
 def _joined_problems(name: str, table: MappedTable, task: EventTask) -> Iterator[str]:
+    taken: list[str] = known_columns(table)
     for other, joined in table.joined.items():
         where, found = f"joined.{other}", task.mapping.tables.get(other)
-        if found is None or other == name:
-            hint = did_you_mean(other, [known for known in task.mapping.tables if known != name])
-            yield f"{where}: expected another table of the mapping.{hint}"
-        if table.view is not None or (found is not None and found.view is not None):
-            yield f"{where}: expected none of a source of format fhir, whose views name other resources themselves"
+        if found is None or other == name or found.joined:
+            others = [known for known, one in task.mapping.tables.items() if known != name and not one.joined]
+            yield f"{where}: expected another table of the mapping that joins none itself.{did_you_mean(other, others)}"
+            continue
         for column in joined.same:
-            if column not in table.columns:
-                yield unknown_column(f"{where}.same", column, table)
-        before = [*table.columns, *(one for earlier in _before(other, table) for one in earlier.columns)]
-        twice = [column for column in joined.columns if column in before]
-        yield from (f"{where}.columns.{column}: the table has a column of this name already" for column in twice)
-
-
-def _before(other: str, table: MappedTable) -> Iterator[Joined]:
-    for name, joined in table.joined.items():
-        if name == other:
-            return
-        yield joined
+            yield from (
+                unknown_column(f"{where}.same", column, one) for one in (table, found) if column not in one.columns
+            )
+            types = [one.columns[column].type for one in (table, found) if column in one.columns]
+            if len(set(types)) == 2:
+                yield f"{where}.same: {column!r} is {' here and '.join(types)} there; expected one type"
+        for column in joined.columns:
+            if column not in known_columns(found):
+                yield unknown_column(f"{where}.columns", column, found)
+            if column in taken:
+                yield f"{where}.columns: this table has a column {column!r} already"
+        taken += joined.columns
 
 
 def _growing_problems(table: MappedTable) -> Iterator[str]:

@@ -45,11 +45,6 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.events.0.when",         "count(loinc) > 1", f"{TABLE}: events.0: when: 'count(loinc) > 1' is more than an expression over one row"),
     ("tables_are_sound",      f"{TABLE}.events.0.number",       "java_method('a', 'b')", f"{TABLE}: events.0: number: \"java_method('a', 'b')\" calls java_method(), which is not allowed here."),
     ("tables_are_sound",      f"{TABLE}.columns.unit",          {"type": "image"},  f"{TABLE}: columns.unit: only a table task has images"),
-    ("tables_are_sound",      f"{TABLE}.joined",                {"lab": {"same": "patient", "columns": {"ended": "date"}}}, f"{TABLE}: joined.lab: expected another table of the mapping."),
-    ("tables_are_sound",      f"{TABLE}.joined",                {"labs": {"same": "patient", "columns": {"ended": "date"}}}, f"{TABLE}: joined.labs: expected another table of the mapping."),
-    ("tables_are_sound",      f"{TABLE}.joined",                {"stays": {"same": "patinet", "columns": {"ended": "date"}}}, f"{TABLE}: joined.stays.same reads 'patinet', which is no column. Did you mean 'patient'?"),
-    ("tables_are_sound",      f"{TABLE}.joined",                {"stays": {"same": "patient", "columns": {"unit": "string"}}}, f"{TABLE}: joined.stays.columns.unit: the table has a column of this name already"),
-    ("tables_are_sound",      f"{TABLE}.joined",                {"stays": {"same": "patient", "columns": {"_x": "string"}}}, f"{TABLE}: columns._x: a name that starts with _ is kept for medspark's own columns"),
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id"}]}]}, f"{TABLE}: expected `view` of a source of format fhir and only of it, received format csv"),
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "att", "path": "id"}]}]}, f"{TABLE}: view: column 'att' is not in `columns`. Did you mean 'at'?"),
     ("tables_are_sound",      f"{TABLE}.view",                  {"resource": "Observation", "select": [{"column": [{"name": "at", "path": "id"}]}]}, f"{TABLE}: columns.unit: the view makes no such column."),
@@ -105,14 +100,46 @@ def test_a_mapping_with_views_is_the_same_written_and_read_again() -> None:
     assert Mapping.model_validate(written) == mapping
 
 
+STAYS = {
+    "subject": "patient",
+    "columns": {"patient": "long", "ended": "date", "unit": "long"},
+    "events": [{"code": "E", "date": "ended"}],
+}
+JOINED_BROKEN = [
+    (
+        {"lab": {"same": "patient", "columns": "ended"}},
+        "joined.lab: expected another table of the mapping that joins none itself.",
+    ),
+    (
+        {"labs": {"same": "patient", "columns": "ended"}},
+        "joined.labs: expected another table of the mapping that joins none itself.",
+    ),
+    (
+        {"stays": {"same": "patinet", "columns": "ended"}},
+        "joined.stays.same reads 'patinet', which is no column. Did you mean 'patient'?",
+    ),
+    (
+        {"stays": {"same": "unit", "columns": "ended"}},
+        "joined.stays.same: 'unit' is string here and long there; expected one type",
+    ),
+    (
+        {"stays": {"same": "patient", "columns": "endde"}},
+        "joined.stays.columns reads 'endde', which is no column. Did you mean 'ended'?",
+    ),
+    ({"stays": {"same": "patient", "columns": "unit"}}, "joined.stays.columns: this table has a column 'unit' already"),
+]
+
+
+@pytest.mark.parametrize(("joined", "says"), JOINED_BROKEN)
+def test_what_a_table_joins_is_there_and_of_its_key(joined: dict[str, Any], says: str) -> None:
+    problems = check_task(changed(changed(SOUND, "mapping.tables.stays", STAYS), f"{TABLE}.joined", joined))[1]
+    assert any(problem.startswith(f"{TABLE}: {says}") for problem in problems), problems
+
+
 def test_a_source_that_grows_joins_no_tables() -> None:
-    stays = {
-        "subject": "patient",
-        "columns": {"patient": "long", "ended": "date"},
-        "events": [{"code": "E", "date": "ended"}],
-    }
-    raw = changed(SOUND, "mapping.tables.stays", stays)
-    raw = changed(raw, f"{TABLE}.joined", {"stays": {"same": "patient", "columns": {"ended": "date"}}})
+    raw = changed(SOUND, "mapping.tables.stays", STAYS)
+    raw = changed(raw, f"{TABLE}.joined", {"stays": {"same": "patient", "columns": "ended"}})
+    raw = changed(raw, f"{TABLE}.events.0.time", "ended")
     assert check_task(raw)[1] == []
     problems = check_task(changed(raw, "source.increment", {"by": "files"}))[1]
     assert any(
