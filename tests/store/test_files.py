@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 from pyspark import SparkContext
 
-from medspark.store.files import create_text, delete, exists, list_files, list_paths, match_files, read_text, write_text
+from medspark.store.files import (
+    _file_system,
+    _hadoop,
+    create_text,
+    delete,
+    exists,
+    full_path,
+    list_files,
+    list_paths,
+    match_files,
+    path_here,
+    read_text,
+    write_text,
+)
 
 
 def test_a_small_file_is_replaced_in_one_step_and_keeps_its_letters(context: SparkContext, tmp_path: Path) -> None:
@@ -70,3 +83,24 @@ def test_a_folder_is_no_pattern_whatever_its_name(context: SparkContext, tmp_pat
     assert list_paths(context, f"{tmp_path}/x?") == []
     delete(context, f"{tmp_path}/x[1]")
     assert sorted(os.listdir(tmp_path)) == ["x1", "x{1}"]
+
+
+PLACES = ["/a/b", "/a//b/", "/a/./c/../b", "/a/50%20/ä €", "file:/a", "file:///a/b c", "/", "/a/x[1]"]
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_a_path_of_this_machine_is_named_as_hadoop_names_it(context: SparkContext, path: str) -> None:
+    system, place = _file_system(context, path)
+    assert full_path(context, path) == system.makeQualified(place).toString()
+
+
+def test_a_path_of_another_machine_or_file_system_is_not_looked_for_here(
+    context: SparkContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert path_here(context, "/a/b") == path_here(context, "file:/a/b") == Path("/a/b")
+    for elsewhere in ("hdfs://host/a", "//host/a", "file://host/a", "a/b", "s3a://bucket/a"):
+        assert path_here(context, elsewhere) is None
+    of_hdfs = _hadoop(context)._replace(starts_here=False)
+    monkeypatch.setattr("medspark.store.files._hadoop", lambda _: of_hdfs)
+    assert path_here(context, "/a/b") is None
+    assert path_here(context, "file:/a/b") == Path("/a/b")
