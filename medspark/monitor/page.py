@@ -9,11 +9,11 @@ import numpy as np
 from markupsafe import Markup
 
 from medspark.evaluate.logistic import sigmoid
-from medspark.evaluate.report.format import NONE, Cell, Table, number, percent, table
+from medspark.evaluate.report.format import NONE, SPACE, Cell, Table, number, percent, table
 from medspark.evaluate.report.template import style, template_of
 from medspark.monitor.drift import Compared
 from medspark.monitor.estimate import CENTERS, Estimates
-from medspark.monitor.night import Night
+from medspark.monitor.night import Night, hours_before, newest_of
 from medspark.monitor.outcomes import Part, Period
 from medspark.monitor.plan import SCORE_CELLS, Plan
 from medspark.monitor.verdict import Finding, Verdict
@@ -163,9 +163,9 @@ def _nights(nights: Sequence[Night], plans: dict[str, Plan]) -> Table:
         elif night.override:
             said = f"{said}, published: {night.override}"
         rejected = percent(night.rejected_share)
-        counts = (f"{night.rows_in:,}", f"{night.scored:,}", rejected, percent(mean))
+        counts = (f"{night.rows_in:,}", f"{night.scored:,}", rejected, percent(mean), newest_in(night, plans))
         rows.append((night.at[:16].replace("T", " "), *counts, said, Markup("<code>{}</code>").format(night.bundle_id)))
-    head = "Run began|Rows in|Scores|Rejected|Mean risk|Verdict|Bundle"
+    head = "Run began|Rows in|Scores|Rejected|Mean risk|Newest data|Verdict|Bundle"
     return table("Runs, the newest first", head, rows, "1 2 3 4")
 
 
@@ -242,6 +242,13 @@ def mean_risk(night: Night, plans: dict[str, Plan]) -> float | None:
         return None
     counts = scores_in(unpacked(night.tally, plan), plan)
     return float(np.average(sigmoid(CENTERS), weights=counts)) if counts.sum() else None
+
+
+def newest_in(night: Night, plans: dict[str, Plan]) -> str:
+    """How long before a run the newest event of its cases was, or of a table its newest prediction time."""
+    plan = plans.get(night.bundle_id)
+    newest = None if plan is None or night.tally is None else newest_of(unpacked(night.tally, plan))
+    return NONE if newest is None else f"{max(0.0, hours_before(night, newest)):,.0f}{SPACE}h before"
 
 
 def scores_in(tally: Tally, plan: Plan) -> Ints:

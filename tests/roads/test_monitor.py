@@ -5,6 +5,7 @@ import shutil
 from contextlib import suppress
 
 import pytest
+from pyspark.sql import functions as F
 from support.relapse import PATIENTS, hospital, write_meds
 from support.roads import new_run, score, scores_of, stays, write
 from support.tasks import stays_at
@@ -18,7 +19,7 @@ from medspark.monitor.worker.tally import unpacked
 from medspark.stages.clean import clean_stage
 from medspark.stages.encode import encode_stage
 from medspark.stages.features import features_stage
-from medspark.stages.kept_nights import nights_of, watched_of
+from medspark.stages.kept_nights import nights_of, tally_in, watched_in, watched_of
 from medspark.stages.monitor import SITE, monitor_stage
 from medspark.stages.score import score_stage, score_tensors_stage
 from medspark.stages.watch import Gate
@@ -268,6 +269,18 @@ def test_outcomes_of_other_cases_are_refused(spark, road, normal, tmp_path):
 # ---------------------------------------------------------------- events
 
 
+def newest_event_of(run):
+    """What the store's night says of its newest event."""
+    (night,) = nights_of(run.context, run.store)
+    return tally_in(watched_in(run.context, run.store, night.bundle_id).reference, night).newest_event
+
+
+def newest_event_in(spark, run):
+    """The newest of those that stand beside the scores, in microseconds since 1970."""
+    scores = read_table(spark, run.store, "scores")
+    return scores.agg(F.unix_micros(F.max("newest_event"))).first()[0]
+
+
 def test_results_of_a_warehouse_that_come_in_another_unit_stop_the_night_by_name(spark, relapse_road, tmp_path):
     rows = [
         (subject, time, code, number * 10 if code == "LAB/crp" and number is not None else number, *rest)
@@ -280,6 +293,9 @@ def test_results_of_a_warehouse_that_come_in_another_unit_stop_the_night_by_name
         with suppress(GateError):
             score_stage(run, bundle, str(folder), gate=Gate("ok"))
         verdicts[name] = (run.receipt.verdict, run.receipt.verdict_reasons)
+        if name == "as ever":
+            told = newest_event_of(run), newest_event_in(spark, run)
+    assert told[0] == told[1]
     assert verdicts["as ever"][0] == "ok", verdicts["as ever"]
     assert verdicts["ten times"][0] == "stop"
     named = [reason for reason in verdicts["ten times"][1] if "10 times what they should be" in reason]
