@@ -171,12 +171,13 @@ def _nights(nights: Sequence[Night], plans: dict[str, Plan]) -> Table:
 
 def _bundles(shown: Shown) -> Table:
     rows = []
-    for bundle_id in dict.fromkeys(night.bundle_id for night in reversed(shown.nights)):
-        own = [night for night in shown.nights if night.bundle_id == bundle_id]
+    nights = shown.nights[-SHOWN:]
+    for bundle_id in dict.fromkeys(night.bundle_id for night in reversed(nights)):
+        own = [night for night in nights if night.bundle_id == bundle_id]
         watched = "yes" if bundle_id in shown.plans else "no: it was made before monitoring"
         dates = f"{own[0].at[:10]} to {own[-1].at[:10]}"
         rows.append((bundle_id, shown.titles.get(bundle_id, NONE), f"{len(own):,}", dates, watched))
-    return table("Bundles that scored into this store", "Bundle|Task|Runs|From and to|Watched", rows, "2")
+    return table("Bundles of these runs", "Bundle|Task|Runs|From and to|Watched", rows, "2")
 
 
 # ---------------------------------------------------------------- time-lines
