@@ -87,12 +87,14 @@ def write_page(run: Run, found: Judged, nights: Sequence[Night], known: CameTrue
     nights = [found.night if night.run_id == found.night.run_id else night for night in nights]
     every = {one: watched_in(run.context, run.store, one) for one in {night.bundle_id for night in nights}}
     names = {name_of(night): night for night in nights if night.published}
+    references = {one: watched.reference for one, watched in every.items() if watched.reference is not None}
     page = render_site(
         Shown(
             title=found.watched.title,
             at=now(),
             nights=nights,
-            plans={one: watched.reference.plan for one, watched in every.items() if watched.reference is not None},
+            plans={one: reference.plan for one, reference in references.items()},
+            trained={one: scores_in(reference.tally(), reference.plan) for one, reference in references.items()},
             titles={one: watched.title for one, watched in every.items()},
             night=found.night,
             verdict=found.verdict,

@@ -11,11 +11,11 @@ from support.browser import absent, open_browser, size, violations
 from support.nights import cases, tally, trained
 from support.screenshots import take
 
-from medspark.monitor.drift import compare
+from medspark.monitor.drift import SCORES, compare
 from medspark.monitor.estimate import estimate
 from medspark.monitor.night import Night
 from medspark.monitor.outcomes import by_period
-from medspark.monitor.page import Shown, mean_risk, render_site, scores_in
+from medspark.monitor.page import Shown, drift_of_scores, mean_risk, render_site, scores_in
 from medspark.monitor.verdict import findings_of, verdict_of
 from medspark.monitor.worker.tally import packed
 from medspark.task.monitoring import Monitoring
@@ -59,7 +59,8 @@ def shown():
     estimates = estimate(scores_in(seen, plan), reference.recalibration)
     return Shown(
         title="Readmission within 30 days of discharge", at="2026-11-13T06:10:00+00:00",
-        nights=[*old, *usual, refused, newest], plans={BUNDLE: plan}, titles={BUNDLE: "Readmission"}, night=newest,
+        nights=[*old, *usual, refused, newest], plans={BUNDLE: plan},
+        trained={BUNDLE: scores_in(reference.tally(), plan)}, titles={BUNDLE: "Readmission"}, night=newest,
         verdict=verdict_of(findings), findings=findings, compared=compared, estimates=estimates, periods=periods,
         estimated={"first run": estimates},
     )  # fmt: skip
@@ -69,11 +70,23 @@ def test_the_page_says_the_verdict_its_reasons_and_all_runs(shown):
     page = render_site(shown)
     assert '<span class="verdict verdict-stop">stop</span>' in page
     assert "creatinine: 34 % of its numbers are 88.42 times what they should be, like µmol/L in place of mg/dL" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     assert "stop, refused" in page
     assert page.count("31\u00a0h before") == 1
     assert "no: it was made before monitoring" in page
     assert "fewer than 50 cases" in page
+
+
+def test_the_drift_of_each_runs_scores_is_what_its_comparison_had(shown):
+    of_scores = next(one for one in shown.compared if one.subject == SCORES and not one.column)
+    assert drift_of_scores(shown.night, shown) == pytest.approx(of_scores.value)
+    statistics, reference = trained(3000)
+    older = cases(800, 5)
+    older["age"] = older["age"] + 12
+    drifted = night(13, tally(reference.plan, statistics, older))
+    assert drift_of_scores(drifted, shown) > 0.25 > max(drift_of_scores(one, shown) for one in shown.nights[3:])
+    assert drift_of_scores(shown.nights[0], shown) is None  # of a bundle from before
+    assert "Drift of the scores (PSI)" in render_site(shown)
 
 
 def test_what_somebody_wrote_is_text_on_the_page(shown):
@@ -88,7 +101,7 @@ def test_the_same_data_give_the_same_page(shown):
 
 def test_a_first_night_without_anything_to_compare_with_has_a_page():
     alone = night(0, bundle=NO_BUNDLE, scored=0, rows_in=0)
-    page = render_site(Shown("A task", "2026-11-01", [alone], {}, {}, alone, "ok", []))
+    page = render_site(Shown("A task", "2026-11-01", [alone], {}, {}, {}, alone, "ok", []))
     assert "There is one run yet; a line needs two." in page
     assert "Nothing could be compared with training" in page
     assert mean_risk(alone, {}) is None
@@ -144,7 +157,7 @@ def test_it_prints_on_a_page_and_its_lines_are_drawn(browser):
     drawn = browser.execute_script(
         "return [...document.querySelectorAll('svg polyline')].map(e => e.getTotalLength() > 100)"
     )
-    assert drawn == [True, True, True]
+    assert drawn == [True, True, True, True]
     size(browser, 680, media="print", scheme="dark")  # the width of A4 between the margins; paper is white
     assert browser.execute_script("return document.scrollingElement.scrollWidth") <= 680
     assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
