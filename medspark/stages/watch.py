@@ -8,7 +8,6 @@ from typing import Final
 from medspark.bundles.bundle import MONITOR
 from medspark.errors import GateError, InputError
 from medspark.monitor.night import Night, tables_of
-from medspark.monitor.page import SHOWN
 from medspark.monitor.plan import Plan
 from medspark.monitor.reference import MOST_OF_A_NIGHT
 from medspark.monitor.two_sample import MOST_ROWS
@@ -28,7 +27,6 @@ from medspark.stages.kept_nights import (
     write_night,
     write_sample,
 )
-from medspark.stages.site import Judged, estimates_of, require_own_page, write_page
 
 TOLD: Final = 5
 """Reasons that a refusal lists; the receipt has all."""
@@ -170,6 +168,9 @@ def _keep(scoring: Scoring, watched: Watched, plan: Plan | None, found: list[Jud
 
 def _show(scoring: Scoring, watched: Watched, night: Night, judgement: Judgement) -> None:
     """Write the store's page, unless its place has another, which keeps no night from being published."""
+    from medspark.monitor.page import SHOWN  # only here: most scoring has no page, and need not load its templates
+    from medspark.stages.site import Judged, estimates_of, require_own_page, write_page
+
     run = scoring.run
     if run.holds_lock:
         require_held(run)

@@ -68,23 +68,18 @@ def test_a_number_that_the_network_never_reads_contributes_exactly_nothing(tmp_p
 
 
 def test_the_one_number_that_decides_alone_is_first_by_every_method(tmp_path):
-    """All other numbers, the levels and the codes are never read."""
-    import keras
-
-    from medspark.train.networks.parts import marked
-
-    inputs = {one.name: keras.Input((one.width,), dtype=one.dtype, name=one.name) for one in TABLE.inputs()}
-    numbers = marked(inputs["numeric"], "numeric", 0)
-    hidden = keras.layers.Dense(8, activation="silu")(numbers[:, :1])
-    network = keras.Model(inputs, keras.layers.Dense(1)(hidden))
-    tensors = tensors_of(200)
+    """Other numbers, levels and codes are never read."""
+    tensors = tensors_of(300)
+    network = drawn(TABLE, tensors, kind="plain", members=1)
+    for layer in network.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(layer.kernel.numpy() * (np.arange(len(layer.kernel)) == 0)[:, None])
     one = made(tmp_path, network, TABLE, tensors, stays_task())
-    some = {name: array[:6] for name, array in tensors.items()}
+    some = {name: array[:5] for name, array in tensors.items()}
     for method in ("gradients", "shap", "lime"):
         if method != "gradients":
             pytest.importorskip(method)
         items = one.explain(some, logit_of(one, some), method).items
-        assert (np.abs(items).argmax(axis=1) == 0).all(), method
         assert (items[:, 0] != 0).all(), method
         assert (items[:, 1:] == 0).all(), method
 
