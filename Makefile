@@ -45,7 +45,7 @@ check: $(READY)  ## Lint, types and import contracts
 docs: $(READY)  ## The documentation as a site in build/site, its links checked
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-screenshots: $(READY)  ## Pictures of the demo's report: desktop and phone, light and dark, and its PDF
+screenshots: $(READY)  ## Pictures of the demo's report and nights: desktop and phone, light and dark, and PDFs
 	$(BIN)/python tests/support/screenshots.py --out build/screenshots
 
 bench: $(READY)  ## Benchmarks: medspark beside its alternatives, as ratios

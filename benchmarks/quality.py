@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py TASK.yaml ... [--splits 5]       tasks whose data is where they say
     python benchmarks/quality.py --small [NAME ...]               public tables of the package SurvSet, by a horizon
+    python benchmarks/quality.py --alone TASK.yaml ...            the network alone
 
 Each task is cleaned and made into cases once. Then, for each of some divisions of the patients, the network is trained
 as `medspark train` trains it, and beside it on the same tensors: logistic regression; scikit-learn's gradient boosting
@@ -31,6 +32,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from medspark.cases.split import assign_split
+from medspark.evaluate.reliance import BY_MISSING
 from medspark.evaluate.truth import reading_of
 from medspark.runs.receipt import Receipt, new_run_id
 from medspark.runs.run import Run
@@ -170,16 +172,22 @@ def measured(label: np.ndarray, risk: np.ndarray, classes: bool) -> dict[str, fl
     else:
         y, p = label[:, 0], risk[:, 1]
         found = {"auroc": roc_auc_score(y, p), "brier": brier_score_loss(y, p), "log_loss": log_loss(y, p)}
-        found |= {"risk_less_share": p.mean() - y.mean()}
+        found |= {"risk_less_share": p.mean() - y.mean(), "share": y.mean()}
     return {name: float(value) for name, value in found.items()}
 
 
 def relied_on(found: dict[str, Any]) -> dict[str, float]:
-    """Of the test patients the share flagged as unusual, and of those with and without the outcome the share whose
-    conformal band leaves open what came true; NaN of too few."""
-    everyone = found["coverage"]["groups"][0]
-    covered = {name: (everyone[f"{name}_outcome"] or {}).get("covered", np.nan) for name in ("with", "without")}
-    return {"unusual": found["unusual"]["share"], **{f"covered_{name}": share for name, share in covered.items()}}
+    """Of the test patients the share flagged as unusual, and of those with and without the outcome, and of those of
+    whom least and most is missing, the share whose conformal band leaves open what came true; NaN of too few."""
+    everyone, *parts = found["coverage"]["groups"]
+    by_missing = [part for part in parts if part["group"] == BY_MISSING]
+    rows = {"": everyone} | ({"_least": by_missing[0], "_most": by_missing[-1]} if by_missing else {})
+    covered = {
+        f"covered_{name}{which}": (row[f"{name}_outcome"] or {}).get("covered", np.nan)
+        for which, row in rows.items()
+        for name in ("with", "without")
+    }
+    return {"unusual": found["unusual"]["share"], **covered}
 
 
 def reset_peak() -> None:
@@ -195,7 +203,7 @@ def split_by(cases: Any, task: Task, seed: int) -> Any:
     return cases.withColumn(SPLIT, assign_split(F.col(SUBJECT_ID), task.split.model_copy(update={"seed": seed})))
 
 
-def one_split(cases: Any, task: Task, seed: int, folder: Path) -> list[dict[str, Any]]:
+def one_split(cases: Any, task: Task, seed: int, folder: Path, alone: bool) -> list[dict[str, Any]]:
     """A row a model."""
     divided, tensors = split_by(cases, task, seed), str(folder / f"tensors-{seed}")
     classes = task.outcome.targets.kind == "classes"
@@ -220,7 +228,8 @@ def one_split(cases: Any, task: Task, seed: int, folder: Path) -> list[dict[str,
         said = risks_of(trained.teacher, tensors, trained.statistics, task)
         risk = said if classes else two_columns(said[:, 0])
         rows.append({"model": "teacher", "seed": seed, "seconds": None, **measured(test.truth.label, risk, classes)})
-    for name, spent, model in others(parts[TRAIN], parts[VALID], inputs, seed, classes):
+    models = () if alone else others(parts[TRAIN], parts[VALID], inputs, seed, classes)
+    for name, spent, model in models:
         found = measured(test.truth.label, model(test.tensors), classes)
         rows.append({"model": name, "seed": seed, "seconds": spent, **found})
     return rows
@@ -253,7 +262,10 @@ def told(task: str, rows: pd.DataFrame, cases: int) -> Table:
 
 def told_reliance(rows: pd.DataFrame) -> str:
     network = rows[rows.model == "network"]
-    shares = ("covered_with", "covered_without", "unusual")
+    shares = [name for name in network if name.startswith("covered") or name == "unusual"]
+    if "share" in network:  # of everyone
+        both = network.covered_with * network.share + network.covered_without * (1 - network.share)
+        network, shares = network.assign(covered=both), ["covered", *shares]
     each = [f"{name} {network[name].mean():.4f} ({network[name].std(ddof=1):.4f})" for name in shares]
     return "  beside the network's scores: " + ", ".join(each)
 
@@ -286,6 +298,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", help="task files, or with --small names of tables")
     parser.add_argument("--small", action="store_true", help="tables of SurvSet; all of them where none is named")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--alone", action="store_true", help="the network alone, and what stands beside its scores")
     parser.add_argument("--out", type=Path, help="a JSON file for every row")
     asked = parser.parse_args()
     spark, console, every = start_session("medspark quality"), Console(width=150), {}
@@ -296,7 +309,9 @@ def main() -> None:
             cases, frozen = cases_of(spark, task, folder / Path(name).stem)
             count = cases.where(F.col(LABEL).isNotNull()).count()
             rows = [
-                row for seed in range(asked.splits) for row in one_split(cases, frozen, seed, folder / Path(name).stem)
+                row
+                for seed in range(asked.splits)
+                for row in one_split(cases, frozen, seed, folder / Path(name).stem, asked.alone)
             ]
             every[Path(name).stem] = pd.DataFrame(rows)
             console.print(told(Path(name).stem, every[Path(name).stem], count))

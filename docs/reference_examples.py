@@ -30,6 +30,7 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("ImageNetwork", "filters"): [16, 32, 64],
     ("Network", "hidden"): [128, 64],
     ("Split", "folds"): 5,
+    ("Report", "agreement"): 50,
     ("Gates", "calibration_slope"): [0.8, 1.2],
     ("Gates", "calibration_intercept"): [-0.1, 0.1],
     ("Monitoring", "newest_within_hours"): 24,

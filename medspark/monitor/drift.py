@@ -183,6 +183,13 @@ def _scores(night: Ints, training: Ints, row: int) -> Iterator[_Asked]:
     yield _Asked(Comparison(seen, known), SCORES, row, "psi", places, names)
 
 
+def psi_of_scores(night: Ints, training: Ints) -> float:
+    """The index of the scores alone, as `compare` has it, from counts (SCORE_CELLS,) with a case each."""
+    (asked,) = _scores(night, training, 0)
+    one = asked.comparison
+    return float(population_stability_index(shares(one.night), shares(one.reference)))
+
+
 def _middle(places: npt.NDArray[np.float64], weight: Ints) -> float:
     return float(np.average(places, weights=weight)) if weight.sum() else float(places.mean())
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from medspark.encode.kinds.base import Frozen
+from medspark.monitor.worker.tally import Tally
 from medspark.schemas import EXCLUDED_BY
 from medspark.task.monitoring import Monitoring
 
@@ -77,13 +78,36 @@ class Beside:
     sentence: str
 
 
-def beside_before(night: Night, before: Sequence[Night], newest: int | None, settings: Monitoring) -> Iterator[Beside]:
+class Newest(NamedTuple):
+    """The latest time that a night's cases have."""
+
+    what: str
+    """event, or prediction time where no case says when its newest event was."""
+    at: int
+    """In microseconds since 1970."""
+
+
+def newest_of(tally: Tally) -> Newest | None:
+    """What tells how old a night's data are; None where nothing was counted."""
+    if tally.newest_event is not None:
+        return Newest("event", tally.newest_event)
+    return None if tally.newest is None else Newest("prediction time", tally.newest)
+
+
+def hours_before(night: Night, newest: Newest) -> float:
+    """How long before the run it was."""
+    return (datetime.fromisoformat(night.at) - datetime.fromtimestamp(newest.at / 1e6, UTC)).total_seconds() / 3600
+
+
+def beside_before(
+    night: Night, before: Sequence[Night], newest: Newest | None, settings: Monitoring
+) -> Iterator[Beside]:
     """Volume, rejected rows and freshness of a night.
 
     Args:
         night: the one in question.
         before: the runs before it, the oldest first.
-        newest: its latest prediction time, in microseconds since 1970, if it is known.
+        newest: its latest time, if it is known.
         settings: the task's.
     """
     if not night.scored:
@@ -101,10 +125,10 @@ def beside_before(night: Night, before: Sequence[Night], newest: int | None, set
         told = f"{100 * night.rejected_share:.1f} % of the rows have no score (before: {100 * middle:.1f} %)"
         yield Beside("rows", "rejected", night.rejected_share, middle, night.rejected_share - middle, p, told)
     if newest is not None and settings.newest_within_hours is not None:
-        late = (datetime.fromisoformat(night.at) - datetime.fromtimestamp(newest / 1e6, UTC)).total_seconds() / 3600
+        late = hours_before(night, newest)
         most = settings.newest_within_hours
-        told = f"the newest prediction time is {late:.0f} hours before the run (expected: at most {most:g})"
-        yield Beside("prediction time", "freshness", late, most, late / most, 0.0 if late > most else 1.0, told)
+        told = f"the newest {newest.what} is {late:.0f} hours before the run (expected: at most {most:g})"
+        yield Beside(newest.what, "freshness", late, most, late / most, 0.0 if late > most else 1.0, told)
 
 
 def _volume(subject: str, rows: int, before: Sequence[int]) -> Iterator[Beside]:

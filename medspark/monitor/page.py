@@ -1,6 +1,6 @@
 """The store's page: bundles, nights, scores, drift and verdicts in one HTML file that needs nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Final
@@ -9,11 +9,11 @@ import numpy as np
 from markupsafe import Markup
 
 from medspark.evaluate.logistic import sigmoid
-from medspark.evaluate.report.format import NONE, Cell, Table, number, percent, table
+from medspark.evaluate.report.format import NONE, SPACE, Cell, Table, number, percent, table
 from medspark.evaluate.report.template import style, template_of
-from medspark.monitor.drift import Compared
+from medspark.monitor.drift import Compared, psi_of_scores
 from medspark.monitor.estimate import CENTERS, Estimates
-from medspark.monitor.night import Night
+from medspark.monitor.night import Night, hours_before, newest_of
 from medspark.monitor.outcomes import Part, Period
 from medspark.monitor.plan import SCORE_CELLS, Plan
 from medspark.monitor.verdict import Finding, Verdict
@@ -41,6 +41,8 @@ class Shown:
     """Of all bundles, the oldest first."""
     plans: dict[str, Plan]
     """Of each bundle that was watched."""
+    trained: dict[str, Ints]
+    """Of each of them how many of training's held-out cases have a risk in each cell, (SCORE_CELLS,)."""
     titles: dict[str, str]
     night: Night
     """The one that was judged."""
@@ -66,7 +68,7 @@ def render_site(shown: Shown) -> str:
         shown=shown,
         means=MEANS[shown.verdict],
         css=style() + Markup(own),  # noqa: S704 (a file of this package)
-        lines=_lines(drawn, shown.plans),
+        lines=_lines(drawn, shown),
         findings=_findings(shown.findings),
         drift=_drift(shown.compared),
         estimates=_estimates(shown.estimates),
@@ -163,20 +165,21 @@ def _nights(nights: Sequence[Night], plans: dict[str, Plan]) -> Table:
         elif night.override:
             said = f"{said}, published: {night.override}"
         rejected = percent(night.rejected_share)
-        counts = (f"{night.rows_in:,}", f"{night.scored:,}", rejected, percent(mean))
+        counts = (f"{night.rows_in:,}", f"{night.scored:,}", rejected, percent(mean), newest_in(night, plans))
         rows.append((night.at[:16].replace("T", " "), *counts, said, Markup("<code>{}</code>").format(night.bundle_id)))
-    head = "Run began|Rows in|Scores|Rejected|Mean risk|Verdict|Bundle"
+    head = "Run began|Rows in|Scores|Rejected|Mean risk|Newest data|Verdict|Bundle"
     return table("Runs, the newest first", head, rows, "1 2 3 4")
 
 
 def _bundles(shown: Shown) -> Table:
     rows = []
-    for bundle_id in dict.fromkeys(night.bundle_id for night in reversed(shown.nights)):
-        own = [night for night in shown.nights if night.bundle_id == bundle_id]
+    nights = shown.nights[-SHOWN:]
+    for bundle_id in dict.fromkeys(night.bundle_id for night in reversed(nights)):
+        own = [night for night in nights if night.bundle_id == bundle_id]
         watched = "yes" if bundle_id in shown.plans else "no: it was made before monitoring"
         dates = f"{own[0].at[:10]} to {own[-1].at[:10]}"
         rows.append((bundle_id, shown.titles.get(bundle_id, NONE), f"{len(own):,}", dates, watched))
-    return table("Bundles that scored into this store", "Bundle|Task|Runs|From and to|Watched", rows, "2")
+    return table("Bundles of these runs", "Bundle|Task|Runs|From and to|Watched", rows, "2")
 
 
 # ---------------------------------------------------------------- time-lines
@@ -191,22 +194,27 @@ class Line:
     note: str
 
 
-def _lines(nights: Sequence[Night], plans: dict[str, Plan]) -> list[Line]:
+def _lines(nights: Sequence[Night], shown: Shown) -> list[Line]:
     if len(nights) < 2:
         return []
     every: dict[str, list[float | None]] = {
         "Scores": [float(night.scored) for night in nights],
         "Rows without a score": [night.rejected_share for night in nights],
-        "Mean risk": [mean_risk(night, plans) for night in nights],
+        "Mean risk": [mean_risk(night, shown.plans) for night in nights],
+        "Drift of the scores (PSI)": [drift_of_scores(night, shown) for night in nights],
+    }
+    write: dict[str, Callable[[float], str]] = {
+        "Scores": lambda value: f"{value:,.0f}",
+        "Drift of the scores (PSI)": lambda value: number(value, 2),
     }
     lines = []
     for title, values in every.items():
         known = [value for value in values if value is not None]
         if len(known) < 2:
             continue
-        write = (lambda value: f"{value:,.0f}") if title == "Scores" else percent
+        said = write.get(title, percent)
         ends = f"{nights[0].at[:10]} to {nights[-1].at[:10]}"
-        note = f"{ends}; from {write(min(known))} to {write(max(known))}, last {write(known[-1])}"
+        note = f"{ends}; from {said(min(known))} to {said(max(known))}, last {said(known[-1])}"
         lines.append(Line(title, drawn(title, values, [night.verdict == "stop" for night in nights]), note))
     return lines
 
@@ -242,6 +250,22 @@ def mean_risk(night: Night, plans: dict[str, Plan]) -> float | None:
         return None
     counts = scores_in(unpacked(night.tally, plan), plan)
     return float(np.average(sigmoid(CENTERS), weights=counts)) if counts.sum() else None
+
+
+def drift_of_scores(night: Night, shown: Shown) -> float | None:
+    """The population stability index of a night's scores beside training; None where nothing was counted."""
+    plan, trained = shown.plans.get(night.bundle_id), shown.trained.get(night.bundle_id)
+    if plan is None or trained is None or night.tally is None:
+        return None
+    counts = scores_in(unpacked(night.tally, plan), plan)
+    return psi_of_scores(counts, trained) if counts.sum() and trained.sum() else None
+
+
+def newest_in(night: Night, plans: dict[str, Plan]) -> str:
+    """How long before a run the newest event of its cases was, or of a table its newest prediction time."""
+    plan = plans.get(night.bundle_id)
+    newest = None if plan is None or night.tally is None else newest_of(unpacked(night.tally, plan))
+    return NONE if newest is None else f"{max(0.0, hours_before(night, newest)):,.0f}{SPACE}h before"
 
 
 def scores_in(tally: Tally, plan: Plan) -> Ints:

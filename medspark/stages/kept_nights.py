@@ -15,7 +15,7 @@ from medspark.bundles.bundle import MONITOR, Bundle
 from medspark.encode.kinds.base import Frozen
 from medspark.errors import InputError
 from medspark.monitor.drift import Compared, compare
-from medspark.monitor.night import COMPARED, Night, beside_before
+from medspark.monitor.night import COMPARED, Night, beside_before, newest_of
 from medspark.monitor.plan import kept_gauges
 from medspark.monitor.reference import Reference
 from medspark.monitor.two_sample import told_apart
@@ -174,7 +174,7 @@ def judged(watched: Watched, night: Night, before: Sequence[Night], joint: Joint
     newest = None
     if watched.reference is not None and night.tally is not None:
         tally = tally_in(watched.reference, night)
-        newest = tally.newest
+        newest = newest_of(tally)
         compared = compare(watched.reference, tally, cases_a_patient=night.cases_a_patient)
         findings += uncounted(night, tally)
         plan, training = watched.reference.plan, watched.reference.tally()

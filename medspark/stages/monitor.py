@@ -1,8 +1,8 @@
 """The monitor stage: a scored night of a store beside training and the nights before, to `findings` and a verdict."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Final, NamedTuple
+from dataclasses import asdict
+from typing import Final
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -10,14 +10,10 @@ from pyspark.sql import functions as F
 
 from medspark.errors import GateError, InputError
 from medspark.evaluate.report.format import plainly
-from medspark.monitor.drift import Compared
-from medspark.monitor.estimate import Estimates, estimate
 from medspark.monitor.night import Night
-from medspark.monitor.outcomes import Part, Period, by_group, by_period
-from medspark.monitor.page import Shown, render_site, scores_in
-from medspark.monitor.verdict import ORDER, Finding, Verdict, findings_of_outcomes, verdict_of
+from medspark.monitor.outcomes import Period, by_group, by_period
+from medspark.monitor.verdict import ORDER, findings_of_outcomes, verdict_of
 from medspark.runs.lock import alone
-from medspark.runs.receipt import now
 from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.schemas import (
@@ -35,54 +31,21 @@ from medspark.schemas import (
 )
 from medspark.stages.kept_nights import (
     MONITORING,
-    Watched,
     joint_of,
     judged,
     nights_before,
     nights_of,
     sample_in,
-    tally_in,
     watched_in,
     with_patients,
     write_night,
 )
+from medspark.stages.site import NOTHING, CameTrue, Judged, estimates_of, name_of, require_own_page, write_page
 from medspark.stages.watch import TOLD
-from medspark.store.files import exists, read_text, write_text
 from medspark.store.manifest import read_whole, require_whole
 from medspark.store.tables import read_parquet, write_version
 from medspark.store.versions import read_versions
 
-SITE: Final = "site/index.html"
-OURS: Final = ('<meta name="generator" content="medspark">', ": nights</title>\n<style>")
-"""What a page of ours has; the second, one from before there was the first."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A night, what was found of it, and how it will probably have performed."""
-
-    night: Night
-    watched: Watched
-    findings: list[Finding]
-    verdict: Verdict
-    estimates: Estimates
-    """By `estimate`; empty where nothing was counted."""
-    compared: list[Compared]
-    """Everything that was compared with training."""
-
-
-class CameTrue(NamedTuple):
-    """What became of scored cases."""
-
-    periods: list[Period]
-    """Night by night."""
-    whole: Period | None
-    """Of all nights together."""
-    parts: list[Part]
-    """Of each level of the subgroups, of all nights together."""
-
-
-NOTHING: Final = CameTrue([], None, [])
 GROUP: Final = "group "
 """Before a subgroup's name, which may be another column's."""
 
@@ -106,12 +69,13 @@ def monitor_stage(run: Run, outcomes: str | None = None) -> Judged:
             f"{run.store} has no night in {MONITORING}: expected a store that `medspark score` of this version of "
             "medspark wrote scores into. Score once more."
         )
-    _require_own_page(run)
+    require_own_page(run)
     with run.receipt.timed("monitor"), run.progress("monitor"):
         known = came_true(run, published, outcomes) if outcomes is not None else NOTHING
         found = judge(run, published[-1], published, known)
         write_findings(run, found)
-        _write_page(run, found, nights, known)
+        require_publishable(run)
+        write_page(run, found, nights, known)
     tell(run, found)
     tell_outcomes(run, known.periods)
     if found.verdict == "stop":
@@ -135,14 +99,6 @@ def judge(run: Run, night: Night, nights: list[Night], known: CameTrue = NOTHING
     night = night.model_copy(update={"verdict": verdict, "reasons": reasons})
     write_night(run, night, watched)
     return Judged(night, watched, findings, verdict, estimates_of(watched, night), compared)
-
-
-def estimates_of(watched: Watched, night: Night) -> Estimates:
-    """What the night's performance will probably be."""
-    if watched.reference is None or night.tally is None:
-        return {}
-    counts = scores_in(tally_in(watched.reference, night), watched.reference.plan)
-    return estimate(counts, watched.reference.recalibration)
 
 
 # ---------------------------------------------------------------- what came true
@@ -186,53 +142,7 @@ def _groups_in(run: Run, night: Night, cases: DataFrame) -> list[str]:
     return [group.column for group in groups if group.column in cases.columns]
 
 
-def name_of(night: Night) -> str:
-    """A night's name among periods, which sort as nights did."""
-    return f"{night.at[:16].replace('T', ' ')} {night.version[:8]}"
-
-
 # ---------------------------------------------------------------- written and told
-
-
-def _require_own_page(run: Run) -> None:
-    place = f"{run.store}/{SITE}"
-    if not exists(run.context, place):
-        return
-    try:
-        page = read_text(run.context, place)
-    except UnicodeDecodeError:
-        page = ""
-    if not any(mark in page for mark in OURS):
-        raise InputError(f"{place}: expected a page of medspark's or none, received another. Move it away.")
-
-
-def _write_page(run: Run, found: Judged, nights: Sequence[Night], known: CameTrue) -> None:
-    nights = [found.night if night.run_id == found.night.run_id else night for night in nights]
-    every = {one: watched_in(run.context, run.store, one) for one in {night.bundle_id for night in nights}}
-    names = {name_of(night): night for night in nights if night.published}
-    page = render_site(
-        Shown(
-            title=found.watched.title,
-            at=now(),
-            nights=nights,
-            plans={one: watched.reference.plan for one, watched in every.items() if watched.reference is not None},
-            titles={one: watched.title for one, watched in every.items()},
-            night=found.night,
-            verdict=found.verdict,
-            findings=found.findings,
-            compared=found.compared,
-            estimates=found.estimates,
-            periods=known.periods,
-            parts=known.parts,
-            estimated={
-                one.name: estimates_of(every[names[one.name].bundle_id], names[one.name]) for one in known.periods
-            },
-        )
-    )
-    place = f"{run.store}/{SITE}"
-    require_publishable(run)
-    write_text(run.context, place, page)
-    run.receipt.outputs["site"] = place
 
 
 def write_findings(run: Run, found: Judged) -> None:

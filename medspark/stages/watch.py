@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from medspark.bundles.bundle import MONITOR
-from medspark.errors import GateError
+from medspark.errors import GateError, InputError
 from medspark.monitor.night import Night, tables_of
 from medspark.monitor.plan import Plan
 from medspark.monitor.reference import MOST_OF_A_NIGHT
 from medspark.monitor.two_sample import MOST_ROWS
 from medspark.monitor.verdict import ORDER, Verdict, verdict_of
 from medspark.monitor.worker.tally import Tally, empty, packed, together, unpacked
+from medspark.runs.lock import require_held
 from medspark.score.publish import Scoring, Written
 from medspark.stages.kept_nights import (
+    Judgement,
     Watched,
     joint_of,
     judged,
@@ -40,7 +43,8 @@ class Gate:
 
 
 def with_watch(scoring: Scoring, gate: Gate | None) -> Scoring:
-    """A scoring run whose workers count, which keeps its night, and which passes the gate or is not published.
+    """A scoring run whose workers count, which keeps its night, and which passes the gate or is not published; a night
+    that the gate judged is on the store's page, refused or not.
 
     Raises:
         GateError: when it is about to publish: the night's verdict is worse than the gate lets through.
@@ -48,11 +52,12 @@ def with_watch(scoring: Scoring, gate: Gate | None) -> Scoring:
     watched = watched_of(scoring.bundle)
     plan = _plan(watched, scoring.expected)
     text = plan.model_dump_json() if plan is not None else ""
+    found: list[Judgement] = []
     return replace(
         scoring,
         served=scoring.served._replace(watch=text),
-        before=partial(_require, scoring, watched, plan, gate),
-        after=partial(_keep, scoring, watched, plan),
+        before=partial(_require, scoring, watched, plan, gate, found),
+        after=partial(_keep, scoring, watched, plan, found),
     )
 
 
@@ -99,18 +104,25 @@ def night_of(scoring: Scoring, plan: Plan | None, tally: Tally | None, written: 
     )
 
 
-def _require(scoring: Scoring, watched: Watched, plan: Plan | None, gate: Gate | None, written: Written) -> None:
+def _require(
+    scoring: Scoring,
+    watched: Watched,
+    plan: Plan | None,
+    gate: Gate | None,
+    found: list[Judgement],
+    written: Written,
+) -> None:
     if gate is None:
         return
     run, tally = scoring.run, tally_of_written(scoring, plan, written)
     night = with_patients(run, night_of(scoring, plan, tally, written))
     before = nights_before(newest_nights(run.context, run.store), night)
     joint = joint_of(run, watched, night, before, tally.kept) if tally is not None else None
-    findings = judged(watched, night, before, joint).findings
-    verdict = verdict_of(findings)
-    if watched.reference is None:  # nobody can say that all is well
-        verdict = "stop"
-    reasons = tuple(f"{found.verdict}: {found.sentence}" for found in findings if ORDER.index(found.verdict))
+    judgement = judged(watched, night, before, joint)
+    findings = judgement.findings
+    found.append(judgement)
+    verdict = _verdict(watched, judgement)
+    reasons = tuple(f"{one.verdict}: {one.sentence}" for one in findings if ORDER.index(one.verdict))
     if watched.reference is None:
         reasons = (f"the bundle has no {MONITOR}, so that nothing says what is usual: train it again", *reasons)
     run.receipt.verdict = verdict
@@ -121,7 +133,9 @@ def _require(scoring: Scoring, watched: Watched, plan: Plan | None, gate: Gate |
         run.receipt.override = gate.override
         run.say(f"  verdict     {verdict}, published all the same: {gate.override}")
         return
-    write_night(run, night.model_copy(update={"verdict": verdict, "reasons": reasons}), watched)
+    night = night.model_copy(update={"verdict": verdict, "reasons": reasons})
+    write_night(run, night, watched)
+    _show(scoring, watched, night, judgement)
     told = "\n".join(f"  - {reason}" for reason in reasons[:TOLD])
     more = f"\n  and {len(reasons) - TOLD} more" if len(reasons) > TOLD else ""
     raise GateError(
@@ -130,7 +144,12 @@ def _require(scoring: Scoring, watched: Watched, plan: Plan | None, gate: Gate |
     )
 
 
-def _keep(scoring: Scoring, watched: Watched, plan: Plan | None, written: Written) -> None:
+def _verdict(watched: Watched, judgement: Judgement) -> Verdict:
+    """Where training says nothing of what is usual, nobody can say that all is well."""
+    return "stop" if watched.reference is None else verdict_of(judgement.findings)
+
+
+def _keep(scoring: Scoring, watched: Watched, plan: Plan | None, found: list[Judgement], written: Written) -> None:
     receipt = scoring.run.receipt
     said = {
         "published": True,
@@ -143,3 +162,25 @@ def _keep(scoring: Scoring, watched: Watched, plan: Plan | None, written: Writte
     write_night(scoring.run, night, watched)
     if tally is not None:
         write_sample(scoring.run, night, tally.kept)
+    for judgement in found:
+        _show(scoring, watched, night, judgement)
+
+
+def _show(scoring: Scoring, watched: Watched, night: Night, judgement: Judgement) -> None:
+    """Write the store's page, unless its place has another, which keeps no night from being published."""
+    from medspark.monitor.page import SHOWN  # only here: most scoring has no page, and need not load its templates
+    from medspark.stages.site import Judged, estimates_of, require_own_page, write_page
+
+    run = scoring.run
+    if run.holds_lock:
+        require_held(run)
+    try:
+        require_own_page(run)
+    except InputError as error:
+        run.say(f"  page        not written: {error}")
+        return
+    newest = [*islice(newest_nights(run.context, run.store), SHOWN)][::-1]
+    findings, compared = judgement
+    found = Judged(night, watched, findings, _verdict(watched, judgement), estimates_of(watched, night), compared)
+    write_page(run, found, newest)
+    run.say(f"  page        {run.receipt.outputs['site']}")

@@ -191,6 +191,9 @@ class Report(Closed):
     """Columns, or derived columns, whose levels the report compares: sex, bands of age, site."""
     bootstrap: int = Field(default=300, ge=2, le=100_000)
     """Resamples of patients for each interval."""
+    agreement: int | None = Field(default=None, ge=11, le=1_000, exclude_if=unsaid)
+    """Of so many of the riskiest test cases SHAP and LIME explain the risks as well: the model card says how far they
+    agree with integrated gradients, and what each costs. They are in `medspark[explain]`."""
 
 
 LEAST_NAMED = 5

@@ -64,6 +64,7 @@ class Explains(NamedTuple):
 
     engine: Engine
     explain: Explainer
+    facts: ExplainFacts
 
 
 def export_explanations(
@@ -105,7 +106,7 @@ def export_explanations(
         **measured._asdict(),
     )
     (folder / EXPLAIN_FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
-    return Explains(scoring, by_gradients(along(explained.engine), facts, layout_of(statistics)))
+    return Explains(scoring, by_gradients(along(explained.engine), facts, layout_of(statistics)), facts)
 
 
 def rows_of(inputs: list[Input]) -> int:

@@ -91,7 +91,7 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     explains = export_explanations(folder, *by, task, _learned(trained, made), sample, made.names)
     if trained.teacher is not None:
         engine |= _costs(trained.teacher, folder / LITERT, sample)
-    drivers = drivers_of(made.tensors, trained, explains, task.report.bootstrap)
+    drivers = drivers_of(made.tensors, trained, explains, task.report)
     metrics = {**trained.metrics, "drivers": drivers, "engine": engine, "history": trained.fitted.history}
     if trained.fitted.pretrained:
         metrics["pretraining"] = trained.fitted.pretrained

@@ -23,6 +23,8 @@ from medspark.score.worker.explanations.facts import explained_logit
 from medspark.score.worker.explanations.layout import Block, Layout, layout_of
 from medspark.score.worker.explanations.numbers import unscaled
 from medspark.score.worker.explanations.sampled import owners_of
+from medspark.task.training import Report
+from medspark.train.agreement import agreement
 from medspark.train.batches import load_split
 from medspark.train.explain import Explains
 from medspark.train.export import Arrays
@@ -52,25 +54,26 @@ class _Tested(NamedTuple):
     items: Floats
 
 
-def drivers_of(table: str, trained: Trained, explains: Explains, resamples: int) -> dict[str, Any]:
+def drivers_of(table: str, trained: Trained, explains: Explains, report: Report) -> dict[str, Any]:
     """What the report says of the features' contributions in the test split.
 
     Args:
         table: the tensors.
         trained: the network, its statistics and its calibration.
         explains: its engines.
-        resamples: of patients, for intervals.
+        report: what the task asks for.
 
     Returns:
         `cases`; `features`: each with its mean absolute contribution in logits, an interval by patient, and for the
-        strongest what AUROC falls by when its values are shuffled; `curves`: of the strongest numbers; `codes`.
+        strongest what AUROC falls by when its values are shuffled; `curves`: of the strongest numbers; `codes`; and
+        `agreement` with other methods, where the task asks for it.
     """
     statistics = trained.statistics
     layout, tested = layout_of(statistics), _tested(table, trained, explains)
     each = np.add.reduceat(tested.items, [block.first for block in layout.blocks], axis=1)
     size = np.abs(each)
     order = np.argsort(-size.mean(axis=0), kind="stable")[:SHOWN]
-    draws = resampled_means(size, tested.subject, resamples, 0)
+    draws = resampled_means(size, tested.subject, report.bootstrap, 0)
     features = []
     for rank, at in enumerate(order.tolist()):
         block = layout.blocks[at]
@@ -78,12 +81,16 @@ def drivers_of(table: str, trained: Trained, explains: Explains, resamples: int)
         row = {"name": name_of(block.feature), "value": float(size[:, at].mean()), "low": low, "high": high}
         lost = _lost(block, layout, tested, trained, explains) if rank < SHUFFLED else None
         features.append({**row, "auroc_lost": lost})
-    return {
+    found: dict[str, Any] = {
         "cases": len(tested.logit),
         "features": features,
         "curves": _curves([layout.blocks[at] for at in order], tested, statistics),
         "codes": _codes(layout, tested),
     }
+    if report.agreement is not None:
+        by = (explains, statistics, trained.calibration)
+        found["agreement"] = agreement(tested.tensors, tested.logit, report.agreement, *by)
+    return found
 
 
 def _tested(table: str, trained: Trained, explains: Explains) -> _Tested:

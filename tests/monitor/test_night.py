@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
-from medspark.monitor.night import Night, beside_before
+from medspark.monitor.night import Newest, Night, beside_before, newest_of
 from medspark.monitor.verdict import findings_beside, verdict_of
+from medspark.monitor.worker.tally import Tally
 from medspark.task.monitoring import Monitoring
 
 
@@ -79,8 +81,27 @@ def test_many_rows_without_a_score_are_told_and_those_that_a_criterion_excludes_
     assert verdict_of(found(night(20, 1010, unscored), usual())) == verdict
 
 
+def microseconds(hour):
+    return int(datetime(2026, 11, 26, hour, tzinfo=UTC).timestamp() * 1e6)
+
+
+@pytest.mark.parametrize("what", ["event", "prediction time"])
 @pytest.mark.parametrize(("hour", "verdict"), [(5, "ok"), (3, "stop")])
-def test_a_prediction_time_that_is_too_long_ago_stops_where_the_task_says_how_long(hour, verdict):
-    newest = int(datetime(2026, 11, 26, hour, tzinfo=UTC).timestamp() * 1e6)
-    assert verdict_of(found(night(20, 1010), usual(), newest, newest_within_hours=2)) == verdict
+def test_what_is_newest_and_too_long_ago_stops_where_the_task_says_how_long(what, hour, verdict):
+    newest = Newest(what, microseconds(hour))
+    one = found(night(20, 1010), usual(), newest, newest_within_hours=2)
+    assert verdict_of(one) == verdict
+    assert [each.sentence for each in one] == (
+        [] if verdict == "ok" else [f"the newest {what} is 3 hours before the run (expected: at most 2)"]
+    )
     assert found(night(20, 1010), usual(), newest) == []
+
+
+def test_a_warehouse_is_as_old_as_its_newest_event_whatever_time_is_predicted_for():
+    """Scored as of six, when the run begins, from records that end the evening before."""
+    nothing = Tally(np.zeros((1, 1), np.int64), np.zeros((0, 1), np.int64))
+    tally = nothing._replace(newest=microseconds(6), newest_event=microseconds(0))
+    one = found(night(20, 1010), usual(), newest_of(tally), newest_within_hours=2)
+    assert [(each.subject, each.value, each.verdict) for each in one] == [("event", 6.0, "stop")]
+    assert newest_of(tally._replace(newest_event=None)) == Newest("prediction time", microseconds(6))
+    assert newest_of(nothing) is None

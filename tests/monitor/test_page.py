@@ -1,18 +1,21 @@
 """The store's page, as it is written and as a browser shows it."""
 
 import base64
-import shutil
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pytest
+from support.browser import absent, open_browser, size, violations
 from support.nights import cases, tally, trained
+from support.screenshots import take
 
-from medspark.monitor.drift import compare
+from medspark.monitor.drift import SCORES, compare
 from medspark.monitor.estimate import estimate
 from medspark.monitor.night import Night
 from medspark.monitor.outcomes import by_period
-from medspark.monitor.page import Shown, mean_risk, render_site, scores_in
+from medspark.monitor.page import Shown, drift_of_scores, mean_risk, render_site, scores_in
 from medspark.monitor.verdict import findings_of, verdict_of
 from medspark.monitor.worker.tally import packed
 from medspark.task.monitoring import Monitoring
@@ -45,6 +48,9 @@ def shown():
     compared = compare(reference, seen, draws=199)
     settings = Monitoring(false_alarms=0.05)
     findings = findings_of(plan, compared, reference.tally(), seen, settings)
+    hour = 3600 * 10**6
+    ran = int(datetime(2026, 11, 13, 6, tzinfo=UTC).timestamp() * 1e6)
+    seen = seen._replace(newest=ran, newest_event=ran - 31 * hour)
     newest = night(12, seen, "stop", override="<b>checked</b> by hand & signed")
     rng = np.random.default_rng(0)
     risk = rng.beta(1, 3, 400)
@@ -53,7 +59,8 @@ def shown():
     estimates = estimate(scores_in(seen, plan), reference.recalibration)
     return Shown(
         title="Readmission within 30 days of discharge", at="2026-11-13T06:10:00+00:00",
-        nights=[*old, *usual, refused, newest], plans={BUNDLE: plan}, titles={BUNDLE: "Readmission"}, night=newest,
+        nights=[*old, *usual, refused, newest], plans={BUNDLE: plan},
+        trained={BUNDLE: scores_in(reference.tally(), plan)}, titles={BUNDLE: "Readmission"}, night=newest,
         verdict=verdict_of(findings), findings=findings, compared=compared, estimates=estimates, periods=periods,
         estimated={"first run": estimates},
     )  # fmt: skip
@@ -63,10 +70,23 @@ def test_the_page_says_the_verdict_its_reasons_and_all_runs(shown):
     page = render_site(shown)
     assert '<span class="verdict verdict-stop">stop</span>' in page
     assert "creatinine: 34 % of its numbers are 88.42 times what they should be, like µmol/L in place of mg/dL" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     assert "stop, refused" in page
+    assert page.count("31\u00a0h before") == 1
     assert "no: it was made before monitoring" in page
     assert "fewer than 50 cases" in page
+
+
+def test_the_drift_of_each_runs_scores_is_what_its_comparison_had(shown):
+    of_scores = next(one for one in shown.compared if one.subject == SCORES and not one.column)
+    assert drift_of_scores(shown.night, shown) == pytest.approx(of_scores.value)
+    statistics, reference = trained(3000)
+    older = cases(800, 5)
+    older["age"] = older["age"] + 12
+    drifted = night(13, tally(reference.plan, statistics, older))
+    assert drift_of_scores(drifted, shown) > 0.25 > max(drift_of_scores(one, shown) for one in shown.nights[3:])
+    assert drift_of_scores(shown.nights[0], shown) is None  # of a bundle from before
+    assert "Drift of the scores (PSI)" in render_site(shown)
 
 
 def test_what_somebody_wrote_is_text_on_the_page(shown):
@@ -81,7 +101,7 @@ def test_the_same_data_give_the_same_page(shown):
 
 def test_a_first_night_without_anything_to_compare_with_has_a_page():
     alone = night(0, bundle=NO_BUNDLE, scored=0, rows_in=0)
-    page = render_site(Shown("A task", "2026-11-01", [alone], {}, {}, alone, "ok", []))
+    page = render_site(Shown("A task", "2026-11-01", [alone], {}, {}, {}, alone, "ok", []))
     assert "There is one run yet; a line needs two." in page
     assert "Nothing could be compared with training" in page
     assert mean_risk(alone, {}) is None
@@ -89,25 +109,15 @@ def test_a_first_night_without_anything_to_compare_with_has_a_page():
 
 # ---------------------------------------------------------------- in a browser
 
-OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def browser(shown, tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in OPTIONS:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    path = tmp_path_factory.mktemp("site") / "index.html"
+    if (why := absent()) is not None:
+        pytest.skip(why)
+    pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    opened = open_browser()
+    path = tmp_path_factory.mktemp("store") / "site" / "index.html"
+    path.parent.mkdir()
     path.write_text(render_site(shown), encoding="utf-8")
     opened.get(path.as_uri())
     yield opened
@@ -117,8 +127,7 @@ def browser(shown, tmp_path_factory):
 @pytest.mark.integration
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_the_page_does_not_scroll_sideways_and_asks_for_nothing(browser, width):
-    device = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    size(browser, width)
     assert browser.execute_script("return document.scrollingElement.scrollWidth") <= width
     assert browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)") == []
     assert browser.get_log("browser") == []
@@ -128,35 +137,44 @@ def test_the_page_does_not_scroll_sideways_and_asks_for_nothing(browser, width):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_have_enough_contrast_in_the_light_and_in_the_dark(browser, scheme):
     """WCAG 2.2, 1.4.3: 4.5 to 1 for text, of every element that has any."""
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
+    size(browser, 1280, scheme=scheme)
     least = browser.execute_script(CONTRAST)
     assert least[0] >= 4.5, least
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_no_violation_of_level_a_or_aa(browser, width):
-    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
-    device = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
-    browser.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = browser.execute_async_script(
-        "const done = arguments[0];"
-        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then(r => done(r.violations))"
-    )
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+def test_axe_finds_no_violation_of_level_a_or_aa(browser, width, scheme):
+    pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    size(browser, width, scheme=scheme)
+    assert violations(browser) == []
 
 
 @pytest.mark.integration
 def test_it_prints_on_a_page_and_its_lines_are_drawn(browser):
+    size(browser, 1280)
     drawn = browser.execute_script(
         "return [...document.querySelectorAll('svg polyline')].map(e => e.getTotalLength() > 100)"
     )
-    assert drawn == [True, True, True]
+    assert drawn == [True, True, True, True]
+    size(browser, 680, media="print", scheme="dark")  # the width of A4 between the margins; paper is white
+    assert browser.execute_script("return document.scrollingElement.scrollWidth") <= 680
+    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    size(browser, 1280)
     printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
     assert base64.b64decode(printed["data"]).startswith(b"%PDF")
+
+
+@pytest.mark.integration
+def test_the_command_takes_pictures_of_it_named_by_its_store(browser, tmp_path):
+    page = Path(unquote(urlparse(browser.current_url).path))
+    written = take(browser, page, tmp_path)
+    size(browser, 1280)
+    assert len(written) == 9
+    assert {path.suffix for path in written} == {".png", ".pdf"}
+    assert all(path.name.startswith("store0-nights") for path in written)
+    assert all(path.stat().st_size > 10_000 for path in written)
 
 
 CONTRAST = """

@@ -5,6 +5,7 @@ import shutil
 from contextlib import suppress
 
 import pytest
+from pyspark.sql import functions as F
 from support.relapse import PATIENTS, hospital, write_meds
 from support.roads import new_run, score, scores_of, stays, write
 from support.tasks import stays_at
@@ -18,9 +19,10 @@ from medspark.monitor.worker.tally import unpacked
 from medspark.stages.clean import clean_stage
 from medspark.stages.encode import encode_stage
 from medspark.stages.features import features_stage
-from medspark.stages.kept_nights import nights_of, watched_of
-from medspark.stages.monitor import SITE, monitor_stage
+from medspark.stages.kept_nights import nights_of, tally_in, watched_in, watched_of
+from medspark.stages.monitor import monitor_stage
 from medspark.stages.score import score_stage, score_tensors_stage
+from medspark.stages.site import SITE
 from medspark.stages.watch import Gate
 from medspark.store.tables import current_version, read_table
 
@@ -200,6 +202,10 @@ def test_a_gate_lets_a_night_like_training_through(spark, road, normal):
     assert len(found) == run.receipt.counts["score"]["scored"]
     assert run.receipt.verdict == "ok"
     assert newest(spark.sparkContext, run.store).verdict == "ok"
+    assert run.receipt.outputs["site"] == f"{run.store}/{SITE}"
+    page = (road["folder"] / "let-through" / SITE).read_text()
+    assert '<span class="verdict verdict-ok">' in page
+    assert "It was refused" not in page
 
 
 @pytest.mark.parametrize("writer", ["workers", "spark"])
@@ -216,6 +222,9 @@ def test_a_refused_night_is_not_published_and_its_reasons_are_listed(spark, road
     assert (run.receipt.verdict, run.receipt.override) == ("stop", None)
     kept = {night.run_id: night for night in nights_of(spark.sparkContext, first.store)}[run.receipt.run_id]
     assert (kept.published, kept.verdict) == (False, "stop")
+    page = (road["folder"] / f"refused-{writer}" / SITE).read_text()
+    assert "It was refused: nothing of it is published" in page
+    assert "years in place of months" in page
 
     overridden = new_run(spark, first.store)
     gate = Gate("warn", override="The clinic moved to months tonight, checked by hand")
@@ -234,10 +243,16 @@ def unpacked_rows(road, night):
     return unpacked(night.tally, plan).counts[0, -1]
 
 
-def test_tensors_pass_the_gate_too(spark, road, encoded):
+def test_tensors_pass_the_gate_too_and_leave_a_page_that_is_not_ours_alone(spark, road, encoded):
+    page = road["folder"] / "gated-tensors" / SITE
+    page.parent.mkdir(parents=True)
+    page.write_text("<title>the ward's own</title>")
     run = new_run(spark, road["folder"] / "gated-tensors")
     score_tensors_stage(run, load_bundle(road["bundle"]), str(encoded), gate=Gate("ok"))
     assert run.receipt.verdict == "ok"
+    assert current_version(spark.sparkContext, run.store, "scores") == run.receipt.version
+    assert page.read_text() == "<title>the ward's own</title>"
+    assert "site" not in run.receipt.outputs
 
 
 # ---------------------------------------------------------------- what came true
@@ -268,6 +283,18 @@ def test_outcomes_of_other_cases_are_refused(spark, road, normal, tmp_path):
 # ---------------------------------------------------------------- events
 
 
+def newest_event_of(run):
+    """What the store's night says of its newest event."""
+    (night,) = nights_of(run.context, run.store)
+    return tally_in(watched_in(run.context, run.store, night.bundle_id).reference, night).newest_event
+
+
+def newest_event_in(spark, run):
+    """The newest of those that stand beside the scores, in microseconds since 1970."""
+    scores = read_table(spark, run.store, "scores")
+    return scores.agg(F.unix_micros(F.max("newest_event"))).first()[0]
+
+
 def test_results_of_a_warehouse_that_come_in_another_unit_stop_the_night_by_name(spark, relapse_road, tmp_path):
     rows = [
         (subject, time, code, number * 10 if code == "LAB/crp" and number is not None else number, *rest)
@@ -280,6 +307,9 @@ def test_results_of_a_warehouse_that_come_in_another_unit_stop_the_night_by_name
         with suppress(GateError):
             score_stage(run, bundle, str(folder), gate=Gate("ok"))
         verdicts[name] = (run.receipt.verdict, run.receipt.verdict_reasons)
+        if name == "as ever":
+            told = newest_event_of(run), newest_event_in(spark, run)
+    assert told[0] == told[1]
     assert verdicts["as ever"][0] == "ok", verdicts["as ever"]
     assert verdicts["ten times"][0] == "stop"
     named = [reason for reason in verdicts["ten times"][1] if "10 times what they should be" in reason]

@@ -1,8 +1,9 @@
-"""Pictures of reports as a desktop and a phone show them, light and dark, and as a printer prints them.
+"""Pictures of pages as a desktop and a phone show them, light and dark, and as a printer prints them.
 
-    python tests/support/screenshots.py --out build/screenshots REPORT.html ...
+    python tests/support/screenshots.py --out build/screenshots PAGE.html ...
 
-Without a report those of `make demo` are taken. Of each the first screen, the whole page and the PDF are written.
+A page is a report, or a store's page of its nights. Without one those of `make demo` are taken. Of each the first
+screen, the whole page and the PDF are written.
 """
 
 import argparse
@@ -18,10 +19,19 @@ from support.browser import absent, open_browser, size
 SCREENS = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
-def take(page: Any, report: Path, out: Path) -> list[Path]:
-    """The pictures of one report, named by its folder."""
-    page.get(report.resolve().as_uri())
-    name, written = report.resolve().parent.name, []
+def name_of(path: Path) -> str:
+    """A page's name: its folder's, and of a store's page the store's.
+
+    >>> name_of(Path("/build/demo/bundles/4ba04f/report.html")), name_of(Path("/build/demo/site/index.html"))
+    ('4ba04f', 'demo-nights')
+    """
+    return f"{path.parents[1].name}-nights" if path.parent.name == "site" else path.parent.name
+
+
+def take(page: Any, path: Path, out: Path) -> list[Path]:
+    """The pictures of one page."""
+    page.get(path.resolve().as_uri())
+    name, written = name_of(path.resolve()), []
     for screen, (width, height) in SCREENS.items():
         for scheme in ("light", "dark"):
             for part, whole in (("first", False), ("whole", True)):
@@ -49,19 +59,20 @@ def _write(path: Path, content: str) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reports", nargs="*", type=Path)
+    parser.add_argument("pages", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, default=Path("build/screenshots"))
     asked = parser.parse_args()
-    reports = asked.reports or sorted(Path("build/demo").glob("**/report.html"))
-    why = absent() or ("" if reports else "no report is named, and `make demo` has made none")
+    demo = Path("build/demo")
+    pages = asked.pages or sorted([*demo.glob("**/report.html"), *demo.glob("**/site/index.html")])
+    why = absent() or ("" if pages else "no page is named, and `make demo` has made none")
     if why:
         raise SystemExit(why)
     asked.out.mkdir(parents=True, exist_ok=True)
     page = open_browser()
     try:
-        for report in reports:
-            for path in take(page, report, asked.out):
-                print(path)
+        for path in pages:
+            for picture in take(page, path, asked.out):
+                print(picture)
     finally:
         page.quit()
 

@@ -67,6 +67,24 @@ def test_a_number_that_the_network_never_reads_contributes_exactly_nothing(tmp_p
         assert (items[:, 0] != 0).all()
 
 
+def test_the_one_number_that_decides_alone_is_first_by_every_method(tmp_path):
+    """Other numbers, levels and codes are never read."""
+    tensors = tensors_of(300)
+    network = drawn(TABLE, tensors, kind="plain", members=1)
+    for layer in network.layers:
+        if hasattr(layer, "kernel"):
+            first = np.arange(layer.kernel.shape[0]) == 0
+            layer.kernel.assign(layer.kernel.numpy() * first[:, None])
+    one = made(tmp_path, network, TABLE, tensors, stays_task())
+    some = {name: array[:5] for name, array in tensors.items()}
+    for method in ("gradients", "shap", "lime"):
+        if method != "gradients":
+            pytest.importorskip(method)
+        items = one.explain(some, logit_of(one, some), method).items
+        assert (items[:, 0] != 0).all(), method
+        assert (items[:, 1:] == 0).all(), method
+
+
 def test_a_row_has_the_same_contributions_alone_and_among_others(table):
     tensors = tensors_of(600, seed=2)
     logit = logit_of(table, tensors)

@@ -7,11 +7,12 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from medspark.evaluate.report.data import ReportData
-from medspark.evaluate.report.format import NONE, SPACE, Cell, Table, count, number, table
+from medspark.evaluate.report.format import NONE, SPACE, Cell, Table, count, number, percent, table
 from medspark.evaluate.report.plots import MODEL, MUTED, OTHER, svg
 
 BARS: Final = 12
 """Features that are drawn."""
+METHODS: Final = {"gradients": "Integrated gradients", "shap": "SHAP", "lime": "LIME"}
 
 
 def drivers(data: ReportData) -> dict[str, Any]:
@@ -26,7 +27,8 @@ def drivers(data: ReportData) -> dict[str, Any]:
         "value were changed."
     )
     plots = [_bars(found["features"]), *(_curve(at, curve) for at, curve in enumerate(found["curves"]))]
-    return {"driver_note": note, "driver_tables": [_features(found), *_codes(found)], "driver_plots": plots}
+    tables = [_features(found), *_codes(found), *_agreement(found)]
+    return {"driver_note": note, "driver_tables": tables, "driver_plots": plots}
 
 
 def _features(found: Mapping[str, Any]) -> Table:
@@ -45,6 +47,33 @@ def _codes(found: Mapping[str, Any]) -> list[Table]:
     if not rows:
         return []
     return [table("Codes by the mean contribution where they are there, in logits", "Code|In|Cases|Mean", rows, "2 3")]
+
+
+def _agreement(found: Mapping[str, Any]) -> list[Table]:
+    """What other methods say of the same cases; nothing where the task does not ask for it."""
+    asked = found.get("agreement")
+    if asked is None:
+        return []
+    rows: list[list[Cell]] = []
+    for row in asked["methods"]:
+        name = METHODS[row["method"]]
+        if "absent" in row:
+            rows.append([f"{name}, not asked: {row['absent']}", *[NONE] * 4])
+            continue
+        alike = (percent(row.get(key), 0) for key in ("top_overlap", "first_same"))
+        rows.append([name, number(row.get("rank_correlation"), 2), *alike, rate(row["cases_a_second"])])
+    caption = f"Integrated gradients beside other methods, on the {asked['cases']:,} riskiest of these cases"
+    head = "Method|Rank correlation|Of the 5 largest the same|Largest the same|Cases a second of CPU"
+    return [table(caption, head, rows, "1 2 3 4")]
+
+
+def rate(value: float) -> str:
+    """Cases a second, in two digits or more.
+
+    >>> rate(12345.6), rate(1.234)
+    ('12,346', '1.2')
+    """
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _bars(features: list[dict[str, Any]]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def model_card(data: ReportData) -> dict[str, Any]:
         "flow": _flow(data),
         "characteristics": [dict(row) for row in data.characteristics],
         "performance": {"test": _without_drawings(data), "intervals": data.metrics["intervals"]},
+        "explanations": _explained(data),
         "fairness": {"subgroups": data.metrics["subgroups"], **data.metrics["fairness"]},
         "chosen": {
             "settings": settings_tried(data),
@@ -63,6 +64,14 @@ def _flow(data: ReportData) -> dict[str, Any]:
 
 def _without_drawings(data: ReportData) -> dict[str, Any]:
     return {name: value for name, value in data.metrics["test"].items() if name != "curves"}
+
+
+def _explained(data: ReportData) -> dict[str, Any] | None:
+    """What drives the risks, and how far other methods agree, where the task asks for it."""
+    found = data.metrics.get("drivers")
+    if not found:
+        return None
+    return {name: found[name] for name in ("cases", "features", "codes", "agreement") if name in found}
 
 
 def card_files(data: ReportData) -> dict[str, str]:

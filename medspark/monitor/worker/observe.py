@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from medspark.encode.worker.tensors import Arrays
 from medspark.monitor.plan import Group, Plan
 from medspark.monitor.worker.read import Floats, Ints, tokens_of
-from medspark.monitor.worker.tally import Columns, empty, packed, tally_of, together
-from medspark.schemas import PREDICTION_TIME
+from medspark.monitor.worker.tally import Columns, empty, later, packed, tally_of, together
+from medspark.schemas import NEWEST_EVENT, PREDICTION_TIME
 
 HELD_BYTES = 2**20
 """Of drawn cases before they are counted."""
@@ -77,7 +77,7 @@ def observe(
 
     Args:
         text: the plan, in JSON.
-        batch: the n cases, or rows of tensors, with their prediction times.
+        batch: the n cases, or rows of tensors, with prediction times, and newest events where cases have any.
         tensors: (n, width) each, by input.
         risks: gives some rows' probabilities of the headline.
         scored: (n,) which of them have a score; all of them where it is None.
@@ -86,15 +86,16 @@ def observe(
     n, step = batch.num_rows, worker.plan.step
     rows = np.arange((-worker.passed) % step, n, step)
     worker.passed += n
-    newest = _newest(batch.column(PREDICTION_TIME))
     if scored is not None:
         rows = rows[scored[rows]]
     if len(rows):
         columns = {group.column: batch.column(group.column) for group in worker.plan.groups if _is_in(group, batch)}
         drawn = {name: tensors[name] if len(rows) == n else tensors[name][rows] for name in worker.inputs}
         worker.hold(drawn, risks(rows), {name: column.take(pa.array(rows)) for name, column in columns.items()})
-        latest = [time for time in (worker.tally.newest, newest) if time is not None]
-        worker.tally = worker.tally._replace(newest=max(latest, default=None))
+        worker.tally = worker.tally._replace(
+            newest=later(worker.tally.newest, _newest(batch, PREDICTION_TIME)),
+            newest_event=later(worker.tally.newest_event, _newest(batch, NEWEST_EVENT)),
+        )
 
 
 def _is_in(group: Group, batch: pa.RecordBatch) -> bool:
@@ -113,6 +114,9 @@ def take(text: str) -> str | None:
     return packed(found)
 
 
-def _newest(times: pa.Array) -> int | None:
-    latest = pc.max(times).cast(pa.timestamp("us")).cast(pa.int64()).as_py() if len(times) else None
+def _newest(batch: pa.RecordBatch, column: str) -> int | None:
+    """The latest of a column's times; None where there is none, or no such column."""
+    if column not in batch.schema.names:
+        return None
+    latest = pc.max(batch.column(column)).cast(pa.timestamp("us")).cast(pa.int64()).as_py()
     return None if latest is None else int(latest)

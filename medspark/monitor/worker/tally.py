@@ -39,6 +39,8 @@ class Tally(NamedTuple):
     """(gauges with a unit, UNIT_CELLS) of all cases; numbers not above 0 are in none."""
     newest: int | None = None
     """The latest prediction time, in microseconds since 1970."""
+    newest_event: int | None = None
+    """The same of the events that were known; None of a table's rows, which have none."""
     kept: npt.NDArray[np.float32] = np.zeros((0, 0), np.float32)
     """(m, kept gauges) of some cases what is in each gauge, NaN where it is missing."""
 
@@ -47,32 +49,38 @@ def empty(plan: Plan) -> Tally:
     """The tally of no case."""
     counts = np.zeros((len(plan.rows), plan.width), np.int64)
     kept = np.zeros((0, max(1, len(kept_gauges(plan)))), np.float32)
-    return Tally(counts, np.zeros((len(plan.with_units), UNIT_CELLS), np.int64), None, kept)
+    return Tally(counts, np.zeros((len(plan.with_units), UNIT_CELLS), np.int64), kept=kept)
 
 
 def together(one: Tally, other: Tally) -> Tally:
     """The tally of two parts of a night."""
-    times = [time for time in (one.newest, other.newest) if time is not None]
     kept = [part.kept for part in (one, other) if len(part.kept)]
     rows = np.concatenate(kept) if kept else one.kept
-    return Tally(one.counts + other.counts, one.units + other.units, max(times, default=None), rows)
+    newest = later(one.newest, other.newest), later(one.newest_event, other.newest_event)
+    return Tally(one.counts + other.counts, one.units + other.units, *newest, rows)
+
+
+def later(one: int | None, other: int | None) -> int | None:
+    """The later of two times, either of which may not be known."""
+    return max((time for time in (one, other) if time is not None), default=None)
 
 
 def packed(tally: Tally) -> str:
     """A tally as a text that a piece of the scores carries: mostly zeros, which take no room."""
     arrays = (base64.b64encode(zlib.compress(array.tobytes(), 1)).decode() for array in (*tally[:2], tally.kept))
-    return json.dumps([*arrays, tally.newest])
+    return json.dumps([*arrays, tally.newest, tally.newest_event])
 
 
 def unpacked(text: str, plan: Plan) -> Tally:
-    """The tally that `packed` wrote for a plan."""
-    *arrays, newest = json.loads(text)
+    """The tally that `packed` wrote for a plan, or a medspark from before that knew of no newest event."""
+    *arrays, newest, newest_event = (*json.loads(text), None)[:5]
     counts, units, kept = (zlib.decompress(base64.b64decode(array)) for array in arrays)
     like, width = empty(plan), max(1, len(kept_gauges(plan)))
     return Tally(
         np.frombuffer(counts, np.int64).reshape(like.counts.shape),
         np.frombuffer(units, np.int64).reshape(like.units.shape),
         newest,
+        newest_event,
         np.frombuffer(kept, np.float32).reshape(-1, width),
     )
 
@@ -112,7 +120,7 @@ def tally_of(plan: Plan, tensors: Arrays, probability: Floats, columns: Columns)
         for id_ in np.unique(level):
             counts[first + id_] = _counted(cells, several, level == id_, plan.width)
     found = np.stack(units) if units else np.zeros((0, UNIT_CELLS), np.int64)
-    return Tally(counts, found, None, _kept(plan, each, n))
+    return Tally(counts, found, kept=_kept(plan, each, n))
 
 
 def _kept(plan: Plan, each: Mapping[int, npt.NDArray[Any]], n: int) -> npt.NDArray[np.float32]:

@@ -138,6 +138,24 @@ def test_card_json_is_json_without_nan_and_says_what_the_page_says(report_data):
     assert card["updating"]["parent"] is None
 
 
+def test_how_far_other_methods_agree_is_on_the_page_and_in_json(report_data):
+    alike = {"rank_correlation": 0.912, "top_overlap": 0.84, "first_same": 0.75}
+    methods = [
+        {"method": "gradients", "cases_a_second": 5432.1},
+        {"method": "shap", "cases_a_second": 21.4, **alike},
+        {"method": "lime", "absent": "--explain-by lime needs lime: install medspark[explain] on the workers"},
+    ]
+    age = {"name": "age", "value": 0.4, "low": 0.3, "high": 0.5, "auroc_lost": 0.1}
+    agreement = {"cases": 40, "methods": methods}
+    drivers = {"cases": 3000, "features": [age], "curves": [], "codes": [], "agreement": agreement}
+    data = dataclasses.replace(report_data, metrics={**report_data.metrics, "drivers": drivers})
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render_report(data)))
+    assert "Integrated gradients beside other methods, on the 40 riskiest of these cases" in page
+    assert "Integrated gradients – – – 5,432 SHAP 0.91 84 % 75 % 21 LIME, not asked: --explain-by lime needs" in page
+    assert json.loads(card_files(data)["card.json"])["explanations"]["agreement"]["methods"] == methods
+    assert json.loads(card_files(report_data)["card.json"])["explanations"] is None
+
+
 @pytest.mark.parametrize("said", ["nothing", "everything"])
 def test_card_xml_is_valid_by_the_public_schema(report_data, shipped, said):
     xmlschema = pytest.importorskip("xmlschema")

@@ -1,5 +1,7 @@
 """What workers count of a night is the same however its rows come."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,7 +16,7 @@ from medspark.monitor.plan import Group, Plan
 from medspark.monitor.worker.observe import columns_watched, observe, take
 from medspark.monitor.worker.read import in_its_unit, numbers_of
 from medspark.monitor.worker.tally import empty, packed, together, unpacked
-from medspark.schemas import PREDICTION_TIME
+from medspark.schemas import NEWEST_EVENT, PREDICTION_TIME
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +24,15 @@ def bundle():
     return trained(2000)
 
 
-def observed(bundle, columns, parts, **settings):
+def observed(bundle, columns, parts, newest_event=None, **settings):
     """What a worker counts of cases that come in parts of some rows."""
     statistics, reference = bundle
     plan = Plan.model_validate(reference.plan.model_dump() | settings)
     text, at = plan.model_dump_json(), 0
-    batch = batch_of(columns).append_column(PREDICTION_TIME, pa.array(range(len(columns["age"])), pa.timestamp("us")))
+    times = pa.array(range(len(columns["age"])), pa.timestamp("us"))
+    batch = batch_of(columns).append_column(PREDICTION_TIME, times)
+    if newest_event is not None:
+        batch = batch.append_column(NEWEST_EVENT, pa.array(newest_event, pa.timestamp("us", "UTC")))
     take(text)
     for rows in parts:
         part = batch.slice(at, rows)
@@ -45,6 +50,22 @@ def test_batches_change_no_count(bundle):
     assert (whole.units == parts.units).all()
     assert whole.newest == parts.newest == 699
     assert (whole.counts == tally(bundle[1].plan, bundle[0], columns).counts).all()
+
+
+def test_the_newest_event_of_any_case_is_told_and_a_table_has_none(bundle):
+    columns = cases(5, 9)
+    _, found = observed(bundle, columns, [1, 4], newest_event=[None, 30, None, 90, 20])
+    assert (found.newest, found.newest_event) == (4, 90)
+    assert together(found, found._replace(newest_event=None)).newest_event == 90
+    assert observed(bundle, columns, [5])[1].newest_event is None
+
+
+def test_what_was_packed_before_there_was_a_newest_event_is_read(bundle):
+    plan, found = observed(bundle, cases(5, 9), [5])
+    before = json.dumps(json.loads(packed(found))[:4])
+    assert unpacked(before, plan).newest_event is None
+    assert unpacked(before, plan).newest == found.newest == 4
+    assert (unpacked(before, plan).counts == found.counts).all()
 
 
 def test_every_third_case_is_counted_across_batches(bundle):
