@@ -63,14 +63,14 @@ def train_stage(
     task: Task,
     with_folds: bool = False,
     watched: Watched = UNWATCHED,
-    tuning: Mapping[str, Any] | None = None,
+    found: Mapping[str, Any] | None = None,
 ) -> Path:
     """`cases` to `tensors`, `predictions` and a bundle, whose path is returned.
 
     Args:
         with_folds: whether the task's folds are trained too.
         watched: where else it is watched from.
-        tuning: how the task's settings were chosen, for the bundle's metrics.
+        found: what is known already, such as how the task's settings were chosen, for the bundle's metrics.
 
     Raises:
         InputError: the store is not on this machine's file system, or a split lacks cases.
@@ -88,8 +88,7 @@ def train_stage(
         checkpoints = Checkpoints(store / CHECKPOINTS, run.say).below(f"train-{task.network.size}")
         trained = _train(run, task, tensors, with_folds, checkpoints, watched.event_files, tracking)
         peak_mb = most() if task.training.workers == 1 else None  # this process is not all that learned
-        if tuning is not None:
-            trained.metrics["tuning"] = tuning
+        trained.metrics.update(found or {})
         _require_gates(trained, task, checkpoints)
         bundle = _bundled(run, task, facts, trained, peak_mb)
         checkpoints.delete()

@@ -1,6 +1,6 @@
 """The update stage: a bundle and new outcomes to a challenger, kept where it is no worse than the champion."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,13 @@ MOST_BEFORE: Final = 20_000
 
 @alone
 def update_stage(
-    run: Run, bundle: Bundle, task: Task, source: str | None, how: How = "weights", history: str | None = None
+    run: Run,
+    bundle: Bundle,
+    task: Task,
+    source: str | None,
+    how: How = "weights",
+    history: str | None = None,
+    promoted: Bundle | None = None,
 ) -> Path:
     """A bundle and new cases to a bundle that names it as its parent.
 
@@ -64,9 +70,11 @@ def update_stage(
         source: the new cases; None where the task's own source has them.
         how: whether all weights go on learning, those of the head alone, or only the calibration is fitted anew.
         history: a store whose `records` are part of the new cases' past.
+        promoted: of an update of each night, the bundle that a person promoted last: the step is bounded, and the
+            challenger may not be worse than that one either.
 
     Returns:
-        The challenger's folder.
+        The challenger's folder; that of the bundle itself where, each night, the source is the one it learned from.
 
     Raises:
         TaskError: split, features or targets are others.
@@ -80,13 +88,16 @@ def update_stage(
     with clean_source(run, asked) as found:
         run.receipt.inputs["source"] = found.read
         run.receipt.count("update", found.counts)
+        if promoted is not None and found.read.fingerprint == bundle.manifest.get("fingerprint"):
+            return bundle.path
         require_what_training_read(run, bundle, found.counts)
         with built_of(run, asked, found, history) as built:
             splits = count_cases(built.cases, asked.outcome.targets)
             if faults := faults_of_splits(splits, asked):
                 raise InputError("; ".join(faults))
             with making(run, (TENSORS, PREDICTIONS), run.version):
-                updated = _learned(run, bundle, asked, built, how, splits, checkpoints)
+                given = partial(Given, checkpoints=checkpoints, promoted=promoted)
+                updated = _learned(run, bundle, asked, built, how, splits, given)
                 try:
                     _require_no_worse(run, updated, asked)
                 except GateError:
@@ -127,7 +138,7 @@ def _learned(
     built: Built,
     how: How,
     splits: dict[str, SplitCounts],
-    checkpoints: Checkpoints,
+    given: Callable[..., Given],
 ) -> Updated:
     statistics = from_json(bundle.read_text(STATISTICS))
     learned = sum(split.cases for name, split in splits.items() if name in (TRAIN, VALID))
@@ -135,8 +146,8 @@ def _learned(
         table = write_tensors(built.cases, statistics, f"{run.store}/{TENSORS}/{run.version}")
         with _before(run, bundle, task, built.cases, 0 if how == "calibration" else learned) as (before, groups):
             named = pd.concat([subgroups_of(built.cases, task), groups], ignore_index=True)
-            given = Given(table, before, named, checkpoints, learning_of(run.context, task.training))
-            return update_network(bundle, task, given, how, progress)
+            cases = given(table, before, named, learn=learning_of(run.context, task.training))
+            return update_network(bundle, task, cases, how, progress)
 
 
 @contextmanager
@@ -177,17 +188,31 @@ def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
     rows = {"challenger": metrics["test"]["metrics"], CHAMPION: metrics["baselines"][CHAMPION]["metrics"]}
     for line in performance_lines("recent patients", rows):
         run.say(line)
-    told = refusals(updated.recent, updated.before, task.updating or Updating())
-    compared = {"recent": updated.recent, "before": updated.before, "refused": told}
+    told = _refused(updated, task.updating or Updating())
+    compared = {**updated.champion._asdict(), "refused": told}
+    if updated.step is not None:
+        compared["step"] = updated.step._asdict()
+    if updated.promoted is not None:
+        compared["promoted"] = updated.promoted._asdict()
     metrics["update"] = compared
     run.receipt.counts["update"]["comparison"] = compared
     if told:
         raise GateError("the challenger was not kept: " + "; ".join(told))
     require_gates(metrics, task)
     for name, words in NAMES.items():
-        found = updated.recent[0].get("worse_by", {}).get(name, {})
+        found = updated.champion.recent[0].get("worse_by", {}).get(name, {})
         if found.get("low") is not None:
             run.say(f"  worse by    {found['value']:+.4f}  {words}, {found['low']:+.4f} to {found['high']:+.4f}")
+
+
+def _refused(updated: Updated, margins: Updating) -> list[str]:
+    """Why the challenger is not kept, a sentence each."""
+    told = refusals(*updated.champion, margins)
+    if updated.step is not None and not updated.step.moved:
+        told.append("no epoch was better than the champion's own weights")
+    if updated.promoted is not None:
+        told += [f"beside the bundle that was promoted last, {one}" for one in refusals(*updated.promoted, margins)]
+    return told
 
 
 def _kept(
