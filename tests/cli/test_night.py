@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from support.places import ROOT
 from support.roads import receipt_in, stays, write
 from typer.testing import CliRunner
 
-from medspark.bundles.champion import promote
+from medspark.bundles.champion import champion_of, history, promote
 from medspark.cli.main import app
 
 
@@ -36,14 +37,22 @@ def deployment_file(folder, **changes):
 
 
 @pytest.mark.integration
-def test_a_night_of_the_champion_and_what_the_store_tells_of_a_case(road, tmp_path):
+def test_a_night_of_the_champion_which_learns_after_it_and_what_the_store_tells_of_a_case(road, tmp_path):
     write(tmp_path / "tonight.csv", stays(60, seed=5))
-    (tmp_path / "models").mkdir()
-    decision = promote(tmp_path / "models", road["bundle"])
-    file = deployment_file(tmp_path, bundle=None, champion=str(tmp_path / "models"), explain={"top": 2})
+    models = shutil.copytree(road["folder"] / "store", tmp_path / "models")
+    decision = promote(models, road["bundle"])
+    known = [f"{10_000 + at},{line.split(',', 1)[1]}" for at, line in enumerate(stays(900, 1))]
+    update = {"source": str(write(tmp_path / "known.csv", known))}
+    file = deployment_file(tmp_path, bundle=None, champion=str(models), explain={"top": 2}, update=update)
     done = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")
     assert done.returncode == 0, done.stderr
     counts = receipt_in(done.stdout)["counts"]
+    assert counts["update"]["outcome"] == "promoted", counts["update"]
+    assert champion_of(models).name == counts["update"]["bundle_id"] != decision.bundle_id
+    again = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")
+    assert set(receipt_in(again.stdout)["counts"]["publish"]["sinks"].values()) == {"there before"}  # by the old one
+    assert receipt_in(again.stdout)["counts"]["update"]["outcome"] == "unchanged"
+    assert [line.action for line in history(models)] == ["promote", "update"]
     assert set(counts["publish"]["sinks"].values()) == {"published"}
     assert (counts["door"]["files"], counts["door"]["warned"]) == (1, [])
     lines = (tmp_path / "ndjson/scores/as_of=20241127T060000Z/scores.ndjson").read_text().splitlines()
