@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,8 @@ def night(
     with exit_code_of(terminal()):
         read = load_deployment(deployment)
         moment = _moment(read, as_of)
+        if read.update is not None and find_spec("tensorflow") is None:
+            raise TaskError("update", ["expected TensorFlow here, by which a champion learns, received none"])
         if override is not None and (read.gate is None or not override.strip()):
             raise TaskError("--override", ["expected a reason, and a deployment with a gate"])
     given: dict[str, Any] = {

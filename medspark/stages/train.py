@@ -165,8 +165,8 @@ def _train(
         with scratch(run, "histories") if pretrains else nullcontext() as folder:
             histories = Histories(_histories(run, task), folder) if folder is not None else None
             told = telling(tracking, progress)
-            given = {"histories": histories, "checkpoints": checkpoints, "here": copied}
-            trained = train_network(cases, task, _tensors_of(run), told, **given)
+            begun = partial(train_network, histories=histories, checkpoints=checkpoints, here=copied)
+            trained = begun(cases, task, _tensors_of(run), told)
         if with_folds:
             with scratch(run, "folds") as folder:
                 found = cross_validate(cases, task, folder, run.say, checkpoints.folder)

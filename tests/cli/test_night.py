@@ -98,3 +98,11 @@ def test_a_night_that_ends_before_it_has_a_run_is_no_success_in_the_metrics(tmp_
     told = (tmp_path / "stays.prom").read_text().splitlines()
     assert 'medspark_night_success{deployment="stays"} 0.0' in told
     assert f'medspark_night_exit_code{{deployment="stays"}} {code}.0' in told
+
+
+def test_a_champion_that_cannot_learn_here_ends_with_2_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("medspark.cli.night.find_spec", lambda _: None)
+    file = deployment_file(tmp_path, bundle=None, champion=str(tmp_path), update={"source": "known.csv"})
+    done = CliRunner().invoke(app, ["night", str(file)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "expected TensorFlow here, by which a champion learns" in done.stderr

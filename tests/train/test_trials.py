@@ -88,7 +88,7 @@ def test_a_trial_is_judged_by_members_as_they_are_kept_drawn_towards_regressions
     assert fitted.lines > 0
     loss = open_study(search).trials[0].value
     files = [path for split in ("train", "valid") for path in split_files(table, split)]
-    found = partial(batches, files, STATISTICS.inputs(), fitted.reading, 512)
+    found = partial(batches, files, STATISTICS.inputs(), fitted.reading, 512, None)
     row = watched_row(fitted.members, found, search.task.outcome.targets, fitted.folds, None)
     assert loss == pytest.approx(row["valid_loss"])
     assert loss != pytest.approx(min(one["valid_loss"] for one in fitted.history))
