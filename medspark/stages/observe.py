@@ -156,6 +156,8 @@ def gauges_of(
     yield gauge("published_rows", "Rows of the night in each sink.", publish.get("rows"))
     yield by("band_cases", "Cases by risk band.", "band", score.get("bands") or {})
     yield by("stage_seconds", "Seconds of each stage.", "stage", receipt.seconds)
+    became = receipt.counts.get("update", {}).get("outcome")
+    yield by("update", "What became of the champion's update.", "outcome", {} if became is None else {became: 1.0})
     verdicts = ("ok", "warn", "stop") if receipt.verdict is not None else ()
     verdict = {name: float(name == receipt.verdict) for name in verdicts}
     yield by("verdict", "The verdict of monitoring, where one was asked for.", "verdict", verdict)

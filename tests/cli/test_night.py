@@ -43,11 +43,13 @@ def test_a_night_of_the_champion_which_learns_after_it_and_what_the_store_tells_
     decision = promote(models, road["bundle"])
     known = [f"{10_000 + at},{line.split(',', 1)[1]}" for at, line in enumerate(stays(900, 1))]
     update = {"source": str(write(tmp_path / "known.csv", known))}
-    file = deployment_file(tmp_path, bundle=None, champion=str(models), explain={"top": 2}, update=update)
+    changes = {"champion": str(models), "update": update, "metrics": str(tmp_path / "night.prom")}
+    file = deployment_file(tmp_path, bundle=None, explain={"top": 2}, **changes)
     done = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")
     assert done.returncode == 0, done.stderr
     counts = receipt_in(done.stdout)["counts"]
     assert counts["update"]["outcome"] == "promoted", counts["update"]
+    assert 'medspark_night_update{deployment="stays",outcome="promoted"} 1' in (tmp_path / "night.prom").read_text()
     assert champion_of(models).name == counts["update"]["bundle_id"] != decision.bundle_id
     again = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")
     assert set(receipt_in(again.stdout)["counts"]["publish"]["sinks"].values()) == {"there before"}  # by the old one
