@@ -85,8 +85,9 @@ def last_promoted(store: str | Path) -> Path:
 
 
 def promote(store: str | Path, bundle: str | Path, reason: str | None = None) -> Decision:
-    """Make a bundle the champion, once every file of it was verified; what is champion already stays so, unsaid, but
-    for one that a rollback made champion: nights may update it again.
+    """Make a bundle the champion, once every file of it was verified; what was promoted last stays so, unsaid.
+
+    A champion by a rollback or an update may be promoted too: nights then go on from it, and are compared with it.
 
     Args:
         store: a folder of this machine.
@@ -114,7 +115,7 @@ def _decide(
     with _alone(place):
         lines = history(place)
         is_champion = lines and lines[-1].manifest == digest and (place / lines[-1].path).resolve() == found.path
-        if is_champion and lines[-1].action != "rollback":
+        if is_champion and lines[-1].action == "promote":
             return lines[-1]
         path = found.path.relative_to(place) if found.path.is_relative_to(place) else found.path
         return _add(place, action, found.bundle_id, str(path), digest, reason, night)

@@ -200,7 +200,7 @@ def chosen(study: optuna.Study, task: Task) -> dict[str, Any]:
         told = next(
             (one.user_attrs["error"] for one in study.trials if "error" in one.user_attrs), "no reason is known"
         )
-        raise InputError(f"none of {len(study.trials)} trials came to an end: {told}")
+        raise InputError(f"none of {len(ended(study))} trials came to an end: {told}")
     space = space_of(task)
     return {key: _read(space[key], value) for key, value in study.best_params.items()}
 

@@ -72,6 +72,8 @@ def test_a_night_that_is_run_again_has_the_champion_from_before_its_own_update(s
     assert [champion_of(store, night) for night in (first, second, third, None)] == [a, b, c, c]
     assert last_promoted(store) == a
     assert [line.night for line in history(store)] == [None, first, second]
+    promote(store, c, "so be it")
+    assert last_promoted(store) == c
     rollback(store)
     assert champion_of(store, first) == champion_of(store) == b  # a person's word holds for every night
 
