@@ -10,6 +10,7 @@ import pytest
 import yaml
 from support.places import ROOT
 from support.roads import receipt_in, stays, write
+from train.test_update import later, risen
 from typer.testing import CliRunner
 
 from medspark.bundles.champion import champion_of, history, promote
@@ -41,8 +42,7 @@ def test_a_night_of_the_champion_which_learns_after_it_and_what_the_store_tells_
     write(tmp_path / "tonight.csv", stays(60, seed=5))
     models = shutil.copytree(road["folder"] / "store", tmp_path / "models")
     decision = promote(models, road["bundle"])
-    known = [f"{10_000 + at},{line.split(',', 1)[1]}" for at, line in enumerate(stays(900, 1))]
-    update = {"source": str(write(tmp_path / "known.csv", known))}
+    update = {"source": str(write(tmp_path / "known.csv", risen(later(1500, 1))))}
     changes = {"champion": str(models), "update": update, "metrics": str(tmp_path / "night.prom")}
     file = deployment_file(tmp_path, bundle=None, explain={"top": 2}, **changes)
     done = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")

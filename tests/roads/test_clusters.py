@@ -22,7 +22,7 @@ from support.places import ROOT
 from support.roads import new_run, walk
 from support.tasks import stays_at
 
-from medspark.bundles.bundle import CALIBRATION, LITERT, STATISTICS, load_bundle
+from medspark.bundles.bundle import CALIBRATION, STATISTICS, load_bundle
 from medspark.deploy.pack import pack
 from medspark.stages.encode import encode_stage
 from medspark.stages.open_bundle import open_bundle
@@ -182,9 +182,13 @@ def test_a_store_on_hdfs_is_trained_to_the_bundle_of_one_on_this_machine(spark, 
     made, run = walk(spark, f"{cluster.files}/medspark/learned", stays_at(road["source"]))
     found = open_bundle(run, run.receipt.outputs["bundle"])
     assert run.receipt.outputs["bundle"] == f"{run.store}/bundles/{found.bundle_id}"
-    for name in (LITERT, CALIBRATION, STATISTICS):
+    for name in (CALIBRATION, STATISTICS):
         assert found.read_bytes(name) == load_bundle(road["bundle"]).read_bytes(name)
-    assert table_path(spark.sparkContext, run.store, "predictions").startswith(run.store)
+    said = []
+    for at, store in enumerate((run.store, road["folder"] / "store")):
+        copy_to_local(spark.sparkContext, table_path(spark.sparkContext, str(store), "predictions"), tmp_path / str(at))
+        said.append(pq.read_table(tmp_path / str(at), columns=["case_id", "logit"]).sort_by("case_id"))
+    assert said[0].equals(said[1])
     (workplace,) = (tmp_path / "local").iterdir()
     assert (workplace.stat().st_mode & 0o777, made.parent) == (0o700, workplace / "bundles")
     assert not [*workplace.glob("checkpoints"), *workplace.glob("copied/*"), *workplace.glob(".scratch")]

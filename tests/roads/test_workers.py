@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 
 import keras
@@ -106,9 +107,12 @@ def alone(spark, cases, tmp_path_factory):
 
 def executors(run):
     """The processes of a command's executors, the oldest first."""
-    family = psutil.Process(run.pid).children(recursive=True)
-    name = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
-    return sorted((one for one in family if name in one.cmdline()), key=lambda one: one.create_time())
+    found = {}
+    for one in psutil.Process(run.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in one.cmdline():
+                found[one] = one.create_time()
+    return sorted(found, key=found.__getitem__)
 
 
 def weights_in(folder):
