@@ -3,7 +3,7 @@ bundle is worse for it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from medspark.bundles.bundle import load_bundle
 from medspark.bundles.champion import champion_of, history, last_promoted, promote_update
@@ -13,8 +13,8 @@ from medspark.runs.run import Run, as_own_run, local_path
 from medspark.stages.night import Night
 from medspark.stages.update import update_stage
 from medspark.task.tasks import Task
-from medspark.train.update import How
 
+OfWeights = Literal["weights", "head"]
 PROMOTED, UNCHANGED, REFUSED, FAILED = OUTCOMES = ("promoted", "unchanged", "refused", "failed")
 """What may become of a night's update."""
 WHY: Final = "a bounded step, no worse on held-out patients"
@@ -25,7 +25,7 @@ def each_night_stage(
     run: Run,
     source: str | None,
     task: Task | None = None,
-    how: How = "weights",
+    how: OfWeights = "weights",
     past: str | None = None,
     night: datetime | None = None,
 ) -> Path:
