@@ -101,19 +101,37 @@ def promote(store: str | Path, bundle: str | Path, reason: str | None = None) ->
     return _decide(store, bundle, "promote", reason)
 
 
-def promote_update(store: str | Path, bundle: str | Path, night: datetime | None, reason: str) -> Decision:
-    """Make the update of a night the champion; arguments and errors are `promote`'s and `champion_of`'s."""
-    return _decide(store, bundle, "update", reason, night)
+def promote_update(
+    store: str | Path, bundle: str | Path, after: Decision, night: datetime | None, reason: str
+) -> Decision:
+    """Make the update of a night the champion.
+
+    Args:
+        store: as of `promote`, and so are bundle, reason and the other errors.
+        after: the newest decision when the update began.
+        night: its as-of time, where it followed one.
+
+    Raises:
+        BundleError: somebody decided meanwhile, and that stands.
+    """
+    return _decide(store, bundle, "update", reason, night, after)
 
 
 def _decide(
-    store: str | Path, bundle: str | Path, action: Action, reason: str | None, night: datetime | None = None
+    store: str | Path,
+    bundle: str | Path,
+    action: Action,
+    reason: str | None,
+    night: datetime | None = None,
+    after: Decision | None = None,
 ) -> Decision:
     place = _folder(store)
     found = load_bundle(place_of(place, bundle))
     digest = file_digest(found.path / MANIFEST)
     with _alone(place):
         lines = history(place)
+        if after is not None and lines[-1:] != [after]:
+            raise BundleError(f"{store}: {found.bundle_id} is not promoted: somebody decided while it learned")
         is_champion = lines and lines[-1].manifest == digest and (place / lines[-1].path).resolve() == found.path
         if is_champion and lines[-1].action == "promote":
             return lines[-1]

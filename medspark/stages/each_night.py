@@ -15,7 +15,7 @@ from medspark.stages.update import update_stage
 from medspark.task.tasks import Task
 
 OfWeights = Literal["weights", "head"]
-PROMOTED, UNCHANGED, REFUSED, FAILED = OUTCOMES = ("promoted", "unchanged", "refused", "failed")
+PROMOTED, UNCHANGED, REFUSED, FAILED = ("promoted", "unchanged", "refused", "failed")
 """What may become of a night's update."""
 WHY: Final = "a bounded step, no worse on held-out patients"
 
@@ -44,7 +44,7 @@ def each_night_stage(
 
     Raises:
         GateError: the challenger is worse, or a person took the last update back: the champion stays.
-        BundleError: there is no champion.
+        BundleError: there is no champion, or somebody decided meanwhile.
         TaskError, InputError: as `update_stage`.
     """
     store = local_path(run.store)
@@ -60,7 +60,7 @@ def each_night_stage(
     promoted = load_bundle(last_promoted(store))
     made = update_stage(run, champion, task or champion.task, source, how, past, promoted)
     if made != champion.path:
-        promote_update(store, made, night, WHY)
+        promote_update(store, made, newest, night, WHY)
     return made
 
 

@@ -67,8 +67,10 @@ def test_promotions_and_rollbacks_go_back_one_at_a_time(store):
 def test_a_night_that_is_run_again_has_the_champion_from_before_its_own_update(store):
     first, second, third = (datetime(2026, 11, day, 6, tzinfo=UTC) for day in (1, 2, 3))
     a, b, c = (made(store, title) for title in "abc")
-    promote(store, a)
-    promote_update(store, b, first, "learned"), promote_update(store, c, second, "learned")
+    learned = promote_update(store, b, promote(store, a), first, "learned")
+    promote_update(store, c, learned, second, "learned")
+    with pytest.raises(BundleError, match="somebody decided while it learned"):
+        promote_update(store, b, learned, third, "learned")
     assert [champion_of(store, night) for night in (first, second, third, None)] == [a, b, c, c]
     assert last_promoted(store) == a
     assert [line.night for line in history(store)] == [None, first, second]
@@ -80,7 +82,7 @@ def test_a_night_that_is_run_again_has_the_champion_from_before_its_own_update(s
 
 def test_promoting_what_a_rollback_made_champion_is_a_decision_that_no_rollback_goes_back_to_twice(store):
     a, b, c = (made(store, title) for title in "abc")
-    promote(store, a), promote(store, b), promote_update(store, c, None, "learned")
+    promote(store, a), promote_update(store, c, promote(store, b), None, "learned")
     rollback(store)
     promote(store, b)
     assert [line.action for line in history(store)] == ["promote", "promote", "update", "rollback", "promote"]
