@@ -48,7 +48,7 @@ def test_repeats_without_folds_are_a_problem_of_the_task():
 def test_a_fold_is_measured_after_a_search_among_the_others_which_goes_on_where_it_died(tmp_path):
     table = written(tmp_path / "tensors", cases=400)
     training = {"epochs": 2, "batch_size": 128}
-    tuning = {"trials": 2, "members": 1, "space": {"network.embedding": {"low": 2, "high": 9}}}
+    tuning = {"trials": 2, "members": 1, "space": {"training.learning_rate": {"low": 0.001, "high": 0.02}}}
     report = {"subgroups": [], "bootstrap": 2}
     task = task_with(network={"members": 3, "hidden": [8]}, training=training, tuning=tuning, report=report)
     part = Part(str(table), to_json(STATISTICS), task, None, str(tmp_path / "journals"))
