@@ -7,11 +7,12 @@ from typing import Final, Literal
 
 from medspark.bundles.bundle import load_bundle
 from medspark.bundles.champion import champion_of, history, last_promoted, promote_update
-from medspark.errors import GateError, MedsparkError
+from medspark.errors import GateError, MedsparkError, TaskError
 from medspark.runs.lock import alone
 from medspark.runs.run import Run, as_own_run, local_path
 from medspark.stages.night import Night
 from medspark.stages.update import update_stage
+from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
 
 OfWeights = Literal["weights", "head"]
@@ -37,7 +38,8 @@ def each_night_stage(
         task: says how they are read, where that is another than the champion's.
         how: whether all weights learn, or those of the head.
         past: a store whose `records` are part of their past.
-        night: the as-of time of the night that it follows.
+        night: the as-of time of the night that it follows, else now: of events, nothing that came later is learned, and
+            nobody whose time at risk is not over.
 
     Returns:
         The champion's folder, which is the one of before where the source has nothing new, or was learned from.
@@ -45,7 +47,7 @@ def each_night_stage(
     Raises:
         GateError: the challenger is worse, or a person took the last update back: the champion stays.
         BundleError: there is no champion, or somebody decided meanwhile.
-        TaskError, InputError: as `update_stage`.
+        TaskError: the task's time at risk has no end; or as `update_stage`, and so is InputError.
     """
     store = local_path(run.store)
     champion = load_bundle(champion_of(store))
@@ -57,11 +59,20 @@ def each_night_stage(
         )
     if night is not None and newest.night == night:
         return champion.path
-    promoted = load_bundle(last_promoted(store))
-    made = update_stage(run, champion, task or champion.task, source, how, past, promoted)
+    promoted, asked = load_bundle(last_promoted(store)), task or champion.task
+    _require_end(asked)
+    made = update_stage(run, champion, asked, source, how, past, promoted, night or datetime.now(UTC))
     if made != champion.path:
         promote_update(store, made, newest, night, WHY)
     return made
+
+
+def _require_end(task: Task) -> None:
+    """Refuse a task by which nobody's outcome is ever known: those seen so far are the early ones alone."""
+    if isinstance(task, EventTask) and None in task.outcome.ends:
+        raise TaskError(
+            task.task, ["outcome.to_days: expected the last day at risk, or no night can say whose outcome is known"]
+        )
 
 
 def learn_tonight(run: Run, night: Night) -> None:

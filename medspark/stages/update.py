@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,7 @@ from medspark.stages.train import other_groups
 from medspark.store.facts import CasesFacts, SplitCounts, case_rules, clean_rules
 from medspark.store.tables import current_version, read_table
 from medspark.task.event_task import EventTask
+from medspark.task.population import STILL_AT_RISK
 from medspark.task.tasks import Task
 from medspark.task.updating import Updating
 from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
@@ -56,6 +58,7 @@ def update_stage(
     how: How = "weights",
     history: str | None = None,
     promoted: Bundle | None = None,
+    until: datetime | None = None,
 ) -> Path:
     """A bundle and new cases to a bundle that names it as its parent.
 
@@ -72,6 +75,8 @@ def update_stage(
         history: a store whose `records` are part of the new cases' past.
         promoted: of an update of each night, the bundle that a person promoted last: the step is bounded, and the
             challenger may not be worse than that one either.
+        until: of events, a time: what came later is not read, and cases whose time at risk is not over by then are left
+            out and counted. Of a table the source alone says whose outcome is known.
 
     Returns:
         The challenger's folder; that of the bundle itself where, each night, the source is the one it learned from.
@@ -85,14 +90,17 @@ def update_stage(
     require_workers(run.context, asked.training.workers)
     checkpoints = Checkpoints(local_path(run.store) / CHECKPOINTS, run.say).below(f"{how}-of-{bundle.bundle_id}")
     run.receipt.arguments["parent"] = bundle.bundle_id
+    as_of = int(until.timestamp()) * 1_000_000 if until is not None else None
     with clean_source(run, asked) as found:
         run.receipt.inputs["source"] = found.read
         run.receipt.count("update", found.counts)
         if promoted is not None and found.read.fingerprint == bundle.manifest.get("fingerprint"):
             return bundle.path
         require_what_training_read(run, bundle, found.counts)
-        with built_of(run, asked, found, history) as built:
+        with built_of(run, asked, found, history, as_of) as built:
             splits = count_cases(built.cases, asked.outcome.targets)
+            if as_of is not None and isinstance(asked, EventTask):
+                _tell_still_at_risk(run, built)
             if faults := faults_of_splits(splits, asked):
                 raise InputError("; ".join(faults))
             with making(run, (TENSORS, PREDICTIONS), run.version):
@@ -108,6 +116,13 @@ def update_stage(
     run.receipt.bundle_id = place.name
     run.receipt.outputs["bundle"] = str(place)
     return place
+
+
+def _tell_still_at_risk(run: Run, built: Built) -> None:
+    for row in built.counted().attrition:
+        if row.criterion == STILL_AT_RISK:
+            run.receipt.counts["update"]["still_at_risk"] = row.removed
+            run.say(f"  left out    {row.removed:>12,}  whose {row.criterion}")
 
 
 def _asked(run: Run, bundle: Bundle, source: str | None, task: Task, how: How) -> Task:

@@ -1,0 +1,56 @@
+"""A champion that learns each night: from what is known by then, once a night, and never at the night's cost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.bundles import fill
+from support.events import asthma_task
+from support.roads import new_run
+
+from medspark.bundles.bundle import save_bundle
+from medspark.bundles.champion import promote
+from medspark.errors import TaskError
+from medspark.stages import each_night as module
+from medspark.stages.each_night import each_night_stage
+
+NIGHT = datetime(2026, 11, 2, 6, tzinfo=UTC)
+
+
+def made(store, title):
+    """A bundle of its own in the store."""
+    (store / "bundles").mkdir(exist_ok=True)
+    return save_bundle(store / "bundles", lambda folder: fill(folder, title=title))
+
+
+@pytest.fixture
+def store(tmp_path):
+    """With a champion."""
+    promote(tmp_path, made(tmp_path, "a"))
+    return tmp_path
+
+
+@pytest.fixture
+def updates(store, monkeypatch):
+    """The times as of which `update_stage` was asked to learn; each gives a bundle of its own."""
+    asked = []
+
+    def update(run, bundle, task, source, how, past, promoted, until):
+        asked.append(until)
+        return made(store, f"update {len(asked)}")
+
+    monkeypatch.setattr(module, "update_stage", update)
+    return asked
+
+
+def test_what_is_learned_is_what_was_known_by_the_night_or_by_now(spark, store, updates):
+    each_night_stage(new_run(spark, store), "known.csv", night=NIGHT)
+    each_night_stage(new_run(spark, store), "known.csv")
+    assert updates[0] == NIGHT
+    assert timedelta() <= datetime.now(UTC) - updates[1] < timedelta(minutes=5)
+
+
+def test_an_outcome_whose_time_at_risk_has_no_end_is_never_known_by_a_night(spark, store, updates):
+    task = asthma_task(outcome={"name": "asthma", "event": "asthma"})
+    with pytest.raises(TaskError, match=r"outcome.to_days: expected the last day at risk"):
+        each_night_stage(new_run(spark, store), None, task, night=NIGHT)
+    assert updates == []
