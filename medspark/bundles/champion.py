@@ -58,19 +58,28 @@ def champion_of(store: str | Path, night: datetime | None = None) -> Path:
 
     Args:
         store: a folder of this machine.
-        night: an as-of time. What its own update and later ones put in the champion's place is left out, so that a
-            night that is run again has the champion that it had.
+        night: an as-of time. What updates put in the champion's place from its own on is left out: those of that night
+            or a later one, those without a night that were made after it, and all that went on from them. So a night
+            that is run again has the champion that it had.
 
     Raises:
         BundleError: nobody promoted a bundle, the history is damaged, or the bundle is gone or another than was
             promoted.
     """
     lines = history(store)
-    while night is not None and lines and lines[-1].night is not None and lines[-1].night >= night:
-        lines.pop()
+    if night is not None:
+        lines = _before(lines, night)
     if not lines:
         raise BundleError(f"{store} has no champion: expected a bundle, promoted by `medspark promote {store} BUNDLE`")
     return _verified(Path(store), lines[-1])
+
+
+def _before(lines: list[Decision], night: datetime) -> list[Decision]:
+    """The decisions without the updates since a person decided last, from the first that the night did not know of on:
+    each went on from the one before it."""
+    persons = max((at for at, line in enumerate(lines, 1) if line.action != "update"), default=0)
+    late = (at for at in range(persons, len(lines)) if (lines[at].night or datetime.fromisoformat(lines[at].at)) >= night)
+    return lines[: next(late, len(lines))]
 
 
 def last_promoted(store: str | Path) -> Path:

@@ -42,7 +42,8 @@ def each_night_stage(
             nobody whose time at risk is not over.
 
     Returns:
-        The champion's folder, which is the one of before where the source has nothing new, or was learned from.
+        The champion's folder, which is the one of before where the source has nothing new, or was learned from, or where
+        this night or a later one was.
 
     Raises:
         GateError: the challenger is worse, or a person took the last update back: the champion stays.
@@ -51,13 +52,14 @@ def each_night_stage(
     """
     store = local_path(run.store)
     champion = load_bundle(champion_of(store))
-    newest = history(store)[-1]
+    decisions = history(store)
+    newest = decisions[-1]
     if newest.action == "rollback":
         raise GateError(
             f"nothing was learned: {newest.by} rolled back to {newest.bundle_id} at {newest.at}. To let nights update "
             f"it again: medspark promote {run.store} {newest.bundle_id}"
         )
-    if night is not None and newest.night == night:
+    if night is not None and any(line.night is not None and line.night >= night for line in decisions):
         return champion.path
     promoted, asked = load_bundle(last_promoted(store)), task or champion.task
     _require_end(asked)

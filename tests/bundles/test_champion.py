@@ -80,6 +80,16 @@ def test_a_night_that_is_run_again_has_the_champion_from_before_its_own_update(s
     assert champion_of(store, first) == champion_of(store) == b  # a person's word holds for every night
 
 
+def test_a_night_that_is_run_again_has_no_update_that_went_on_from_its_own_or_came_after_it(store):
+    first, second = (datetime(2026, 11, day, 6, tzinfo=UTC) for day in (1, 2))
+    a, b, c = (made(store, title) for title in "abc")
+    promote_update(store, c, promote_update(store, b, promote(store, a), second, "learned"), first, "learned")
+    assert [champion_of(store, night) for night in (first, second, None)] == [a, a, c]
+    promote_update(store, b, promote(store, c), None, "by hand, now")
+    last_year, to_come = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2999))
+    assert [champion_of(store, night) for night in (last_year, to_come)] == [c, b]
+
+
 def test_promoting_what_a_rollback_made_champion_is_a_decision_that_no_rollback_goes_back_to_twice(store):
     a, b, c = (made(store, title) for title in "abc")
     promote(store, a), promote_update(store, c, promote(store, b), None, "learned")

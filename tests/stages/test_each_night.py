@@ -8,7 +8,7 @@ from support.events import asthma_task
 from support.roads import new_run
 
 from medspark.bundles.bundle import save_bundle
-from medspark.bundles.champion import promote
+from medspark.bundles.champion import champion_of, history, promote
 from medspark.errors import TaskError
 from medspark.stages import each_night as module
 from medspark.stages.each_night import each_night_stage
@@ -54,3 +54,14 @@ def test_an_outcome_whose_time_at_risk_has_no_end_is_never_known_by_a_night(spar
     with pytest.raises(TaskError, match=r"outcome.to_days: expected the last day at risk"):
         each_night_stage(new_run(spark, store), None, task, night=NIGHT)
     assert updates == []
+
+
+def test_a_night_learns_once_and_none_after_a_later_one_did(spark, store, updates):
+    each_night_stage(new_run(spark, store), "known.csv", night=NIGHT)
+    later = each_night_stage(new_run(spark, store), "known.csv", night=NIGHT + timedelta(days=1))
+    for night in (NIGHT - timedelta(days=1), NIGHT, NIGHT + timedelta(days=1)):
+        assert each_night_stage(new_run(spark, store), "known.csv", night=night) == champion_of(store) == later
+    assert len(updates) == 2
+    each_night_stage(new_run(spark, store), "known.csv")  # by hand
+    each_night_stage(new_run(spark, store), "known.csv", night=NIGHT + timedelta(days=1))
+    assert [line.action for line in history(store)] == ["promote", "update", "update", "update"]
