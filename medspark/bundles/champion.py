@@ -78,7 +78,8 @@ def _before(lines: list[Decision], night: datetime) -> list[Decision]:
     """The decisions without the updates since a person decided last, from the first that the night did not know of on:
     each went on from the one before it."""
     persons = max((at for at, line in enumerate(lines, 1) if line.action != "update"), default=0)
-    late = (at for at in range(persons, len(lines)) if (lines[at].night or datetime.fromisoformat(lines[at].at)) >= night)
+    since = enumerate(lines[persons:], persons)
+    late = (at for at, line in since if (line.night or datetime.fromisoformat(line.at)) >= night)
     return lines[: next(late, len(lines))]
 
 

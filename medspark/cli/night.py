@@ -76,10 +76,10 @@ def night(
                 opened = Night(found, open_bundle(run, bundle, found.expect), moment, force, override)
                 inputs[:] = opened.inputs
                 publish_night(run, opened)
-                if found.update is not None:
-                    from medspark.stages.each_night import learn_tonight  # TensorFlow takes seconds to import
+            if found.update is not None:
+                from medspark.stages.each_night import learn_tonight  # TensorFlow takes seconds to import
 
-                    learn_tonight(run, opened)
+                learn_tonight(run, opened)
 
 
 @contextmanager

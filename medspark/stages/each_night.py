@@ -11,6 +11,7 @@ from medspark.errors import GateError, MedsparkError, TaskError
 from medspark.runs.lock import alone
 from medspark.runs.run import Run, as_own_run, local_path
 from medspark.stages.night import Night
+from medspark.stages.observe import tell_update
 from medspark.stages.update import update_stage
 from medspark.task.event_task import EventTask
 from medspark.task.tasks import Task
@@ -42,8 +43,8 @@ def each_night_stage(
             nobody whose time at risk is not over.
 
     Returns:
-        The champion's folder, which is the one of before where the source has nothing new, or was learned from, or where
-        this night or a later one was.
+        The champion's folder, which is the one of before where the source has nothing new or was learned from, and
+        where this night or a later one learned already.
 
     Raises:
         GateError: the challenger is worse, or a person took the last update back: the champion stays.
@@ -78,9 +79,9 @@ def _require_end(task: Task) -> None:
 
 
 def learn_tonight(run: Run, night: Night) -> None:
-    """After a night of a deployment that asks for it: let its champion learn, in a run of its own.
+    """After a night of a deployment that asks for it, once that was told of: let its champion learn, in its own run.
 
-    The night stands whatever comes of it, which its receipt has as `update`.
+    The night stands whatever comes of it, which its receipt and its metrics have as `update`.
     """
     asked, store = night.deployment.update, night.deployment.champion
     if asked is None or store is None:
@@ -96,8 +97,9 @@ def learn_tonight(run: Run, night: Night) -> None:
     more = {"each_night": True, "source": asked.source, "how": asked.how}
     try:
         as_own_run(run, store, "update", more, work)
-    except MedsparkError as error:
-        told.update(outcome=REFUSED if isinstance(error, GateError) else FAILED, because=str(error))
-        run.say(f"  warning     the champion did not learn tonight: {error}")
-        return
-    run.say(f"champion: {told['bundle_id']}, {told['outcome']}")
+        run.say(f"champion: {told['bundle_id']}, {told['outcome']}")
+    except Exception as error:
+        because = str(error) if isinstance(error, MedsparkError) else type(error).__name__
+        told.update(outcome=REFUSED if isinstance(error, GateError) else FAILED, because=because)
+        run.say(f"  warning     the champion did not learn tonight: {because}")
+    tell_update(run, night.deployment)

@@ -7,11 +7,13 @@ from support.bundles import fill
 from support.events import asthma_task
 from support.roads import new_run
 
-from medspark.bundles.bundle import save_bundle
+from medspark.bundles.bundle import load_bundle, save_bundle
 from medspark.bundles.champion import champion_of, history, promote
-from medspark.errors import TaskError
+from medspark.deploy.deployment import Deployment
+from medspark.errors import GateError, TaskError
 from medspark.stages import each_night as module
-from medspark.stages.each_night import each_night_stage
+from medspark.stages.each_night import each_night_stage, learn_tonight
+from medspark.stages.night import Night
 
 NIGHT = datetime(2026, 11, 2, 6, tzinfo=UTC)
 
@@ -65,3 +67,37 @@ def test_a_night_learns_once_and_none_after_a_later_one_did(spark, store, update
     each_night_stage(new_run(spark, store), "known.csv")  # by hand
     each_night_stage(new_run(spark, store), "known.csv", night=NIGHT + timedelta(days=1))
     assert [line.action for line in history(store)] == ["promote", "update", "update", "update"]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "because"),
+    [
+        (OSError("a disk's words"), "failed", "OSError"),
+        (GateError("it is worse"), "refused", "it is worse"),
+        (None, "promoted", None),
+    ],
+)
+def test_a_published_night_stands_whatever_comes_of_its_update(
+    spark, store, updates, tmp_path, monkeypatch, error, outcome, because
+):
+    def fail(*_):
+        raise error
+
+    if error is not None:
+        monkeypatch.setattr(module, "update_stage", fail)
+    metrics = tmp_path / "night.prom"
+    metrics.write_text("medspark_night_success 1.0\n")
+    places = {"store": str(tmp_path / "nightly"), "champion": str(store), "metrics": str(metrics)}
+    given = {
+        "deployment": "stays",
+        "update": {"source": "known.csv"},
+        "sinks": [{"kind": "csv", "path": "out"}],
+        **places,
+    }
+    run = new_run(spark, tmp_path / "nightly")
+    learn_tonight(run, Night(Deployment.model_validate(given), load_bundle(champion_of(store)), NIGHT))
+    told = run.receipt.counts["update"]
+    assert (told["outcome"], told.get("because")) == (outcome, because)
+    first, *_, last = metrics.read_text().splitlines()
+    assert first == "medspark_night_success 1.0"
+    assert last == f'medspark_night_update{{deployment="stays",outcome="{outcome}"}} 1.0'
