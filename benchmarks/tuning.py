@@ -18,8 +18,7 @@ from typing import Any
 from pyspark import SparkContext
 from pyspark.sql import DataFrame
 
-from medspark.encode.statistics import to_json
-from medspark.schemas import CASES, TRAIN, VALID
+from medspark.schemas import CASES
 from medspark.stages.clean import clean_stage
 from medspark.stages.features import features_stage
 from medspark.stages.open_run import open_run
@@ -28,11 +27,10 @@ from medspark.synth.write import write_hospital
 from medspark.task.load import load_task
 from medspark.task.tasks import Task
 from medspark.task.tuning import Between, Tuning
-from medspark.train.batches import split_files
 from medspark.train.folds import measure, parts_of
 from medspark.train.spark_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode
-from medspark.train.trials import Search, open_study, try_one
+from medspark.train.trials import Search, open_study, search_of, try_one
 
 NO_RACE = {"training.learning_rate": Between(low=1e-3, high=4e-3, log=True)}
 """Settings of which none is so bad that a trial is given up early."""
@@ -65,10 +63,8 @@ def made(folder: Path, patients: int, folds: int, epochs: int) -> tuple[DataFram
     return read_table(run.spark, run.store, CASES), frozen
 
 
-def search_of(cases: DataFrame, task: Task, folder: Path) -> Search:
-    statistics, table = fit_and_encode(cases, task, str(folder / "tensors"))
-    train, valid = (tuple(map(str, split_files(table, split))) for split in (TRAIN, VALID))
-    search = Search(str(folder / "journal.log"), "benchmark", task, to_json(statistics), train, valid)
+def search_in(cases: DataFrame, task: Task, folder: Path) -> Search:
+    search = search_of(folder / "journals", task, *fit_and_encode(cases, task, str(folder / "tensors")))
     open_study(search)
     return search
 
@@ -85,7 +81,7 @@ def main() -> None:
         cases, task = made(folder, asked.patients, asked.folds, asked.epochs)
         context = cases.sparkSession.sparkContext
         parts = parts_of(cases, task, str(folder / "parts"))
-        search = search_of(cases, task, folder)
+        search = search_in(cases, task, folder)
         work = {"folds": (measure, parts), "trials": (partial(try_one, search), range(asked.trials))}
         print(f"{cases.count():,} cases, {asked.epochs} epochs, {context.defaultParallelism} cores")
         for what, (do, items) in work.items():

@@ -79,7 +79,8 @@ def cases_by_year(task: Task, store: str, years: int) -> DataFrame:
 
 def copied(model: Model) -> Model:
     """The same network with weights of its own."""
-    members = keras.models.clone_model(model.fitted.members)
+    plain = keras.Model(model.fitted.members.input, model.fitted.members.output)  # of one compiled, keras asks the loss
+    members = keras.models.clone_model(plain)
     members.set_weights(model.fitted.members.get_weights())
     return model._replace(fitted=model.fitted._replace(network=serving_network(members), members=members))
 

@@ -3,7 +3,17 @@
 from typing import NamedTuple
 
 from medspark.task.event_task import EventTask
-from medspark.task.population import AGE, DIED, DIED_AFTER, FOLLOW_UP, GAP, HISTORY, UNOBSERVED, WASHOUT
+from medspark.task.population import (
+    AGE,
+    DIED,
+    DIED_AFTER,
+    FOLLOW_UP,
+    GAP,
+    HISTORY,
+    STILL_AT_RISK,
+    UNOBSERVED,
+    WASHOUT,
+)
 
 
 class Criterion(NamedTuple):
@@ -13,8 +23,14 @@ class Criterion(NamedTuple):
     because: str
 
 
-def criteria(task: EventTask, scoring: bool) -> list[Criterion]:
-    """Every criterion of a task in the order they are applied; those of the outcome's follow-up only to learn."""
+def criteria(task: EventTask, scoring: bool, as_of: int | None = None) -> list[Criterion]:
+    """Every criterion of a task in the order they are applied; those of the outcome's follow-up only to learn.
+
+    Args:
+        task: whose they are.
+        scoring: whether no outcome is read.
+        as_of: the time that histories are cut at.
+    """
     population, outcome = task.population, task.outcome
     found = []
     if population.washout_days is not None:
@@ -28,6 +44,8 @@ def criteria(task: EventTask, scoring: bool) -> list[Criterion]:
         found.append(Criterion(AGE, "outside the ages of the task, or unknown"))
     found += [Criterion(rule.name, rule.because) for rule in population.require]
     found += [Criterion(rule.name, rule.because) for rule in population.exclude]
+    if not scoring and as_of is not None:
+        found.append(Criterion(STILL_AT_RISK, "what was seen by then would be the early outcomes alone"))
     if not scoring and outcome.gap == "exclude":
         found.append(Criterion(GAP, f"between what was known and day {outcome.from_days:g}"))
     if not scoring and outcome.death == "leave_out":

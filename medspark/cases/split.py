@@ -48,11 +48,16 @@ def divided(cases: DataFrame, split: Split) -> DataFrame:
     return cases.withColumn(SPLIT, F.when(there, TEST).when(known & ~ever, learned).otherwise(UNUSED))
 
 
-def assign_fold(subject: Column, split: Split) -> Column:
-    """The subject's fold, 0 to folds - 1, drawn apart from its split; null where the task asks for none."""
+def assign_fold(subject: Column, split: Split, repeat: int = 0) -> Column:
+    """The subject's fold, 0 to folds - 1, drawn apart from its split; null where the task asks for none.
+
+    Args:
+        repeat: of several divisions which one; that of the `cases` table is the first, 0.
+    """
     if split.folds is None:
         return F.lit(None).cast("int")
-    return F.floor(hash_share(subject, f"fold{split.seed}") * split.folds).cast("int")
+    salt = f"fold{split.seed}" if repeat == 0 else f"fold{split.seed}-{repeat}"
+    return F.floor(hash_share(subject, salt) * split.folds).cast("int")
 
 
 def hold_out_fold(fold: Column, held_out: int, folds: int) -> Column:

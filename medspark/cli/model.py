@@ -46,8 +46,8 @@ def train(
                 run.say(f"network.size: {size}")
                 frozen = with_settings(frozen, {"network.size": size, "network.hidden": None})
             bundle = train_stage(run, frozen, cross_validate, Watched(tensorboard, mlflow))
-            run.say(f"bundle: {bundle}")
-            run.say(f"report: {bundle / REPORT}")
+            run.say(f"bundle: {run.receipt.outputs['bundle']}")
+            run.say(f"report: {run.receipt.outputs['bundle']}/{REPORT}")
             made.append(str(bundle))
     if len(made) > 1:
         compare(str(bundle.parent.parent), made, json_)
@@ -86,8 +86,8 @@ def walk(run: "Run", task: "Task", with_folds: bool = False) -> Path:
 
         bundle = train_stage(run, frozen, with_folds)
         score_stage(run, load_bundle(bundle), None)
-    run.say(f"bundle: {bundle}")
-    run.say(f"report: {bundle / REPORT}")
+    run.say(f"bundle: {run.receipt.outputs['bundle']}")
+    run.say(f"report: {run.receipt.outputs['bundle']}/{REPORT}")
     run.say(f"scores: {run.receipt.outputs['scores']}")
     return bundle
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,8 @@ def night(
     with exit_code_of(terminal()):
         read = load_deployment(deployment)
         moment = _moment(read, as_of)
+        if read.update is not None and find_spec("tensorflow") is None:
+            raise TaskError("update", ["expected TensorFlow here, by which a champion learns, received none"])
         if override is not None and (read.gate is None or not override.strip()):
             raise TaskError("--override", ["expected a reason, and a deployment with a gate"])
     given: dict[str, Any] = {
@@ -65,7 +68,7 @@ def night(
     }
     with _told(read, moment) as runs:
         with exit_code_of(terminal()):
-            found, bundle = _at_home(read)
+            found, bundle = _at_home(read, moment)
         with run_command("night", found.store, json_, lambda: _packages(found, bundle), **given) as run:
             runs.append(run)
             inputs = [place for place in (found.source, bundle) if place is not None]
@@ -73,6 +76,10 @@ def night(
                 opened = Night(found, open_bundle(run, bundle, found.expect), moment, force, override)
                 inputs[:] = opened.inputs
                 publish_night(run, opened)
+            if found.update is not None:
+                from medspark.stages.each_night import learn_tonight  # TensorFlow takes seconds to import
+
+                learn_tonight(run, opened)
 
 
 @contextmanager
@@ -112,19 +119,30 @@ def backfill(
         backfill_stage(run, found, open_bundle(run, bundle, found.expect), moments)
 
 
-def _at_home(found: "Deployment") -> tuple["Deployment", str]:
-    """The deployment with its own places in full, and the folder of its bundle; the source is the task's to read."""
+def _at_home(found: "Deployment", moment: datetime | None = None) -> tuple["Deployment", str]:
+    """The deployment with its own places in full, and the folder of its bundle, as it was before the update of the
+    night of that moment; the source is the task's to read."""
     from medspark.bundles.champion import champion_of
 
     sinks = tuple(
         sink.model_copy(update={"path": absolute(sink.path)}) if sink.kind != "jdbc" else sink for sink in found.sinks
     )
     history = absolute(found.history) if found.history is not None else None
-    bundle = found.bundle or str(champion_of(absolute(str(found.champion))))
+    bundle = found.bundle or str(champion_of(absolute(str(found.champion)), moment))
     told = {
         name: absolute(place) for name in ("log", "metrics", "lineage") if (place := getattr(found, name)) is not None
     }
-    places = {"store": absolute(found.store), "sinks": sinks, "history": history, **told}
+    champion, update = absolute(found.champion) if found.champion is not None else None, found.update
+    if update is not None and update.history is not None:
+        update = update.model_copy(update={"history": absolute(update.history)})
+    places = {
+        "store": absolute(found.store),
+        "champion": champion,
+        "sinks": sinks,
+        "history": history,
+        "update": update,
+    }
+    places |= told
     return found.model_copy(update=places), bundle
 
 

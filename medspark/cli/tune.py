@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from medspark.cli.options import STORE, Json, MLflow, Store, TaskFile, TensorBoard
+from medspark.cli.options import STORE, Folds, Json, MLflow, Store, TaskFile, TensorBoard
 from medspark.cli.run_command import run_task
 
 
@@ -14,6 +14,7 @@ def tune(
     trials: Annotated[
         int | None, typer.Option(min=2, max=10_000, help="Settings to try; without it the task's tuning.trials.")
     ] = None,
+    cross_validate: Folds = False,
     tensorboard: TensorBoard = None,
     mlflow: MLflow = None,
     json_: Json = False,
@@ -31,6 +32,6 @@ def tune(
         if trials is not None:
             asked = (frozen.tuning or Tuning()).model_copy(update={"trials": trials})
             frozen = frozen.model_copy(update={"tuning": asked})
-        bundle = tune_stage(run, frozen, Watched(tensorboard, mlflow))
+        bundle = tune_stage(run, frozen, Watched(tensorboard, mlflow), cross_validate)
         run.say(f"bundle: {bundle}")
         run.say(f"report: {bundle / REPORT}")

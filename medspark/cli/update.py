@@ -27,6 +27,10 @@ def update(
     calibration_only: Annotated[
         bool, typer.Option("--calibration-only", help="No weight changes: only the calibration is fitted anew.")
     ] = False,
+    each_night: Annotated[
+        bool,
+        typer.Option("--each-night", help="The champion learns by a bounded step, and what it becomes is promoted."),
+    ] = False,
     expect: Expect = None,
     json_: Json = False,
 ) -> None:
@@ -39,7 +43,7 @@ def update(
 
     past = absolute(history) if history is not None else None
     asked: dict[str, Any] = {"bundle": bundle, "with": with_, "history": past, "expect": expect}
-    asked |= {"head_only": head_only, "calibration_only": calibration_only}
+    asked |= {"head_only": head_only, "calibration_only": calibration_only, "each_night": each_night}
 
     def place_in(folder: str) -> str:
         return str(champion_of(folder)) if bundle == CHAMPION else bundle
@@ -51,9 +55,18 @@ def update(
     with run_task("update", task, store, json_, before=open_here, **asked) as (run, found):
         if head_only and calibration_only:
             raise TaskError("--head-only", ["expected one of --head-only and --calibration-only, received both"])
+        how: How = "head" if head_only else "calibration" if calibration_only else "weights"
+        if each_night:
+            if bundle != CHAMPION or how == "calibration":
+                raise TaskError("--each-night", ["expected it of `champion`, and without --calibration-only"])
+            from medspark.stages.each_night import each_night_stage
+
+            made = each_night_stage(run, with_, found, how, past)
+            run.say(f"champion: {made}")
+            run.say(f"take it back: medspark rollback {run.store}")
+            return
         from medspark.stages.update import update_stage  # TensorFlow takes seconds to import
 
-        how: How = "head" if head_only else "calibration" if calibration_only else "weights"
         challenger = update_stage(run, open_bundle(run, place_in(run.store), expect), found, with_, how, past)
         run.say(f"bundle: {challenger}")
         run.say(f"report: {challenger / REPORT}")

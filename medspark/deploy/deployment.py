@@ -186,6 +186,21 @@ class Door(Closed):
     """The same of files whose names begin with _ or a point, which nobody reads."""
 
 
+class EachNight(Closed):
+    """How the champion learns from outcomes that came since, after each night, by a bounded step.
+
+    The night is published before, whatever comes of it; `medspark rollback` takes an update back, and ends them until
+    somebody promotes a bundle.
+    """
+
+    source: Place
+    """Cases whose outcomes are known by now, read as the champion's task says."""
+    history: Place | None = None
+    """A store whose records are part of their past."""
+    how: Literal["weights", "head"] = "weights"
+    """Whether all weights learn, or those of the layers next to the logits."""
+
+
 AnySink = FileSink | DeltaTable | DatabaseSink
 Sink = Annotated[AnySink, Field(discriminator="kind")]
 
@@ -215,6 +230,8 @@ class Deployment(Closed):
     """The worst verdict of monitoring that is published."""
     explain: Explained | None = None
     sinks: tuple[Sink, ...] = Field(min_length=1)
+    update: EachNight | None = None
+    """Where the champion is to learn each night; without it nothing changes the champion."""
     keep_days: int = Field(default=730, ge=1, le=36_500)
     """How long the store keeps every score that it published, and receipts, logs and counts of runs."""
     log: Place | None = None
@@ -231,6 +248,8 @@ class Deployment(Closed):
             raise ValueError(f"expected bundle or champion, received {'none' if self.bundle is None else 'both'}")
         if self.expect is not None and self.bundle is None:
             raise ValueError("expected `expect` beside `bundle` only: a champion has its digest in its history")
+        if self.update is not None and self.champion is None:
+            raise ValueError("expected `update` beside `champion` only: it promotes what it makes")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from medspark.runs.receipt import RUNS
@@ -17,15 +18,18 @@ SCRATCH: Final = ".scratch"
 
 
 @contextmanager
-def scratch(run: Run, name: str) -> Iterator[str]:
+def scratch(run: Run, name: str, above: Path | None = None) -> Iterator[str]:
     """An empty folder in the run's store until the block ends; the run holds the store's lock.
+
+    Args:
+        above: a folder of this machine alone, in the store's place.
 
     Raises:
         InputError: the store is not on this machine's file system.
     """
-    mine = local_path(run.store) / SCRATCH / run.receipt.run_id
-    for above in (mine.parent, mine):
-        above.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mine = (above or local_path(run.store)) / SCRATCH / run.receipt.run_id
+    for place in (mine.parent, mine):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix=f"{name}-", dir=mine)
     try:
         yield folder

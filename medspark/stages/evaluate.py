@@ -117,12 +117,15 @@ def asked_of(run: Run, bundle: Bundle, source: str | None, task: Task | None) ->
 
 
 @contextmanager
-def built_of(run: Run, task: Task, found: CleanSource, history: str | None) -> Iterator[Built]:
-    """The cases with their outcomes, kept while they are read twice."""
+def built_of(
+    run: Run, task: Task, found: CleanSource, history: str | None, as_of: int | None = None
+) -> Iterator[Built]:
+    """The cases with their outcomes, kept while they are read twice; `history` is that of `evaluate_stage`, `as_of`
+    that of `built_cases`."""
     earlier, read = read_earlier(run, task, history) if isinstance(task, TableTask) else (None, None)
     if read is not None:
         run.receipt.inputs["history"] = read
-    built = built_cases(found.records, task, found.counts.records, earlier)
+    built = built_cases(found.records, task, found.counts.records, earlier, as_of=as_of)
     cases = built.cases.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         yield built._replace(cases=cases)

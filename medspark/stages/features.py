@@ -102,7 +102,12 @@ def require_cases(run: Run, task: Task) -> CasesFacts:
 
 
 def built_cases(
-    records: DataFrame, task: Task, count: int, earlier: DataFrame | None = None, kept: Kept | None = None
+    records: DataFrame,
+    task: Task,
+    count: int,
+    earlier: DataFrame | None = None,
+    kept: Kept | None = None,
+    as_of: int | None = None,
 ) -> Built:
     """Records to cases with their outcomes.
 
@@ -112,8 +117,12 @@ def built_cases(
         count: how many records there are.
         earlier: of a table, records that are no more than part of the others' past.
         kept: of events, where the same records are by patient.
+        as_of: of events, microseconds since 1970: nothing that came later is read, and who is still at risk is no case.
     """
-    built = _of_events(records, task, count, kept) if isinstance(task, EventTask) else _of_table(records, task, earlier)
+    if isinstance(task, EventTask):
+        built = _of_events(records, Plan(task, as_of), count, kept)
+    else:
+        built = _of_table(records, task, earlier)
     return built._replace(cases=divided(built.cases, task.split))
 
 
@@ -122,11 +131,11 @@ def _of_table(records: DataFrame, task: TableTask, earlier: DataFrame | None) ->
     return Built(build_cases(marked, task, earlier=earlier), partial(count_attrition, marked, task))
 
 
-def _of_events(records: DataFrame, task: EventTask, events: int, kept: Kept | None) -> Built:
+def _of_events(records: DataFrame, plan: Plan, events: int, kept: Kept | None) -> Built:
     """One shuffle of the events at most, whatever the features; what is excluded is counted while the cases are
     written."""
-    found = build_candidates(records, Plan(task), events, kept)
-    reasons = criteria(task, scoring=False)
+    found = build_candidates(records, plan, events, kept)
+    reasons = criteria(plan.task, plan.scoring, plan.as_of)
     seen = Observation()
     removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
     counted = found.observe(seen, F.count("*").alias(CANDIDATES), impossible_ages(), *removed)

@@ -5,7 +5,7 @@ the night goes on.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +64,18 @@ def tell_unbegun(deployment: Deployment, as_of: datetime, code: int) -> None:
     if deployment.metrics is not None:
         with suppress(OSError):
             gauges = gauges_of(Receipt("night", new_run_id(), {}), deployment.deployment, as_of, code, 0.0, None)
-            _show(deployment.metrics, gauges)
+            _write(deployment.metrics, exposition(gauges))
+
+
+def tell_update(run: Run, deployment: Deployment) -> None:
+    """Add what became of the champion's update to the metrics that the night left, which waited for none."""
+    if deployment.metrics is None:
+        return
+    became = run.receipt.counts["update"]["outcome"]
+    labels = {"deployment": deployment.deployment, "outcome": became}
+    gauge = Gauge("medspark_night_update", "What became of the champion's update.", [(labels, 1.0)])
+    with _told(run, "metrics"):
+        _write(deployment.metrics, Path(deployment.metrics).read_text(encoding="utf-8") + exposition([gauge]))
 
 
 def _log(run: Run, deployment: Deployment, as_of: datetime, **told: Any) -> None:
@@ -113,11 +124,12 @@ def _metrics(run: Run, deployment: Deployment, as_of: datetime, code: int, secon
         last = next(newest_published(run.context, run.store), None)
         told = None if last is None else datetime.fromisoformat(last.facts["at"]).timestamp()
     with _told(run, "metrics"):
-        _show(deployment.metrics, gauges_of(run.receipt, deployment.deployment, as_of, code, seconds, told))
+        gauges = gauges_of(run.receipt, deployment.deployment, as_of, code, seconds, told)
+        _write(deployment.metrics, exposition(gauges))
 
 
-def _show(place: str, gauges: Iterable[Gauge]) -> None:
-    replace_here(Path(place), exposition(gauges))
+def _write(place: str, text: str) -> None:
+    replace_here(Path(place), text)
     Path(place).chmod(0o644)  # of no patient, and read by another account
 
 

@@ -1,6 +1,7 @@
 """The train stage: `cases` to `tensors`, `predictions` and a bundle, on one machine's file system."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,10 @@ from medspark.runs.console import epoch_progress
 from medspark.runs.lock import alone
 from medspark.runs.process import peak_memory
 from medspark.runs.receipt import now
-from medspark.runs.run import Run, local_path
+from medspark.runs.run import Run
 from medspark.runs.scratch import scratch
 from medspark.runs.tables import making, publish_tables, require_publishable
+from medspark.runs.workplace import brought, copied_here, workplace
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
 from medspark.stages.features import require_cases
 from medspark.stages.records import current_records
@@ -63,35 +65,34 @@ def train_stage(
     task: Task,
     with_folds: bool = False,
     watched: Watched = UNWATCHED,
-    tuning: Mapping[str, Any] | None = None,
+    found: Mapping[str, Any] | None = None,
 ) -> Path:
     """`cases` to `tensors`, `predictions` and a bundle, whose path is returned.
 
     Args:
         with_folds: whether the task's folds are trained too.
         watched: where else it is watched from.
-        tuning: how the task's settings were chosen, for the bundle's metrics.
+        found: what is known already, such as how the task's settings were chosen, for the bundle's metrics.
 
     Raises:
-        InputError: the store is not on this machine's file system, or a split lacks cases.
+        InputError: a split lacks cases; or the store is elsewhere, and folds or pretraining are asked for.
         GateError: the network is below the task's gates; no bundle is kept.
         TaskError: MLflow is asked for and does not track.
     """
-    facts, store = require_cases(run, task), local_path(run.store)
+    facts, here = require_cases(run, task), workplace(run)
     faults = faults_of_splits(facts.splits, task)
     if faults:
         raise InputError("; ".join(faults))
     require_workers(run.context, task.training.workers)
     tracking_run = tracked(watched.mlflow, task, run.version, run.say)
-    with tracking_run as tracking, peak_memory() as most, making(run, (TENSORS, PREDICTIONS), run.version):
-        tensors = f"{run.store}/{TENSORS}/{run.version}"
-        checkpoints = Checkpoints(store / CHECKPOINTS, run.say).below(f"train-{task.network.size}")
-        trained = _train(run, task, tensors, with_folds, checkpoints, watched.event_files, tracking)
+    made = making(run, (TENSORS, PREDICTIONS), run.version)
+    with tracking_run as tracking, peak_memory() as most, made, copied_here(run) as copied:
+        checkpoints = Checkpoints(here / CHECKPOINTS, run.say).below(f"train-{task.network.size}")
+        trained = _train(run, task, copied, with_folds, checkpoints, watched.event_files, tracking)
         peak_mb = most() if task.training.workers == 1 else None  # this process is not all that learned
-        if tuning is not None:
-            trained.metrics["tuning"] = tuning
+        trained.metrics.update(found or {})
         _require_gates(trained, task, checkpoints)
-        bundle = _bundled(run, task, facts, trained, peak_mb)
+        bundle = _bundled(run, task, facts, trained, peak_mb, copied(_tensors_of(run)))
         checkpoints.delete()
         if tracking is not None:
             tracking.finish(trained.metrics, bundle)
@@ -102,18 +103,23 @@ def train_stage(
         "splits": asdict(facts)["splits"],
         "features_to_look_at": remarks,
     }
-    run.receipt.outputs["bundle"] = str(bundle)
     for name, remark in remarks.items():
         run.say(f"  look at     {name}: {remark}")
     _tell(run, trained.metrics)
     return bundle
 
 
-def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb: int | None) -> Path:
-    """Write the bundle and publish the tables it came from."""
-    store, tensors = local_path(run.store), f"{run.store}/{TENSORS}/{run.version}"
-    with run.receipt.timed("bundle"), scratch(run, "bundle") as aside:
-        write_predictions(trained.predictions, store / PREDICTIONS / run.version)
+def _tensors_of(run: Run) -> str:
+    return f"{run.store}/{TENSORS}/{run.version}"
+
+
+def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb: int | None, tensors: str) -> Path:
+    """Write the bundle and publish the tables it came from; its folder on this machine."""
+    here = workplace(run)
+    with run.receipt.timed("bundle"), scratch(run, "bundle", here) as aside:
+        predictions = here / PREDICTIONS / run.version
+        write_predictions(trained.predictions, predictions)
+        brought(run, predictions, PREDICTIONS)
         cases = read_table(run.spark, run.store, CASES)
         made = Made(
             task,
@@ -129,7 +135,8 @@ def _bundled(run: Run, task: Task, facts: CasesFacts, trained: Trained, peak_mb:
             peak_mb=peak_mb,
         )
         fill = partial(fill_bundle, trained=trained, made=made)
-        bundle = save_bundle(store / BUNDLES, fill, partial(require_publishable, run), Path(aside))
+        bundle = save_bundle(here / BUNDLES, fill, partial(require_publishable, run), Path(aside))
+        run.receipt.outputs["bundle"] = brought(run, bundle, BUNDLES)
     publish_tables(run, (TENSORS, PREDICTIONS), run.version)
     return bundle
 
@@ -145,7 +152,7 @@ def _require_gates(trained: Trained, task: Task, checkpoints: Checkpoints) -> No
 def _train(
     run: Run,
     task: Task,
-    tensors: str,
+    copied: Callable[[str], str],
     with_folds: bool,
     checkpoints: Checkpoints,
     event_files_to: Path | None,
@@ -154,10 +161,12 @@ def _train(
     cases = read_table(run.spark, run.store, CASES)
     bar = epoch_progress(run.terminal)
     with run.receipt.timed("train"), bar as shown, event_files(event_files_to, shown) as progress:
-        with scratch(run, "histories") as folder:
-            histories = Histories(_histories(run, task), folder)
+        pretrains = task.training.pretrain is not None
+        with scratch(run, "histories") if pretrains else nullcontext() as folder:
+            histories = Histories(_histories(run, task), folder) if folder is not None else None
             told = telling(tracking, progress)
-            trained = train_network(cases, task, tensors, told, histories=histories, checkpoints=checkpoints)
+            begun = partial(train_network, histories=histories, checkpoints=checkpoints, here=copied)
+            trained = begun(cases, task, _tensors_of(run), told)
         if with_folds:
             with scratch(run, "folds") as folder:
                 found = cross_validate(cases, task, folder, run.say, checkpoints.folder)

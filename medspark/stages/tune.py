@@ -7,22 +7,21 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from medspark.encode.statistics import to_json
 from medspark.runs.lock import alone
 from medspark.runs.run import Run, local_path
 from medspark.runs.scratch import scratch
-from medspark.schemas import CASES, TRAIN, VALID
+from medspark.schemas import CASES
 from medspark.stages.features import require_cases
 from medspark.stages.train import UNWATCHED, Watched, train_stage
 from medspark.store.tables import read_table
 from medspark.task.tasks import Task
 from medspark.task.tuning import Tuning, in_yaml, with_settings
-from medspark.train.batches import split_files
-from medspark.train.checkpoints import digest_of
+from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
 from medspark.train.distribute.barrier import require_workers
+from medspark.train.folds import cross_validate
 from medspark.train.spark_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode
-from medspark.train.trials import Search, ended, open_study, prepare, rows_of, summary, try_one
+from medspark.train.trials import Search, ended, open_study, prepare, rows_of, search_of, summary, try_one
 
 TUNING = "tuning"
 """The journals of a store's trials, which the same command goes on with."""
@@ -30,10 +29,14 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @alone
-def tune_stage(run: Run, task: Task, watched: Watched = UNWATCHED) -> Path:
+def tune_stage(run: Run, task: Task, watched: Watched = UNWATCHED, with_folds: bool = False) -> Path:
     """Try the settings of the task's `tuning` and train the best, with the task's members, to a bundle.
 
     Trials are judged on patients that they were not trained on; the test split is looked at once, for the bundle.
+
+    Args:
+        watched: where else training is watched from.
+        with_folds: whether the search is cross-validated too: done anew without each of the task's folds.
 
     Raises:
         InputError: no trial came to an end; or as `train_stage`.
@@ -46,28 +49,34 @@ def tune_stage(run: Run, task: Task, watched: Watched = UNWATCHED) -> Path:
     run.receipt.counts["tune"] = tuning
     for line in in_yaml(tuning["settings"]):
         run.say(f"  chosen      {line}")
-    return train_stage(run, with_settings(task, tuning["settings"]), watched=watched, tuning=tuning)
+    found = {"tuning": tuning} | ({"cross_validation": _nested(run, task)} if with_folds else {})
+    bundle = train_stage(run, with_settings(task, tuning["settings"]), watched=watched, found=found)
+    _checkpoints_of_folds(run).delete()
+    return bundle
+
+
+def _nested(run: Run, task: Task) -> dict[str, Any]:
+    """What the search is worth: of the task as it is, since what was chosen by all patients knows every fold."""
+    cases, store = read_table(run.spark, run.store, CASES), local_path(run.store)
+    with run.receipt.timed("folds"), scratch(run, "folds") as folder:
+        return cross_validate(cases, task, folder, run.say, _checkpoints_of_folds(run).folder, store / TUNING)
+
+
+def _checkpoints_of_folds(run: Run) -> Checkpoints:
+    return Checkpoints(local_path(run.store) / CHECKPOINTS).below("tune-folds")
 
 
 def _searched(run: Run, task: Task) -> dict[str, Any]:
     store = local_path(run.store)
     cases = read_table(run.spark, run.store, CASES)
     with scratch(run, "tuning") as aside:
-        statistics, table = fit_and_encode(cases, task, aside)
-        train, valid = split_files(table, TRAIN), split_files(table, VALID)
-        asked = task.tuning or Tuning()
-        any_number = task.model_copy(update={"tuning": asked.model_copy(update={"trials": 2})})
-        name = digest_of(any_number, statistics, [*train, *valid])
-        folder = store / TUNING
-        folder.mkdir(exist_ok=True, mode=0o700)
-        files = (tuple(map(str, some)) for some in (train, valid))
-        search = Search(str(folder / f"{name[:16]}.log"), name, task, to_json(statistics), *files)
-        study = open_study(search)
-        made, left = len(study.trials), prepare(study, task)
-        if left < asked.trials:
+        search = search_of(store / TUNING, task, *fit_and_encode(cases, task, aside))
+        study, trials = open_study(search), (task.tuning or Tuning()).trials
+        left = prepare(study, task)
+        if left < trials:
             run.say(f"  {len(ended(study))} trials were there already")
-        with _told(run, search, asked.trials):
-            in_tasks(run.context, "trials", partial(try_one, search), range(made, made + left))
+        with _told(run, search, trials):
+            in_tasks(run.context, "trials", partial(try_one, search), range(left))
         return summary(open_study(search), task)
 
 

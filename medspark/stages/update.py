@@ -1,7 +1,8 @@
 """The update stage: a bundle and new outcomes to a challenger, kept where it is no worse than the champion."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,7 @@ from medspark.stages.train import other_groups
 from medspark.store.facts import CasesFacts, SplitCounts, case_rules, clean_rules
 from medspark.store.tables import current_version, read_table
 from medspark.task.event_task import EventTask
+from medspark.task.population import STILL_AT_RISK
 from medspark.task.tasks import Task
 from medspark.task.updating import Updating
 from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
@@ -49,7 +51,14 @@ MOST_BEFORE: Final = 20_000
 
 @alone
 def update_stage(
-    run: Run, bundle: Bundle, task: Task, source: str | None, how: How = "weights", history: str | None = None
+    run: Run,
+    bundle: Bundle,
+    task: Task,
+    source: str | None,
+    how: How = "weights",
+    history: str | None = None,
+    promoted: Bundle | None = None,
+    until: datetime | None = None,
 ) -> Path:
     """A bundle and new cases to a bundle that names it as its parent.
 
@@ -64,9 +73,13 @@ def update_stage(
         source: the new cases; None where the task's own source has them.
         how: whether all weights go on learning, those of the head alone, or only the calibration is fitted anew.
         history: a store whose `records` are part of the new cases' past.
+        promoted: of an update of each night, the bundle that a person promoted last: the step is bounded, and the
+            challenger may not be worse than that one either.
+        until: of events, a time: what came later is not read, and cases whose time at risk is not over by then are left
+            out and counted. Of a table the source alone says whose outcome is known.
 
     Returns:
-        The challenger's folder.
+        The challenger's folder; that of the bundle itself where, each night, the source is the one it learned from.
 
     Raises:
         TaskError: split, features or targets are others.
@@ -77,16 +90,22 @@ def update_stage(
     require_workers(run.context, asked.training.workers)
     checkpoints = Checkpoints(local_path(run.store) / CHECKPOINTS, run.say).below(f"{how}-of-{bundle.bundle_id}")
     run.receipt.arguments["parent"] = bundle.bundle_id
+    as_of = int(until.timestamp()) * 1_000_000 if until is not None else None
     with clean_source(run, asked) as found:
         run.receipt.inputs["source"] = found.read
         run.receipt.count("update", found.counts)
+        if promoted is not None and found.read.fingerprint == bundle.manifest.get("fingerprint"):
+            return bundle.path
         require_what_training_read(run, bundle, found.counts)
-        with built_of(run, asked, found, history) as built:
+        with built_of(run, asked, found, history, as_of) as built:
             splits = count_cases(built.cases, asked.outcome.targets)
+            if as_of is not None and isinstance(asked, EventTask):
+                _tell_still_at_risk(run, built)
             if faults := faults_of_splits(splits, asked):
                 raise InputError("; ".join(faults))
             with making(run, (TENSORS, PREDICTIONS), run.version):
-                updated = _learned(run, bundle, asked, built, how, splits, checkpoints)
+                given = partial(Given, checkpoints=checkpoints, promoted=promoted)
+                updated = _learned(run, bundle, asked, built, how, splits, given)
                 try:
                     _require_no_worse(run, updated, asked)
                 except GateError:
@@ -97,6 +116,13 @@ def update_stage(
     run.receipt.bundle_id = place.name
     run.receipt.outputs["bundle"] = str(place)
     return place
+
+
+def _tell_still_at_risk(run: Run, built: Built) -> None:
+    for row in built.counted().attrition:
+        if row.criterion == STILL_AT_RISK:
+            run.receipt.counts["update"]["still_at_risk"] = row.removed
+            run.say(f"  left out    {row.removed:>12,}  whose {row.criterion}")
 
 
 def _asked(run: Run, bundle: Bundle, source: str | None, task: Task, how: How) -> Task:
@@ -127,7 +153,7 @@ def _learned(
     built: Built,
     how: How,
     splits: dict[str, SplitCounts],
-    checkpoints: Checkpoints,
+    given: Callable[..., Given],
 ) -> Updated:
     statistics = from_json(bundle.read_text(STATISTICS))
     learned = sum(split.cases for name, split in splits.items() if name in (TRAIN, VALID))
@@ -135,8 +161,8 @@ def _learned(
         table = write_tensors(built.cases, statistics, f"{run.store}/{TENSORS}/{run.version}")
         with _before(run, bundle, task, built.cases, 0 if how == "calibration" else learned) as (before, groups):
             named = pd.concat([subgroups_of(built.cases, task), groups], ignore_index=True)
-            given = Given(table, before, named, checkpoints, learning_of(run.context, task.training))
-            return update_network(bundle, task, given, how, progress)
+            cases = given(table, before, named, learn=learning_of(run.context, task.training))
+            return update_network(bundle, task, cases, how, progress)
 
 
 @contextmanager
@@ -177,17 +203,31 @@ def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
     rows = {"challenger": metrics["test"]["metrics"], CHAMPION: metrics["baselines"][CHAMPION]["metrics"]}
     for line in performance_lines("recent patients", rows):
         run.say(line)
-    told = refusals(updated.recent, updated.before, task.updating or Updating())
-    compared = {"recent": updated.recent, "before": updated.before, "refused": told}
+    told = _refused(updated, task.updating or Updating())
+    compared = {**updated.champion._asdict(), "refused": told}
+    if updated.step is not None:
+        compared["step"] = updated.step._asdict()
+    if updated.promoted is not None:
+        compared["promoted"] = updated.promoted._asdict()
     metrics["update"] = compared
     run.receipt.counts["update"]["comparison"] = compared
     if told:
         raise GateError("the challenger was not kept: " + "; ".join(told))
     require_gates(metrics, task)
     for name, words in NAMES.items():
-        found = updated.recent[0].get("worse_by", {}).get(name, {})
+        found = updated.champion.recent[0].get("worse_by", {}).get(name, {})
         if found.get("low") is not None:
             run.say(f"  worse by    {found['value']:+.4f}  {words}, {found['low']:+.4f} to {found['high']:+.4f}")
+
+
+def _refused(updated: Updated, margins: Updating) -> list[str]:
+    """Why the challenger is not kept, a sentence each."""
+    told = refusals(*updated.champion, margins)
+    if updated.step is not None and not updated.step.moved:
+        told.append("no epoch was better than the champion's own weights")
+    if updated.promoted is not None:
+        told += [f"beside the bundle that was promoted last, {one}" for one in refusals(*updated.promoted, margins)]
+    return told
 
 
 def _kept(

@@ -302,12 +302,13 @@ def case_rules(task: Task) -> str:
 
 
 def _digest(task: Task, sections: Iterable[str]) -> str:
-    """Where a source or a store lies is no rule, nor is how events are stored there."""
+    """Where a source or a store lies is no rule, nor is how events are stored there, or how often folds are drawn."""
     data = task.model_dump(mode="json", include=set(sections))
     for key in ("path", "database", "format") if isinstance(task, EventTask) else ("path",):
         data.get("source", {}).pop(key, None)
     (data.get("source", {}).get("increment") or {}).pop("vanished", None)
     (data.get("features", {}).get("history") or {}).pop("records", None)
+    data.get("split", {}).pop("repeats", None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -201,6 +201,17 @@ def copy_to_local(context: SparkContext, path: str, place: Path) -> None:
     system.copyToLocalFile(False, hadoop_path, _hadoop(context).path(place.absolute().as_uri()), True)
 
 
+def bring(context: SparkContext, place: Path, path: str) -> None:
+    """Copy a folder of this machine to a path on any file system, where it appears whole: by a rename."""
+    system, target = _file_system(context, path)
+    aside = target.getParent().suffix(f"/.new-{place.name}")
+    system.delete(aside, True)
+    system.mkdirs(target.getParent())
+    system.copyFromLocalFile(False, True, _hadoop(context).path(place.absolute().as_uri()), aside)
+    if not system.rename(aside, target):
+        raise FileExistsError(f"{path} could not be written: is it there already?")
+
+
 def read_text(context: SparkContext, path: str) -> str:
     if (here := path_here(context, path)) is not None:
         return here.read_bytes().decode("utf-8")

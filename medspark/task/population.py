@@ -124,9 +124,9 @@ class Clock(Closed):
 WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died before", "not observed", "history", "age"
 
 FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
-GAP = "outcome before the time at risk"
+GAP, STILL_AT_RISK = "outcome before the time at risk", "time at risk not over"
 
-BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER, GAP)
+BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER, GAP, STILL_AT_RISK)
 """Names of the criteria that are medspark's own, which a task's criteria may not have."""
 
 

@@ -43,7 +43,9 @@ class Split(Closed):
     test: float = Field(default=0.2, gt=0, lt=1)
     """The share that the report measures, and nothing learns from."""
     folds: int | None = Field(default=None, ge=3, le=50)
-    """Parts of the subjects for `medspark train --cross-validate`."""
+    """Parts of the subjects for `medspark train --cross-validate`, and for that of `tune`."""
+    repeats: int | None = Field(default=None, ge=2, le=100, exclude_if=unsaid)
+    """Divisions into folds that are cross-validated, each of its own; one where the task says none."""
     seed: int = 0
     """Draws another division of the same patients."""
     temporal: Temporal | None = Field(default=None, exclude_if=unsaid)
@@ -53,6 +55,8 @@ class Split(Closed):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.repeats is not None and self.folds is None:
+            raise ValueError("expected folds beside repeats: they are what is repeated")
         total = self.train + self.valid + self.test
         if abs(total - 1) > 1e-9:
             raise ValueError(f"expected train + valid + test = 1, received {total:g}")

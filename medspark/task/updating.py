@@ -10,6 +10,8 @@ class Updating(Closed):
     """Old cases of the store that are learned from again, for each new one; 0 for none."""
     rate: float = Field(default=0.1, gt=0, le=1)
     """The learning rate, as a share of training's."""
+    step: float = Field(default=0.02, gt=0, le=1)
+    """How far an update of each night may move the risks of held-out patients: the root of the mean squared change."""
     auroc: float = Field(default=0.01, ge=0, le=1)
     """An update is refused where its AUROC is lower by more, and not by chance, of the recent held-out patients or in a
     subgroup of them."""

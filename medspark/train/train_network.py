@@ -1,7 +1,7 @@
 """The train stage: cases to tensors, a network, its calibration and its measure, and the bundle that holds them."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,6 +106,7 @@ def train_network(
     with_baselines: bool = True,
     histories: Histories | None = None,
     checkpoints: Checkpoints | None = None,
+    here: Callable[[str], str] | None = None,
 ) -> Trained:
     """Fit statistics, network, calibration and baselines, and evaluate on the held-out patients.
 
@@ -117,6 +118,7 @@ def train_network(
         with_baselines: whether the baselines are fitted too.
         histories: what encoders are pretrained on, where the task says so.
         checkpoints: what to go on from, and what to leave.
+        here: brings the tensors to this machine, where they are elsewhere; their folder.
 
     Raises:
         InputError: a split lacks cases or an outcome.
@@ -124,7 +126,8 @@ def train_network(
     statistics, table = fit_and_encode(cases, task, tensors_path)
     excerpts = _excerpts(histories, task, statistics)
     who, groups = learning_of(cases.sparkSession.sparkContext, task.training), subgroups_of(cases, task)
-    return learn(table, statistics, task, progress, groups, with_baselines, excerpts, checkpoints, who)
+    place = here(table) if here is not None else table
+    return learn(place, statistics, task, progress, groups, with_baselines, excerpts, checkpoints, who)
 
 
 def learn(

@@ -2,12 +2,13 @@
 
 Trees of Parzen estimators draw settings that are likely to be good by what was tried before (Bergstra et al. 2011); a
 trial that is worse after an epoch than half of those before it is given up (the median rule). The first trial is of the
-task's own settings.
+task's own settings. Each draw is of a number of its own, with which a trial that broke off is tried again: the first
+ones are the same however often a search dies, and where each runs.
 """
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,20 +17,25 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
-from pyspark import TaskContext
 
-from medspark.encode.statistics import from_json
+from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.errors import InputError, MedsparkError
 from medspark.runs.progress import Told
+from medspark.schemas import TRAIN, VALID
 from medspark.task.tasks import Task
 from medspark.task.tuning import Between, Choice, Tuning, holds, setting_of, space_of, with_settings
-from medspark.train.fit import by_metric, fit_network
+from medspark.train.batches import batches, split_files
+from medspark.train.checkpoints import digest_of
+from medspark.train.fit import Fitted, by_metric, fit_network, watched_row, window_of
+from medspark.train.steps import predicted_at_once
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 STARTUP = 5
 """Trials drawn at random, and none given up, before what was tried says anything."""
 LEAST_EPOCHS = 3
 """Before a trial may be given up."""
+DRAW = "draw"
+"""The number, from 0, of what a trial tries: of one that broke off another trial has it."""
 
 
 class Search(NamedTuple):
@@ -47,33 +53,52 @@ class Search(NamedTuple):
     valid: tuple[str, ...]
 
 
-def open_study(search: Search, place: int = 0) -> optuna.Study:
-    """The trials so far, made where there are none; `place` tells those apart that draw at the same time."""
+def search_of(folder: Path, task: Task, statistics: Statistics, table: str) -> Search:
+    """The search on a table's tensors; its journal lies in a folder, by a name that no other task or cases have."""
+    train, valid = split_files(table, TRAIN), split_files(table, VALID)
+    any_number = task.model_copy(update={"tuning": (task.tuning or Tuning()).model_copy(update={"trials": 2})})
+    name = digest_of(any_number, statistics, [*train, *valid])
+    folder.mkdir(exist_ok=True, mode=0o700)
+    files = (tuple(map(str, some)) for some in (train, valid))
+    return Search(str(folder / f"{name[:16]}.log"), name, task, to_json(statistics), *files)
+
+
+def open_study(search: Search) -> optuna.Study:
+    """The trials so far, made where there are none."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = optuna.samplers.TPESampler(
-        n_startup_trials=STARTUP, seed=search.task.training.seed + place, constant_liar=True
-    )
     pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=LEAST_EPOCHS)
     storage = JournalStorage(JournalFileBackend(search.journal))
     return optuna.create_study(
-        storage=storage, sampler=sampler, pruner=pruner, study_name=search.study, load_if_exists=True
+        storage=storage, sampler=_sampler(search, 0), pruner=pruner, study_name=search.study, load_if_exists=True
     )
 
 
+def _sampler(search: Search, draw: int) -> optuna.samplers.TPESampler:
+    seed = search.task.training.seed + draw
+    return optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed, constant_liar=True)
+
+
 def prepare(study: optuna.Study, task: Task) -> int:
-    """Name the trials that broke off as failed, and ask for the task's own settings first; how many are to be done."""
+    """Name the trials that broke off as failed, and ask for those that are to be done, the task's own settings first;
+    how many they are."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     space = space_of(task)
     own = {key: setting_of(task, key) for key in space}
-    done = ended(study)
-    if (
-        not done
-        and not study.get_trials(states=(TrialState.WAITING,))
-        and all(holds(space[key], value) for key, value in own.items())
-    ):
-        study.enqueue_trial({key: _written(space[key], value) for key, value in own.items()})
-    return max(0, (task.tuning or Tuning()).trials - len(done))
+    given: Mapping[str, Any] = {}
+    if all(holds(space[key], value) for key, value in own.items()):
+        given = {key: _written(space[key], value) for key, value in own.items()}
+    made = {_draw_of(trial) for trial in ended(study)}
+    asked = {_draw_of(trial) for trial in study.get_trials(states=(TrialState.WAITING,))}
+    left = [draw for draw in range((task.tuning or Tuning()).trials) if draw not in made]
+    for draw in left:
+        if draw not in asked:
+            study.enqueue_trial({} if draw else dict(given), user_attrs={DRAW: draw})
+    return len(left)
+
+
+def _draw_of(trial: FrozenTrial | Trial) -> int:
+    return int(trial.user_attrs.get(DRAW, trial.number))
 
 
 def ended(study: optuna.Study) -> list[FrozenTrial]:
@@ -81,12 +106,27 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in study.get_trials(states=ENDED) if "seconds" in trial.user_attrs]
 
 
-def try_one(search: Search, place: int) -> None:
-    """One trial, in a Spark task: an error is its outcome, not the task's."""
-    context = TaskContext.get()
-    attempt = context.attemptNumber() if context is not None else 0
-    study = open_study(search, place + 1_000_003 * attempt)
-    study.optimize(partial(_judge, search), n_trials=1, catch=(Exception,))
+def try_one(search: Search, _: int) -> None:
+    """The next trial, in a Spark task: an error is its outcome, not the task's."""
+    study = open_study(search)
+    trial = study.ask()
+    study.sampler = _sampler(search, _draw_of(trial))
+    try:
+        study.tell(trial, _judge(search, trial))
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    except Exception:
+        study.tell(trial, state=TrialState.FAIL)
+
+
+def try_all(search: Search) -> dict[str, Any]:
+    """All trials that are left, one after the other in this process; their summary."""
+    import keras
+
+    for at in range(prepare(open_study(search), search.task)):
+        try_one(search, at)
+        keras.utils.clear_session()
+    return summary(open_study(search), search.task)
 
 
 def _judge(search: Search, trial: Trial) -> float:
@@ -116,7 +156,16 @@ def _judge(search: Search, trial: Trial) -> float:
     finally:
         trial.set_user_attr("epochs", seen[0])
         trial.set_user_attr("seconds", round(time.monotonic() - began, 3))
-    return min(map(better, fitted.history))
+    if not fitted.lines:
+        return min(map(better, fitted.history))
+    return better(_as_kept(fitted, [*train, *valid], from_json(search.statistics), task))
+
+
+def _as_kept(fitted: Fitted, files: list[Path], statistics: Statistics, task: Task) -> dict[str, float]:
+    """What members say that were drawn towards regressions, as those of a bundle are."""
+    inputs, training = statistics.inputs(), task.training
+    found = partial(batches, files, inputs, fitted.reading, predicted_at_once(inputs), None, window_of(training))
+    return watched_row(fitted.members, found, task.outcome.targets, fitted.folds, training.stop_on)
 
 
 def _drawn(trial: Trial, key: str, choice: Choice) -> Any:
@@ -151,7 +200,7 @@ def chosen(study: optuna.Study, task: Task) -> dict[str, Any]:
         told = next(
             (one.user_attrs["error"] for one in study.trials if "error" in one.user_attrs), "no reason is known"
         )
-        raise InputError(f"none of {len(study.trials)} trials came to an end: {told}")
+        raise InputError(f"none of {len(ended(study))} trials came to an end: {told}")
     space = space_of(task)
     return {key: _read(space[key], value) for key, value in study.best_params.items()}
 
@@ -163,7 +212,7 @@ def summary(study: optuna.Study, task: Task) -> dict[str, Any]:
     return {
         "judged_by": task.training.stop_on or "valid_loss",
         "trials": counts,
-        "chosen": study.best_trial.number + 1,
+        "chosen": _draw_of(study.best_trial) + 1,
         "settings": chosen(study, task),
         "tried": rows_of(ended(study), task),
     }
@@ -175,11 +224,11 @@ def rows_of(trials: Sequence[FrozenTrial], task: Task) -> list[dict[str, Any]]:
     sign = -1.0 if task.training.stop_on in ("auroc", "auprc") else 1.0
     return [
         {
-            "trial": trial.number + 1,
+            "trial": _draw_of(trial) + 1,
             "outcome": trial.state.name.lower(),
             "value": None if trial.value is None else sign * trial.value,
             "settings": {key: _read(space[key], value) for key, value in trial.params.items()},
             **{name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "error")},
         }
-        for trial in trials
+        for trial in sorted(trials, key=_draw_of)
     ]

@@ -28,6 +28,7 @@ from medspark.score.worker.uncertainty import Uncertainty
 from medspark.task.tasks import Task
 from medspark.task.updating import Updating
 from medspark.train.batches import Folds, read_labels, split_files
+from medspark.train.bounded import Step, step_within
 from medspark.train.checkpoints import Checkpoints
 from medspark.train.fit import Fitted, Learn, Material, learn_from
 from medspark.train.loop import Row as EpochRow
@@ -53,14 +54,27 @@ class Given(NamedTuple):
     """What to go on from, and what to leave; of this bundle and way alone."""
     learn: Learn = learn_from
     """Who learns."""
+    promoted: Bundle | None = None
+    """Of an update of each night the bundle that a person promoted last: the step is bounded, and is judged beside that
+    one too."""
+
+
+class Rows(NamedTuple):
+    """A bundle and the challenger on the same held-out cases."""
+
+    recent: list[Row]
+    """The new ones."""
+    before: list[Row]
+    """The old ones; none where there are none."""
 
 
 class Updated(NamedTuple):
     trained: Trained
-    recent: list[Row]
-    """The champion and the challenger on the new cases of the test split."""
-    before: list[Row]
-    """The same on the old ones; none where there are none."""
+    champion: Rows
+    step: Step | None = None
+    """How far an update of each night went."""
+    promoted: Rows | None = None
+    """Beside the bundle that a person promoted last, where it is not the champion."""
 
 
 def update_network(bundle: Bundle, task: Task, given: Given, how: How, progress: Progress) -> Updated:
@@ -78,23 +92,53 @@ def update_network(bundle: Bundle, task: Task, given: Given, how: How, progress:
         InputError: the new cases lack an outcome.
     """
     statistics = from_json(bundle.read_text(STATISTICS))
-    old = TargetCalibrations.from_dict(bundle.read_json(CALIBRATION))
     kept, fitted = opened(bundle, task, given.table)
     before = given.before if given.before and split_files(given.before, TEST) else None
-    champion = {place: predict_split(fitted, place, TEST, statistics) for place in (given.table, before) if place}
+    places = [given.table, *([before] if before else [])]
+    champion = _saying(bundle, fitted, places, statistics)
+    step = None
     if how != "calibration":
+        weights = fitted.members.get_weights()
         fitted = fitted._replace(history=go_on(fitted, statistics, task, given, how, progress))
+        if given.promoted is not None:
+            risks = partial(_risks, fitted, champion.calibration, places, statistics)
+            step = step_within(fitted.members, weights, risks, (task.updating or Updating()).step)
     parts = {split: predict_split(fitted, given.table, split, statistics) for split in SPLITS}
-    calibration = calibrated(fitted, parts, task, old)
+    calibration = champion.calibration if step else calibrated(fitted, parts, task, champion.calibration)
     learned = LearnedFrom(given.table, statistics, fitted, task.network.student is not None)
-    others = {CHAMPION: apply_calibrations(old, champion[given.table].logit)}
+    others = {CHAMPION: apply_calibrations(champion.calibration, champion.parts[0].logit)}
     trained = judged(learned, parts, calibration, task, given.subgroups, others, kept)
-    compare = partial(_compared, old=old, new=calibration, task=task)
-    recent = compare(champion[given.table], parts[TEST], groups=given.subgroups)
-    if before is None:
-        return Updated(trained, recent, [])
-    then = compare(champion[before], predict_split(fitted, before, TEST, statistics), groups=given.subgroups)
-    return Updated(trained, recent, then)
+    old = [predict_split(fitted, place, TEST, statistics) for place in places[1:]]
+    challenger = Saying(calibration, [parts[TEST], *old])
+    beside = None
+    if given.promoted is not None and given.promoted.bundle_id != bundle.bundle_id:
+        promoted = _saying(given.promoted, opened(given.promoted, task, given.table)[1], places, statistics)
+        beside = _rows(promoted, challenger, task, given.subgroups)
+    return Updated(trained, _rows(champion, challenger, task, given.subgroups), step, beside)
+
+
+class Saying(NamedTuple):
+    """What a network says of held-out cases, the new ones first."""
+
+    calibration: TargetCalibrations
+    parts: list[Predicted]
+
+
+def _saying(bundle: Bundle, fitted: Fitted, places: list[str], statistics: Statistics) -> Saying:
+    calibration = TargetCalibrations.from_dict(bundle.read_json(CALIBRATION))
+    return Saying(calibration, [predict_split(fitted, place, TEST, statistics) for place in places])
+
+
+def _risks(fitted: Fitted, calibration: TargetCalibrations, places: list[str], statistics: Statistics) -> Floats:
+    """Of all held-out cases (n, k)."""
+    parts = [predict_split(fitted, place, TEST, statistics) for place in places]
+    return np.concatenate([apply_calibrations(calibration, part.logit) for part in parts])
+
+
+def _rows(one: Saying, challenger: Saying, task: Task, groups: pd.DataFrame) -> Rows:
+    compare = partial(_compared, old=one.calibration, new=challenger.calibration, task=task, groups=groups)
+    recent, *before = (compare(*pair) for pair in zip(one.parts, challenger.parts, strict=True))
+    return Rows(recent, before[0] if before else [])
 
 
 def opened(bundle: Bundle, task: Task, table: str) -> tuple[Served, Fitted]:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ from support.bundles import fill
 from typer.testing import CliRunner
 
 from medspark.bundles.bundle import save_bundle
-from medspark.bundles.champion import CHAMPIONS, champion_of, history, promote, rollback
+from medspark.bundles.champion import (
+    CHAMPIONS,
+    champion_of,
+    history,
+    last_promoted,
+    promote,
+    promote_update,
+    rollback,
+)
 from medspark.cli.main import app
 from medspark.errors import BundleError, StoreError
 
@@ -53,6 +62,41 @@ def test_promotions_and_rollbacks_go_back_one_at_a_time(store):
         ("promote", c.name, None),
         ("rollback", a.name, None),
     ]
+
+
+def test_a_night_that_is_run_again_has_the_champion_from_before_its_own_update(store):
+    first, second, third = (datetime(2026, 11, day, 6, tzinfo=UTC) for day in (1, 2, 3))
+    a, b, c = (made(store, title) for title in "abc")
+    learned = promote_update(store, b, promote(store, a), first, "learned")
+    promote_update(store, c, learned, second, "learned")
+    with pytest.raises(BundleError, match="somebody decided while it learned"):
+        promote_update(store, b, learned, third, "learned")
+    assert [champion_of(store, night) for night in (first, second, third, None)] == [a, b, c, c]
+    assert last_promoted(store) == a
+    assert [line.night for line in history(store)] == [None, first, second]
+    promote(store, c, "so be it")
+    assert last_promoted(store) == c
+    rollback(store)
+    assert champion_of(store, first) == champion_of(store) == b  # a person's word holds for every night
+
+
+def test_a_night_that_is_run_again_has_no_update_that_went_on_from_its_own_or_came_after_it(store):
+    first, second = (datetime(2026, 11, day, 6, tzinfo=UTC) for day in (1, 2))
+    a, b, c = (made(store, title) for title in "abc")
+    promote_update(store, c, promote_update(store, b, promote(store, a), second, "learned"), first, "learned")
+    assert [champion_of(store, night) for night in (first, second, None)] == [a, a, c]
+    promote_update(store, b, promote(store, c), None, "by hand, now")
+    last_year, to_come = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2999))
+    assert [champion_of(store, night) for night in (last_year, to_come)] == [c, b]
+
+
+def test_promoting_what_a_rollback_made_champion_is_a_decision_that_no_rollback_goes_back_to_twice(store):
+    a, b, c = (made(store, title) for title in "abc")
+    promote(store, a), promote_update(store, c, promote(store, b), None, "learned")
+    rollback(store)
+    promote(store, b)
+    assert [line.action for line in history(store)] == ["promote", "promote", "update", "rollback", "promote"]
+    assert rollback(store).bundle_id == a.name
 
 
 def test_promoting_the_champion_again_adds_nothing(store):

@@ -1,7 +1,7 @@
 """Cases of whole warehouses, made by Spark, beside an oracle of SQL, from records kept by patient."""
 
 import pytest
-from support.events import asthma_task, rows_of
+from support.events import asthma_task, events_table, micros, outcome, rows_of
 from support.oracle.compare import assert_same
 from support.oracle.events import DATED, read_omop
 from support.places import ROOT
@@ -110,6 +110,14 @@ def test_workers_write_the_cases_and_the_attrition_that_spark_would(spark, hospi
     assert len(rows[0]) > 100
     assert rows[0] == rows[1]
     assert counted == built.counted()
+
+
+def test_who_learns_as_of_a_time_counts_those_whose_time_at_risk_is_not_over(spark):
+    rows = [(1, 10, "INDEX"), (1, 12, "DX/asthma"), (2, 20, "INDEX"), (2, 21, "DX/asthma")]
+    records = spark.createDataFrame(events_table(rows))
+    built = built_cases(records, outcome(), len(rows), as_of=micros(25))
+    assert [row["subject_id"] for row in built.cases.collect()] == [1]
+    assert [(row.criterion, row.removed) for row in built.counted().attrition][-1] == ("time at risk not over", 1)
 
 
 OMOP = read_yaml(TASKS.parent / "sources" / "omop.yaml")

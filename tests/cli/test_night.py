@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,9 +10,10 @@ import pytest
 import yaml
 from support.places import ROOT
 from support.roads import receipt_in, stays, write
+from train.test_update import later, risen
 from typer.testing import CliRunner
 
-from medspark.bundles.champion import promote
+from medspark.bundles.champion import champion_of, history, promote
 from medspark.cli.main import app
 
 
@@ -36,14 +38,23 @@ def deployment_file(folder, **changes):
 
 
 @pytest.mark.integration
-def test_a_night_of_the_champion_and_what_the_store_tells_of_a_case(road, tmp_path):
+def test_a_night_of_the_champion_which_learns_after_it_and_what_the_store_tells_of_a_case(road, tmp_path):
     write(tmp_path / "tonight.csv", stays(60, seed=5))
-    (tmp_path / "models").mkdir()
-    decision = promote(tmp_path / "models", road["bundle"])
-    file = deployment_file(tmp_path, bundle=None, champion=str(tmp_path / "models"), explain={"top": 2})
+    models = shutil.copytree(road["folder"] / "store", tmp_path / "models")
+    decision = promote(models, road["bundle"])
+    update = {"source": str(write(tmp_path / "known.csv", risen(later(1500, 1))))}
+    changes = {"champion": str(models), "update": update, "metrics": str(tmp_path / "night.prom")}
+    file = deployment_file(tmp_path, bundle=None, explain={"top": 2}, **changes)
     done = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")
     assert done.returncode == 0, done.stderr
     counts = receipt_in(done.stdout)["counts"]
+    assert counts["update"]["outcome"] == "promoted", counts["update"]
+    assert 'medspark_night_update{deployment="stays",outcome="promoted"} 1' in (tmp_path / "night.prom").read_text()
+    assert champion_of(models).name == counts["update"]["bundle_id"] != decision.bundle_id
+    again = medspark("night", file, "--as-of", "2024-11-27T06:00", "--json")
+    assert set(receipt_in(again.stdout)["counts"]["publish"]["sinks"].values()) == {"there before"}  # by the old one
+    assert receipt_in(again.stdout)["counts"]["update"]["outcome"] == "unchanged"
+    assert [line.action for line in history(models)] == ["promote", "update"]
     assert set(counts["publish"]["sinks"].values()) == {"published"}
     assert (counts["door"]["files"], counts["door"]["warned"]) == (1, [])
     lines = (tmp_path / "ndjson/scores/as_of=20241127T060000Z/scores.ndjson").read_text().splitlines()
@@ -89,3 +100,11 @@ def test_a_night_that_ends_before_it_has_a_run_is_no_success_in_the_metrics(tmp_
     told = (tmp_path / "stays.prom").read_text().splitlines()
     assert 'medspark_night_success{deployment="stays"} 0.0' in told
     assert f'medspark_night_exit_code{{deployment="stays"}} {code}.0' in told
+
+
+def test_a_champion_that_cannot_learn_here_ends_with_2_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("medspark.cli.night.find_spec", lambda _: None)
+    file = deployment_file(tmp_path, bundle=None, champion=str(tmp_path), update={"source": "known.csv"})
+    done = CliRunner().invoke(app, ["night", str(file)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "expected TensorFlow here, by which a champion learns" in done.stderr

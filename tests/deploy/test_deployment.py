@@ -96,6 +96,7 @@ def test_its_schema_is_kept_beside_the_tasks():
             {"bundle": None, "champion": "/store", "expect": "0123456789abcdef"},
             "expected `expect` beside `bundle` only: a champion has its digest in its history",
         ),
+        ({"update": {"source": "/known"}}, "expected `update` beside `champion` only: it promotes what it makes"),
         ({"keep_days": 0}, "keep_days: expected greater than or equal to 1, received 0"),
         ({"explain": {"top": 5, "above": "high", "share": 0.1}}, "explain: expected above or share, received both"),
         ({"gate": "stop"}, "gate: expected 'ok' or 'warn', received 'stop'"),

@@ -19,11 +19,13 @@ import pytest
 from pyspark.sql import SparkSession
 from support.clusters import HERE, HOME, JARS, Hadoop, NotHereError, bare_environment, hadoop, standalone
 from support.places import ROOT
-from support.roads import new_run
+from support.roads import new_run, walk
+from support.tasks import stays_at
 
-from medspark.bundles.bundle import load_bundle
+from medspark.bundles.bundle import CALIBRATION, STATISTICS, load_bundle
 from medspark.deploy.pack import pack
 from medspark.stages.encode import encode_stage
+from medspark.stages.open_bundle import open_bundle
 from medspark.stages.score import score_tensors_stage
 from medspark.store.files import copy_to_local, list_paths, read_text
 from medspark.store.tables import table_path
@@ -173,6 +175,24 @@ def test_workers_read_tensors_from_hdfs_and_write_scores_there(spark, road, expe
         run = new_run(spark, f"{cluster.files}/medspark/workers-{name}")
         score_tensors_stage(run, bundle, store, **who)
         assert digest(spark, run.store, tmp_path / name) == expected
+
+
+def test_a_store_on_hdfs_is_trained_to_the_bundle_of_one_on_this_machine(spark, road, cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDSPARK_LOCAL_DIR", str(tmp_path / "local"))
+    made, run = walk(spark, f"{cluster.files}/medspark/learned", stays_at(road["source"]))
+    found = open_bundle(run, run.receipt.outputs["bundle"])
+    assert run.receipt.outputs["bundle"] == f"{run.store}/bundles/{found.bundle_id}"
+    for name in (CALIBRATION, STATISTICS):
+        assert found.read_bytes(name) == load_bundle(road["bundle"]).read_bytes(name)
+    said = []
+    for at, store in enumerate((run.store, road["folder"] / "store")):
+        copy_to_local(spark.sparkContext, table_path(spark.sparkContext, str(store), "predictions"), tmp_path / str(at))
+        said.append(pq.read_table(tmp_path / str(at), columns=["case_id", "logit"]).sort_by("case_id"))
+    assert said[0].equals(said[1])
+    (workplace,) = (tmp_path / "local").iterdir()
+    assert (workplace.stat().st_mode & 0o777, made.parent) == (0o700, workplace / "bundles")
+    assert not [*workplace.glob("checkpoints"), *workplace.glob("copied/*"), *workplace.glob(".scratch")]
+    assert not [path for path in list_paths(spark.sparkContext, f"{run.store}/bundles") if "/.new-" in path]
 
 
 def list_receipts(spark: SparkSession, store: str) -> list[str]:

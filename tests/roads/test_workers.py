@@ -5,8 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from types import SimpleNamespace
 
+import keras
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from support.clusters import HERE, JARS, NotHereError, hadoop, standalone
@@ -32,6 +37,16 @@ CLUSTER = {
 }
 TOGETHER = "2 workers learned the network together, and ended with the same weights"
 TRAINING = {"epochs": 3, "batch_size": 64, "learning_rate": 0.01}
+OFTEN = """
+from medspark.train.checkpoints import Checkpoints
+checkpoint_of = Checkpoints.of
+def often(*asked):
+    found = checkpoint_of(*asked)
+    found.every_seconds = 0.05
+    return found
+Checkpoints.of = often
+"""
+"""Else a training of seconds leaves its first checkpoint when it ends."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +59,8 @@ def cases(tmp_path_factory, spark):
     return folder
 
 
-def train(cases, folder, master, workers, **settings):
-    """The command on a copy of the cases' store; what it said.
+def begin(cases, folder, master, workers, **settings):
+    """The command on a copy of the cases' store.
 
     Args:
         settings: HADOOP_CONF_DIR, of YARN.
@@ -54,12 +69,21 @@ def train(cases, folder, master, workers, **settings):
     shutil.copytree(cases / "store", folder / "store")
     training = TRAINING if workers == 1 else TRAINING | {"workers": workers}
     path = task_file(folder, cases / "stays.csv", network={"members": 3}, training=training)
-    command = [sys.executable, "-m", "medspark.cli", "train", str(path), "--store", f"file://{folder}/store"]
+    command = [sys.executable, "-c", f"{OFTEN}\nfrom medspark.cli.main import app; app()"]
+    command += ["train", str(path), "--store", f"file://{folder}/store"]
     settings |= {"MEDSPARK_MASTER": master, "MEDSPARK_DRIVER_MEMORY": "1g", "SPARK_LOCAL_IP": HERE}
     (folder / "conf").mkdir()
     (folder / "conf" / "spark-defaults.conf").write_text("\n".join(f"{key} {value}" for key, value in CLUSTER.items()))
     settings["SPARK_CONF_DIR"] = str(folder / "conf")
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True)
+    done = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, **done)
+
+
+def train(*asked, **settings):
+    """The command to its end; its exit code and what it said."""
+    run = begin(*asked, **settings)
+    said, _ = run.communicate(timeout=600)
+    return SimpleNamespace(returncode=run.returncode, stdout=said, stderr="")
 
 
 def risks_in(spark, folder):
@@ -78,15 +102,41 @@ def alone(spark, cases, tmp_path_factory):
     done = train(cases, folder, "local[2]", 1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert TOGETHER.removeprefix("2 ") not in done.stdout + done.stderr
-    return risks_in(spark, folder)
+    return *risks_in(spark, folder), folder
 
 
-def test_executors_of_their_own_train_the_bundle_of_one_worker(spark, cases, alone, tmp_path):
-    done = train(cases, tmp_path / "together", "local-cluster[2,1,1024]", 2)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert TOGETHER in done.stdout + done.stderr
+def executors(run):
+    """The processes of a command's executors, the oldest first."""
+    found = {}
+    for one in psutil.Process(run.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in one.cmdline():
+                found[one] = one.create_time()
+    return sorted(found, key=found.__getitem__)
+
+
+def weights_in(folder):
+    """Of a store's one bundle, the network's arrays."""
+    (bundle,) = (folder / "store" / "stays" / "bundles").iterdir()
+    return keras.saving.load_model(bundle / "model.keras", compile=False).get_weights()
+
+
+def test_four_executors_of_which_one_is_lost_train_the_bundle_of_one_worker(spark, cases, alone, tmp_path):
+    run = begin(cases, tmp_path / "together", "local-cluster[4,1,1024]", 4)
+    kept = tmp_path / "together/store/stays/checkpoints/train-small/network.npz"
+    while not kept.exists():
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.001)
+    started = executors(run)
+    started[-1].kill()
+    said, _ = run.communicate(timeout=600)
+    assert (run.returncode, len(started)) == (0, 4), said
+    assert "a worker was lost: training begins again from its last checkpoint" in said
+    assert TOGETHER.replace("2", "4") in said
     risks, manifest = risks_in(spark, tmp_path / "together")
     assert np.allclose(risks, alone[0], rtol=1e-4)
+    for one, other in zip(weights_in(alone[2]), weights_in(tmp_path / "together"), strict=True):
+        assert np.linalg.norm(one - other) <= 1e-5 * max(np.linalg.norm(one), 1e-12)
     assert (alone[1]["peak_mb"] is not None, manifest["peak_mb"]) == (True, None)
 
 

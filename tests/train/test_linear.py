@@ -1,7 +1,9 @@
 """Linear paths that are drawn towards logistic regressions: the same network, whose logits are the mean of both."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from train.test_distil import STATISTICS as OF_TABLE
 from train.test_distil import task_with, taught, written
 
 from medspark.encode.kinds.genes import GeneStatistics
@@ -12,6 +14,7 @@ from medspark.task.training import Network
 from medspark.train import linear as module
 from medspark.train.linear import Cases, design_of, draw_to_lines, fit_lines
 from medspark.train.networks.build import build_network
+from medspark.train.update import Given, go_on
 
 pytestmark = pytest.mark.slow
 
@@ -121,3 +124,15 @@ def test_a_network_is_drawn_but_where_its_logits_are_of_no_risks(tmp_path):
     }
     assert 0 < lines["none"] < 1
     assert lines["balanced"] == 0
+
+
+def test_an_update_goes_on_with_the_lines_that_are_there_and_draws_none_again(tmp_path):
+    table = written(tmp_path / "tensors", cases=400)
+    changes = {"network": {"members": 3, "hidden": [8]}, "updating": {"rate": 1e-9}}
+    task = task_with(**changes, training={"epochs": 1, "batch_size": 128})
+    champion = taught(table, task)
+    assert champion.lines > 0.3
+    before = champion.members.get_weights()
+    go_on(champion, OF_TABLE, task, Given(str(table), None, pd.DataFrame()), "weights", lambda _: None)
+    for old, new in zip(before, champion.members.get_weights(), strict=True):
+        assert np.allclose(old, new, atol=1e-6)

@@ -1,5 +1,8 @@
 """Settings tried, given up, failed and gone on with."""
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 from optuna.trial import TrialState
 from train.test_distil import STATISTICS, task_with, written
@@ -7,7 +10,8 @@ from train.test_distil import STATISTICS, task_with, written
 from medspark.encode.statistics import to_json
 from medspark.errors import InputError
 from medspark.train import trials as module
-from medspark.train.batches import split_files
+from medspark.train.batches import batches, split_files
+from medspark.train.fit import fit_network, watched_row
 from medspark.train.trials import Search, chosen, open_study, prepare, summary, try_one
 
 SPACE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "network.hidden": [[8], [4, 4]]}
@@ -51,9 +55,43 @@ def test_a_search_goes_on_with_the_trials_of_before_and_names_one_that_broke_off
     try_one(search, 0)
     open_study(search).ask()  # its process dies
     again = open_study(search)
-    assert prepare(again, search.task) == 2  # what broke off has no outcome, and another is tried
-    assert [trial.state for trial in again.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+    assert prepare(again, search.task) == 2  # what broke off has no outcome, and is tried again
+    complete, waiting = TrialState.COMPLETE, TrialState.WAITING
+    assert [trial.state for trial in again.trials] == [complete, TrialState.FAIL, waiting, waiting]
+    assert [trial.user_attrs["draw"] for trial in again.trials] == [0, 1, 2, 1]
     assert prepare(again, search_of(table, tmp_path, trials=5).task) == 4
+
+
+def test_what_is_tried_is_the_same_however_often_the_search_dies(table, tmp_path):
+    whole, died = (search_of(table, tmp_path / name) for name in ("whole", "died"))
+    for search in (whole, died):
+        Path(search.journal).parent.mkdir()
+        prepare(open_study(search), search.task)
+    for _ in range(2):
+        open_study(died).ask()  # each time two at once, and their process dies
+        open_study(died).ask()
+        prepare(open_study(died), died.task)
+    found = [module.try_all(search)["tried"] for search in (whole, died)]
+    assert [len(rows) for rows in found] == [3, 3]
+    for one, other in zip(*found, strict=True):
+        assert one | {"seconds": 0} == other | {"seconds": 0}
+
+
+def test_a_trial_is_judged_by_members_as_they_are_kept_drawn_towards_regressions(tmp_path, monkeypatch):
+    table = written(tmp_path / "tensors", cases=400)
+    search = search_of(table, tmp_path, members=3, trials=2)
+    kept = []
+    monkeypatch.setattr(module, "fit_network", lambda *asked: kept.append(fit_network(*asked)) or kept[-1])
+    prepare(open_study(search), search.task)
+    try_one(search, 0)
+    (fitted,) = kept
+    assert fitted.lines > 0
+    loss = open_study(search).trials[0].value
+    files = [path for split in ("train", "valid") for path in split_files(table, split)]
+    found = partial(batches, files, STATISTICS.inputs(), fitted.reading, 512, None)
+    row = watched_row(fitted.members, found, search.task.outcome.targets, fitted.folds, None)
+    assert loss == pytest.approx(row["valid_loss"])
+    assert loss != pytest.approx(min(one["valid_loss"] for one in fitted.history))
 
 
 def test_where_all_broke_off_the_tasks_own_settings_are_asked_for_again(table, tmp_path):
@@ -62,7 +100,7 @@ def test_where_all_broke_off_the_tasks_own_settings_are_asked_for_again(table, t
     assert open_study(search).ask().params == {}  # the task's own, and its process dies
     again = open_study(search)
     assert prepare(again, search.task) == 3
-    (waiting,) = again.get_trials(states=(TrialState.WAITING,))
+    (waiting,) = (one for one in again.get_trials(states=(TrialState.WAITING,)) if one.user_attrs["draw"] == 0)
     assert waiting.system_attrs["fixed_params"]["training.learning_rate"] == 0.002
 
 
@@ -94,12 +132,6 @@ def test_a_trial_that_is_worse_than_half_of_those_before_it_is_given_up(table, t
     assert second["outcome"] == "pruned"
     assert second["epochs"] < 6
     assert second["value"] > first["value"]
-
-
-def test_those_that_draw_at_the_same_time_draw_different_settings(table, tmp_path):
-    search = search_of(table, tmp_path)
-    drawn = [open_study(search, place).ask().suggest_float("x", 0, 1) for place in (0, 1)]
-    assert drawn[0] != drawn[1]
 
 
 def test_what_is_to_be_large_is_told_as_it_is(table, tmp_path):

@@ -10,9 +10,11 @@ from support.roads import new_run, stays, write
 from support.tasks import stays_at
 
 from medspark.bundles.bundle import CALIBRATION, LITERT, METRICS, STATISTICS, load_bundle
+from medspark.bundles.champion import champion_of, history, promote, rollback
 from medspark.encode.statistics import from_json
 from medspark.errors import GateError, InputError, TaskError
 from medspark.score.worker.engine import litert_engine
+from medspark.stages.each_night import each_night_stage
 from medspark.stages.update import update_stage
 
 pytestmark = pytest.mark.integration
@@ -136,3 +138,47 @@ def test_without_cases_of_before_an_update_that_rehearses_is_refused(spark, road
 def test_another_split_is_refused(spark, road, store):
     with pytest.raises(TaskError, match="split: expected the bundle's"):
         update(spark, road, store, later(300, 6), split={"seed": 1})
+
+
+def each_night(spark, road, store, lines, **changes):
+    source = write(store.parent / "tonight.csv", lines)
+    return each_night_stage(new_run(spark, store), str(source), stays_at(road["source"], updating=changes))
+
+
+@pytest.fixture(scope="module")
+def nights(spark, road, store):
+    """The champion learned from a night, found nothing new, and then met a night with every outcome reversed."""
+    promote(store, road["bundle"])
+    changes = {"rate": 1.0, "before": 0.2, "step": 0.03}
+    learned = each_night(spark, road, store, risen(later(1500, 7)), **changes)
+    again = each_night(spark, road, store, risen(later(1500, 7)), **changes)
+    with pytest.raises(GateError) as refused:
+        each_night(spark, road, store, poisoned(later(1500, 8)), **changes)
+    return learned, again, str(refused.value)
+
+
+def test_a_night_moves_risks_by_a_bounded_step_and_leaves_the_calibration(road, nights):
+    old, new = load_bundle(road["bundle"]), load_bundle(nights[0])
+    found = json.loads((nights[0] / METRICS).read_text())["update"]
+    assert 0 < found["step"]["moved"] <= 0.03
+    assert found["step"]["share"] < 1  # the whole of what it learned would have been too far
+    assert new.manifest["parent"] == old.bundle_id
+    assert new.read_bytes(CALIBRATION) == old.read_bytes(CALIBRATION)
+    assert new.read_bytes(LITERT) != old.read_bytes(LITERT)
+
+
+def test_what_a_night_learned_is_promoted_once_and_a_poisoned_night_is_refused(store, nights):
+    learned, again, refused = nights
+    assert again == learned == champion_of(store)
+    assert "the wrong way round" in refused
+    assert [line.action for line in history(store)] == ["promote", "update"]
+
+
+def test_after_a_rollback_no_night_learns_until_somebody_promotes(spark, road, store, nights):
+    rollback(store, "not what we want")
+    assert champion_of(store) == road["bundle"]
+    with pytest.raises(GateError, match=r"rolled back to .* To let nights update it again: medspark promote"):
+        each_night(spark, road, store, risen(later(1500, 7)))
+    promote(store, road["bundle"])
+    assert [line.action for line in history(store)] == ["promote", "update", "rollback", "promote"]
+    assert each_night_stage(new_run(spark, store), str(road["source"])) == road["bundle"]  # which learned from these

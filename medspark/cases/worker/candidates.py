@@ -29,7 +29,8 @@ class Plan:
 
     task: EventTask
     as_of: int | None = None
-    """Microseconds since 1970: the histories are cut there, and a snapshot is taken there."""
+    """Microseconds since 1970: the histories are cut there. Scoring takes a snapshot there; who learns, only
+    those whose time at risk is over by then."""
     scoring: bool = False
     """Whether labels and the criteria of follow-up are left out."""
 
@@ -49,7 +50,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
     made = group_columns(history, cases, columns, task.concepts, included=included)
     # The place of each candidate among the cases, null for one that is none: takes null rows
     at = pa.array(np.cumsum(eligible) - 1, mask=~eligible)
-    names = [criterion.name for criterion in criteria(task, plan.scoring)]
+    names = [criterion.name for criterion in criteria(task, plan.scoring, plan.as_of)]
     arrays = {
         SUBJECT_ID: history.subjects.take(pa.array(found.subject)),
         INDEX_TIME: pa.array(found.index_time).cast(_TIMESTAMP),

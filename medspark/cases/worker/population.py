@@ -24,7 +24,7 @@ from medspark.cases.worker.history import (
 from medspark.cases.worker.observation import Observed, codes_of_life, observed
 from medspark.cases.worker.outcome import outcome_of
 from medspark.task.event_task import EventTask
-from medspark.task.population import AGE, DIED, HISTORY, UNOBSERVED, WASHOUT, to_micros
+from medspark.task.population import AGE, DIED, HISTORY, STILL_AT_RISK, UNOBSERVED, WASHOUT, to_micros
 
 OLDEST: Final = 130.0
 """Years beyond which an age is an error of the birth: nobody is known to have been 123."""
@@ -63,9 +63,11 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
 
     Args:
         history: whole patients; cut at `as_of` where there is one.
-        as_of: the time that a scoring run asks for; candidates with a later prediction time do not exist yet.
+        as_of: the time that is asked for; candidates with a later prediction time do not exist yet, and those whose
+            time at risk is not over have no label yet.
+        scoring: whether no outcome is read, and a snapshot is taken at `as_of`.
     """
-    moments = _moments(history, task, as_of)
+    moments = _moments(history, task, as_of, scoring)
     subject, _, time = moments
     age, impossible = _ages(of_code(history, task.mapping.birth), subject, time)
     periods = observed(history, task, subject, time)
@@ -74,12 +76,21 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
     if not scoring:
         labels, followed, by_outcome = outcome_of(history, task, subject, time, periods)
         excluded |= by_outcome
+        if as_of is not None:
+            excluded[STILL_AT_RISK] = _is_at_risk(task, time, as_of)
     excluded_by = np.full(len(subject), -1)
-    for at, criterion in reversed(list(enumerate(criteria(task, scoring)))):
+    for at, criterion in reversed(list(enumerate(criteria(task, scoring, as_of)))):
         excluded_by[excluded[criterion.name]] = at
     left = excluded_by >= 0
     labels[left], followed[left] = np.nan, np.nan
     return Candidates(*moments, age, impossible, excluded_by, labels, followed)
+
+
+def _is_at_risk(task: EventTask, time: Ints, as_of: int) -> Bools:
+    """Whose time at risk is not over: those with an early outcome too, or what is learned would be too high a risk."""
+    last = task.outcome.ends[-1]
+    over: Bools = np.zeros(len(time), np.bool_) if last is None else time + round(last * DAY) <= as_of
+    return ~over
 
 
 def _ages(births: History, subject: Ints, time: Ints) -> tuple[Floats, Bools]:
@@ -93,8 +104,8 @@ def _ages(births: History, subject: Ints, time: Ints) -> tuple[Floats, Bools]:
     return np.where(impossible, np.nan, age), impossible
 
 
-def _moments(history: History, task: EventTask, as_of: int | None) -> Moments:
-    subject, index_time = _indexed(history, task, as_of)
+def _moments(history: History, task: EventTask, as_of: int | None, scoring: bool) -> Moments:
+    subject, index_time = _indexed(history, task, as_of if scoring else None)
     time = index_time + round(task.population.predict_after_hours * HOUR)
     if as_of is None:
         return Moments(subject, index_time, time)

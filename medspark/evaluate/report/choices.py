@@ -70,6 +70,12 @@ def _drawn(data: ReportData) -> list[list[Cell]]:
     ]
 
 
+def _of_folds(found: Mapping[str, Any]) -> str:
+    if "tried" not in found:
+        return "folds, each trained anew; it chose nothing"
+    return f"folds, each trained anew after a search without it, of {found['tried']:,} settings in all; none was kept"
+
+
 def choices(data: ReportData) -> Table:
     """Everything that was chosen among others, with how many there were to choose from."""
     network, training = data.task.network, data.task.training
@@ -100,7 +106,7 @@ def choices(data: ReportData) -> Table:
         rows.insert(2, ["Students", "1", f"{network.student}, learned from the members and served in their place"])
     found = data.metrics.get("cross_validation")
     if found:
-        rows.append(["Cross-validation", str(found["folds"]), "folds, each trained anew; it chose nothing"])
+        rows.append(["Cross-validation", str(found["folds"] * found.get("repeats", 1)), _of_folds(found)])
     compared = {name: one["metrics"]["auroc"]["value"] for name, one in data.metrics["baselines"].items()}
     told = ", ".join(f"{words(name).lower()} (AUROC {number(auroc)})" for name, auroc in compared.items())
     rows.append(["Other models", str(len(compared)), f"beside it on the same patients: {told}" if told else "none"])

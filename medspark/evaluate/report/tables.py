@@ -242,7 +242,8 @@ def cross_validation(data: ReportData) -> Table | None:
     if not found:
         return None
     rows = [[words(name), number(m["mean"]), number(m["sd"])] for name, m in found["metrics"].items()]
-    return table(f"Cross-validation, {found['folds']} folds by patient", "Metric|Mean|SD", rows, "1 2")
+    times = f", drawn {found['repeats']} times" if found.get("repeats", 1) > 1 else ""
+    return table(f"Cross-validation, {found['folds']} folds by patient{times}", "Metric|Mean|SD", rows, "1 2")
 
 
 def thresholds(data: ReportData) -> Table:

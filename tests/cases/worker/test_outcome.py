@@ -26,6 +26,32 @@ def test_the_time_at_risk_has_both_its_ends_and_nothing_is_on_both_sides(day, fr
     assert fates([(1, 10, "INDEX"), (1, day, "DX/asthma")], task) == [(1, 10, label)]
 
 
+@pytest.mark.parametrize("follow_up", ["keep_outcomes", "keep_all", "require_full"])
+@pytest.mark.parametrize(
+    ("as_of", "fate"),
+    [(24.999, "time at risk not over"), (25, True), (27, True)],
+)
+def test_nothing_is_learned_of_a_case_before_its_time_at_risk_is_over_an_early_outcome_neither(follow_up, as_of, fate):
+    rows = [(1, 15, "INDEX"), (1, 16, "DX/asthma"), (1, 25, "DX/a"), (2, 26, "INDEX")]
+    others = [(2, 26, "time at risk not over")] if as_of > 26 else []
+    assert fates(rows, outcome(follow_up=follow_up), as_of=as_of) == [(1, 15, fate), *others]
+
+
+def test_who_learns_as_of_a_time_knows_no_outcome_that_became_known_later():
+    rows = [(1, 10, "INDEX"), (1, 15, "DX/asthma", None, 22), (1, 21, "DX/a")]
+    assert fates(rows, outcome(), as_of=21) == [(1, 10, False)]
+    assert fates(rows, outcome(), as_of=22) == [(1, 10, True)]
+
+
+def test_who_learns_as_of_a_time_takes_the_snapshots_of_the_task():
+    task = asthma_task(population={"snapshot": {"at": ["2020-01-11", "2020-01-31"]}}, outcome=TEN_DAYS)
+    rows = [(1, 3, "DX/a"), (1, 12, "DX/asthma"), (1, 24, "DX/a")]
+    assert fates(rows, task, as_of=25) == [(1, 10, True)]
+
+
+TEN_DAYS = {"name": "asthma", "event": "asthma", "to_days": 10, "follow_up": "keep_all"}
+
+
 @pytest.mark.parametrize(
     ("follow_up", "seen_to", "asthma", "fate"),
     [
