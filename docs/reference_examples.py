@@ -47,6 +47,8 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("SequenceGroup", "look_back_hours"): 48,
     ("EventSource", "database"): {"url": "jdbc:postgresql://localhost:5432/hospital", "credentials": "cdm.conf"},
     ("Connection", "credentials"): "cdm.conf",
+    ("TableSource", "database"): {"url": "jdbc:postgresql://localhost:5432/hospital", "credentials": "cdm.conf"},
+    ("TableSource", "table"): "stays",
     ("Population", "age_at_most"): 89,
     ("Population", "washout_days"): 90,
     ("Population", "snapshot"): {"at": ["2026-01-01T00:00:00"]},

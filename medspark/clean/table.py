@@ -1,8 +1,9 @@
 """A table task's source, read and judged: records, the quarantine and the counts.
 
 Where workers can, they read a CSV table in one pass: see `medspark.clean.by_workers`. Else Spark does in two: one
-counts and fingerprints the source and looks at its columns, one reads it. What was read is kept, so that the counts are
-settled, and a rule that fails the run has spoken, before a row is written.
+counts and fingerprints the source and looks at its columns, one reads it; of a database's table both see what was read
+once. What was read is kept, so that the counts are settled, and a rule that fails the run has spoken, before a row is
+written.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from medspark.schemas import DIGEST, FILE, LINE, ROW_DIGEST, SOURCE_FILE, SOURCE
 from medspark.sources.failures import readable
 from medspark.sources.fasta import sequences_of, with_sequences
 from medspark.sources.files import require_whole_files, source_files
-from medspark.sources.read import read_rows
+from medspark.sources.read import open_rows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates, file_states
@@ -35,6 +36,7 @@ from medspark.sources.worker.spans import LongLineError
 from medspark.spark.failures import expressions_hold
 from medspark.spark.session import compiled_where_worth_it
 from medspark.store.facts import TableCounts
+from medspark.task.connection import IN_DATABASES
 from medspark.task.places import expression_places
 from medspark.task.raw_table import RawTable
 from medspark.task.scoring import table_to_score
@@ -98,7 +100,7 @@ def clean(
     """
     require_whole_files(spark)
     table = table_to_score(task) if scoring else task.raw_table()
-    files = source_files(spark, task.source.path)
+    files = source_files(spark, str(task.source.path)) if task.source.format not in IN_DATABASES else []
     chosen = choose_reader(spark.sparkContext, table, files, repairs, reader)
     if chosen.kind == "workers":
         try:
@@ -134,12 +136,13 @@ def _by_spark(
         held.enter_context(compiled_where_worth_it(spark, len(table.judged), size))
         for beside in sequences.values():
             states |= beside.states
-        with readable(task.source.path):
-            raw = with_sequences(read_rows(spark, table, files, repairs), table, sequences)
+        with readable(task.source.place):
+            raw = held.enter_context(open_rows(spark, table, files, repairs))
+            raw = with_sequences(raw, table, sequences)
             judged = mark_duplicates(judge_rows(raw, table), table)
             judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
             held.callback(judged.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
-        with expressions_hold(expression_places(task)), readable(task.source.path):
+        with expressions_hold(expression_places(task)), readable(task.source.place):
             found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
         there = set(judged.columns)
         records = judged.where(F.col(STATUS) == KEPT)
@@ -160,7 +163,7 @@ def _by_spark(
 def _require_all(table: RawTable, counts: TableCounts, found: Tally, repairs: DataFrame | None) -> None:
     """Refuse a source of which rows do not add up, or that breaks a rule that fails the run."""
     _require_whole(counts, repairs)
-    require_no_other_header(counts.quarantined, table.source.path)
+    require_no_other_header(counts.quarantined, table.source.place)
     _require_sound(found)
     require_within(table.limits, counts)
 

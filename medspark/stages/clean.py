@@ -43,7 +43,6 @@ from medspark.store.files import exists, full_path, make_folder
 from medspark.store.manifest import FACTS
 from medspark.store.tables import current_version, take_version, write_version
 from medspark.task.event_task import EventTask
-from medspark.task.jdbc_urls import shown_url
 from medspark.task.places import expression_places
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -211,9 +210,8 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
     if reader == "workers":
         raise TaskError("--reader", ["workers cannot do it here: they read tables with a row a case. Use spark."])
     source = task.source
-    where = shown_url(source.database.url) if source.database is not None else source.path
     with read_events(run.spark, source, task.mapping, repairs) as events:
-        read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
+        read = SourceRead(source.place, events.files, events.fingerprint, because="the source is events")
         tell_unread(run, events.unread)
         with watched(run, events.states):
             tables = (lambda: events.records, lambda: events.quarantine)
@@ -223,7 +221,7 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
 def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
     table = clean(run.spark, task, scoring=scoring, repairs=repairs, reader=reader)
     try:
-        read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
+        read = SourceRead(task.source.place, len(table.files), table.fingerprint, *table.reader)
         with watched(run, table.states, table.same):
             yield CleanSource(table.read_records, table.read_quarantine, table.counts, read, table.written)
     finally:

@@ -9,7 +9,6 @@ from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME
 from medspark.task.checks.mapping import deletions_are_of_fhir, mapping_zone_exists, tables_are_sound, values_have_units
 from medspark.task.checks.shared import changed
 from medspark.task.event_task import EventTask
-from medspark.task.jdbc_urls import url_problems
 from medspark.task.population import BUILT_IN_CRITERIA
 
 
@@ -26,11 +25,6 @@ def concepts_exist(task: EventTask) -> Iterator[str]:
             yield f"{where}: {name!r} is neither a concept of this task nor the first part of codes, as LAB/.{hint}"
     for name in task.concepts.keys() - {name for _, name in used}:
         yield f"concepts.{name}: nothing reads it"
-
-
-def url_is_sound(task: EventTask) -> Iterator[str]:
-    if task.source.database is not None:
-        yield from (f"source.database.{problem}" for problem in url_problems(task.source.database.url))
 
 
 def concept_tables_exist(task: EventTask) -> Iterator[str]:
@@ -99,7 +93,6 @@ def demographics_exist(task: EventTask) -> Iterator[str]:
 
 
 EVENT_RULES: tuple[Callable[[EventTask], Iterator[str]], ...] = (
-    url_is_sound,
     mapping_zone_exists,
     tables_are_sound,
     deletions_are_of_fhir,

@@ -15,7 +15,6 @@ ELSEWHERE = {"deletions_are_of_fhir", "mapping_zone_exists", "tables_are_sound",
 
 # fmt: off
 RULES_BROKEN = [
-    ("url_is_sound",          "source",                         {"kind": "events", "mapping": "ward", "format": "jdbc", "database": {"url": "jdbc:h2:mem:d;INIT=x"}}, "source.database.url: expected of the parameters none, received INIT."),
     ("concepts_exist",        "outcome.event",                  "blede",            "outcome.event: 'blede' is neither a concept of this task nor the first part of codes, as LAB/. Did you mean 'bleed'?"),
     ("concepts_exist",        "outcome",                        {"name": "b", "several": {"bled": "bleed", "drugged": "drgu"}, "to_days": 30}, "outcome.several.drugged: 'drgu' is neither a concept"),
     ("settings_do_something", "outcome",                        {"name": "b", "event": "bleed", "from_days": 40, "horizons_days": [30, 60]}, "outcome: expected from_days below the first of horizons_days, received 40 to 30"),
