@@ -51,6 +51,7 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("TableSource", "table"): "stays",
     ("Population", "age_at_most"): 89,
     ("Population", "washout_days"): 90,
+    ("Population", "observed_by"): "events",
     ("Population", "snapshot"): {"at": ["2026-01-01T00:00:00"]},
     ("Snapshot", "at"): ["2026-01-01T00:00:00"],
     ("Required", "name"): "seen before",

@@ -63,7 +63,7 @@ def _read(warehouse: Warehouse, name: str, other: str, joined: Joined) -> list[R
     files = table_files(warehouse, other, asked)
     if not files:
         raise absent
-    with readable(table.source.path):
+    with readable(table.source.place):
         return read_rows(warehouse.spark, table, files, None).parts
 
 

@@ -105,6 +105,8 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     run.receipt.outputs |= {RECORDS: records, QUARANTINE: quarantine}
     if isinstance(found.counts, EventCounts):
         _tell_events(run, found.counts)
+        if isinstance(task, EventTask):
+            _tell_observation(run, task, found.counts)
     else:
         _tell_table(run, found.counts)
     return task
@@ -303,3 +305,9 @@ def _tell_events(run: Run, counts: EventCounts) -> None:
         ):
             for rule, rows in rules.items():
                 run.say(f"    {what:<10}{rows:>12,}  {rule}")
+
+
+def _tell_observation(run: Run, task: EventTask, counts: EventCounts) -> None:
+    if task.observation is not None and task.observed_as(counts.tables).observation is None:
+        tables = " or ".join(task.mapping.period_tables)
+        run.say(f"  observed    from the first event to the last: the source has no {tables}")

@@ -222,3 +222,11 @@ class Mapping(Closed):
     """How the numbers of a code are brought to one unit, by the code."""
     tables: dict[str, MappedTable] = Field(min_length=1)
     """The tables, by their names."""
+
+    @property
+    def period_tables(self) -> tuple[str, ...]:
+        """The tables that tell periods of observation."""
+        codes = {self.observation.start, self.observation.end} if self.observation is not None else set()
+        return tuple(
+            name for name, table in self.tables.items() if any(not codes.isdisjoint(rule.code) for rule in table.events)
+        )

@@ -65,6 +65,8 @@ def settings_do_something(task: EventTask) -> Iterator[str]:
         yield f"outcome: expected from_days below {below}, received {outcome.from_days:g} to {end:g}"
     if population.snapshot is not None and any(rule.after_index for rule in population.exclude):
         yield "population.exclude: after_index is of an index event, received a snapshot"
+    if population.observed_by is not None and task.mapping.observation is None:
+        yield "population.observed_by: the mapping names no periods, so patients are observed by events anyway"
     if changed(task.network.images):
         yield "network.images: only a table task has images"
     youngest, oldest = population.age_at_least, population.age_at_most

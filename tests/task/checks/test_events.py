@@ -55,5 +55,12 @@ def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: 
     assert any(problem.startswith(says) for problem in problems), problems
 
 
+def test_patients_are_observed_by_events_where_the_mapping_tells_no_periods_whatever_the_task_says() -> None:
+    by_events = changed(SOUND, "population.observed_by", "events")
+    assert told_by("settings_do_something", by_events) == []
+    says = "population.observed_by: the mapping names no periods, so patients are observed by events anyway"
+    assert told_by("settings_do_something", changed(by_events, "mapping.observation", None)) == [says]
+
+
 def test_every_rule_has_an_example_that_breaks_it() -> None:
     assert {rule.__name__ for rule in EVENT_RULES} == {row[0] for row in RULES_BROKEN} | ELSEWHERE
