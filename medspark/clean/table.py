@@ -7,6 +7,7 @@ written.
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -55,6 +56,7 @@ class Cleaned(NamedTuple):
     counts: TableCounts
     fingerprint: str
     files: list[str]
+    """Of a table in a database, where it is."""
     states: FileStates
     """Of the files, before the first pass."""
     reader: Chosen
@@ -131,7 +133,8 @@ def _by_spark(
     spark: SparkSession, task: TableTask, table: RawTable, files: list[str], repairs: DataFrame | None, chosen: Chosen
 ) -> Cleaned:
     states = file_states(spark.sparkContext, files)
-    size = sum(state[0] for state in states.values() if state is not None)
+    # How large a table of a database is, nobody says
+    size = sum(state[0] for state in states.values() if state is not None) if files else math.inf
     with ExitStack() as held, sequences_of(spark, task) as sequences:
         held.enter_context(compiled_where_worth_it(spark, len(table.judged), size))
         for beside in sequences.values():
@@ -157,7 +160,7 @@ def _by_spark(
         tables = (lambda: records, lambda: quarantine)
         same = partial(_require_images, images, records, task) if images is not None else None
         free = held.pop_all().close
-        return Cleaned(*tables, counts, fingerprint, files, states, chosen, free, same=same)
+        return Cleaned(*tables, counts, fingerprint, files or [task.source.place], states, chosen, free, same=same)
 
 
 def _require_all(table: RawTable, counts: TableCounts, found: Tally, repairs: DataFrame | None) -> None:

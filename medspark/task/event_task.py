@@ -41,6 +41,7 @@ class EventTask(TaskBase):
 
     def observed_as(self, tables: Collection[str]) -> Self:
         """The task for records of these tables, which says so where none of them tells periods of observation."""
-        if self.observation is None or not set(tables).isdisjoint(self.mapping.period_tables):
+        telling = self.mapping.period_tables
+        if self.observation is None or not telling or not set(tables).isdisjoint(telling):
             return self
         return self.model_copy(update={"population": self.population.model_copy(update={"observed_by": "events"})})

@@ -79,7 +79,7 @@ def _gap(task: EventTask) -> Iterator[str]:
 
 def _periods(task: EventTask) -> Iterator[str]:
     tables = task.mapping.period_tables
-    if task.observation is not None and all(task.mapping.tables[name].optional for name in tables):
+    if task.observation is not None and tables and all(task.mapping.tables[name].optional for name in tables):
         yield (
             f"population.observed_by: patients are observed by the periods of {' or '.join(tables)}; learned from a "
             "source without, from their first event to their last, and so is then every night. A bundle that learned "

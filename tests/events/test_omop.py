@@ -70,6 +70,16 @@ def task_at(folder: Path) -> EventTask:
     return task
 
 
+def test_a_mapping_whose_periods_no_table_of_its_own_tells_stays_as_it_is(tmp_path: Path) -> None:
+    task = task_at(tmp_path)
+    assert task.mapping.period_tables == ("observation_period",)
+    any_code = {"subject": "id", "columns": {"id": "long", "code": "string"}, "events": [{"code": "{code}"}]}
+    for tables, telling in [({"data": any_code}, ("data",)), ({"death": MAPPING["tables"]["death"]}, ())]:
+        own = task.mapping.model_validate({**MAPPING, "tables": tables})
+        assert own.period_tables == telling
+        assert task.model_copy(update={"mapping": own}).observed_as(tables).population.observed_by is None
+
+
 def observed(spark: SparkSession, source: Path, store: Path) -> tuple[EventTask, list[tuple[int, bool]], bool, str]:
     """The task as it is trained, the cases with their outcome, whether patients may be unobserved, and what is said."""
     run, heard = telling_run(spark, store)
