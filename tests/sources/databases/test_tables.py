@@ -66,7 +66,7 @@ def in_postgresql(server: Server) -> dict[str, Any]:
 def create(server: Server) -> None:
     """The stays in PostgreSQL, a column in letters of another case."""
     server.run(f"""
-        DROP TABLE IF EXISTS stays;
+        DROP TABLE IF EXISTS stays CASCADE;
         CREATE TABLE stays (stay bigint, patient integer, "AGE" numeric(5,1), sex text, at timestamp, back boolean);
         INSERT INTO stays {STAYS}""")
 
@@ -119,6 +119,9 @@ def told_of(server: Server, folder: str) -> dict[str, Any]:
     says["absent"] = told(InputError, lambda: cleaned(**place))
     server.run('ALTER TABLE stays ADD COLUMN back boolean; ALTER TABLE stays RENAME "AGE" TO agee')
     says["renamed"] = told(InputError, lambda: cleaned(**place))
+    server.run("ALTER TABLE stays RENAME agee TO age")
+    server.run("CREATE VIEW broken AS SELECT stay / (stay - 3) AS stay, patient, age, sex, at, back FROM stays")
+    says["broken"] = told(InputError, lambda: cleaned(**{**place, "table": "broken"}))
     says["table"] = told(InputError, lambda: cleaned(**{**place, "table": "stay"}))
     says["delta"] = told(InputError, lambda: cleaned(format="delta", path=f"{folder}/none"))
     workers = lambda: clean(session(), task_at(**place), reader="workers")  # noqa: E731
@@ -134,6 +137,7 @@ def test_what_a_table_of_a_database_lacks_is_told_by_name(away: Away, server: Se
     assert "column 'age' is missing. Did you mean 'agee'?" in says["renamed"]
     assert "column 'agee' is not in the task. Did you mean 'age'?" in says["renamed"]
     assert says["prints"][0] != says["prints"][1]
+    assert "broken: its rows cannot be read: the database ended the session or refused them" in says["broken"]
     assert "expected a table 'stay', received" in says["table"]
     assert "Did you mean 'stays'?" in says["table"]
     assert "expected the folder of a Delta table, found none there" in says["delta"]
