@@ -38,7 +38,7 @@ def readable(path: str) -> Iterator[None]:
             raise  # an expression of the task, whose place the stage tells
         if "SQLException" in says:  # of whichever driver
             raise InputError(
-                f"{path}: its rows cannot be read: the database ended the session or refused them, and its own log says "
-                "why. Run again."
+                f"{path}: its rows cannot be read: the database ended the session or refused them, as its own log "
+                "says. Run again."
             ) from None
         raise InputError(f"{path}: a file cannot be read. {hint or 'It may be damaged.'}") from None
