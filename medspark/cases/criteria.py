@@ -36,7 +36,7 @@ def criteria(task: EventTask, scoring: bool, as_of: int | None = None) -> list[C
     if population.washout_days is not None:
         found.append(Criterion(WASHOUT, f"within {population.washout_days:g} days"))
     found.append(Criterion(DIED, "no risk is asked for after death"))
-    if task.mapping.observation is not None or population.history_days is not None:
+    if task.observation is not None or population.history_days is not None:
         found.append(Criterion(UNOBSERVED, "the prediction time is in no period of observation"))
     if population.history_days is not None:
         found.append(Criterion(HISTORY, f"under observation for less than {population.history_days:g} days before"))

@@ -1,11 +1,13 @@
 """A table task's source, read and judged: records, the quarantine and the counts.
 
 Where workers can, they read a CSV table in one pass: see `medspark.clean.by_workers`. Else Spark does in two: one
-counts and fingerprints the source and looks at its columns, one reads it. What was read is kept, so that the counts are
-settled, and a rule that fails the run has spoken, before a row is written.
+counts and fingerprints the source and looks at its columns, one reads it; of a database's table both see what was read
+once. What was read is kept, so that the counts are settled, and a rule that fails the run has spoken, before a row is
+written.
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -27,7 +29,7 @@ from medspark.schemas import DIGEST, FILE, LINE, ROW_DIGEST, SOURCE_FILE, SOURCE
 from medspark.sources.failures import readable
 from medspark.sources.fasta import sequences_of, with_sequences
 from medspark.sources.files import require_whole_files, source_files
-from medspark.sources.read import read_rows
+from medspark.sources.read import open_rows
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates, file_states
@@ -35,6 +37,7 @@ from medspark.sources.worker.spans import LongLineError
 from medspark.spark.failures import expressions_hold
 from medspark.spark.session import compiled_where_worth_it
 from medspark.store.facts import TableCounts
+from medspark.task.connection import IN_DATABASES
 from medspark.task.places import expression_places
 from medspark.task.raw_table import RawTable
 from medspark.task.scoring import table_to_score
@@ -53,6 +56,7 @@ class Cleaned(NamedTuple):
     counts: TableCounts
     fingerprint: str
     files: list[str]
+    """Of a table in a database, where it is."""
     states: FileStates
     """Of the files, before the first pass."""
     reader: Chosen
@@ -98,7 +102,7 @@ def clean(
     """
     require_whole_files(spark)
     table = table_to_score(task) if scoring else task.raw_table()
-    files = source_files(spark, task.source.path)
+    files = source_files(spark, str(task.source.path)) if task.source.format not in IN_DATABASES else []
     chosen = choose_reader(spark.sparkContext, table, files, repairs, reader)
     if chosen.kind == "workers":
         try:
@@ -129,17 +133,19 @@ def _by_spark(
     spark: SparkSession, task: TableTask, table: RawTable, files: list[str], repairs: DataFrame | None, chosen: Chosen
 ) -> Cleaned:
     states = file_states(spark.sparkContext, files)
-    size = sum(state[0] for state in states.values() if state is not None)
+    # How large a table of a database is, nobody says
+    size = sum(state[0] for state in states.values() if state is not None) if files else math.inf
     with ExitStack() as held, sequences_of(spark, task) as sequences:
         held.enter_context(compiled_where_worth_it(spark, len(table.judged), size))
         for beside in sequences.values():
             states |= beside.states
-        with readable(task.source.path):
-            raw = with_sequences(read_rows(spark, table, files, repairs), table, sequences)
+        with readable(task.source.place):
+            raw = held.enter_context(open_rows(spark, table, files, repairs))
+            raw = with_sequences(raw, table, sequences)
             judged = mark_duplicates(judge_rows(raw, table), table)
             judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
             held.callback(judged.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
-        with expressions_hold(expression_places(task)), readable(task.source.path):
+        with expressions_hold(expression_places(task)), readable(task.source.place):
             found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
         there = set(judged.columns)
         records = judged.where(F.col(STATUS) == KEPT)
@@ -154,13 +160,13 @@ def _by_spark(
         tables = (lambda: records, lambda: quarantine)
         same = partial(_require_images, images, records, task) if images is not None else None
         free = held.pop_all().close
-        return Cleaned(*tables, counts, fingerprint, files, states, chosen, free, same=same)
+        return Cleaned(*tables, counts, fingerprint, files or [task.source.place], states, chosen, free, same=same)
 
 
 def _require_all(table: RawTable, counts: TableCounts, found: Tally, repairs: DataFrame | None) -> None:
     """Refuse a source of which rows do not add up, or that breaks a rule that fails the run."""
     _require_whole(counts, repairs)
-    require_no_other_header(counts.quarantined, table.source.path)
+    require_no_other_header(counts.quarantined, table.source.place)
     _require_sound(found)
     require_within(table.limits, counts)
 

@@ -172,7 +172,7 @@ def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind
         case DateColumn():
             return read_time(name, spec, dtype, table.source.timezone)
         case ImageColumn():
-            return read_images(name, spec, dtype, table.source.path)
+            return read_images(name, spec, dtype, str(table.source.path))
     raise AssertionError(type(spec))
 
 

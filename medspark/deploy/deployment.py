@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from medspark.task.base import Closed, Name, Place
-from medspark.task.event_source import Connection
+from medspark.task.connection import Connection
 from medspark.task.jdbc_urls import shown_url, url_problems
 
 

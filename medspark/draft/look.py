@@ -38,17 +38,21 @@ def _of_table(task: TableTask) -> Iterator[str]:
     source = task.source
     named = {f"lookups.{name}.path": lookup.path for name, lookup in task.lookups.items() if lookup.path is not None}
     named |= {f"columns.{name}.fasta": place for name, place in fasta_places(task).items()}
-    for where, path in {"source.path": source.path, **named}.items():
+    if source.path is not None and source.format != "catalog":
+        named = {"source.path": source.path, **named}
+    for where, path in named.items():
         if _is_missing(path):
             yield f"{where}: expected a file, a folder or a pattern, received nothing that is there: {path}"
-    if source.format in ("csv", "parquet") and source.header and not is_elsewhere(source.path):
-        yield from _of_columns(task)
+    if source.path is not None and source.format in ("csv", "parquet") and source.header:
+        yield from _of_columns(task, source.path)
 
 
-def _of_columns(task: TableTask) -> Iterator[str]:
+def _of_columns(task: TableTask, path: str) -> Iterator[str]:
     """Of files whose columns are alike, what differs is told once."""
+    if is_elsewhere(path):
+        return
     table, first = task.raw_table(), dict[tuple[str, ...], Path]()
-    for file in files_at(_here(task.source.path)):
+    for file in files_at(_here(path)):
         first.setdefault(tuple(_names(file, task.source)), file)
     for names, file in first.items():
         if not set(names) & set(table.columns):  # then it may be a row of data, which no message may hold

@@ -95,6 +95,8 @@ class Found(NamedTuple):
     """How the codes begin that are read as being there."""
     numbers: list[str]
     """And of those that are read as numbers."""
+    observed: bool = True
+    """Whether the tables of periods of observation that its mapping knows are there."""
 
 
 def look_at_warehouse(folder: Path) -> Found:
@@ -158,10 +160,6 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 
 def _omop(folder: Path, tables: dict[str, Path]) -> Found:
-    if "observation_period" not in tables:
-        raise InputError(
-            f"{folder}: it has the tables of OMOP without observation_period, by which follow-up is known: expected it"
-        )
     person = tables["person"]
     parts = [person] if person.is_file() else sorted(person.rglob("*.*"))
     ends = {end for part in parts for end in part.suffixes} & {".csv", ".parquet", ".orc"}
@@ -169,7 +167,8 @@ def _omop(folder: Path, tables: dict[str, Path]) -> Found:
         raise InputError(f"{person}: expected files of one kind, .csv, .parquet or .orc, received {sorted(ends)}")
     visits = "visit_occurrence" in tables
     heads = [head for name, head in OMOP_EVENTS.items() if name in tables]
-    return _with_visits("omop", "OMOP Common Data Model", ends.pop().removeprefix("."), "" if visits else None, heads)
+    found = _with_visits("omop", "OMOP Common Data Model", ends.pop().removeprefix("."), "" if visits else None, heads)
+    return found._replace(observed="observation_period" in tables)
 
 
 def _fhir_tables(folder: Path) -> set[str]:
@@ -268,7 +267,7 @@ def _question(found: Found) -> Iterator[str]:
     yield "  name: readmitted within 30 days          # guess"
     yield "  event: admission"
     yield "  to_days: 30                              # guess"
-    if found.mapping in UNOBSERVED:
+    if found.mapping in UNOBSERVED or not found.observed:
         yield "  follow_up: keep_all                      # guess: nobody is lost; the source does not say who was"
     else:
         yield "  follow_up: keep_outcomes                 # who was lost is kept where the outcome was seen"

@@ -68,7 +68,7 @@ def read_deletions(warehouse: Warehouse, kept: ExitStack) -> Deletions | None:
         return None
     states = file_states(warehouse.spark.sparkContext, files)
     table = raw_table(warehouse, DELETED, spec)
-    with readable(table.source.path):
+    with readable(table.source.place):
         raw = read_rows(warehouse.spark, table, files, None)
         requests = _requests(judge_rows(raw, table)).persist(StorageLevel.MEMORY_AND_DISK)
         kept.callback(requests.unpersist)

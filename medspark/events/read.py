@@ -137,7 +137,7 @@ def _read_table(
         states = file_states(warehouse.spark.sparkContext, files)
         if not files and (spec.optional or only is not None):
             return None
-        with readable(table.source.path):
+        with readable(table.source.place):
             raw = read_rows(warehouse.spark, table, files, repairs)
             if table.view is not None:
                 raw = raw._replace(parts=[_kept(part, kept) for part in raw.parts])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from medspark.errors import TaskError
-from medspark.task.event_source import Connection
+from medspark.task.connection import Connection
 from medspark.task.jdbc_urls import shown_url, url_problems
 
 DATABASES: Final = "MEDSPARK_DATABASES"

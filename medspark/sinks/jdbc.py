@@ -37,7 +37,7 @@ from medspark.sinks.sql import (
 from medspark.sources.databases import generic, postgresql
 from medspark.sources.databases.jdbc import Dialect, OpenDatabase, ask, asking, connected, load_query, sql_name
 from medspark.sources.databases.packages import jvm_of
-from medspark.task.event_source import Connection
+from medspark.task.connection import Connection
 
 READING: Final = (postgresql.DIALECT, generic.DIALECT)
 ROWS_A_BATCH: Final = "10000"

@@ -28,7 +28,7 @@ _SIGNS: Final = {
 
 @contextmanager
 def readable(path: str) -> Iterator[None]:
-    """Turn Spark's failure to read a file into one sentence; its own text may hold a patient's values."""
+    """Turn Spark's failure to read a file or a database into one sentence; its own text may hold a patient's values."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -36,4 +36,9 @@ def readable(path: str) -> Iterator[None]:
         hint = next((hint for sign, hint in _SIGNS.items() if sign in says), None)
         if hint is None and is_of_a_value(error):
             raise  # an expression of the task, whose place the stage tells
+        if "SQLException" in says:  # of whichever driver
+            raise InputError(
+                f"{path}: its rows cannot be read: the database ended the session or refused them, as its own log "
+                "says. Run again."
+            ) from None
         raise InputError(f"{path}: a file cannot be read. {hint or 'It may be damaged.'}") from None

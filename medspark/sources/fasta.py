@@ -58,7 +58,7 @@ def fasta_place(source: str, fasta: str) -> str:
 
 def fasta_places(task: TableTask) -> dict[str, str]:
     """The columns of sequences, each with the place of its FASTA file."""
-    return {name: fasta_place(task.source.path, str(column.fasta)) for name, column in task.beside.items()}
+    return {name: fasta_place(task.source.path or "", str(column.fasta)) for name, column in task.beside.items()}
 
 
 def require_fasta(task: Task, source: str | None = None) -> None:

@@ -1,14 +1,19 @@
 """The rows of a raw table, read from text or with types of their own, repaired ones in place of theirs; not judged."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, NamedTuple
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.sources.databases.open import open_source
+from medspark.sources.databases.source import match_name
 from medspark.sources.encodings import is_wide, require_declared_encoding
-from medspark.sources.headers import check_header, check_json_keys
+from medspark.sources.headers import check_header, check_json_keys, compare_columns, other_columns
 from medspark.sources.invisible_letters import COMPOSING
 from medspark.sources.parse import parse_csv, parse_json, parse_view
 from medspark.sources.repairs import put_repairs
@@ -17,6 +22,7 @@ from medspark.sources.text_files import number_lines, read_lines, read_whole_fil
 from medspark.sources.typed_files import read_typed, write_value
 from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batches
 from medspark.spark.arrow import map_batches
+from medspark.task.connection import IN_DATABASES
 from medspark.task.dialect import Dialect
 from medspark.task.raw_table import RawTable
 
@@ -57,6 +63,34 @@ def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: D
         raw = typed_rows(found.frames, table, repairs, found.firsts)
         return raw._replace(unread=found.unread)
     return _text_rows(spark, table, files, repairs)
+
+
+@contextmanager
+def open_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> Iterator[RawRows]:
+    """The rows of a table in files, or in a database: its snapshot lasts as long as the block, and so does what was
+    read of it, once, so that what is counted is what is judged even of a table that changes.
+
+    Raises:
+        TaskError: a connection's settings or credentials are wrong.
+        InputError: the source cannot be read, or has other columns than the table.
+    """
+    if table.source.format not in IN_DATABASES:
+        yield read_rows(spark, table, files, repairs)
+        return
+    with open_source(spark, table.source) as database:
+        name = table.source.name
+        known = database.columns(name)
+        called = {match_name(asked, known): asked for asked in table.names}
+        names = [called.get(own, own) for own in known]
+        if problems := compare_columns(names, table, name, ordered=False):
+            raise other_columns([f"{table.source.place}: {problem}" for problem in problems])
+        there = [asked for asked in table.columns if asked in names]
+        frame = database.read(name, table.source.subject, there).persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            raw = typed_rows([frame.withColumn(SOURCE_FILE, F.lit(name))], table, repairs)
+            yield raw._replace(unread=[asked for asked in names if asked not in table.columns])
+        finally:
+            frame.unpersist()
 
 
 def typed_rows(

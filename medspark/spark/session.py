@@ -191,7 +191,7 @@ def batches_of(spark: SparkSession, rows: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def compiled_where_worth_it(spark: SparkSession, columns: int, size: int) -> Iterator[None]:
+def compiled_where_worth_it(spark: SparkSession, columns: int, size: float) -> Iterator[None]:
     """Of many columns with few bytes expressions are evaluated as they are in the block: compiling those of a thousand
     columns takes Spark minutes, whatever the rows.
     """

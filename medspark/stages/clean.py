@@ -43,7 +43,6 @@ from medspark.store.files import exists, full_path, make_folder
 from medspark.store.manifest import FACTS
 from medspark.store.tables import current_version, take_version, write_version
 from medspark.task.event_task import EventTask
-from medspark.task.jdbc_urls import shown_url
 from medspark.task.places import expression_places
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -106,6 +105,8 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     run.receipt.outputs |= {RECORDS: records, QUARANTINE: quarantine}
     if isinstance(found.counts, EventCounts):
         _tell_events(run, found.counts)
+        if isinstance(task, EventTask):
+            _tell_observation(run, task, found.counts)
     else:
         _tell_table(run, found.counts)
     return task
@@ -211,9 +212,8 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
     if reader == "workers":
         raise TaskError("--reader", ["workers cannot do it here: they read tables with a row a case. Use spark."])
     source = task.source
-    where = shown_url(source.database.url) if source.database is not None else source.path
     with read_events(run.spark, source, task.mapping, repairs) as events:
-        read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
+        read = SourceRead(source.place, events.files, events.fingerprint, because="the source is events")
         tell_unread(run, events.unread)
         with watched(run, events.states):
             tables = (lambda: events.records, lambda: events.quarantine)
@@ -223,7 +223,7 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
 def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
     table = clean(run.spark, task, scoring=scoring, repairs=repairs, reader=reader)
     try:
-        read = SourceRead(task.source.path, len(table.files), table.fingerprint, *table.reader)
+        read = SourceRead(task.source.place, len(table.files), table.fingerprint, *table.reader)
         with watched(run, table.states, table.same):
             yield CleanSource(table.read_records, table.read_quarantine, table.counts, read, table.written)
     finally:
@@ -305,3 +305,9 @@ def _tell_events(run: Run, counts: EventCounts) -> None:
         ):
             for rule, rows in rules.items():
                 run.say(f"    {what:<10}{rows:>12,}  {rule}")
+
+
+def _tell_observation(run: Run, task: EventTask, counts: EventCounts) -> None:
+    if task.observation is not None and task.observed_as(counts.tables).observation is None:
+        tables = " or ".join(task.mapping.period_tables)
+        run.say(f"  observed    from the first event to the last: the source has no {tables}")

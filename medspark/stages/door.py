@@ -11,7 +11,7 @@ from medspark.errors import InputError, TaskError
 from medspark.runs.run import Run
 from medspark.store.files import file_state, match_files
 from medspark.store.ledger import newest_published
-from medspark.task.event_task import EventTask
+from medspark.task.connection import IN_DATABASES
 from medspark.task.tasks import Task
 
 NIGHTS_ASKED = 3
@@ -59,8 +59,8 @@ def pass_door(run: Run, deployment: Deployment, task: Task) -> None:
 
 def _place(task: Task) -> str:
     source = task.source
-    if isinstance(task, EventTask) and task.source.format in ("jdbc", "catalog", "delta"):
-        raise TaskError("door", [f"expected a source of files, received {task.source.format}: leave `door` out"])
+    if source.format in IN_DATABASES:
+        raise TaskError("door", [f"expected a source of files, received {source.format}: leave `door` out"])
     return str(source.path)
 
 

@@ -190,8 +190,6 @@ def _record_files(files: tuple[Path, ...], marked: DataFrame, task: TableTask, u
 
 @contextmanager
 def _of_events(run: Run, task: EventTask, source: str | None, until: int | None, reader: Asked) -> Iterator[Eligible]:
-    if source is not None and task.source.format == "jdbc":
-        raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
     task = moved(task, source)
     plan = _plan_at(task, until)
     with ExitStack() as stack:
@@ -254,9 +252,15 @@ def _sorted_out(
 
 
 def moved(task: AnyTask, source: str | None) -> AnyTask:
-    """The task with another place of its source; None leaves it."""
+    """The task with another place of its source; None leaves it.
+
+    Raises:
+        TaskError: the source is a database, which is at no path.
+    """
     if source is None:
         return task
+    if task.source.format == "jdbc":
+        raise TaskError("--source", ["the bundle reads a database, whose place is in its task; leave --source out"])
     return task.model_copy(update={"source": task.source.model_copy(update={"path": source})})
 
 

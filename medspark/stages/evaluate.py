@@ -41,6 +41,7 @@ from medspark.stages.freeze import freeze
 from medspark.stages.past import read_earlier
 from medspark.store.facts import EventCounts
 from medspark.store.files import write_text
+from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask, has_history
 from medspark.task.tasks import Task
 
@@ -102,6 +103,8 @@ def asked_of(run: Run, bundle: Bundle, source: str | None, task: Task | None) ->
     if task is None:
         return moved(bundle.task, source)
     frozen = freeze(run, moved(task, source))
+    if isinstance(frozen, EventTask) and isinstance(bundle.task, EventTask) and bundle.task.observation is None:
+        frozen = frozen.observed_as(())
     problems = []
     if type(frozen) is not type(bundle.task) or frozen.features != bundle.task.features:
         problems.append("features: expected those of the bundle's task, since its network reads nothing else")

@@ -35,7 +35,9 @@ from medspark.stages.records import kept_records
 from medspark.store.facts import (
     Attrition,
     CasesFacts,
+    EventCounts,
     RecordsFacts,
+    TableCounts,
     case_rules,
     clean_rules,
     read_facts,
@@ -70,12 +72,30 @@ def features_stage(run: Run, task: Task) -> None:
     held = expressions_hold(expression_places(task))
     with run.receipt.timed("features"), run.progress("features"), held:
         facts = require_records(run, task)
+        task = observed_as(task, facts.counts)
         records = read_table(run.spark, run.store, RECORDS)
         with making(run, (CASES, ATTRITION), run.version):
             cases, counted = _put_cases(run, task, facts, records)
             _publish(run, cases, counted.attrition, facts, task)
     if counted.impossible_ages is not None:
         tell_ages(run, "features", counted.impossible_ages)
+
+
+def observed_as(task: Task, counts: TableCounts | EventCounts) -> Task:
+    """The task, which says so where no table of what was read tells periods of observation."""
+    if isinstance(task, EventTask) and isinstance(counts, EventCounts):
+        return task.observed_as(counts.tables)
+    return task
+
+
+def observed_as_cases(run: Run, task: Task) -> Task:
+    """The same, by what the store's current cases are of.
+
+    Raises:
+        InputError: there are none.
+    """
+    facts = read_facts(run.context, table_path(run.context, run.store, CASES), CasesFacts)
+    return observed_as(task, facts.counts)
 
 
 def require_records(run: Run, task: Task) -> RecordsFacts:

@@ -29,7 +29,7 @@ from medspark.runs.scratch import scratch
 from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.runs.workplace import brought, copied_here, workplace
 from medspark.schemas import CASE_ID, CASES, PREDICTIONS, RECORDS, SPLIT, TENSORS, VALID, quoted
-from medspark.stages.features import require_cases
+from medspark.stages.features import observed_as_cases, require_cases
 from medspark.stages.records import current_records
 from medspark.store.facts import CasesFacts, RecordsFacts, read_facts
 from medspark.store.manifest import read_whole
@@ -79,6 +79,7 @@ def train_stage(
         GateError: the network is below the task's gates; no bundle is kept.
         TaskError: MLflow is asked for and does not track.
     """
+    task = observed_as_cases(run, task)
     facts, here = require_cases(run, task), workplace(run)
     faults = faults_of_splits(facts.splits, task)
     if faults:

@@ -11,7 +11,7 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run, local_path
 from medspark.runs.scratch import scratch
 from medspark.schemas import CASES
-from medspark.stages.features import require_cases
+from medspark.stages.features import observed_as_cases, require_cases
 from medspark.stages.train import UNWATCHED, Watched, train_stage
 from medspark.store.tables import read_table
 from medspark.task.tasks import Task
@@ -42,6 +42,7 @@ def tune_stage(run: Run, task: Task, watched: Watched = UNWATCHED, with_folds: b
         InputError: no trial came to an end; or as `train_stage`.
         GateError: as `train_stage`.
     """
+    task = observed_as_cases(run, task)
     require_cases(run, task)
     require_workers(run.context, task.training.workers)
     with run.receipt.timed("tune"):

@@ -304,7 +304,7 @@ def case_rules(task: Task) -> str:
 def _digest(task: Task, sections: Iterable[str]) -> str:
     """Where a source or a store lies is no rule, nor is how events are stored there, or how often folds are drawn."""
     data = task.model_dump(mode="json", include=set(sections))
-    for key in ("path", "database", "format") if isinstance(task, EventTask) else ("path",):
+    for key in ("path", "database", *(("format",) if isinstance(task, EventTask) else ("table",))):
         data.get("source", {}).pop(key, None)
     (data.get("source", {}).get("increment") or {}).pop("vanished", None)
     (data.get("features", {}).get("history") or {}).pop("records", None)

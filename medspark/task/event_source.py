@@ -2,40 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from medspark.task.base import Closed, Place, unsaid
-
-
-class Connection(Closed):
-    """A database, read through JDBC. The password is in the environment or a file, never in a task."""
-
-    url: str
-    """As jdbc:postgresql://host:5432/database, without user and password."""
-    schema_: str | None = Field(default=None, alias="schema")
-    """The schema of the tables."""
-    user_variable: str | None = None
-    """The environment variable with the user."""
-    password_variable: str | None = None
-    """Names of environment variables."""
-    credentials: str | None = None
-    """A file with the lines user=... and password=..., in place of the two variables."""
-    partitions: int = Field(default=8, ge=1)
-    """Parallel reads of a table, by ranges of its subject."""
-    fetch: int = Field(default=10_000, ge=1)
-    """Rows a round trip."""
-    _of_bundle: bool = PrivateAttr(default=False)
-
-    @property
-    def of_bundle(self) -> bool:
-        """Whether a bundle names it, and not a task or deployment of the user's own."""
-        return self._of_bundle
-
-    def as_of_bundle(self) -> Self:
-        """The same, named by a bundle."""
-        found = self.model_copy()
-        found._of_bundle = True
-        return found
+from medspark.task.connection import Connection, require_one_place, shown_place
 
 
 class Increment(Closed):
@@ -64,10 +34,12 @@ class EventSource(Closed):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.format == "jdbc") != (self.database is not None):
-            raise ValueError(f"expected `database` with format jdbc and only with it, received {self.format}")
-        if (self.format == "jdbc") == (self.path is not None):
-            raise ValueError(f"expected `path` with every format but jdbc, received format {self.format}")
+        require_one_place(self.format, self.path, self.database)
         if self.increment is not None and self.format not in ("csv", "parquet", "orc"):
             raise ValueError(f"expected `increment: {{by: files}}` of a source in files, received {self.format}")
         return self
+
+    @property
+    def place(self) -> str:
+        """For messages: without user and password."""
+        return shown_place(self.path, self.database)

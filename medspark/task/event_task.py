@@ -1,13 +1,14 @@
 """A task whose source is events: many rows a patient, made into cases by an index event and windows. No Spark here."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field
 
 from medspark.task.base import Name
 from medspark.task.event_source import EventSource
 from medspark.task.features import EventFeatures
-from medspark.task.mapping import Mapping
+from medspark.task.mapping import Mapping, Observation
 from medspark.task.outcome import EventOutcome
 from medspark.task.population import Clock, Concept, Population
 from medspark.task.training import TaskBase
@@ -32,3 +33,15 @@ class EventTask(TaskBase):
     outcome: EventOutcome
     time: Clock = Clock()
     features: EventFeatures
+
+    @property
+    def observation(self) -> Observation | None:
+        """The codes of periods of observation; None where patients are observed from the first event to the last."""
+        return None if self.population.observed_by == "events" else self.mapping.observation
+
+    def observed_as(self, tables: Collection[str]) -> Self:
+        """The task for records of these tables, which says so where none of them tells periods of observation."""
+        telling = self.mapping.period_tables
+        if self.observation is None or not telling or not set(tables).isdisjoint(telling):
+            return self
+        return self.model_copy(update={"population": self.population.model_copy(update={"observed_by": "events"})})

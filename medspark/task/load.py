@@ -57,7 +57,7 @@ def load_frozen_task(path: Path) -> Task:
 
 def _with_its_database(task: Task) -> Task:
     """A bundle's task, whose database, where it has one, is marked as the bundle's choice."""
-    if not isinstance(task, EventTask) or task.source.database is None:
+    if task.source.database is None:
         return task
     source = task.source.model_copy(update={"database": task.source.database.as_of_bundle()})
     return task.model_copy(update={"source": source})

@@ -212,3 +212,20 @@ class Mapping(Closed):
     """How the numbers of a code are brought to one unit, by the code."""
     tables: dict[str, MappedTable] = Field(min_length=1)
     """The tables, by their names."""
+
+    @property
+    def period_tables(self) -> tuple[str, ...]:
+        """The tables that may tell periods of observation."""
+        codes = (self.observation.start, self.observation.end) if self.observation is not None else ()
+        patterns = ((name, code) for name, table in self.tables.items() for rule in table.events for code in rule.code)
+        return tuple(dict.fromkeys(name for name, pattern in patterns if any(_may_be(pattern, code) for code in codes)))
+
+
+def _may_be(pattern: str, code: str) -> bool:
+    """Whether a pattern's codes may be this one, by what stands before its first column.
+
+    >>> _may_be("OBSERVED", "OBSERVED"), _may_be("{code}", "OBSERVED"), _may_be("LAB/{loinc}", "OBSERVED")
+    (True, True, False)
+    """
+    begin = PLACEHOLDER.split(pattern)[0]
+    return pattern == code if begin == pattern else code.startswith(begin)

@@ -14,6 +14,7 @@ def notes(task: Task) -> Iterator[str]:
     """A sentence each."""
     if isinstance(task, EventTask):
         yield from _gap(task)
+        yield from _periods(task)
         yield from _lost(task)
     if isinstance(task, TableTask):
         for name in exclusions_not_applied(task):
@@ -76,8 +77,18 @@ def _gap(task: EventTask) -> Iterator[str]:
         )
 
 
+def _periods(task: EventTask) -> Iterator[str]:
+    tables = task.mapping.period_tables
+    if task.observation is not None and tables and all(task.mapping.tables[name].optional for name in tables):
+        yield (
+            f"population.observed_by: patients are observed by the periods of {' or '.join(tables)}; learned from a "
+            "source without, from their first event to their last, and so is then every night. A bundle that learned "
+            "from periods stops on a night without them, unless its `scoring: absent` is warn."
+        )
+
+
 def _lost(task: EventTask) -> Iterator[str]:
-    unobserved, ends = task.mapping.observation is None, task.outcome.ends[-1] is not None
+    unobserved, ends = task.observation is None, task.outcome.ends[-1] is not None
     if unobserved and ends and task.outcome.follow_up == "keep_outcomes" and not task.outcome.horizons_days:
         yield (
             "outcome.follow_up: the mapping names no period of observation, so whoever has no event after the time at "

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medspark.task.base import MOST_DAYS, Closed
+from medspark.task.base import MOST_DAYS, Closed, unsaid
 from medspark.task.spelling import Spelling
 
 
@@ -98,6 +98,9 @@ class Population(Closed):
     """Years at the prediction time."""
     history_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Days under observation before the prediction time."""
+    observed_by: Literal["events"] | None = Field(default=None, exclude_if=unsaid)
+    """From the first event to the last, whatever periods of observation the source tells. Without it by those periods,
+    and by events as well where the source that is learned from has no table of them, then and ever after."""
     washout_days: float | None = Field(default=None, gt=0, le=MOST_DAYS)
     """Days without another index event before this one."""
     require: tuple[Required, ...] = ()

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from medspark.task.base import Closed, Place, unsaid
 from medspark.task.columns import Column, TextColumn
+from medspark.task.connection import WITHOUT_FOLDER, Connection, require_one_place, shown_place
 from medspark.task.dialect import Dialect
 from medspark.task.spelling import BY_SPELLING, Spelling
 from medspark.task.view import View
@@ -48,10 +49,14 @@ class TableSource(Closed):
 
     kind: Literal["table"]
     """A table with one row per case."""
-    path: Place
-    """A file, a folder of files or a pattern."""
-    format: Literal["csv", "json", "ndjson", "parquet", "orc"]
-    """How the files are written: json is one array a file, ndjson one record a line."""
+    path: Place | None = None
+    """A file, a folder of files or a pattern; a Delta table's folder; the catalog's database, such as hospital."""
+    format: Literal["csv", "json", "ndjson", "parquet", "orc", "delta", "catalog", "jdbc"]
+    """How the rows are kept: json is one array a file, ndjson one record a line, jdbc a database."""
+    database: Connection | None = Field(default=None, exclude_if=unsaid)
+    """With format jdbc and only with it."""
+    table: str | None = Field(default=None, exclude_if=unsaid)
+    """The name of the table in a database or a catalog; a view has one too."""
     case: str
     """The column that tells the rows apart."""
     subject: str
@@ -76,6 +81,24 @@ class TableSource(Closed):
     """How a file is written that is no plain CSV."""
     duplicates: Duplicates | None = None
     """What makes two rows one row written twice."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        require_one_place(self.format, self.path, self.database)
+        if (self.format in WITHOUT_FOLDER) != (self.table is not None):
+            raise ValueError(f"expected `table` with format jdbc or catalog and only with them, received {self.format}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The last part of where the rows lie: the name of a file, a folder or a table."""
+        return self.table or str(self.path).rstrip("/").rpartition("/")[2]
+
+    @property
+    def place(self) -> str:
+        """Where the rows lie, for messages: without user and password."""
+        where = shown_place(self.path, self.database)
+        return where if self.table is None else f"{where} {self.table}"
 
 
 class Lookup(Closed):

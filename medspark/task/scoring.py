@@ -122,7 +122,7 @@ def _codes_read(task: EventTask) -> Concept:
     names += population.index.event if population.index is not None else ()
     sets = [task.concepts.get(name, Concept(prefixes=(name,))) for name in names]
     codes = {mapping.birth, *(code for one in sets for code in one.codes)}
-    codes |= {mapping.observation.start, mapping.observation.end} if mapping.observation is not None else set()
+    codes |= {task.observation.start, task.observation.end} if task.observation is not None else set()
     first = {f"{first}/" for name, first in mapping.demographics.items() if name in task.features.demographics}
     return Concept(codes=tuple(codes), prefixes=(*first, *(prefix for one in sets for prefix in one.prefixes)))
 

@@ -45,6 +45,14 @@ def test_the_tables_of_omop_make_a_task_on_its_mapping_of_what_is_there(tmp_path
     assert medspark("check", tmp_path / "task.yaml").exit_code == 0
 
 
+@pytest.mark.parametrize(("more", "follow_up"), [(("observation_period.csv",), "keep_outcomes"), ((), "keep_all")])
+def test_a_draft_keeps_everybody_where_no_table_says_how_long_patients_are_observed(
+    tmp_path: Path, more: tuple[str, ...], follow_up: str
+) -> None:
+    folder = tables(tmp_path / "cdm", "person.csv", "visit_occurrence.csv", "measurement.csv", *more)
+    assert drafted(folder, tmp_path / "task.yaml").outcome.follow_up == follow_up
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -177,7 +185,6 @@ def test_eicu_is_named_with_why_it_has_no_mapping(tmp_path: Path) -> None:
     ("names", "words"),
     [
         (("stays.csv",), "expected the tables of OMOP"),
-        (("person.csv", "measurement.csv"), "without observation_period"),
         (("person.txt", "observation_period.txt", "measurement.txt"), "expected files of one kind"),
         (("patients.parquet", "encounters.parquet", "conditions.parquet"), "expected the tables of OMOP"),
     ],

@@ -64,7 +64,7 @@ def test_two_rows_of_one_key_that_differ_are_refused_and_two_alike_are_one(read:
     alike = STAYS_CSV + "1,10,2026-01-05 09:00:00,\n"
     found = read({"stays.csv": alike, "diagnoses.csv": "patient,stay,code\n1,10,I50\n"}, TABLES)
     assert [event[1] for event in found.events if event[1] != "STAY_END"] == ["DX/I50"]
-    with pytest.raises(InputError, match="the same patient, stay: .* several that differ for 1 keys"):
+    with pytest.raises(InputError, match=r"the same patient, stay: .* several that differ for 1 keys"):
         read({"stays.csv": alike + "1,10,2026-01-06 09:00:00,\n"}, TABLES)
 
 

@@ -1,15 +1,16 @@
 """Users and passwords: from variables or a private file, and in no message."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from support.errors import told
-from support.sound import EVENT_TASK
+from support.sound import EVENT_TASK, IN_DATABASE, TABLE_TASK
 
 from medspark.errors import TaskError
 from medspark.privacy.secrets import credentials
-from medspark.task.event_source import Connection
+from medspark.task.connection import Connection
 from medspark.task.load import load_frozen_task
 
 SECRET = "s3cret=word"
@@ -44,9 +45,11 @@ def test_a_password_may_have_an_equals_sign(tmp_path: Path) -> None:
 
 
 URL = "jdbc:postgresql://h:5432/d"
-SOURCE = {"kind": "events", "mapping": "ward", "format": "jdbc"}
+EVENTS = {**EVENT_TASK, "source": {"kind": "events", "mapping": "ward", "format": "jdbc"}}
+TABLE = {**TABLE_TASK, "source": IN_DATABASE}
 
 
+@pytest.mark.parametrize("task", [EVENTS, TABLE])
 @pytest.mark.parametrize(
     ("named", "passes"),
     [
@@ -59,14 +62,14 @@ SOURCE = {"kind": "events", "mapping": "ward", "format": "jdbc"}
     ],
 )
 def test_a_secret_goes_to_a_host_of_a_bundles_choice_only_where_the_user_names_it(
-    named: str | None, passes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: dict[str, Any], named: str | None, passes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.delenv("MEDSPARK_DATABASES", raising=False)
     if named is not None:
         monkeypatch.setenv("MEDSPARK_DATABASES", named)
     database = {"url": f"{URL}?ssl=true", "password_variable": "AWS_SECRET_ACCESS_KEY"}
-    (tmp_path / "task.yaml").write_text(yaml.safe_dump({**EVENT_TASK, "source": {**SOURCE, "database": database}}))
+    (tmp_path / "task.yaml").write_text(yaml.safe_dump({**task, "source": {**task["source"], "database": database}}))
     asked = load_frozen_task(tmp_path / "task.yaml").source.database
     assert isinstance(asked, Connection)
     assert credentials(Connection(**database)) == {"password": SECRET}, "that of a user's own task"

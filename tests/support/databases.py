@@ -17,7 +17,8 @@ from pyspark.sql import DataFrame, SparkSession
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.packages import DELTA, POSTGRESQL
 from medspark.sources.databases.source import OpenSource
-from medspark.task.event_source import Connection, EventSource
+from medspark.task.connection import Connection
+from medspark.task.event_source import EventSource
 from support.postgres import PASSWORD, USER
 
 Away = Callable[..., Any]

@@ -95,6 +95,15 @@ DATABASE = {
     "user_variable": "USER",
     "password_variable": "WORD",
 }
+IN_DATABASE = {
+    "kind": "table",
+    "format": "jdbc",
+    "database": DATABASE,
+    "table": "stays",
+    "case": "stay",
+    "subject": "patient",
+}
+"""The source of TABLE_TASK in a database."""
 
 
 def changed(sound: dict[str, Any], path: str, value: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 from typing import Any
 
 import pytest
-from support.sound import DATABASE, EVENT_TASK, TABLE_TASK, changed
+from support.sound import DATABASE, EVENT_TASK, IN_DATABASE, TABLE_TASK, changed
 
 from medspark.task.load import check_task
 
@@ -20,7 +20,14 @@ OF_A_TABLE = [
     ("title",                       None,                   "title: expected a value, received none"),
     ("columns.age.type",            "intger",               "Did you mean 'integer'?"),
     ("columns.age",                 {"range": [0, 1]},      "columns.age: expected a type of boolean, category, code"),
-    ("source.format",               "cvs",                  "source.format: expected 'csv', 'json', 'ndjson', 'parquet' or 'orc', received 'cvs'. Did you mean 'csv'?"),
+    ("source.format",               "cvs",                  "source.format: expected 'csv', 'json', 'ndjson', 'parquet', 'orc', 'delta', 'catalog' or 'jdbc', received 'cvs'. Did you mean 'csv'?"),
+    ("source.format",               "jdbc",                 "source: expected `database` with format jdbc and only with it, received jdbc"),
+    ("source.format",               "catalog",              "source: expected `table` with format jdbc or catalog and only with them, received catalog"),
+    ("source.table",                "stays",                "source: expected `table` with format jdbc or catalog and only with them, received csv"),
+    ("source.path",                 None,                   "source: expected `path` with every format but jdbc, received format csv"),
+    ("source",                      {**IN_DATABASE, "path": "p"}, "source: expected `path` with every format but jdbc, received format jdbc"),
+    ("source",                      {**IN_DATABASE, "tabel": "x"}, "source.tabel: unknown key. Allowed: kind, path, format, database, table, case, subject, time"),
+    ("source",                      {**IN_DATABASE, "database": {**DATABASE, "shema": "x"}}, "source.database.shema: unknown key. Allowed: url, schema, user_variable"),
     ("columns.age.range",           [9, 1],                 "expected the lower end first, received [9, 1]"),
     ("columns.at.range",            ["2020-01-01", "1990-01-01"], "expected the earlier day first, received [2020-01-01, 1990-01-01]"),
     ("columns.at.range",            [None, None],           "expected at least one end, as in [1900-01-01, null]"),

@@ -62,7 +62,7 @@ def concept_read(task: EventTask) -> Concept | None:
     """The events that any part of the task reads, of which alone a worker need hear; None where that is all of them."""
     mapping, population = task.mapping, task.population
     followed = any(end is not None for end in task.outcome.ends)
-    if mapping.observation is None and (population.history_days is not None or followed):
+    if task.observation is None and (population.history_days is not None or followed):
         return None  # observed from the first event, followed to the last, whatever they are
     if population.index is None:
         return None  # everybody with any event
@@ -71,7 +71,7 @@ def concept_read(task: EventTask) -> Concept | None:
     sets = [as_concept(name, task.concepts) for name in [*population.index.event, *names]]
     first_parts = [f"{mapping.demographics[name]}/" for name in task.features.demographics if name != AGE]
     own = [mapping.birth, mapping.death]
-    own += [mapping.observation.start, mapping.observation.end] if mapping.observation is not None else []
+    own += [task.observation.start, task.observation.end] if task.observation is not None else []
     sets.append(Concept(codes=tuple(own), prefixes=tuple(first_parts)))
     codes = {code for concept in sets for code in concept.codes}
     prefixes = {prefix for concept in sets for prefix in concept.prefixes}

@@ -38,17 +38,16 @@ def observed(history: History, task: EventTask, subject: Ints, time: Ints) -> Ob
     Without periods in the source a patient is under observation from the first event on; the last event, which nobody
     knows of before, says how far the follow-up goes.
     """
-    mapping = task.mapping
-    if mapping.observation is None:
-        events = history.of_codes(~codes_of_life(history, mapping))
+    if task.observation is None:
+        events = history.of_codes(~codes_of_life(history, task.mapping))
         end = np.full(len(history.subjects), EVER)
         np.maximum.at(end, events.subject, events.time)
         # Nothing but the history that is asked for reads the start, and finding it looks at every event
         asked = task.population.history_days is not None
         start = first_time_known(events, subject, time) if asked else np.full(len(subject), EVER)
         return Observed(start, end[subject], end[subject])
-    opening = of_code(history, mapping.observation.start)
-    closing = of_code(history, mapping.observation.end)
+    opening = of_code(history, task.observation.start)
+    closing = of_code(history, task.observation.end)
     whole = _around(opening, closing, subject, time, len(history.subjects))
     # From when on is told by the periods that had become known, each candidate having its own
     return Observed(_starts_then(opening, closing, subject, time), whole.end, whole.last_day)

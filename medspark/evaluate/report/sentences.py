@@ -1,7 +1,6 @@
 """The report's prose: the summary, and what the task file says in a clinician's words."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
 from typing import Any
 
 from medspark.evaluate.comparison import compared, nearer_by_brier, verdict
@@ -193,7 +192,7 @@ def _of_table(task: TableTask) -> list[Fact]:
     source = task.source
     moment = f"At {source.time}." if source.time else "When the row is complete: the source has no time column."
     return [
-        ("Source", f"{PurePath(source.path).name} ({source.format}), one row per {source.case}"),
+        ("Source", f"{source.name} ({source.format}), one row per {source.case}"),
         ("Patients", f"Told apart by {source.subject}; one patient may have several cases."),
         ("Population", "Every case of the source that passes the cleaning rules and meets no exclusion."),
         ("Exclusions", [f"{rule.name}, because {rule.because}" for rule in task.exclude] or "None."),

@@ -1,4 +1,4 @@
-"""A folder of Delta tables, each as of its newest commit when the source was opened."""
+"""Delta tables, each as of its newest commit when the source was opened."""
 
 import re
 from typing import Final
@@ -17,24 +17,41 @@ COMMIT: Final = re.compile(r"(\d{20})\.(json|checkpoint\b.*)")
 
 def open_delta(spark: SparkSession, path: str) -> OpenSource:
     """The tables are the folders with a Delta log directly below `path`; each is read as of its newest commit now."""
-    if not has_class(spark, "io.delta.tables.DeltaTable"):
-        raise absent_package("Delta Lake", DELTA)
+    _require_delta(spark)
     if not exists(spark.sparkContext, path):
         raise InputError(f"{path}: expected a folder of Delta tables, found none there")
-    versions = _newest_versions(spark.sparkContext, path)
+    versions = _newest_versions(spark.sparkContext, list_paths(spark.sparkContext, path))
     if not versions:
         raise InputError(f"{path}: expected Delta tables in folders of their own, found none there")
+    return _open(spark, path, {table: f"{path}/{table}" for table in versions}, versions)
 
+
+def open_delta_table(spark: SparkSession, path: str) -> OpenSource:
+    """The one table in the folder `path`, as of its newest commit now."""
+    _require_delta(spark)
+    folder = path.rstrip("/")
+    versions = _newest_versions(spark.sparkContext, [folder])
+    if not versions:
+        raise InputError(f"{path}: expected the folder of a Delta table, found none there")
+    return _open(spark, path, dict.fromkeys(versions, folder), versions)
+
+
+def _require_delta(spark: SparkSession) -> None:
+    if not has_class(spark, "io.delta.tables.DeltaTable"):
+        raise absent_package("Delta Lake", DELTA)
+
+
+def _open(spark: SparkSession, place: str, folders: dict[str, str], versions: dict[str, int]) -> OpenSource:
     def frame_of(table: str) -> DataFrame:
-        return spark.read.format("delta").option("versionAsOf", versions[table]).load(f"{path}/{table}")
+        return spark.read.format("delta").option("versionAsOf", versions[table]).load(folders[table])
 
-    return open_frames(path, tuple(versions), frame_of, consistent=True, versions=versions)
+    return open_frames(place, tuple(versions), frame_of, consistent=True, versions=versions)
 
 
-def _newest_versions(context: SparkContext, path: str) -> dict[str, int]:
-    """The newest commit of each Delta table directly below a path."""
+def _newest_versions(context: SparkContext, folders: list[str]) -> dict[str, int]:
+    """The newest commit of each Delta table among some folders, by the folder's name."""
     versions = {}
-    for folder in list_paths(context, path):
+    for folder in folders:
         log = f"{folder}/_delta_log"
         names = [file.rsplit("/", 1)[-1] for file in list_paths(context, log)] if exists(context, log) else []
         commits = [int(found[1]) for name in names if (found := COMMIT.fullmatch(name))]

@@ -17,7 +17,7 @@ from medspark.errors import AwayError, InputError, did_you_mean
 from medspark.privacy.secrets import credentials
 from medspark.sources.databases.packages import absent_package, driver_package, has_class, jvm_of
 from medspark.sources.databases.source import OpenSource
-from medspark.task.event_source import Connection
+from medspark.task.connection import Connection
 from medspark.task.jdbc_urls import shown_url
 
 CAUSES: Final = {

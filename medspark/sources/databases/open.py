@@ -17,18 +17,20 @@ from pyspark.sql import SparkSession
 from medspark.errors import TaskError
 from medspark.sources.databases import generic, postgresql
 from medspark.sources.databases.catalog import open_catalog
-from medspark.sources.databases.delta import open_delta
+from medspark.sources.databases.delta import open_delta, open_delta_table
 from medspark.sources.databases.jdbc import connected
 from medspark.sources.databases.source import OpenSource
 from medspark.task.event_source import EventSource
+from medspark.task.raw_table import TableSource
 
 DIALECTS: Final = (postgresql.DIALECT, generic.DIALECT)
 """The first whose URLs begin as the source's does reads it; the last takes any."""
 
 
 @contextmanager
-def open_source(spark: SparkSession, source: EventSource) -> Iterator[OpenSource]:
-    """The tables of a source in a database, a folder of Delta tables or a catalog; read them inside the context.
+def open_source(spark: SparkSession, source: EventSource | TableSource) -> Iterator[OpenSource]:
+    """The tables of a source in a database, a folder of Delta tables or a catalog; read them inside the context. Of a
+    table's source in Delta that table alone.
 
     Of Delta, each table's version is noted now and read whatever is written later. Of PostgreSQL, one transaction
     holds a snapshot that every reading connection joins. Of other databases and of catalogs each read sees what is
@@ -44,7 +46,7 @@ def open_source(spark: SparkSession, source: EventSource) -> Iterator[OpenSource
         with connected(spark, source.database, dialect) as database:
             yield dialect.open(database)
     elif source.format == "delta" and source.path is not None:
-        yield open_delta(spark, source.path)
+        yield (open_delta if source.kind == "events" else open_delta_table)(spark, source.path)
     elif source.format == "catalog" and source.path is not None:
         yield open_catalog(spark, source.path)
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from medspark.errors import InputError
 from medspark.task.event_source import EventSource
-from medspark.task.event_task import EventTask
+from medspark.task.raw_table import TableSource
 from medspark.task.tasks import Task
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ DRIVERS: Final = {"jdbc:postgresql:": POSTGRESQL}
 """The package of a database's driver by how its URLs begin; of any other database the user brings the driver."""
 
 
-def packages_for(source: EventSource) -> tuple[str, ...]:
+def packages_for(source: EventSource | TableSource) -> tuple[str, ...]:
     """What start_session must add for a source."""
     if source.format == "delta":
         return (DELTA,)
@@ -31,7 +31,7 @@ def packages_for(source: EventSource) -> tuple[str, ...]:
 
 def packages_of(task: Task) -> tuple[str, ...]:
     """The Maven coordinates that a session needs to read a task's source."""
-    return packages_for(task.source) if isinstance(task, EventTask) else ()
+    return packages_for(task.source)
 
 
 def driver_package(url: str) -> str | None:

@@ -9,7 +9,6 @@ from medspark.schemas import AGE, CASE_COLUMNS, INDEX_TIME
 from medspark.task.checks.mapping import deletions_are_of_fhir, mapping_zone_exists, tables_are_sound, values_have_units
 from medspark.task.checks.shared import changed
 from medspark.task.event_task import EventTask
-from medspark.task.jdbc_urls import url_problems
 from medspark.task.population import BUILT_IN_CRITERIA
 
 
@@ -26,11 +25,6 @@ def concepts_exist(task: EventTask) -> Iterator[str]:
             yield f"{where}: {name!r} is neither a concept of this task nor the first part of codes, as LAB/.{hint}"
     for name in task.concepts.keys() - {name for _, name in used}:
         yield f"concepts.{name}: nothing reads it"
-
-
-def url_is_sound(task: EventTask) -> Iterator[str]:
-    if task.source.database is not None:
-        yield from (f"source.database.{problem}" for problem in url_problems(task.source.database.url))
 
 
 def concept_tables_exist(task: EventTask) -> Iterator[str]:
@@ -71,6 +65,8 @@ def settings_do_something(task: EventTask) -> Iterator[str]:
         yield f"outcome: expected from_days below {below}, received {outcome.from_days:g} to {end:g}"
     if population.snapshot is not None and any(rule.after_index for rule in population.exclude):
         yield "population.exclude: after_index is of an index event, received a snapshot"
+    if population.observed_by is not None and task.mapping.observation is None:
+        yield "population.observed_by: the mapping names no periods, so patients are observed by events anyway"
     if changed(task.network.images):
         yield "network.images: only a table task has images"
     youngest, oldest = population.age_at_least, population.age_at_most
@@ -99,7 +95,6 @@ def demographics_exist(task: EventTask) -> Iterator[str]:
 
 
 EVENT_RULES: tuple[Callable[[EventTask], Iterator[str]], ...] = (
-    url_is_sound,
     mapping_zone_exists,
     tables_are_sound,
     deletions_are_of_fhir,

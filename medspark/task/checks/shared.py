@@ -6,8 +6,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from medspark.errors import did_you_mean
+from medspark.task.jdbc_urls import url_problems
 from medspark.task.training import LEAST_FOLDS, LEAST_NAMED, TaskBase
 from medspark.task.tuning import MOVE_RISKS, NEVER_TRIED, SECTIONS, ends_of, with_settings
+
+
+def url_is_sound(task: TaskBase) -> Iterator[str]:
+    database = getattr(getattr(task, "source", None), "database", None)
+    if database is not None:
+        yield from (f"source.database.{problem}" for problem in url_problems(database.url))
 
 
 def bands_are_sound(task: TaskBase) -> Iterator[str]:
@@ -135,6 +142,7 @@ RULES_OF_SETTINGS: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
 """Rules of `network` and `training`."""
 
 SHARED_RULES: tuple[Callable[[TaskBase], Iterator[str]], ...] = (
+    url_is_sound,
     bands_are_sound,
     *RULES_OF_SETTINGS,
     names_of_few_are_meant,

@@ -1,5 +1,6 @@
 """Rules across the sections of a table task: one function each."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -24,6 +25,7 @@ from medspark.task.checks.dialects import dialect_problems
 from medspark.task.checks.shared import changed
 from medspark.task.columns import CategoryColumn, ImageColumn, UnreadColumn
 from medspark.task.conditions import condition_problems
+from medspark.task.connection import IN_DATABASES, WITHOUT_FOLDER
 from medspark.task.expressions import columns_of
 from medspark.task.features import LEVEL_TYPES
 from medspark.task.history import History
@@ -49,6 +51,19 @@ def keys_are_columns(task: TableTask) -> Iterator[str]:
     elif source.time is not None and not may_be(task, source.time, TIME_TYPES):
         received = f"{source.time!r} of {column_type(task, source.time)}"
         yield f"source.time: expected a {one_of(TIME_TYPES)}, received {received}"
+
+
+def nothing_lies_beside_a_database(task: TableTask) -> Iterator[str]:
+    form = task.source.format
+    if form not in WITHOUT_FOLDER:
+        return
+    beside = f"no folder lies beside a table of format {form}"
+    for name, column in task.columns.items():
+        if isinstance(column, ImageColumn) and column.folder is None:
+            yield f"columns.{name}.folder: expected what paths begin at, since {beside}"
+    for name, sequence in task.beside.items():
+        if not re.match("/|[A-Za-z][A-Za-z0-9+.-]*:/", str(sequence.fasta)):
+            yield f"columns.{name}.fasta: expected a whole path, since {beside}"
 
 
 def a_temporal_split_has_times(task: TableTask) -> Iterator[str]:
@@ -227,7 +242,7 @@ def settings_do_something(task: TableTask) -> Iterator[str]:
     if csv_only and task.source.format != "csv":
         yield f"source: only csv has {one_of(csv_only)}, received format {task.source.format!r}"
     yield from _dialect_agrees(task)
-    if "encoding" in changed(task.source) and task.source.format in ("parquet", "orc"):
+    if "encoding" in changed(task.source) and task.source.format in ("parquet", "orc", *IN_DATABASES):
         yield f"source: {task.source.format} has no encoding"
     read = {column.lookup for column in task.columns.values() if isinstance(column, CategoryColumn | UnreadColumn)}
     for name in task.lookups:
@@ -251,6 +266,7 @@ def _dialect_agrees(task: TableTask) -> Iterator[str]:
 
 TABLE_RULES: tuple[Callable[[TableTask], Iterator[str]], ...] = (
     keys_are_columns,
+    nothing_lies_beside_a_database,
     a_temporal_split_has_times,
     table_zone_exists,
     duplicates_read_columns,

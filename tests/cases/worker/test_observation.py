@@ -52,6 +52,21 @@ def test_a_period_counts_once_its_start_is_known(known, fate, boundary):
     assert fates(rows, task) == [(1, 10, fate)]
 
 
+@pytest.mark.parametrize("follow_up", ["require_full", "keep_outcomes"])
+def test_patients_who_are_observed_by_events_are_so_whatever_periods_the_source_tells(follow_up):
+    outcome = {"name": "asthma", "event": "asthma", "to_days": 30, "follow_up": follow_up}
+    population = {"index": INDEXED, "history_days": 5}
+    rows = [(1, 10, "INDEX"), (1, 2, "LAB/1"), (1, 41, "LAB/1"), (2, 10, "INDEX"), (2, 1, "LAB/1"), (2, 30, "LAB/1")]
+    untold = asthma_task(population=population, outcome=outcome)
+    told = asthma_task(mapping=MAPPING, population={**population, "observed_by": "events"}, outcome=outcome)
+    assert fates(rows, untold) == [(1, 10, False), (2, 10, LOST)]
+    assert fates([*rows, *period(11, 12)], told) == fates(rows, untold)
+    assert fates([*rows, *period(11, 12)], asthma_task(mapping=MAPPING, population=population, outcome=outcome)) == [
+        (1, 10, "not observed"),
+        (2, 10, "not observed"),
+    ]
+
+
 def test_joined_periods_are_followed_to_the_end_of_the_last_one():
     outcome = {"name": "asthma", "event": "asthma", "to_days": 30, "follow_up": "require_full"}
     task = asthma_task(mapping=MAPPING, population={"index": INDEXED}, outcome=outcome)

@@ -21,7 +21,8 @@ SUBMITTED = """
 import sys
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.packages import packages_for
-from medspark.task.event_source import Connection, EventSource
+from medspark.task.connection import Connection
+from medspark.task.event_source import EventSource
 from medspark.spark.session import start_session
 
 url, folder = sys.argv[1:]

@@ -15,7 +15,6 @@ ELSEWHERE = {"deletions_are_of_fhir", "mapping_zone_exists", "tables_are_sound",
 
 # fmt: off
 RULES_BROKEN = [
-    ("url_is_sound",          "source",                         {"kind": "events", "mapping": "ward", "format": "jdbc", "database": {"url": "jdbc:h2:mem:d;INIT=x"}}, "source.database.url: expected of the parameters none, received INIT."),
     ("concepts_exist",        "outcome.event",                  "blede",            "outcome.event: 'blede' is neither a concept of this task nor the first part of codes, as LAB/. Did you mean 'bleed'?"),
     ("concepts_exist",        "outcome",                        {"name": "b", "several": {"bled": "bleed", "drugged": "drgu"}, "to_days": 30}, "outcome.several.drugged: 'drgu' is neither a concept"),
     ("settings_do_something", "outcome",                        {"name": "b", "event": "bleed", "from_days": 40, "horizons_days": [30, 60]}, "outcome: expected from_days below the first of horizons_days, received 40 to 30"),
@@ -54,6 +53,13 @@ def test_a_sound_task_has_no_problem() -> None:
 def test_each_rule_tells_what_breaks_it(rule: str, path: str, value: Any, says: str) -> None:
     problems = told_by(rule, changed(SOUND, path, value))
     assert any(problem.startswith(says) for problem in problems), problems
+
+
+def test_patients_are_observed_by_events_where_the_mapping_tells_no_periods_whatever_the_task_says() -> None:
+    by_events = changed(SOUND, "population.observed_by", "events")
+    assert told_by("settings_do_something", by_events) == []
+    says = "population.observed_by: the mapping names no periods, so patients are observed by events anyway"
+    assert told_by("settings_do_something", changed(by_events, "mapping.observation", None)) == [says]
 
 
 def test_every_rule_has_an_example_that_breaks_it() -> None:

@@ -4,13 +4,14 @@
 from typing import Any
 
 import pytest
+from support.sound import IN_DATABASE, changed, told_by
 from support.sound import TABLE_TASK as SOUND
-from support.sound import changed, told_by
 
 from medspark.task.checks.shared import SHARED_RULES
 
 # fmt: off
 RULES_BROKEN = [
+    ("url_is_sound",                "source",               {**IN_DATABASE, "database": {"url": "jdbc:h2:mem:d;INIT=x"}}, "source.database.url: expected of the parameters none, received INIT."),
     ("bands_are_sound",             "risk_bands",           {"a": 0.5, "b": 0.5}, "risk_bands: two bands start at the same probability"),
     ("bands_are_sound",             "risk_bands",           {"low": 0.5}, "risk_bands: `low` is the band below all others"),
     ("bands_are_sound",             "risk_bands",           {"none": 0.5}, "risk_bands: `none` stands for scores without a band"),

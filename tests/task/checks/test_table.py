@@ -4,13 +4,14 @@
 from typing import Any
 
 import pytest
+from support.sound import IN_DATABASE, changed, told_by
 from support.sound import TABLE_TASK as SOUND
-from support.sound import changed, told_by
 
 from medspark.task.checks.table import TABLE_RULES
 from medspark.task.load import check_task
 
 ELSEWHERE = {"columns_are_sound", "duplicates_read_columns", "images_are_alike", "names_are_free"}
+ELSEWHERE |= {"nothing_lies_beside_a_database"}
 """Rules whose examples are in test_columns.py or test_images.py, or in a test of their own."""
 
 # fmt: off
@@ -91,6 +92,21 @@ def test_settings_of_csv_are_refused_for_other_formats() -> None:
         "source: only csv has delimiter, received format 'parquet'",
         "source: parquet has no encoding",
     ]
+
+
+def test_a_table_of_a_database_is_as_sound_as_one_in_a_file() -> None:
+    assert check_task({**SOUND, "source": IN_DATABASE})[1] == []
+
+
+def test_what_would_lie_beside_a_table_of_a_database_has_a_whole_path() -> None:
+    raw = changed({**SOUND, "source": IN_DATABASE}, "columns.xray", {"type": "image"})
+    raw = changed(raw, "columns.dna", {"type": "string", "fasta": "x.fasta", "id": "ward"})
+    raw = changed(raw, "columns.rna", {"type": "string", "fasta": "s3a://bucket/x.fasta", "id": "ward"})
+    assert told_by("nothing_lies_beside_a_database", raw) == [
+        "columns.xray.folder: expected what paths begin at, since no folder lies beside a table of format jdbc",
+        "columns.dna.fasta: expected a whole path, since no folder lies beside a table of format jdbc",
+    ]
+    assert told_by("nothing_lies_beside_a_database", {**raw, "source": SOUND["source"]}) == []
 
 
 def test_a_dialect_that_its_source_contradicts_is_told_each_time() -> None:
