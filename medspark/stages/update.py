@@ -11,7 +11,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.bundles.bundle import BUNDLES, STATISTICS, Bundle, save_bundle
+from medspark.bundles.bundle import BUNDLES, MONITOR, STATISTICS, Bundle, save_bundle
 from medspark.cases.attrition import count_cases
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
@@ -230,6 +230,14 @@ def _refused(updated: Updated, margins: Updating) -> list[str]:
     return told
 
 
+def _monitor_of(bundle: Bundle, task: Task) -> str | None:
+    """What the nights of an update of each night are compared with: with what its parent's are, or a drift that each
+    update goes along with would never be found. None where other subgroups are counted."""
+    if MONITOR not in bundle.manifest["files"] or task.report.subgroups != bundle.task.report.subgroups:
+        return None
+    return bundle.read_text(MONITOR)
+
+
 def _kept(
     run: Run,
     bundle: Bundle,
@@ -260,6 +268,7 @@ def _kept(
             parent=bundle.bundle_id,
             names=names,
             period=months_of(built.cases),
+            monitor=_monitor_of(bundle, task) if updated.step is not None else None,
         )
         fill = partial(fill_bundle, trained=trained, made=made)
         made_at = save_bundle(store / BUNDLES, fill, partial(require_publishable, run), Path(aside))
