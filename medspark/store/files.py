@@ -164,11 +164,16 @@ def _walk(system: Any, path: Any) -> Iterator[Any]:
         yield walk.next()
 
 
+def _path_here(context: SparkContext, place: Path) -> Any:
+    """A place of this machine as Hadoop's type, which decodes no letter of a URI: a blank would be %20 in its name."""
+    return _hadoop(context).path(f"file:{place.absolute()}")
+
+
 def copy_to_local(context: SparkContext, path: str, place: Path) -> None:
     """Copy a file or a folder from any file system to `place` on the driver's machine, which is not there yet."""
     system, hadoop_path = _file_system(context, path)
     # The raw file system: the other one adds checksum files
-    system.copyToLocalFile(False, hadoop_path, _hadoop(context).path(place.absolute().as_uri()), True)
+    system.copyToLocalFile(False, hadoop_path, _path_here(context, place), True)
 
 
 def bring(context: SparkContext, place: Path, path: str) -> None:
@@ -177,7 +182,7 @@ def bring(context: SparkContext, place: Path, path: str) -> None:
     aside = target.getParent().suffix(f"/.new-{place.name}")
     system.delete(aside, True)
     system.mkdirs(target.getParent())
-    system.copyFromLocalFile(False, True, _hadoop(context).path(place.absolute().as_uri()), aside)
+    system.copyFromLocalFile(False, True, _path_here(context, place), aside)
     if not system.rename(aside, target):
         raise FileExistsError(f"{path} could not be written: is it there already?")
 

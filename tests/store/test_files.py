@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 from pyspark import SparkContext
 
-from medspark.store.files import create_text, delete, exists, list_files, list_paths, match_files, read_text, write_text
+from medspark.store.files import (
+    bring,
+    copy_to_local,
+    create_text,
+    delete,
+    exists,
+    list_files,
+    list_paths,
+    match_files,
+    read_text,
+    write_text,
+)
 
 
 def test_a_small_file_is_replaced_in_one_step_and_keeps_its_letters(context: SparkContext, tmp_path: Path) -> None:
@@ -29,6 +40,18 @@ def test_a_small_file_is_for_its_owner_only_and_no_link_in_its_way_is_followed(
     assert (tmp_path / "precious").read_text() == "kept"
     assert not (tmp_path / "b.json").is_symlink()
     assert (tmp_path / "b.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["copy", "a ä b", "50%20"])
+def test_a_folder_is_copied_here_and_from_here_by_the_name_that_it_has(
+    context: SparkContext, tmp_path: Path, name: str
+) -> None:
+    write_text(context, f"{tmp_path}/there/part.csv", "x")
+    copy_to_local(context, f"{tmp_path}/there", tmp_path / name)
+    assert (tmp_path / name / "part.csv").read_text() == "x"
+    bring(context, tmp_path / name, f"{tmp_path}/back")
+    assert (tmp_path / "back" / "part.csv").read_text() == "x"
+    assert sorted(os.listdir(tmp_path)) == sorted([name, "back", "there"])
 
 
 @pytest.mark.parametrize("write", [create_text, write_text])
