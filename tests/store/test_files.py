@@ -54,6 +54,13 @@ def test_a_folder_is_copied_here_and_from_here_by_the_name_that_it_has(
     assert sorted(os.listdir(tmp_path)) == sorted([name, "back", "there"])
 
 
+def test_what_was_brought_half_way_is_removed_by_who_brings_next(context: SparkContext, tmp_path: Path) -> None:
+    write_text(context, f"{tmp_path}/here/made/part.csv", "x")
+    write_text(context, f"{tmp_path}/there/.new-killed/part.csv", "a patient's row")
+    bring(context, tmp_path / "here" / "made", f"{tmp_path}/there/made")
+    assert os.listdir(tmp_path / "there") == ["made"]
+
+
 @pytest.mark.parametrize("write", [create_text, write_text])
 def test_of_a_small_file_that_cannot_be_written_nothing_stays(
     context: SparkContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., object]
