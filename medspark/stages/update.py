@@ -169,8 +169,8 @@ def _learned(
 def _before(
     run: Run, bundle: Bundle, task: Task, new: DataFrame, learned: int
 ) -> Iterator[tuple[str | None, pd.DataFrame | None]]:
-    """Tensors of old cases of the store, and the subgroups of those held out: as many to rehearse as the task says, and
-    the held-out ones of before.
+    """Tensors of old cases of the store, and the subgroups of those held out: as many to rehearse as the task says, for
+    each bundle others, and the held-out ones of before, which stay the same.
 
     None where the store has no cases, which the task must then want.
     """
@@ -185,9 +185,9 @@ def _before(
         return
     require_cases(run, bundle.task)
     old = read_table(run.spark, run.store, CASES).join(new.select(CASE_ID), CASE_ID, "left_anti")
-    place = F.xxhash64(F.lit("rehearsed"), CASE_ID)
+    place, anew = F.xxhash64(F.lit("rehearsed"), CASE_ID), F.xxhash64(F.lit(bundle.bundle_id), CASE_ID)
     statistics = from_json(bundle.read_text(STATISTICS))
-    sample = old.where(F.col(SPLIT).isin(TRAIN, VALID)).orderBy(place).limit(rehearsed)
+    sample = old.where(F.col(SPLIT).isin(TRAIN, VALID)).orderBy(anew).limit(rehearsed)
     held_out = old.where(F.col(SPLIT) == TEST).orderBy(place).limit(MOST_BEFORE)
     with scratch(run, "before") as folder:
         yield write_tensors(sample.unionByName(held_out), statistics, folder), subgroups_of(held_out, task)
