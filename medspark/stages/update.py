@@ -11,7 +11,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.bundles.bundle import BUNDLES, MONITOR, STATISTICS, Bundle, save_bundle
+from medspark.bundles.bundle import BUNDLES, METRICS, MONITOR, STATISTICS, Bundle, save_bundle
 from medspark.cases.attrition import count_cases
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
@@ -107,7 +107,7 @@ def update_stage(
                 given = partial(Given, checkpoints=checkpoints, promoted=promoted)
                 updated = _learned(run, bundle, asked, built, how, splits, given)
                 try:
-                    _require_no_worse(run, updated, asked)
+                    _require_no_worse(run, bundle, updated, asked)
                 except GateError:
                     checkpoints.delete()
                     raise
@@ -193,7 +193,7 @@ def _before(
         yield write_tensors(sample.unionByName(held_out), statistics, folder), subgroups_of(held_out, task)
 
 
-def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
+def _require_no_worse(run: Run, bundle: Bundle, updated: Updated, task: Task) -> None:
     """Say how the two compare, and refuse a challenger that is worse.
 
     Raises:
@@ -204,7 +204,7 @@ def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
     for line in performance_lines("recent patients", rows):
         run.say(line)
     told = _refused(updated, task.updating or Updating())
-    compared = {**updated.champion._asdict(), "refused": told}
+    compared = {**updated.champion._asdict(), "refused": told, "let_through": 1 + _let_through(bundle)}
     if updated.step is not None:
         compared["step"] = updated.step._asdict()
     if updated.promoted is not None:
@@ -218,6 +218,12 @@ def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
         found = updated.champion.recent[0].get("worse_by", {}).get(name, {})
         if found.get("low") is not None:
             run.say(f"  worse by    {found['value']:+.4f}  {words}, {found['low']:+.4f} to {found['high']:+.4f}")
+
+
+def _let_through(bundle: Bundle) -> int:
+    """How many updates, one after the other, made a bundle, each let through by patients of the test split."""
+    update = bundle.read_json(METRICS).get("update")
+    return 0 if update is None else int(update.get("let_through", 1))
 
 
 def _refused(updated: Updated, margins: Updating) -> list[str]:

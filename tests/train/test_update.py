@@ -161,6 +161,7 @@ def test_a_night_moves_risks_by_a_bounded_step_and_leaves_the_calibration(road, 
     old, new = load_bundle(road["bundle"]), load_bundle(nights[0])
     found = json.loads((nights[0] / METRICS).read_text())["update"]
     assert 0 < found["step"]["moved"] <= 0.03
+    assert found["let_through"] == 1
     assert found["step"]["share"] < 1  # the whole of what it learned would have been too far
     assert new.manifest["parent"] == old.bundle_id
     assert new.read_bytes(CALIBRATION) == old.read_bytes(CALIBRATION)
