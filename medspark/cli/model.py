@@ -45,12 +45,12 @@ def train(
             if size is not None:
                 run.say(f"network.size: {size}")
                 frozen = with_settings(frozen, {"network.size": size, "network.hidden": None})
-            bundle = train_stage(run, frozen, cross_validate, Watched(tensorboard, mlflow))
+            train_stage(run, frozen, cross_validate, Watched(tensorboard, mlflow))
             run.say(f"bundle: {run.receipt.outputs['bundle']}")
             run.say(f"report: {run.receipt.outputs['bundle']}/{REPORT}")
-            made.append(str(bundle))
+            made.append(run.receipt.outputs["bundle"])
     if len(made) > 1:
-        compare(str(bundle.parent.parent), made, json_)
+        compare(run.store, made, json_)
 
 
 def _sizes(text: str) -> list[str]:

@@ -14,11 +14,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+from medspark.bundles.bundle import BUNDLES
 from medspark.errors import BundleError, StoreError
 from medspark.runs.run import Run, local_path
 from medspark.runs.scratch import SCRATCH
+from medspark.schemas import PREDICTIONS
 from medspark.store.files import bring, copy_to_local, exists, full_path, is_elsewhere
+
+COPIED: Final = "copied"
 
 
 def workplace(run: Run) -> Path:
@@ -41,32 +46,35 @@ def workplace(run: Run) -> Path:
 
 @contextmanager
 def copied_here(run: Run) -> Iterator[Callable[[str], str]]:
-    """What gives a table's folder on this machine: itself, or of a store elsewhere a copy, gone with the block."""
-    copies: list[Path] = []
+    """What gives a table's folder on this machine: itself, or of a store elsewhere a copy, gone with the block.
+
+    What a run left here that was killed is removed first, all but what it can go on from; this one holds the lock.
+    """
+    if not is_elsewhere(run.store):
+        yield lambda table: table
+        return
+    place, copies = workplace(run), dict[str, Path]()
+    for left in (COPIED, SCRATCH, PREDICTIONS, BUNDLES):
+        shutil.rmtree(place / left, ignore_errors=True)
 
     def here(table: str) -> str:
-        if not is_elsewhere(table):
-            return table
-        place = workplace(run) / "copied" / hashlib.sha256(table.encode()).hexdigest()[:16]
-        if place not in copies:
-            for left in (place.parent, workplace(run) / SCRATCH):  # by a run that was killed
-                shutil.rmtree(left, ignore_errors=True)
-            place.parent.mkdir(mode=0o700)
-            copy_to_local(run.context, table, place)
-            copies.append(place)
-        return str(place)
+        if table not in copies:
+            (place / COPIED).mkdir(mode=0o700, exist_ok=True)
+            copy = place / COPIED / hashlib.sha256(table.encode()).hexdigest()[:16]
+            copy_to_local(run.context, table, copy)
+            copies[table] = copy
+        return str(copies[table])
 
     try:
         yield here
     finally:
-        for place in copies:
-            shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(place / COPIED, ignore_errors=True)
 
 
 def brought(run: Run, made: Path, folder: str) -> str:
     """The address in the store of what was made in its workplace, which is brought there whole.
 
-    What was made stays here too, as long as this process lives.
+    What was made stays here too, as long as this process lives and no other trains for this store.
 
     Raises:
         BundleError: the store has something by that name.

@@ -15,6 +15,7 @@ from medspark.bundles.bundle import MONITOR, Bundle
 from medspark.encode.kinds.base import Frozen
 from medspark.errors import InputError
 from medspark.monitor.drift import Compared, compare
+from medspark.monitor.gauges import Gauge
 from medspark.monitor.night import COMPARED, Night, beside_before, newest_of
 from medspark.monitor.plan import kept_gauges
 from medspark.monitor.reference import Reference
@@ -60,9 +61,8 @@ def watched_of(bundle: Bundle) -> Watched:
 
 
 def write_night(run: Run, night: Night, watched: Watched) -> None:
-    folder = f"{run.store}/{MONITORING}"
-    write_text(run.context, f"{folder}/bundles/{watched.bundle_id}.json", watched.model_dump_json())
-    write_text(run.context, f"{folder}/nights/{night.run_id}.json", night.model_dump_json())
+    write_text(run.context, _place_of_watched(run.store, watched.bundle_id), watched.model_dump_json())
+    write_text(run.context, f"{run.store}/{MONITORING}/nights/{night.run_id}.json", night.model_dump_json())
 
 
 def write_sample(run: Run, night: Night, kept: npt.NDArray[np.float32]) -> None:
@@ -88,10 +88,11 @@ def sample_in(run: Run, night: Night) -> npt.NDArray[np.float32] | None:
 def joint_of(
     run: Run, watched: Watched, night: Night, before: Sequence[Night], sample: npt.NDArray[np.float32] | None
 ) -> Joint | None:
-    """A night's cases held against those of the nights before that the same bundle scored, and that were not stopped;
-    None where there are too few."""
-    usual = [one for one in before if one.bundle_id == night.bundle_id and one.verdict != "stop"][-SAMPLES:]
-    found = [part for one in usual if (part := sample_in(run, one)) is not None and len(part)]
+    """A night's cases held against those of the nights before that were encoded alike, by the same bundle or by one of
+    which it is an update, and that were not stopped; None where there are too few."""
+    usual = [one for one in before if one.verdict != "stop"][-SAMPLES:]
+    alike = _encoded_alike(run, watched, night, usual)
+    found = [part for one in alike if (part := sample_in(run, one)) is not None and len(part)]
     if watched.reference is None or sample is None or not found:
         return None
     try:
@@ -104,6 +105,22 @@ def joint_of(
     plan = watched.reference.plan
     by = plan.gauges[kept_gauges(plan)[told.by]].name if told.by is not None else None
     return Joint(told, by, len(found))
+
+
+def _encoded_alike(run: Run, watched: Watched, night: Night, before: Sequence[Night]) -> list[Night]:
+    """Of the nights before those whose kept cases have a night's columns, in the same numbers."""
+    alike = {night.bundle_id: True}
+    for bundle_id in {one.bundle_id for one in before} - {night.bundle_id}:
+        there = exists(run.context, _place_of_watched(run.store, bundle_id))
+        alike[bundle_id] = there and _columns(watched_in(run.context, run.store, bundle_id)) == _columns(watched)
+    return [one for one in before if alike[one.bundle_id]]
+
+
+def _columns(watched: Watched) -> list[Gauge] | None:
+    if watched.reference is None:
+        return None
+    plan = watched.reference.plan
+    return [plan.gauges[at] for at in kept_gauges(plan)]
 
 
 def nights_of(context: SparkContext, store: str) -> list[Night]:
@@ -142,11 +159,15 @@ def newest_compared(newest: Iterable[Night]) -> list[Night]:
 
 def watched_in(context: SparkContext, store: str, bundle_id: str) -> Watched:
     """What a store's nights of a bundle are judged by."""
-    path = f"{store}/{MONITORING}/bundles/{bundle_id}.json"
+    path = _place_of_watched(store, bundle_id)
     try:
         return Watched.model_validate_json(read_text(context, path))
     except ValueError:
         raise InputError(f"{path}: expected what a scoring run wrote, received something else. Score again.") from None
+
+
+def _place_of_watched(store: str, bundle_id: str) -> str:
+    return f"{store}/{MONITORING}/bundles/{bundle_id}.json"
 
 
 # ---------------------------------------------------------------- judged

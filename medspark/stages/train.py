@@ -24,7 +24,7 @@ from medspark.runs.console import epoch_progress
 from medspark.runs.lock import alone
 from medspark.runs.process import peak_memory
 from medspark.runs.receipt import now
-from medspark.runs.run import Run
+from medspark.runs.run import Run, local_path
 from medspark.runs.scratch import scratch
 from medspark.runs.tables import making, publish_tables, require_publishable
 from medspark.runs.workplace import brought, copied_here, workplace
@@ -40,7 +40,7 @@ from medspark.task.tasks import Task
 from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
 from medspark.train.distribute.barrier import require_workers
 from medspark.train.fill_bundle import Made, fill_bundle
-from medspark.train.folds import cross_validate
+from medspark.train.folds import cross_validate, require_folds
 from medspark.train.gates import require_gates
 from medspark.train.tensorboard import event_files
 from medspark.train.tracking import Tracking, telling, tracked
@@ -75,16 +75,13 @@ def train_stage(
         found: what is known already, such as how the task's settings were chosen, for the bundle's metrics.
 
     Raises:
-        InputError: a split lacks cases; or the store is elsewhere, and folds or pretraining are asked for.
+        InputError: a split lacks cases; folds are asked for that the task does not have; or the store is elsewhere, and
+            folds or pretraining are asked for.
         GateError: the network is below the task's gates; no bundle is kept.
         TaskError: MLflow is asked for and does not track.
     """
     task = observed_as_cases(run, task)
-    facts, here = require_cases(run, task), workplace(run)
-    faults = faults_of_splits(facts.splits, task)
-    if faults:
-        raise InputError("; ".join(faults))
-    require_workers(run.context, task.training.workers)
+    facts, here = require_trainable(run, task, with_folds), workplace(run)
     tracking_run = tracked(watched.mlflow, task, run.version, run.say)
     made = making(run, (TENSORS, PREDICTIONS), run.version)
     with tracking_run as tracking, peak_memory() as most, made, copied_here(run) as copied:
@@ -108,6 +105,23 @@ def train_stage(
         run.say(f"  look at     {name}: {remark}")
     _tell(run, trained.metrics)
     return bundle
+
+
+def require_trainable(run: Run, task: Task, with_folds: bool) -> CasesFacts:
+    """The facts of the cases, where all is there that training will ask for, before anything is learned.
+
+    Raises:
+        InputError: as `train_stage`, or there are too few slots for the workers.
+    """
+    facts = require_cases(run, task)
+    if with_folds:
+        require_folds(task)
+    if with_folds or task.training.pretrain is not None:
+        local_path(run.store)
+    if faults := faults_of_splits(facts.splits, task):
+        raise InputError("; ".join(faults))
+    require_workers(run.context, task.training.workers)
+    return facts
 
 
 def _tensors_of(run: Run) -> str:

@@ -11,13 +11,12 @@ from medspark.runs.lock import alone
 from medspark.runs.run import Run, local_path
 from medspark.runs.scratch import scratch
 from medspark.schemas import CASES
-from medspark.stages.features import observed_as_cases, require_cases
-from medspark.stages.train import UNWATCHED, Watched, train_stage
+from medspark.stages.features import observed_as_cases
+from medspark.stages.train import UNWATCHED, Watched, require_trainable, train_stage
 from medspark.store.tables import read_table
 from medspark.task.tasks import Task
 from medspark.task.tuning import Tuning, in_yaml, with_settings
 from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
-from medspark.train.distribute.barrier import require_workers
 from medspark.train.folds import cross_validate
 from medspark.train.spark_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode
@@ -43,8 +42,7 @@ def tune_stage(run: Run, task: Task, watched: Watched = UNWATCHED, with_folds: b
         GateError: as `train_stage`.
     """
     task = observed_as_cases(run, task)
-    require_cases(run, task)
-    require_workers(run.context, task.training.workers)
+    require_trainable(run, task, with_folds)
     with run.receipt.timed("tune"):
         tuning = _searched(run, task)
     run.receipt.counts["tune"] = tuning

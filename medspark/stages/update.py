@@ -11,7 +11,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from medspark.bundles.bundle import BUNDLES, STATISTICS, Bundle, save_bundle
+from medspark.bundles.bundle import BUNDLES, METRICS, MONITOR, STATISTICS, Bundle, save_bundle
 from medspark.cases.attrition import count_cases
 from medspark.cases.period import months_of
 from medspark.cases.split import faults_of_splits
@@ -107,7 +107,7 @@ def update_stage(
                 given = partial(Given, checkpoints=checkpoints, promoted=promoted)
                 updated = _learned(run, bundle, asked, built, how, splits, given)
                 try:
-                    _require_no_worse(run, updated, asked)
+                    _require_no_worse(run, bundle, updated, asked)
                 except GateError:
                     checkpoints.delete()
                     raise
@@ -169,8 +169,8 @@ def _learned(
 def _before(
     run: Run, bundle: Bundle, task: Task, new: DataFrame, learned: int
 ) -> Iterator[tuple[str | None, pd.DataFrame | None]]:
-    """Tensors of old cases of the store, and the subgroups of those held out: as many to rehearse as the task says, and
-    the held-out ones of before.
+    """Tensors of old cases of the store, and the subgroups of those held out: as many to rehearse as the task says, for
+    each bundle others, and the held-out ones of before, which stay the same.
 
     None where the store has no cases, which the task must then want.
     """
@@ -185,15 +185,15 @@ def _before(
         return
     require_cases(run, bundle.task)
     old = read_table(run.spark, run.store, CASES).join(new.select(CASE_ID), CASE_ID, "left_anti")
-    place = F.xxhash64(F.lit("rehearsed"), CASE_ID)
+    place, anew = F.xxhash64(F.lit("rehearsed"), CASE_ID), F.xxhash64(F.lit(bundle.bundle_id), CASE_ID)
     statistics = from_json(bundle.read_text(STATISTICS))
-    sample = old.where(F.col(SPLIT).isin(TRAIN, VALID)).orderBy(place).limit(rehearsed)
+    sample = old.where(F.col(SPLIT).isin(TRAIN, VALID)).orderBy(anew).limit(rehearsed)
     held_out = old.where(F.col(SPLIT) == TEST).orderBy(place).limit(MOST_BEFORE)
     with scratch(run, "before") as folder:
         yield write_tensors(sample.unionByName(held_out), statistics, folder), subgroups_of(held_out, task)
 
 
-def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
+def _require_no_worse(run: Run, bundle: Bundle, updated: Updated, task: Task) -> None:
     """Say how the two compare, and refuse a challenger that is worse.
 
     Raises:
@@ -204,7 +204,7 @@ def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
     for line in performance_lines("recent patients", rows):
         run.say(line)
     told = _refused(updated, task.updating or Updating())
-    compared = {**updated.champion._asdict(), "refused": told}
+    compared = {**updated.champion._asdict(), "refused": told, "let_through": 1 + _let_through(bundle)}
     if updated.step is not None:
         compared["step"] = updated.step._asdict()
     if updated.promoted is not None:
@@ -220,6 +220,12 @@ def _require_no_worse(run: Run, updated: Updated, task: Task) -> None:
             run.say(f"  worse by    {found['value']:+.4f}  {words}, {found['low']:+.4f} to {found['high']:+.4f}")
 
 
+def _let_through(bundle: Bundle) -> int:
+    """How many updates, one after the other, made a bundle, each let through by patients of the test split."""
+    update = bundle.read_json(METRICS).get("update")
+    return 0 if update is None else int(update.get("let_through", 1))
+
+
 def _refused(updated: Updated, margins: Updating) -> list[str]:
     """Why the challenger is not kept, a sentence each."""
     told = refusals(*updated.champion, margins)
@@ -228,6 +234,14 @@ def _refused(updated: Updated, margins: Updating) -> list[str]:
     if updated.promoted is not None:
         told += [f"beside the bundle that was promoted last, {one}" for one in refusals(*updated.promoted, margins)]
     return told
+
+
+def _monitor_of(bundle: Bundle, task: Task) -> str | None:
+    """What the nights of an update of each night are compared with: with what its parent's are, or a drift that each
+    update goes along with would never be found. None where other subgroups are counted."""
+    if MONITOR not in bundle.manifest["files"] or task.report.subgroups != bundle.task.report.subgroups:
+        return None
+    return bundle.read_text(MONITOR)
 
 
 def _kept(
@@ -260,6 +274,7 @@ def _kept(
             parent=bundle.bundle_id,
             names=names,
             period=months_of(built.cases),
+            monitor=_monitor_of(bundle, task) if updated.step is not None else None,
         )
         fill = partial(fill_bundle, trained=trained, made=made)
         made_at = save_bundle(store / BUNDLES, fill, partial(require_publishable, run), Path(aside))

@@ -18,6 +18,9 @@ _LETTERS: Final = re.compile(r"([*?\[\]{}\\])")
 _ESCAPED: Final = r"\\\1"
 """How Hadoop is told that a letter of its patterns is none."""
 
+_ASIDE: Final = ".new-"
+"""Before the name of what is being brought."""
+
 
 class _Hadoop(NamedTuple):
     """Hadoop's settings and classes in the JVM, found once: each part of such a name is a question to the JVM."""
@@ -194,20 +197,31 @@ def _walk(system: Any, path: Any) -> Iterator[Any]:
         yield walk.next()
 
 
+def _path_here(context: SparkContext, place: Path) -> Any:
+    """A place of this machine as Hadoop's type, which decodes no letter of a URI: a blank would be %20 in its name."""
+    return _hadoop(context).path(f"file:{place.absolute()}")
+
+
 def copy_to_local(context: SparkContext, path: str, place: Path) -> None:
     """Copy a file or a folder from any file system to `place` on the driver's machine, which is not there yet."""
     system, hadoop_path = _file_system(context, path)
     # The raw file system: the other one adds checksum files
-    system.copyToLocalFile(False, hadoop_path, _hadoop(context).path(place.absolute().as_uri()), True)
+    system.copyToLocalFile(False, hadoop_path, _path_here(context, place), True)
 
 
 def bring(context: SparkContext, place: Path, path: str) -> None:
-    """Copy a folder of this machine to a path on any file system, where it appears whole: by a rename."""
+    """Copy a folder of this machine to a path on any file system, where it appears whole: by a rename.
+
+    Nobody else brings anything below the same parent meanwhile: what is half there was left by a run that was killed.
+    """
     system, target = _file_system(context, path)
-    aside = target.getParent().suffix(f"/.new-{place.name}")
-    system.delete(aside, True)
-    system.mkdirs(target.getParent())
-    system.copyFromLocalFile(False, True, _hadoop(context).path(place.absolute().as_uri()), aside)
+    above = target.getParent()
+    for left in list_paths(context, above.toString()):
+        if left.rsplit("/", 1)[-1].startswith(_ASIDE):
+            delete(context, left)
+    aside = above.suffix(f"/{_ASIDE}{place.name}")
+    system.mkdirs(above)
+    system.copyFromLocalFile(False, True, _path_here(context, place), aside)
     if not system.rename(aside, target):
         raise FileExistsError(f"{path} could not be written: is it there already?")
 

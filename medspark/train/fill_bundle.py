@@ -66,6 +66,8 @@ class Made:
     """Of codes, in words, where the source has them."""
     period: tuple[str, str] | None = None
     """The first and the last month of the cases' prediction times."""
+    monitor: str | None = None
+    """What nights are compared with, where it is not these cases."""
     peak_mb: int | None = None
     """The most memory that this process had while the network learned, in MB; None where that cannot be known."""
 
@@ -98,8 +100,7 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     if trained.teacher is not None:
         metrics["teacher_history"] = trained.teacher.history
     (folder / METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
-    reference = reference_of(made.tensors, trained.statistics, trained.predictions, task, made.groups)
-    (folder / MONITOR).write_text(reference.model_dump_json(), encoding="utf-8")
+    (folder / MONITOR).write_text(made.monitor or _monitor(trained, made), encoding="utf-8")
     decides = decides_scores(folder)
     report = _report(trained, made, decides, engine, drivers)
     write_report(report, folder / REPORT)
@@ -109,6 +110,12 @@ def fill_bundle(folder: Path, trained: Trained, made: Made) -> dict[str, Any]:
     about = {"versions": made.versions, "seconds": made.seconds, "run_id": made.run_id, "parent": made.parent}
     about["peak_mb"] = made.peak_mb
     return {"created_at": made.created_at, "decides_scores": decides, "engine": engine, **facts, **about}
+
+
+def _monitor(trained: Trained, made: Made) -> str:
+    """What nights are compared with: these cases."""
+    found = reference_of(made.tensors, trained.statistics, trained.predictions, made.task, made.groups)
+    return found.model_dump_json()
 
 
 def _engine(network: Any, exported: Exported) -> dict[str, Any]:

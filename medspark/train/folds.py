@@ -86,13 +86,22 @@ def cross_validate(
     return told
 
 
+def require_folds(task: Task) -> int:
+    """How many parts the task cross-validates on.
+
+    Raises:
+        InputError: it does not say.
+    """
+    if task.split.folds is None:
+        raise InputError("the task has no split.folds: state how many parts to cross-validate on, such as 5")
+    return task.split.folds
+
+
 def parts_of(
     cases: DataFrame, task: Task, scratch: str, checkpoints: Path | None = None, journals: Path | None = None
 ) -> list[Part]:
     """Each fold held out, encoded; the arguments are those of `cross_validate`."""
-    split, folds = task.split, task.split.folds
-    if folds is None:
-        raise InputError("the task has no split.folds: state how many parts to cross-validate on, such as 5")
+    split, folds = task.split, require_folds(task)
     lean = task.model_copy(update={"report": Report(bootstrap=2)})  # nobody reads a fold's intervals and subgroups
     parts = []
     for repeat in range(split.repeats or 1):

@@ -2,8 +2,8 @@
 
 Trees of Parzen estimators draw settings that are likely to be good by what was tried before (Bergstra et al. 2011); a
 trial that is worse after an epoch than half of those before it is given up (the median rule). The first trial is of the
-task's own settings. Each draw is of a number of its own, with which a trial that broke off is tried again: the first
-ones are the same however often a search dies, and where each runs.
+task's own settings. Each draw is of a number of its own, from which the first ones follow wherever each runs; a trial
+that broke off is tried again with what it drew, however much was tried meanwhile.
 """
 
 import json
@@ -36,6 +36,8 @@ LEAST_EPOCHS = 3
 """Before a trial may be given up."""
 DRAW = "draw"
 """The number, from 0, of what a trial tries: of one that broke off another trial has it."""
+ERROR = "error"
+"""Why a trial failed: one without it broke off."""
 
 
 class Search(NamedTuple):
@@ -79,8 +81,8 @@ def _sampler(search: Search, draw: int) -> optuna.samplers.TPESampler:
 
 
 def prepare(study: optuna.Study, task: Task) -> int:
-    """Name the trials that broke off as failed, and ask for those that are to be done, the task's own settings first;
-    how many they are."""
+    """Name the trials that broke off as failed, and ask for those that are to be done, the task's own settings first
+    and what broke off by the settings that it drew; how many they are."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     space = space_of(task)
@@ -91,10 +93,21 @@ def prepare(study: optuna.Study, task: Task) -> int:
     made = {_draw_of(trial) for trial in ended(study)}
     asked = {_draw_of(trial) for trial in study.get_trials(states=(TrialState.WAITING,))}
     left = [draw for draw in range((task.tuning or Tuning()).trials) if draw not in made]
+    drawn = {0: dict(given)} | _drawn_before(study)
     for draw in left:
         if draw not in asked:
-            study.enqueue_trial({} if draw else dict(given), user_attrs={DRAW: draw})
+            study.enqueue_trial(drawn.get(draw, {}), user_attrs={DRAW: draw})
     return len(left)
+
+
+def _drawn_before(study: optuna.Study) -> dict[int, dict[str, Any]]:
+    """By draw the settings of the trials that broke off, as far as they had come."""
+    found: dict[int, dict[str, Any]] = {}
+    for trial in study.get_trials(states=(TrialState.FAIL,)):
+        settings = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if ERROR not in trial.user_attrs and settings:
+            found[_draw_of(trial)] = settings
+    return found
 
 
 def _draw_of(trial: FrozenTrial | Trial) -> int:
@@ -102,8 +115,8 @@ def _draw_of(trial: FrozenTrial | Trial) -> int:
 
 
 def ended(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials with an outcome: one whose process died has none, and is tried again by others."""
-    return [trial for trial in study.get_trials(states=ENDED) if "seconds" in trial.user_attrs]
+    """The trials with an outcome: one whose process died has neither value nor error, and is tried again by others."""
+    return [one for one in study.get_trials(states=ENDED) if one.state != TrialState.FAIL or ERROR in one.user_attrs]
 
 
 def try_one(search: Search, _: int) -> None:
@@ -130,12 +143,28 @@ def try_all(search: Search) -> dict[str, Any]:
 
 
 def _judge(search: Search, trial: Trial) -> float:
-    """What is to be small: on patients that a member did not learn from."""
-    task, began = search.task, time.monotonic()
+    """What is to be small; an error is kept with the trial."""
+    began, seen = time.monotonic(), [0]
+    try:
+        return _value(search, trial, seen)
+    except optuna.TrialPruned:
+        raise
+    except Exception as error:
+        expected = isinstance(error, MedsparkError)
+        trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}" if expected else type(error).__name__)
+        raise
+    finally:
+        trial.set_user_attr("epochs", seen[0])
+        trial.set_user_attr("seconds", round(time.monotonic() - began, 3))
+
+
+def _value(search: Search, trial: Trial, seen: list[int]) -> float:
+    """The same, on patients that a member did not learn from; `seen` has the epochs so far."""
+    task = search.task
     settings = {key: _drawn(trial, key, choice) for key, choice in space_of(task).items()}
     members = (task.tuning or Tuning()).members
     task = with_settings(task, settings | {"network.members": members, "network.student": None})
-    better, seen = by_metric(task.training.stop_on), [0]
+    better = by_metric(task.training.stop_on)
 
     def told(of: Told) -> None:
         if of.ended:
@@ -144,18 +173,8 @@ def _judge(search: Search, trial: Trial) -> float:
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-    try:
-        train, valid = ([Path(one) for one in some] for some in (search.train, search.valid))
-        fitted = fit_network(train, valid, from_json(search.statistics), task, told)
-    except optuna.TrialPruned:
-        raise
-    except Exception as error:
-        expected = isinstance(error, MedsparkError)
-        trial.set_user_attr("error", f"{type(error).__name__}: {error}" if expected else type(error).__name__)
-        raise
-    finally:
-        trial.set_user_attr("epochs", seen[0])
-        trial.set_user_attr("seconds", round(time.monotonic() - began, 3))
+    train, valid = ([Path(one) for one in some] for some in (search.train, search.valid))
+    fitted = fit_network(train, valid, from_json(search.statistics), task, told)
     if not fitted.lines:
         return min(map(better, fitted.history))
     return better(_as_kept(fitted, [*train, *valid], from_json(search.statistics), task))
@@ -197,9 +216,7 @@ def chosen(study: optuna.Study, task: Task) -> dict[str, Any]:
         InputError: no trial came to an end.
     """
     if not study.get_trials(states=(TrialState.COMPLETE,)):
-        told = next(
-            (one.user_attrs["error"] for one in study.trials if "error" in one.user_attrs), "no reason is known"
-        )
+        told = next((one.user_attrs[ERROR] for one in study.trials if ERROR in one.user_attrs), "no reason is known")
         raise InputError(f"none of {len(ended(study))} trials came to an end: {told}")
     space = space_of(task)
     return {key: _read(space[key], value) for key, value in study.best_params.items()}
@@ -228,7 +245,7 @@ def rows_of(trials: Sequence[FrozenTrial], task: Task) -> list[dict[str, Any]]:
             "outcome": trial.state.name.lower(),
             "value": None if trial.value is None else sign * trial.value,
             "settings": {key: _read(space[key], value) for key, value in trial.params.items()},
-            **{name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "error")},
+            **{name: trial.user_attrs.get(name) for name in ("epochs", "seconds", ERROR)},
         }
         for trial in sorted(trials, key=_draw_of)
     ]

@@ -11,6 +11,8 @@ from pyspark import SparkContext
 from medspark.store.files import (
     _file_system,
     _hadoop,
+    bring,
+    copy_to_local,
     create_text,
     delete,
     exists,
@@ -42,6 +44,25 @@ def test_a_small_file_is_for_its_owner_only_and_no_link_in_its_way_is_followed(
     assert (tmp_path / "precious").read_text() == "kept"
     assert not (tmp_path / "b.json").is_symlink()
     assert (tmp_path / "b.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["copy", "a ä b", "50%20"])
+def test_a_folder_is_copied_here_and_from_here_by_the_name_that_it_has(
+    context: SparkContext, tmp_path: Path, name: str
+) -> None:
+    write_text(context, f"{tmp_path}/there/part.csv", "x")
+    copy_to_local(context, f"{tmp_path}/there", tmp_path / name)
+    assert (tmp_path / name / "part.csv").read_text() == "x"
+    bring(context, tmp_path / name, f"{tmp_path}/back")
+    assert (tmp_path / "back" / "part.csv").read_text() == "x"
+    assert sorted(os.listdir(tmp_path)) == sorted([name, "back", "there"])
+
+
+def test_what_was_brought_half_way_is_removed_by_who_brings_next(context: SparkContext, tmp_path: Path) -> None:
+    write_text(context, f"{tmp_path}/here/made/part.csv", "x")
+    write_text(context, f"{tmp_path}/there/.new-killed/part.csv", "a patient's row")
+    bring(context, tmp_path / "here" / "made", f"{tmp_path}/there/made")
+    assert os.listdir(tmp_path / "there") == ["made"]
 
 
 @pytest.mark.parametrize("write", [create_text, write_text])

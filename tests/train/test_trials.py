@@ -1,7 +1,9 @@
 """Settings tried, given up, failed and gone on with."""
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
@@ -75,6 +77,32 @@ def test_what_is_tried_is_the_same_however_often_the_search_dies(table, tmp_path
     assert [len(rows) for rows in found] == [3, 3]
     for one, other in zip(*found, strict=True):
         assert one | {"seconds": 0} == other | {"seconds": 0}
+
+
+def test_a_trial_that_broke_off_is_tried_again_with_what_it_drew_whatever_was_tried_meanwhile(
+    table, tmp_path, monkeypatch
+):
+    search = search_of(table, tmp_path, trials=8)
+    dies_at = [3]
+
+    def fit(train, valid, statistics, task, told):
+        if len(module.ended(open_study(search))) == dies_at[0]:
+            dies_at.clear(), dies_at.append(-1)
+            raise SystemExit  # its process dies
+        return SimpleNamespace(lines=0, history=[{"valid_loss": task.training.learning_rate}])
+
+    monkeypatch.setattr(module, "fit_network", fit)
+    prepare(open_study(search), search.task)
+    for place in range(8):
+        with suppress(SystemExit):
+            try_one(search, place)
+    drawn = open_study(search).trials[3].params
+    assert len(drawn) == 2
+    assert prepare(open_study(search), search.task) == 1
+    try_one(search, 0)
+    again = open_study(search).trials[-1]
+    assert (again.user_attrs["draw"], again.params) == (3, drawn)
+    assert summary(open_study(search), search.task)["trials"] == {"complete": 8, "pruned": 0, "fail": 0}
 
 
 def test_a_trial_is_judged_by_members_as_they_are_kept_drawn_towards_regressions(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from support.roads import new_run, stays, write
 from support.tasks import stays_at
 
-from medspark.bundles.bundle import CALIBRATION, LITERT, METRICS, STATISTICS, load_bundle
+from medspark.bundles.bundle import CALIBRATION, LITERT, METRICS, MONITOR, STATISTICS, load_bundle
 from medspark.bundles.champion import champion_of, history, promote, rollback
 from medspark.encode.statistics import from_json
 from medspark.errors import GateError, InputError, TaskError
@@ -161,9 +161,11 @@ def test_a_night_moves_risks_by_a_bounded_step_and_leaves_the_calibration(road, 
     old, new = load_bundle(road["bundle"]), load_bundle(nights[0])
     found = json.loads((nights[0] / METRICS).read_text())["update"]
     assert 0 < found["step"]["moved"] <= 0.03
+    assert found["let_through"] == 1
     assert found["step"]["share"] < 1  # the whole of what it learned would have been too far
     assert new.manifest["parent"] == old.bundle_id
     assert new.read_bytes(CALIBRATION) == old.read_bytes(CALIBRATION)
+    assert new.read_bytes(MONITOR) == old.read_bytes(MONITOR)  # so that a slow drift is one from where it began
     assert new.read_bytes(LITERT) != old.read_bytes(LITERT)
 
 

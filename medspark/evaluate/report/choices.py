@@ -135,4 +135,10 @@ def history(data: ReportData) -> str:
         return f"The bundle {data.evaluated.bundle_id} of {moment(data.evaluated.made_at)} was not changed here."
     if data.parent is None:
         return "First of its line: it takes no other bundle's place."
-    return f"It takes the place of the bundle {data.parent}."
+    told = f"It takes the place of the bundle {data.parent}."
+    if (updates := data.metrics.get("update", {}).get("let_through")) is None:
+        return told
+    return (
+        f"{told} Updates that the test split's patients let through until now, this one among them: {updates}. Its "
+        "figures are of such patients, and so they flatter it."
+    )
