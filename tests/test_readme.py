@@ -52,9 +52,15 @@ def test_its_task_files_are_fine(at, tmp_path, monkeypatch):
     assert load_task(path).task == ("readmission", "gi-bleed")[at]
 
 
+def test_its_table_of_a_database_is_a_source_of_its_task():
+    table = yaml.safe_load(whole_tasks()[0].replace("${HOSPITAL}", "x"))
+    task, problems = check_task({**table, **yaml.safe_load(block_with("schema: reporting"))})
+    assert (problems, task.source.place) == ([], "jdbc:postgresql://localhost:5432/hospital stays")
+
+
 def test_its_database_is_a_source_of_events(tmp_path, monkeypatch):
     monkeypatch.setenv("WAREHOUSE", "x")
-    raw = {**yaml.safe_load(whole_tasks()[1]), **yaml.safe_load(block_with("format: jdbc"))}
+    raw = {**yaml.safe_load(whole_tasks()[1]), **yaml.safe_load(block_with("schema: cdm"))}
     path = tmp_path / "task.yaml"
     path.write_text(yaml.safe_dump(raw))
     assert load_task(path).source.database.schema_ == "cdm"
