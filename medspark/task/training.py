@@ -163,6 +163,9 @@ class Training(Closed):
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     """How logits become probabilities, on held-out patients: by a line, by steps where they say more than the line,
     or not at all."""
+    taught_by: Literal["boosting", "none"] = "boosting"
+    """What members of a tabular network learn beside the outcomes: of numbers, categories and codes what gradient
+    boosting says that learned from the same patients, or nothing."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Of the first weights and the order of the cases."""
     pretrain: Pretraining | None = None
