@@ -2,7 +2,8 @@
 
 Trees cut where a number tells and are good at few cases of many numbers; a network learns what they say from the same
 cases (model compression: Bucila, Caruana and Niculescu-Mizil 2006; distillation: Hinton et al. 2015, arXiv 1503.02531),
-is smoother than they are, and is what is served: no tree is. A member's trees leave out the fold that it leaves out, so
+is smoother than they are, and is what is served: no tree is. The outcomes come in again where the linear paths are
+drawn towards logistic regressions. A member's trees leave out the fold that it leaves out, so
 that it hears of no outcome there.
 """
 

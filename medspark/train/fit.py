@@ -89,9 +89,10 @@ def fit_network(
     tf.config.experimental.enable_op_determinism()
     sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
     level = levels_of(targets.kind, shares)
-    members = build_network(statistics, task.network, training.l2, training.seed, sample, targets.kind, level)
-    pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
     with taught_files(learned, inputs, reading, folds, task.network, training) as (files, said):
+        network = task.network if said is None else task.network.model_copy(update={"dropout": 0.0})
+        members = build_network(statistics, network, training.l2, training.seed, sample, targets.kind, level)
+        pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
         material = Material(files, learned if folds else valid, inputs, reading, folds, truth, said)
         history = (learn or learn_from)(members, material, targets, training, progress, checkpoint, False)
     lines = _draw_to_lines(members, material, task)
