@@ -32,6 +32,8 @@ READ: Final = ("numbers", "categories", "codes")
 """The parts that trees read as well as a network does; of a sequence's times or an image they would know too little."""
 TAUGHT: Final = 1.0
 """The share of the trees' word in what members learn."""
+LEAST_CASES: Final = 2_000
+"""Of fewer, outcomes and logistic regressions say more than trees do."""
 MOST_CASES: Final = 100_000
 """That the trees of a member learn from."""
 LEAST_OUTCOMES: Final = 20
@@ -86,7 +88,8 @@ def taught_files(
     if folds is not None and can_be_taught(inputs, network, training):
         tensors, truth, subject = next(windows(files, inputs, reading, np.random.default_rng(training.seed)))
         cases = Cases(tensors, truth, fold_of(subject, folds)).first(MOST_CASES)
-        teachers = fit_teachers(cases, inputs, reading.kind, folds.parts, training.seed)
+        if len(cases.fold) >= LEAST_CASES:
+            teachers = fit_teachers(cases, inputs, reading.kind, folds.parts, training.seed)
     if folds is None or teachers is None:
         yield files, None
         return
