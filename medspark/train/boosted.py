@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -62,12 +63,13 @@ class Teachers(NamedTuple):
     inputs: Sequence[Input]
     kind: Kind
 
-    def __call__(self, tensors: Arrays, _: npt.NDArray[Any]) -> Floats:
-        """The logits that members are taught of n cases, (n, members, k)."""
-        x = self.design(plain_tensors(tensors, self.inputs))
-        each = [np.concatenate([_logits(model, x) for model in models], axis=1) for models in self.models]
-        found = np.stack(each, axis=1)
-        return np.maximum.accumulate(found, axis=2) if self.kind == "horizons" else found
+
+def said_by(teachers: Teachers, tensors: Arrays) -> Floats:
+    """The logits that members are taught of n cases, (n, members, k); of horizons none is below an earlier one."""
+    x = teachers.design(plain_tensors(tensors, teachers.inputs))
+    each = [np.concatenate([_logits(model, x) for model in models], axis=1) for models in teachers.models]
+    found: Floats = np.stack(each, axis=1)
+    return np.maximum.accumulate(found, axis=2) if teachers.kind == "horizons" else found
 
 
 def _logits(model: Any, x: npt.NDArray[Any]) -> Floats:
@@ -96,7 +98,12 @@ def taught_files(
     table = files[0].parent.parent
     with tempfile.TemporaryDirectory(dir=table, prefix=".taught-") as folder:
         os.chmod(folder, table.stat().st_mode & 0o777)  # workers may be other users
-        yield write_beside(teachers, files, inputs, Path(folder)), soft_input(folds.parts, reading.size)
+        said = partial(_said, teachers)
+        yield write_beside(said, files, inputs, Path(folder)), soft_input(folds.parts, reading.size)
+
+
+def _said(teachers: Teachers, tensors: Arrays, _: npt.NDArray[Any]) -> Floats:
+    return said_by(teachers, tensors)
 
 
 def can_be_taught(inputs: Sequence[Input], network: Network, training: Training) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,7 +18,7 @@ from medspark.train.batches import opened
 
 SOFT_LOGITS: Final = "soft_logits"
 """The column of what is said to each learner, (n, learners * k)."""
-Said = Callable[[Arrays, np.ndarray], Floats]
+Said = Callable[[Arrays, npt.NDArray[Any]], Floats]
 """From the tensors and the subjects of n cases to the logits that each learner is taught, (n, learners, k)."""
 
 
@@ -41,7 +42,7 @@ def write_beside(said: Said, files: Sequence[Path], inputs: Sequence[Input], fol
     return written
 
 
-def _of_table(said: Said, table: pa.Table, inputs: Sequence[Input]) -> np.ndarray:
+def _of_table(said: Said, table: pa.Table, inputs: Sequence[Input]) -> npt.NDArray[np.float32]:
     if not table.num_rows:
         return np.empty((0, 1), np.float32)
     batch = table.combine_chunks().to_batches()[0]

@@ -12,7 +12,7 @@ from medspark.evaluate.truth import reading_of
 from medspark.task.training import Network, Training
 from medspark.train import boosted as module
 from medspark.train.batches import Folds, fold_of, load_split
-from medspark.train.boosted import can_be_taught, fit_teachers, taught_files
+from medspark.train.boosted import can_be_taught, fit_teachers, said_by, taught_files
 from medspark.train.export import keras_logits
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,6 @@ INPUTS = [
     Input("categories", 2, "int32", 8, "categories", "categories"),
     Input("codes_drugs", 3, "int32", 4, "codes", "codes"),
 ]
-NOBODY = np.array([])
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +39,14 @@ def test_no_teacher_learns_from_the_fold_that_its_member_left_out():
     seen = cases(400, 1, 1)
     left_out = seen.fold[:, None] == 1
     turned = seen._replace(truth=seen.truth._replace(label=np.where(left_out, 1 - seen.truth.label, seen.truth.label)))
-    one, other = (teachers(found)(seen.tensors, NOBODY) for found in (seen, turned))
+    one, other = (said_by(teachers(found), seen.tensors) for found in (seen, turned))
     assert np.array_equal(one[:, 1], other[:, 1])
     assert not np.allclose(one[:, 0], other[:, 0])
 
 
 def test_of_classes_each_member_is_taught_a_logit_of_each():
     seen = cases(400, 1, 3)
-    said = teachers(seen, "classes")(seen.tensors, NOBODY)
+    said = said_by(teachers(seen, "classes"), seen.tensors)
     assert said.shape == (400, MEMBERS, 3)
     assert (said.mean(axis=1).argmax(axis=1) == seen.truth.label.argmax(axis=1)).mean() > 0.7
 
@@ -58,8 +57,8 @@ def test_of_horizons_no_taught_logit_is_below_that_of_an_earlier_one():
     followed = seen.tensors["categories"][:, 0] > 2
     label = np.concatenate([soon, np.where(followed[:, None], soon, np.nan)], axis=1)  # alike: trees by chance differ
     seen = seen._replace(truth=seen.truth._replace(label=label, weight=np.isfinite(label).astype(float)))
-    said = teachers(seen, "horizons")(seen.tensors, NOBODY)
-    apart = teachers(seen, "several")(seen.tensors, NOBODY)
+    said = said_by(teachers(seen, "horizons"), seen.tensors)
+    apart = said_by(teachers(seen, "several"), seen.tensors)
     assert (np.diff(said, axis=2) >= 0).all()
     assert (np.diff(apart, axis=2) < 0).any()
 
