@@ -87,7 +87,8 @@ class Network(Closed):
     embedding: int = Field(default=6, ge=1, le=512)
     """Width of the vector learned for each category."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of a hidden layer that is left out at each step of training."""
+    """Share of a hidden layer that is left out at each step of training, where `training.taught_by` is none or nothing
+    teaches: what is taught is no chance outcome, and nothing is left out."""
     members: int = Field(default=8, ge=1, le=20)
     """Networks trained from different seeds; the model is the mean of their logits. From three on each leaves out a
     fold of the patients, on which it is judged."""
@@ -132,6 +133,11 @@ def alone(workers: object) -> bool:
     return workers == 1
 
 
+def by_boosting(taught_by: object) -> bool:
+    """Whether members are taught as where a task says nothing: it is then not written down."""
+    return taught_by == "boosting"
+
+
 class Training(Closed):
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     """At most; by the number of cases where the task says none."""
@@ -167,6 +173,10 @@ class Training(Closed):
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     """How logits become probabilities, on held-out patients: by a line, by steps where they say more than the line,
     or not at all."""
+    taught_by: Literal["boosting", "none"] = Field(default="boosting", exclude_if=by_boosting)
+    """What members of a tabular network learn from: what gradient boosting says that learned from the same patients, or
+    the outcomes themselves. Boosting teaches where members leave out folds, all inputs are numbers, categories and
+    codes, and `loss` and `class_weight` are the defaults, without `label_smoothing`."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Of the first weights and the order of the cases."""
     pretrain: Pretraining | None = None

@@ -17,16 +17,12 @@ from typing import Any, Final
 
 import keras
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy.typing as npt
 
-from medspark.encode.inputs import Input
 from medspark.encode.statistics import Statistics
-from medspark.encode.worker.encoder import as_list
-from medspark.encode.worker.tensors import arrays
-from medspark.evaluate.truth import truth_of
+from medspark.encode.worker.tensors import Arrays
+from medspark.evaluate.truth import Floats, truth_of
 from medspark.runs.progress import Progress
-from medspark.schemas import SUBJECT_ID
 from medspark.task.tasks import Task
 from medspark.task.training import Network, Training
 from medspark.train.batches import batches, dataset, read_labels
@@ -36,13 +32,14 @@ from medspark.train.loop import Lessons, learn_steps
 from medspark.train.losses import distilled_loss, positive_weights, shares_of
 from medspark.train.networks.build import serving_network
 from medspark.train.networks.student import students_network
+from medspark.train.soft_labels import soft_input, write_beside
 from medspark.train.steps import predicted_at_once, schedule
 
-SOFT_LOGITS: Final = "soft_logits"
-"""The column of what the teacher says to each student, (n, students * k)."""
 STEPS: Final = 5_000
 """Aimed at: twice a network's own, for a small one that hears more of each case."""
 WEIGHT_DECAY: Final = 0.01
+SOFT: Final = 0.7
+"""What a teacher's word weighs in what its students learn; the outcome itself weighs the rest."""
 
 
 def distil(
@@ -76,7 +73,7 @@ def distil(
     keras.utils.set_random_seed(training.seed)
     students, last = students_network(statistics, settings, training.seed, folds.parts + 1, kind, reading.size)
     plan = schedule(training, int(truth.weight.any(axis=1).sum()), STEPS)
-    loss = distilled_loss(training, kind, positive_weights(training, kind, shares), folds)
+    loss = distilled_loss(training, kind, positive_weights(training, kind, shares), folds.parts + 1, SOFT)
     students.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
     watched = partial(batches, files, inputs, reading, predicted_at_once(inputs), None)
     watch = partial(watched_row, found=watched, targets=task.outcome.targets, folds=folds, metric=None)
@@ -92,38 +89,16 @@ def _training(of_task: Training) -> Training:
     return Training(loss=of_task.loss, class_weight=of_task.class_weight, seed=of_task.seed, weight_decay=WEIGHT_DECAY)
 
 
-def soft_input(students: int, targets: int) -> Input:
-    """The column of soft labels, as if it were an input."""
-    return Input(SOFT_LOGITS, students * targets, "float32")
-
-
 def write_soft_labels(teacher: Fitted, files: list[Path], statistics: Statistics, folder: Path) -> list[Path]:
     """Copies of tensors' files with the soft labels of each case, below a folder: a row group in memory at a time.
 
     They are the logits of each member, for the student that leaves out the same fold, and then those of the member that
     did not learn from the patient, for the student that is served.
     """
-    written = []
-    for at, file in enumerate(files):
-        opened = pq.ParquetFile(file, page_checksum_verification=True)
-        out = folder / f"{at:05}.parquet"
-        schema = opened.schema_arrow.append(pa.field(SOFT_LOGITS, as_list(np.empty((0, 1), np.float32)).type))
-        with pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True) as writer:
-            for group in range(opened.num_row_groups):
-                table = opened.read_row_group(group)
-                soft = as_list(_soft_labels(teacher, table, statistics))
-                writer.write_table(table.append_column(schema.field(SOFT_LOGITS), soft))
-        written.append(out)
-    return written
-
-
-def _soft_labels(teacher: Fitted, table: pa.Table, statistics: Statistics) -> Any:
-    """(n, (members + 1) * k) of n cases."""
-    if not table.num_rows:
-        return np.empty((0, 1), np.float32)
     inputs = statistics.inputs()
-    batch = table.combine_chunks().to_batches()[0]
-    logits = np.asarray(teacher.members.predict(arrays(batch, inputs), batch_size=predicted_at_once(inputs), verbose=0))
-    subject = batch.column(SUBJECT_ID).to_numpy(zero_copy_only=False)
-    of_all = held_out_logit(logits, subject, teacher.folds)[:, None]
-    return np.concatenate([logits, of_all], axis=1).reshape(len(logits), -1).astype(np.float32)
+
+    def said(tensors: Arrays, subject: npt.NDArray[Any]) -> Floats:
+        logits = np.asarray(teacher.members.predict(tensors, batch_size=predicted_at_once(inputs), verbose=0))
+        return np.concatenate([logits, held_out_logit(logits, subject, teacher.folds)[:, None]], axis=1)
+
+    return write_beside(said, files, inputs, folder)

@@ -28,10 +28,11 @@ from medspark.task.outcome import Targets
 from medspark.task.tasks import Task
 from medspark.task.training import StopOn, Training
 from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
+from medspark.train.boosted import TAUGHT, taught_files
 from medspark.train.checkpoints import Checkpoint, Kept
 from medspark.train.linear import Cases, cases_drawn, draw_to_lines
 from medspark.train.loop import Lessons, Row, learn_steps
-from medspark.train.losses import cross_entropy, levels_of, loss_of, positive_weights, shares_of
+from medspark.train.losses import cross_entropy, distilled_loss, levels_of, loss_of, positive_weights, shares_of
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.pretrain import Excerpts, History, pretrain
 from medspark.train.steps import predicted_at_once, schedule
@@ -88,10 +89,12 @@ def fit_network(
     tf.config.experimental.enable_op_determinism()
     sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
     level = levels_of(targets.kind, shares)
-    members = build_network(statistics, task.network, training.l2, training.seed, sample, targets.kind, level)
-    pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
-    material = Material(learned, learned if folds else valid, inputs, reading, folds, truth)
-    history = (learn or learn_from)(members, material, targets, training, progress, checkpoint, False)
+    with taught_files(learned, inputs, reading, folds, task.network, training) as (files, said):
+        network = task.network if said is None else task.network.model_copy(update={"dropout": 0.0})
+        members = build_network(statistics, network, training.l2, training.seed, sample, targets.kind, level)
+        pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
+        material = Material(files, learned if folds else valid, inputs, reading, folds, truth, said)
+        history = (learn or learn_from)(members, material, targets, training, progress, checkpoint, False)
     lines = _draw_to_lines(members, material, task)
     return Fitted(serving_network(members), members, folds, history, reading, pretrained, lines)
 
@@ -102,7 +105,7 @@ def _draw_to_lines(members: Any, material: "Material", task: Task) -> float:
     plain = training.loss == "cross_entropy" and training.class_weight == "none" and training.label_smoothing is None
     if folds is None or not plain or kind == "horizons" or task.network.kind != "tabular":
         return 0.0
-    tensors, truth, subject = next(windows(material.learned, inputs, material.reading, None, window_of(training)))
+    tensors, truth, subject = next(windows(material.watched, inputs, material.reading, None, window_of(training)))
     count = cases_drawn(inputs, len(subject))
     if not count:
         return 0.0
@@ -123,6 +126,8 @@ class Material(NamedTuple):
     folds: Folds | None
     truth: Truth
     """Of the cases that are learned from."""
+    said: Input | None = None
+    """The column of `learned` with what each member is taught of a case, where they are taught."""
 
 
 Learn = Callable[[Any, Material, Targets, Training, Progress, Checkpoint | None, bool], list[Row]]
@@ -155,12 +160,15 @@ def lessons_of(members: Any, material: Material, targets: Targets, training: Tra
     inputs, reading, folds = material.inputs, material.reading, material.folds
     plan = schedule(training, int(material.truth.weight.any(axis=1).sum()))
     shares = shares_of(targets.kind, targets.names, material.truth)
-    loss = loss_of(training, targets.kind, positive_weights(training, targets.kind, shares), folds)
+    weights = positive_weights(training, targets.kind, shares)
+    loss = loss_of(training, targets.kind, weights, folds)
+    if folds is not None and material.said is not None:
+        loss = distilled_loss(training, targets.kind, weights, folds.parts, TAUGHT)
     members.compile(optimizer=optimizer_of(training, plan.steps), loss=loss, jit_compile=False)
     window = window_of(training)
     watched = partial(batches, material.watched, inputs, reading, predicted_at_once(inputs), None, window)
     watch = partial(watched_row, found=watched, targets=targets, folds=folds, metric=training.stop_on)
-    found = dataset(material.learned, inputs, reading, plan.batch_size, training.seed, folds, window_bytes=window)
+    found = dataset(material.learned, inputs, reading, plan.batch_size, training.seed, folds, material.said, window)
     better = by_metric(training.stop_on)
     return Lessons("network", found, plan, watch, better, training.patience, training.ema)
 

@@ -133,7 +133,9 @@ def fit_lines(design: Any, cases: Cases, kind: Kind, members: int) -> Lines | No
     """Those of the best penalty; None where without some fold an outcome or a class is not there."""
     found, size = [], cases.truth.label.shape[1] if kind == "classes" else 1
     for penalty in PENALTIES:
-        of_targets = [_of_target(design, *one, cases.fold, members, penalty, size) for one in _asked(cases.truth, kind)]
+        of_targets = [
+            _of_target(design, *one, cases.fold, members, penalty, size) for one in asked_of(cases.truth, kind)
+        ]
         lines = [one for one in of_targets if one is not None]
         if len(lines) < len(of_targets):
             return None
@@ -141,7 +143,7 @@ def fit_lines(design: Any, cases: Cases, kind: Kind, members: int) -> Lines | No
     return min(found, key=lambda one: cross_entropy(kind, one.logit, cases.truth))
 
 
-def _asked(truth: Truth, kind: Kind) -> list[tuple[npt.NDArray[np.int64], Floats]]:
+def asked_of(truth: Truth, kind: Kind) -> list[tuple[npt.NDArray[np.int64], Floats]]:
     """Outcome and weight (n,) of each regression: of classes one for all, else one for each target."""
     if kind == "classes":
         return [(truth.label.argmax(axis=1), truth.weight[:, 0])]

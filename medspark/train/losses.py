@@ -1,7 +1,7 @@
 """What training makes small: the cross-entropy of each member's logits, where and as far as a target is known."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
@@ -36,25 +36,27 @@ def loss_of(training: Training, kind: Kind, positive_weight: Floats, folds: Fold
     return loss
 
 
-SOFT: Final = 0.7
-"""What a teacher's word weighs in what its students learn; the outcome itself weighs the rest."""
+def distilled_loss(
+    training: Training, kind: Kind, positive_weight: Floats, learners: int, soft: float
+) -> Callable[[Any, Any], Any]:
+    """The same mixed with the cross-entropy of each learner's logits with what its teacher says (distillation: Hinton
+    et al. 2015, arXiv 1503.02531, at a temperature of 1).
 
+    What is compared with the logits (n, learners, k) is (n, 1, 2 k + 1 + learners * k): what `loss_of` reads, and the
+    teacher's logits for each learner. It speaks of every target, whether or not the outcome is known.
 
-def distilled_loss(training: Training, kind: Kind, positive_weight: Floats, folds: Folds) -> Callable[[Any, Any], Any]:
-    """The same of students, of whom the last one leaves out no fold, mixed with the cross-entropy of their logits with
-    what the teacher says to each (distillation: Hinton et al. 2015, arXiv 1503.02531, at a temperature of 1).
-
-    What is compared with the logits (n, parts + 1, k) is (n, 1, 2 k + 1 + (parts + 1) k): what `loss_of` reads, and the
-    teacher's logits for each student. It speaks of every target, whether or not the outcome is known.
+    Args:
+        learners: members, or students; a case of the fold of one's number is left out by that one.
+        soft: the share of the teacher's word in the loss.
     """
     size = len(positive_weight)
     said = _of_said_classes if kind == "classes" else _of_said_targets
 
     def loss(truth: Any, logits: Any) -> Any:
         hard = _of_members(training, kind, truth, logits, positive_weight)
-        soft = said(keras.ops.reshape(truth[..., 2 * size + 1 :], (-1, folds.parts + 1, size)), logits)
-        each = (1 - SOFT) * hard + SOFT * soft
-        return _learned(each, truth[:, :, 2 * size], folds.parts + 1) / folds.parts
+        taught = said(keras.ops.reshape(truth[..., 2 * size + 1 :], (-1, learners, size)), logits)
+        each = (1 - soft) * hard + soft * taught
+        return _learned(each, truth[:, :, 2 * size], learners) / (learners - 1)
 
     return loss
 

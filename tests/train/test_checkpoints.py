@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from train.test_distil import STATISTICS, learned_files, task_with, written
 
+from medspark.train import boosted
 from medspark.train import loop as module
 from medspark.train.batches import split_files
 from medspark.train.checkpoints import Checkpoint, Checkpoints, Kept, digest_of
@@ -76,6 +77,19 @@ def test_whatever_the_step_at_which_training_dies_it_ends_with_the_same_weights(
         where = f"the network goes on in epoch {epoch + 1} after step {of_it + 1}"
         assert said == ([where] if step > 1 else []), step
         assert same(again, undisturbed), step
+
+
+def test_a_fit_that_is_taught_goes_on_too(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(boosted, "LEAST_CASES", 100)
+    task = task_with(**ALL)
+    undisturbed = fitted(table, task)
+    with monkeypatch.context() as patched:
+        dies_at(patched, 9)
+        with pytest.raises(KeyboardInterrupt):
+            fitted(table, task, checkpoint_of(table, task, tmp_path))
+    assert same(undisturbed, fitted(table, task, checkpoint_of(table, task, tmp_path)))
+    monkeypatch.setattr(boosted, "LEAST_CASES", 2_000)
+    assert not same(undisturbed, fitted(table, task))
 
 
 def test_a_fit_that_had_ended_is_not_done_again(table, tmp_path, monkeypatch):

@@ -126,9 +126,10 @@ def _of_share(lessons: Lessons, common: Common, ring: Ring) -> Lessons:
     """The same lessons from a member's share of the cases, watched by all members together."""
     material, training = common.material, common.training
     inputs, reading, folds = material.inputs, material.reading, material.folds
+    said = [] if material.said is None else [material.said]
     learned, watched = (
-        Shares(files, inputs, reading, ring.member, ring.members, window_of(training))
-        for files in (material.learned, material.watched)
+        Shares(files, read, reading, ring.member, ring.members, window_of(training))
+        for files, read in ((material.learned, [*inputs, *said]), (material.watched, inputs))
     )
     learned_groups, watched_groups = learned.groups(), watched.groups()
 
@@ -137,9 +138,13 @@ def _of_share(lessons: Lessons, common: Common, ring: Ring) -> Lessons:
 
     def convert(own: Own) -> Any:
         counts = np.array([len(own.places), own.rows], np.int32)
-        return *given(_one_at_least(own), folds), _places(own), counts
+        return *given(_one_at_least(own), folds, material.said), _places(own), counts
 
-    of_share = (*signature(inputs, reading), tf.TensorSpec((None,), tf.int32), tf.TensorSpec((2,), tf.int32))
+    of_share = (
+        *signature(inputs, reading, material.said),
+        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((2,), tf.int32),
+    )
     cases = partial(own_cases, watched, watched_groups, predicted_at_once(inputs))
     metric = training.stop_on
     watch = partial(watched_row, found=cases, targets=common.targets, folds=folds, metric=metric, gather=ring.gather)
