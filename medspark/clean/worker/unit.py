@@ -183,7 +183,9 @@ class _Put(NamedTuple):
 
     def _put_sql(self, values: dict[str, pa.Array], lines: Places, table: TablePlan, aside: bool) -> None:
         if table.in_sql:
-            asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
+            asked = {
+                f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.evaluated
+            }
             beside = {"at": self._places(lines)["at"], AS_ASIDE: pa.array(np.full(len(lines), aside))}
             self._put(SQL, asked | beside, len(lines), "aside." if aside else "")
 
