@@ -47,11 +47,11 @@ def bundle(road):
 def scored(spark, bundle, tmp_path):
     """scored("workers", lines): the scores and rejected rows of lines, and what the receipt counts."""
 
-    def run(way, lines, bundle=bundle):
+    def run(way, lines, bundle=bundle, writer=None):
         source = write(tmp_path / "stays.csv", lines)
-        run = new_run(spark, tmp_path / way)
+        run = new_run(spark, tmp_path / f"{way}-{writer}")
         with suppress(RejectedError):  # of too many rows; what there is was published
-            score_stage(run, bundle, str(source), reader=way, writer=way)
+            score_stage(run, bundle, str(source), reader=way, writer=writer or way)
         return *tables_in(spark, run.store), run.receipt.counts["score"]
 
     return run
@@ -103,6 +103,13 @@ def test_rows_that_are_there_twice_are_told_across_spans_and_whoever_reads_them(
     assert 9200 in {row["case_id"] for row in by_worker[0]}  # what a check sets aside competes not
 
 
+def test_spark_writes_scores_of_rows_that_workers_read(bundle, scored):
+    lines, with_rules = [*stays(300, seed=3), *DIRTY, *DIRTY], bundle._replace(task=stays_at("unset", **RULES))
+    by_worker, by_spark = (scored(way, lines, with_rules, writer="spark") for way in ("workers", "spark"))
+    assert by_worker[:2] == by_spark[:2]
+    assert same_counts(by_worker[2], by_spark[2])
+
+
 @pytest.mark.parametrize("lines", [[], ["1,p1,250,F,I10,I10,false,true", "2"], ["1,p1,50,F,I10,I10,true,true"]])
 def test_a_source_without_a_case_has_its_reasons_alone(scored, lines, nothing_written):
     found = []
@@ -129,7 +136,7 @@ def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, spark, sho
     monkeypatch.setattr(by_workers, "score_rows", dying)
     with pytest.raises(Exception, match=r"[Ww]orker"):
         scored("workers", lines)
-    assert not (tmp_path / "workers" / "scores" / "CURRENT").exists()
+    assert not (tmp_path / "workers-None" / "scores" / "CURRENT").exists()
     again = scored("workers", lines)
     assert again[:2] == expected[:2]
     assert again[2]["scored_before"] > 0
