@@ -204,9 +204,9 @@ def _criteria(task: TableTask, until: int | None) -> Criteria:
 
 def _scored_as_they_lie(task: TableTask, criteria: Criteria) -> bool:
     """Whether workers can score records as they clean them: a case is what its record says, at a time of day."""
-    time = task.source.time
-    typed = time is None or (time in task.columns and task.columns[time].type == "timestamp")
-    return typed and not has_history(task) and criteria.reads <= {*task.columns, *task.derived}
+    time, typed = task.source.time, {**task.columns, **task.derived}
+    at_a_time = time is None or (time in typed and typed[time].type == "timestamp")
+    return at_a_time and not has_history(task) and criteria.reads <= {*task.columns, *task.derived}
 
 
 @contextmanager
