@@ -26,7 +26,7 @@ RULES = {
     "checks": [{"name": "nobody is twenty", "expect": "age >= 21"}],
     "exclude": [
         {"name": "died", "when": "died", "because": "cannot come back"},
-        {"name": "old men", "when": "old and sex = 'M' and diag_1 = 'E11'", "because": "in a trial"},
+        {"name": "old men", "when": "old and sex = 'M' and diag_1 = 'e11'", "because": "in a trial"},
     ],
 }
 
