@@ -238,6 +238,8 @@ REJECTED_COLUMNS: Final = tuple(REJECTED_TYPES)
 
 EXCLUDED_BY: Final = "excluded: "
 """Begins the reason of a case that a criterion takes out."""
+QUARANTINED_BY: Final = "quarantined: "
+"""Begins the reason of a row that a rule sets aside."""
 
 # explanations: the items that raise or lower a case's risk most
 RANK: Final = "rank"

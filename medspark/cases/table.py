@@ -1,5 +1,8 @@
 """Records of a table to cases: one row for each (subject, prediction time) that is eligible."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -24,6 +27,17 @@ from medspark.task.expressions import spark_sql
 from medspark.task.outcome import Outcome
 from medspark.task.scoring import exclusions_in_force, outcome_reads
 from medspark.task.table_task import TableTask
+
+
+class Criteria(NamedTuple):
+    """What excludes a table's records from what is scored, for those who score them as they are cleaned."""
+
+    applies: bool
+    """Whether there is any."""
+    reads: frozenset[str]
+    """Columns and derived columns."""
+    mark: Callable[[DataFrame], DataFrame]
+    """Adds EXCLUDED to records that have these."""
 
 
 def mark_excluded(records: DataFrame, task: TableTask, scoring: bool = False) -> DataFrame:

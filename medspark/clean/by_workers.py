@@ -2,8 +2,8 @@
 
 The steps: workers read and judge their spans, once. Spark computes what the task says in its SQL, over typed columns:
 checks and derived columns. Rows that repeat another one are found by hashes of their keys. Then workers write the
-records, in the files in which a store keeps them. Lines that only Spark can read are judged by it, as every row is
-where Spark reads.
+records, in the files in which a store keeps them, or score them as they lie there. Lines that only Spark can read are
+judged by it, as every row is where Spark reads.
 """
 
 import shutil
@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from medspark.cases.table import Criteria
 from medspark.clean.by_spark_alone import BySparkAlone
 from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
 from medspark.clean.plan import plan_table
@@ -24,6 +25,7 @@ from medspark.clean.same_rows import SameRows
 from medspark.clean.tally import ROWS, Tally, tally
 from medspark.clean.tasks import each
 from medspark.clean.worker import staged
+from medspark.clean.worker.plan import TablePlan
 from medspark.clean.worker.same_rows import Part
 from medspark.clean.worker.settle import Judgement, Settled, settle_span
 from medspark.clean.worker.unit import Told, judge_span
@@ -57,11 +59,30 @@ _NOBODY: Final = pa.table({name: pa.array([], _ARROW[kind]) for name, kind in QU
 """A quarantine without rows."""
 
 
+class RowsToScore(NamedTuple):
+    """A table's rows where workers put them down, in parts, for workers to score."""
+
+    parts: tuple[Judgement | str, ...]
+    """Spans, and files that Spark wrote of lines that it read."""
+    plan: TablePlan
+    folder: str
+    types: dict[str, str]
+    """The Spark types of the records' columns."""
+
+
 class ByWorkers:
     """A table's rows as workers put them down, and what became of them."""
 
-    def __init__(self, spark: SparkSession, table: RawTable, files: list[str]) -> None:
-        """Read, judge and write every row.
+    def __init__(
+        self, spark: SparkSession, table: RawTable, files: list[str], criteria: Criteria | None = None
+    ) -> None:
+        """Read and judge every row, and write the records and the quarantine.
+
+        Args:
+            spark: the session.
+            table: one that `choose_reader` gives to workers.
+            files: of it.
+            criteria: of records that are scored where they lie: they are written only where they are asked for.
 
         Raises:
             InputError: a file cannot be read, or has other columns than the table, or another encoding.
@@ -73,7 +94,8 @@ class ByWorkers:
         beginnings = survey_of(heads, [], table)
         require_declared_encoding(beginnings, table.source.encoding)
         names = check_header(beginnings, files, table) if table.source.header else list(table.names)
-        self.plan = plan_table(spark, table, names)
+        self.criteria, self._is_put = criteria, False
+        self.plan = plan_table(spark, table, names, criteria)
         self.spans = plan_spans(spark.sparkContext, heads)
         self.folder = tempfile.mkdtemp(prefix="raw-", dir=spill_folders().split(",")[0])
         try:
@@ -82,7 +104,7 @@ class ByWorkers:
             self.told = self._judged()
             self.survey = survey_of(heads, [told.found for told in self.told], table)
             starts = lines_before(told.found for told in self.told)
-            self.put = PutDown(spark, table, self.plan, self.folder, starts)
+            self.put = PutDown(spark, table, self.plan, self.folder, starts, criteria)
             self._settle()
         except BaseException:
             self.release()
@@ -105,7 +127,7 @@ class ByWorkers:
     # ------------------------------------------------------------ what becomes of each row
 
     def _settle(self) -> None:
-        """Find the rows that checks and other rows set aside, count everything, and write the records."""
+        """Find the rows that checks and other rows set aside, and count everything."""
         groups: Groups = Counter()
         self.missing: Counter[str] = Counter()
         for told in self.told:
@@ -117,7 +139,17 @@ class ByWorkers:
         evaluated = self.put.evaluate()
         self._same = self._same_rows()
         self._copies = self._same.find_copies()
-        self._write(evaluated, groups)
+        self._judgements = self._judged_spans(evaluated)
+        settled = self._settled(put=self.criteria is None)
+        for one in settled:
+            self.missing.subtract(one.missing)
+            for (aside, missing, failed, normalised), rows in one.groups.items():
+                groups[KEPT, "", missing, normalised, failed] -= rows
+                status = DUPLICATE if aside == DUPLICATE else QUARANTINED
+                groups[status, "" if aside == DUPLICATE else aside, missing, normalised, failed] += rows
+        _require_counted(groups, settled)
+        self._write_alone()
+        self._groups = groups
         self.tally = self._tallied(groups, evaluated.failing)
 
     def _same_rows(self) -> SameRows:
@@ -133,15 +165,9 @@ class ByWorkers:
         """How many cases more than one record is of."""
         return self._same.repeated_cases()
 
-    def _write(self, evaluated: Evaluated, groups: Groups) -> None:
-        """Write the records and the quarantine, and count rows as what they are after all."""
-        plan, folder, starts, copies = self.plan, self.folder, self.put.starts, self._copies.copies > 0
-
-        def work(judgement: Judgement) -> Settled:
-            return settle_span(judgement, plan, folder)
-
-        records = quarantined = 0
-        judgements = [
+    def _judged_spans(self, evaluated: Evaluated) -> list[Judgement]:
+        starts, copies = self.put.starts, self._copies.copies > 0
+        return [
             Judgement(
                 told.number,
                 self.spans[told.number],
@@ -153,22 +179,29 @@ class ByWorkers:
             )
             for told in self.told
         ]
-        for settled in each(self.spark.sparkContext, judgements, work):
-            records, quarantined = records + settled.records, quarantined + settled.quarantined
-            self.missing.subtract(settled.missing)
-            for (aside, missing, failed, normalised), rows in settled.groups.items():
-                groups[KEPT, "", missing, normalised, failed] -= rows
-                status = DUPLICATE if aside == DUPLICATE else QUARANTINED
-                groups[status, "" if aside == DUPLICATE else aside, missing, normalised, failed] += rows
-        _require_counted(groups, records, quarantined)
-        if self.alone is not None:
-            for what, frame in (
-                (staged.KEPT, self.alone.records(self._copies.alone > 0, list(self._types()))),
-                (staged.QUARANTINE, self.alone.quarantine(self._copies.alone > 0)),
-            ):
-                frame.write.mode("append").parquet(f"file:{self.folder}/{what}", compression="zstd")
-        elif not quarantined:  # else a store would have Spark write a table without rows, for a second
+
+    def _settled(self, put: bool) -> list[Settled]:
+        """What spans came to, which workers write where they are to be put down."""
+        plan, folder = self.plan, self.folder
+
+        def work(judgement: Judgement) -> Settled:
+            return settle_span(judgement, plan, folder, put)
+
+        found = each(self.spark.sparkContext, self._judgements, work)
+        if put and self.alone is None and not any(one.quarantined for one in found):
+            # else a store would have Spark write a table without rows, for a second
             staged.put_finished(self.folder, staged.QUARANTINE, 0, _NOBODY)
+        self._is_put = put
+        return found
+
+    def _write_alone(self) -> None:
+        """Write the rows of the lines that Spark read."""
+        if self.alone is None:
+            return
+        records = self.alone.records(self._copies.alone > 0, list(self._types()))
+        records = self.criteria.mark(records) if self.criteria is not None else records
+        for what, frame in ((staged.KEPT, records), (staged.QUARANTINE, self.alone.quarantine(self._copies.alone > 0))):
+            frame.write.mode("append").parquet(f"file:{self.folder}/{what}", compression="zstd")
 
     def _tallied(self, groups: Groups, failing: Counter[str]) -> Tally:
         names = (STATUS, SET_ASIDE, SET_MISSING, NORMALISED, FAILED)
@@ -188,16 +221,38 @@ class ByWorkers:
 
     def records(self) -> DataFrame:
         """The rows that are records, with the derived columns and their place."""
+        self._put_down()
         return self._read(staged.KEPT, self._types())
 
     def quarantine(self) -> DataFrame:
         """Every row that is no record, as `quarantine_rows` has it."""
+        self._put_down()
         return self._read(staged.QUARANTINE, QUARANTINE_TYPES)
 
     def files(self) -> Written:
-        """The files of both."""
-        found = (sorted(Path(self.folder, what).glob("*.parquet")) for what in (staged.KEPT, staged.QUARANTINE))
-        return Written(*map(tuple, found))
+        """The files of both; none where rows are to be scored."""
+        if self.criteria is not None:
+            return NOTHING_WRITTEN
+        return Written(*(tuple(self._files(what)) for what in (staged.KEPT, staged.QUARANTINE)))
+
+    def to_score(self) -> RowsToScore | None:
+        """The rows where they lie; None where they are not to be scored."""
+        if self.criteria is None:
+            return None
+        alone = [str(path) for what in (staged.KEPT, staged.QUARANTINE) for path in self._files(what)]
+        return RowsToScore((*self._judgements, *alone), self.plan, self.folder, self._types())
+
+    def _files(self, what: str) -> list[Path]:
+        return sorted(Path(self.folder, what).glob("*.parquet"))
+
+    def _put_down(self) -> None:
+        """Write what is not written yet.
+
+        Raises:
+            AccountingError: rows were counted otherwise before.
+        """
+        if not self._is_put:
+            _require_counted(self._groups, self._settled(put=True))
 
     def _types(self) -> dict[str, str]:
         """The Spark types of the records' columns."""
@@ -209,9 +264,10 @@ class ByWorkers:
         return self.spark.read.option("__globPaths__", "false").schema(schema).parquet(f"file:{self.folder}/{what}")
 
 
-def _require_counted(groups: Groups, records: int, quarantined: int) -> None:
+def _require_counted(groups: Groups, settled: list[Settled]) -> None:
     counted = sum(rows for (status, *_), rows in groups.items() if status == KEPT)
     others = groups.total() - counted
+    records, quarantined = sum(one.records for one in settled), sum(one.quarantined for one in settled)
     if (records, quarantined) != (counted, others):
-        told = f"{counted} records and {others} other rows were counted, {records} and {quarantined} written"
+        told = f"{counted} records and {others} other rows were counted, {records} and {quarantined} found"
         raise AccountingError(f"{told}. Run again.")

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
+from medspark.cases.table import Criteria
 from medspark.clean.judge import derived_columns, reasons_of
 from medspark.clean.typed_values import INVISIBLE_LETTERS, Reading, column_rule, read_column
 from medspark.clean.worker.plan import ColumnPlan, TablePlan
 from medspark.clean.worker.zones import Zone
+from medspark.schemas import EXCLUDED
 from medspark.sources.record_rules import RECORD_REASONS
 from medspark.task.columns import CategoryColumn, DateColumn
 from medspark.task.expressions import columns_of
@@ -18,13 +20,14 @@ from medspark.task.raw_table import RawTable
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 
 
-def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TablePlan:
+def plan_table(spark: SparkSession, table: RawTable, names: list[str], criteria: Criteria | None = None) -> TablePlan:
     """A table as workers judge it.
 
     Args:
         spark: whose Java knows the zones.
         table: one that `choose_reader` gives to workers.
         names: the columns that its files have.
+        criteria: of records that are scored as they are cleaned.
     """
     source, duplicates = table.source, table.source.duplicates
     judged = [name for name in names if name in table.columns]
@@ -36,6 +39,7 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
         keys.append((source.case,))
     checked = {name for check in table.checks for name in columns_of(check.expect)}
     derived = {name for item in table.derived.values() for name in columns_of(item.expression)}
+    excludes = criteria is not None and criteria.applies
     return TablePlan(
         source=table.name,
         names=tuple(names),
@@ -49,8 +53,9 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str]) -> TableP
         keys=tuple(keys),
         whole_row=whole_row,
         asked=frozenset((checked | derived) & set(judged)),
-        derived=tuple(derived_columns(table, judged)),
-        in_sql=bool(table.checks or table.derived),
+        evaluated=frozenset((checked | derived | (criteria.reads if excludes else set())) & set(judged)),
+        derived=(*derived_columns(table, judged), *([EXCLUDED] if excludes else [])),
+        in_sql=bool(table.checks or table.derived or excludes),
         decide_nothing=table.decide_nothing,
     )
 

@@ -1,4 +1,4 @@
-"""What workers put down of a table, as Spark reads it; what Spark computes of it: checks and derived columns."""
+"""What workers put down of a table, as Spark reads it; what Spark computes of it: checks, derived columns, criteria."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from medspark.cases.table import Criteria
 from medspark.clean.judge import broken_checks, derived_columns
 from medspark.clean.tasks import each
 from medspark.clean.typed_values import Violation
@@ -25,12 +26,16 @@ from medspark.clean.worker.staged import (
     SQL,
     RowGroup,
 )
-from medspark.schemas import SOURCE_FILE, SOURCE_LINE
+from medspark.schemas import EXCLUDED, SOURCE_FILE, SOURCE_LINE, quoted
 from medspark.task.places import SPARK_TYPES
 from medspark.task.raw_table import RawTable
 
-_GROUP_BYTES: Final = 4 * 2**20
-"""Of a row group of what Spark computed: a worker reads those that have rows of its span."""
+_AS_IT_IS: Final = {
+    "compression": "none",
+    f"parquet.enable.dictionary#{AT}": "false",
+    "parquet.block.size": str(2**20),
+}
+"""How Spark writes what it computed: in row groups that are small, as a worker reads all that have rows of its span."""
 _PLACE: Final = {"file": "string", "at": "bigint", "digest": "bigint"}
 
 
@@ -53,6 +58,7 @@ class PutDown:
     folder: str
     starts: list[int]
     """The lines of its file before each span."""
+    criteria: Criteria | None = None
 
     def read(self, what: str, columns: dict[str, str]) -> DataFrame:
         """What was put down of a kind, by the columns' types, with the rows' places in `file`, `at` and `digest`."""
@@ -66,14 +72,14 @@ class PutDown:
         return (F.get(starts, span) + F.col(at).bitwiseAND(F.lit(LINES_OF_A_SPAN - 1)) + 1).alias(SOURCE_LINE)
 
     def _asked(self) -> DataFrame:
-        """The columns that checks and derived columns read, of all rows, under their own names."""
+        """The columns that are read in SQL, of all rows, under their own names."""
         plans = enumerate(self.plan.columns)
-        typed = {plan.name: (f"c{at}", plan.dtype) for at, plan in plans if plan.name in self.plan.asked}
+        typed = {plan.name: (f"c{at}", plan.dtype) for at, plan in plans if plan.name in self.plan.evaluated}
         frame = self.read(SQL, {**dict(typed.values()), AS_ASIDE: "boolean"})
         columns = (F.col(place).alias(name) for name, (place, _) in typed.items())
         return frame.select(*columns, F.col("file").alias(SOURCE_FILE), F.col("at").alias(AT), AS_ASIDE)
 
-    # ------------------------------------------------------------ checks and derived columns
+    # ------------------------------------------------------------ checks, derived columns and criteria
 
     def derived_types(self) -> dict[str, str]:
         """The Spark types of the derived columns."""
@@ -81,18 +87,22 @@ class PutDown:
         return {name: SPARK_TYPES[self.table.derived[name].type].lower() for name in names}
 
     def evaluate(self) -> Evaluated:
-        """Compute checks and derived columns of all rows, and put them down as EVALUATED."""
+        """Compute checks and derived columns of all rows, and what excludes those that are not set aside, and put them
+        down as EVALUATED."""
         parts: defaultdict[int, list[RowGroup]] = defaultdict(list)
         failing: Counter[str] = Counter()
         if not self.plan.in_sql:
             return Evaluated(parts, failing)
-        found = derived_columns(self.table, self.plan.judged).values()
-        derived = [column.alias(f"d{at}") for at, column in enumerate(found)]
-        rows = self._asked().select(AT, AS_ASIDE, *self._broken(), *derived)
-        if not derived:
-            rows = rows.where(f"{BROKEN} != '' or {FAILED} != ''")
-        options = {"compression": "snappy", "parquet.block.size": str(_GROUP_BYTES)}
-        rows.write.options(**options).parquet(f"file:{self.folder}/{EVALUATED}")
+        found = derived_columns(self.table, self.plan.judged)
+        rows = self._asked().select("*", *self._broken(), *found.values())
+        if self.criteria is not None and self.criteria.applies:
+            stays = ~F.col(AS_ASIDE) & F.col(BROKEN).isNull()
+            rows = self.criteria.mark(rows).withColumn(EXCLUDED, F.when(stays, F.col(EXCLUDED)))
+        derived = (F.col(quoted(name)).alias(f"d{at}") for at, name in enumerate(self.plan.derived))
+        rows = rows.select(AT, AS_ASIDE, BROKEN, FAILED, *derived)
+        if not self.plan.derived:
+            rows = rows.where(f"{BROKEN} is not null or {FAILED} is not null")
+        rows.write.options(**_AS_IT_IS).parquet(f"file:{self.folder}/{EVALUATED}")
         for told in self._looked_through():
             failing.update(told.failing)
             for part, spans in told.parts:
@@ -113,9 +123,10 @@ class PutDown:
         return broken_checks(self.table, self.plan.judged)
 
     def _broken(self) -> list[Column]:
-        """The checks that a row breaks, one a line: those that set it aside, and those that fail the run."""
+        """The checks that a row breaks, one a line: those that set it aside, and those that fail the run; null where it
+        breaks none."""
         by_action = {
             name: [F.when(check.condition, check.rule) for check in self._checks() if check.action == action]
             for name, action in ((BROKEN, "set_aside"), (FAILED, "fail"))
         }
-        return [F.concat_ws(BETWEEN, *columns).alias(name) for name, columns in by_action.items()]
+        return [F.nullif(F.concat_ws(BETWEEN, *columns), F.lit("")).alias(name) for name, columns in by_action.items()]

@@ -17,7 +17,8 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.by_workers import NOTHING_WRITTEN, ByWorkers, Written
+from medspark.cases.table import Criteria
+from medspark.clean.by_workers import NOTHING_WRITTEN, ByWorkers, RowsToScore, Written
 from medspark.clean.choose_way import choose_reader, instead
 from medspark.clean.judge import KEPT, STATUS, judge_rows, mark_duplicates
 from medspark.clean.limits import require_no_other_header, require_within
@@ -63,6 +64,8 @@ class Cleaned(NamedTuple):
     """Who read it, and why."""
     free: Callable[[], object]
     written: Written = NOTHING_WRITTEN
+    to_score: RowsToScore | None = None
+    """The rows where workers can score them; they are then written when `records` or `quarantine` is asked for."""
     same: Callable[[], None] | None = None
     """Refuses images of which another pass read others than the first; None where there are none."""
 
@@ -85,6 +88,7 @@ def clean(
     scoring: bool = False,
     repairs: DataFrame | None = None,
     reader: Asked = "auto",
+    criteria: Criteria | None = None,
 ) -> Cleaned:
     """Read and judge every row of the task's source.
 
@@ -94,6 +98,7 @@ def clean(
         repairs: repaired rows of the quarantine (`file`, `line`, `row_digest`, `raw`), read in place of theirs.
         reader: workers: each reads spans of the files itself; spark: Spark reads; auto: workers where they can. What
             comes of it is the same.
+        criteria: that exclude records, where workers are to score them.
 
     Raises:
         TaskError: workers are asked for where they cannot.
@@ -106,24 +111,26 @@ def clean(
     chosen = choose_reader(spark.sparkContext, table, files, repairs, reader)
     if chosen.kind == "workers":
         try:
-            return _by_workers(spark, task, table, files, chosen)
+            return _by_workers(spark, task, table, files, chosen, criteria)
         except LongLineError as error:
             chosen = instead(str(error), reader)
     return _by_spark(spark, task, table, files, repairs, chosen)
 
 
-def _by_workers(spark: SparkSession, task: TableTask, table: RawTable, files: list[str], chosen: Chosen) -> Cleaned:
+def _by_workers(
+    spark: SparkSession, task: TableTask, table: RawTable, files: list[str], chosen: Chosen, criteria: Criteria | None
+) -> Cleaned:
     states = file_states(spark.sparkContext, files)
     with expressions_hold(expression_places(task)):
-        found = ByWorkers(spark, table, files)
+        found = ByWorkers(spark, table, files, criteria)
     try:
         present = [name for name in task.columns if found.missing[name]]
         counts = _counts(found.survey, found.tally, {name: found.missing[name] for name in present})
         _require_all(table, counts, found.tally, None)
         require_one_row_a_case(found.repeated_cases, task)
         tables = (found.records, found.quarantine)
-        fingerprint = found.survey.fingerprint
-        return Cleaned(*tables, counts, fingerprint, files, states, chosen, found.release, found.files())
+        fingerprint, free, written = found.survey.fingerprint, found.release, found.files()
+        return Cleaned(*tables, counts, fingerprint, files, states, chosen, free, written, found.to_score())
     except BaseException:
         found.release()
         raise

@@ -1,31 +1,34 @@
-"""Scores that workers write, each task its piece; of tensors and records that they reach, they read the files too."""
+"""Scores that workers write, each task its piece; tensors and raw tables that they reach they read too."""
 
+import hashlib
 import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from tempfile import TemporaryDirectory
-from typing import TypeVar
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 import pyarrow as pa
 from pyspark import SparkContext, TaskContext
 from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 
-from medspark.cases.eligible import RecordFiles
+from medspark.clean.worker.settle import Judgement, settled_rows
 from medspark.errors import AccountingError, MedsparkError
 from medspark.schemas import CASE_ID, REASON, REJECTED, SCORES, quoted
 from medspark.score.by_spark import count_by
+from medspark.score.eligible import CasesToScore
 from medspark.score.publish import Scoring, Written
 from medspark.score.ship import located
 from medspark.score.worker.files import names_in
 from medspark.score.worker.pieces import NO_ROWS, Piece, Sink, finished_piece, sums_name, write_empty, write_piece
 from medspark.score.worker.predict import KEYS, Served, answer_batches, answer_types, columns_read, statistics_of
-from medspark.score.worker.records import FILE_NAME, ROW, RecordsFile, score_records
+from medspark.score.worker.records import score_rows
 from medspark.score.worker.row_groups import Unit, batch_rows, schema_of, score_unit
 from medspark.spark.arrow import map_batches
 from medspark.spark.session import batches_of
-from medspark.spark.spill import spill_folders
 from medspark.store.files import delete, full_path
 from medspark.store.tables import append_version, read_parquet
 
@@ -33,28 +36,25 @@ UNITS_OF_A_TASK = 8
 """At most: Spark takes some 10 ms to hand a Python worker its next task, and a unit takes 50 to 100 ms."""
 ROUNDS = 2
 """Tasks for each core, where there are units enough: the slower one of two cores then gets fewer."""
+WITH_OTHERS: Final = "part-raw-"
+"""Begins the name of a piece that has beside it every row of its part that is rejected."""
 Item = TypeVar("Item")
 
 
 # ---------------------------------------------------------------- rows that Spark reads
 
 
-def write_by_workers(
-    scoring: Scoring, cases: DataFrame, rejected: DataFrame | None, files: RecordFiles | None = None
-) -> Written:
+def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | None) -> Written:
     """Score cases, or tensors, that Spark reads; those in pieces that a stopped run left are not scored again.
-
-    Where the cases are records in files that workers can read, and no run left any, Spark reads none of them.
 
     Args:
         scoring: where to; every worker can write there.
         cases: the eligible ones, or tensors.
         rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
-        files: of the same cases.
     """
     spark, sink = scoring.run.spark, _sink_of(scoring)
-    there = (finished_piece(sink, name) for name in names_in(sink.scores) if name.startswith("part-"))
-    finished = [piece for piece in there if piece is not None]
+    names = (name for name in names_in(sink.scores) if name.startswith("part-") and not name.startswith(WITH_OTHERS))
+    finished = [piece for name in names if (piece := finished_piece(sink, name)) is not None]
     _keep_only(scoring.run.context, sink, finished)
     for folder, names in {
         sink.scores: [piece.name for piece in finished],
@@ -63,10 +63,7 @@ def write_by_workers(
         if names:
             done = read_parquet(spark, *(f"{folder}/{name}" for name in names)).select(CASE_ID)
             cases = cases.join(done, CASE_ID, "left_anti")
-    if files is not None and not finished:
-        pieces = _score_files(spark.sparkContext, files, scoring.served, sink)
-    else:
-        pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
+    pieces = [*finished, *_score_to_pieces(cases, scoring.served, sink)]
     schema = cases.select(*KEYS).limit(0).toArrow().schema
     write_empty(schema, sink, not pieces, answer_types(scoring.served))
     _keep_only(scoring.run.context, sink, pieces)
@@ -108,10 +105,16 @@ def read_and_write_by_workers(scoring: Scoring, units: list[Unit], file: str) ->
         units: of the tensors.
         file: one of theirs, for the types of the keys.
     """
+    return _written(scoring, units, schema_of(file), score_unit)
+
+
+def _written(
+    scoring: Scoring, items: list[Item], keys: pa.Schema, work: Callable[[Item, Served, Sink], Piece | None]
+) -> Written:
     context, sink = scoring.run.context, _sink_of(scoring)
     before = set(names_in(sink.scores))
-    pieces = _handed_out(context, units, scoring.served, sink, score_unit)
-    write_empty(schema_of(file), sink, not units, answer_types(scoring.served))
+    pieces = _handed_out(context, items, scoring.served, sink, work)
+    write_empty(keys, sink, not pieces, answer_types(scoring.served))
     _keep_only(context, sink, pieces)
     return _sum(pieces, before)
 
@@ -143,23 +146,36 @@ def _handed_out(
     return [piece for piece in found if isinstance(piece, Piece)]
 
 
-# ---------------------------------------------------------------- records that workers wrote
+# ---------------------------------------------------------------- rows that workers cleaned
 
 
-def _score_files(context: SparkContext, records: RecordFiles, served: Served, sink: Sink) -> list[Piece]:
-    """One piece for each file that has cases; a task that is tried again writes the same file again."""
-    job, keys = uuid.uuid4().hex[:16], records.keys
-    files = [RecordsFile(str(path), f"part-{job}-{at:05}.parquet") for at, path in enumerate(records.files)]
-    with TemporaryDirectory(prefix="excluded-", dir=spill_folders().split(",")[0]) as folder:
-        excluded = f"{folder}/rows" if records.excluded is not None else None
-        if records.excluded is not None:
-            places = records.excluded.toDF(FILE_NAME, ROW)
-            places.write.partitionBy(FILE_NAME).parquet(f"file:{excluded}")
+class _Part(NamedTuple):
+    """A part of some rows, and the name of its piece."""
 
-        def work(file: RecordsFile, served: Served, sink: Sink) -> Piece | None:
-            return score_records(file, keys, excluded, served, sink)
+    rows: Judgement | str
+    piece: str
 
-        return _handed_out(context, files, served, sink, work)
+
+def score_and_write_by_workers(scoring: Scoring, cases: CasesToScore) -> Written:
+    """Each part of a table's rows is scored and written by a worker, with what is rejected of it; one that a stopped
+    run finished is not scored again."""
+    (parts, plan, folder, types), keys, job = cases.rows, cases.keys, uuid.uuid4().hex[:16]
+    ddl = ", ".join(f"{key} {types[name] if name is not None else 'timestamp'}" for key, name in keys.items())
+    schema = to_arrow_schema(StructType.fromDDL(ddl), timezone="UTC")
+
+    def work(part: _Part, served: Served, sink: Sink) -> Piece | None:
+        return score_rows(part.piece, partial(settled_rows, part.rows, plan, folder), keys, schema, served, sink)
+
+    named = [_Part(part, f"{WITH_OTHERS}{_name(part, at, job)}.parquet") for at, part in enumerate(parts)]
+    return _written(scoring, named, schema, work)
+
+
+def _name(part: Judgement | str, at: int, job: str) -> str:
+    """That of a span follows from the source, whichever run comes to it."""
+    if isinstance(part, str):
+        return f"{job}-{at:05}"
+    span = (part.number, *part.span, part.rows, part.aside)
+    return hashlib.sha256(" ".join(map(str, span)).encode()).hexdigest()[:16]
 
 
 # ---------------------------------------------------------------- pieces

@@ -8,7 +8,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import Bundle
-from medspark.cases.eligible import Eligible
 from medspark.errors import AccountingError, RejectedError
 from medspark.runs.run import Run
 from medspark.runs.tables import publish_tables
@@ -18,6 +17,7 @@ from medspark.schemas import (
     EXPLANATIONS,
     FILE,
     LINE,
+    QUARANTINED_BY,
     REASON,
     REJECTED,
     REJECTED_COLUMNS,
@@ -26,6 +26,7 @@ from medspark.schemas import (
     SCORES,
     SUBJECT_ID,
 )
+from medspark.score.eligible import Eligible
 from medspark.score.explain_options import Ask
 from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.predict import NO_BAND, Served
@@ -91,14 +92,15 @@ class Written:
 
 def rejected_rows(found: Eligible, version: str) -> DataFrame:
     """Every row without a case: excluded ones by key, quarantined ones by place; no more of the patient."""
-    types = dict(found.excluded.dtypes)
-    excluded = found.excluded.withColumn(REASON, F.concat(F.lit(EXCLUDED_BY), REASON))
-    unread = found.quarantine.select(
+    excluded = found.read_excluded()
+    types = dict(excluded.dtypes)
+    excluded = excluded.withColumn(REASON, F.concat(F.lit(EXCLUDED_BY), REASON))
+    unread = found.read_quarantine().select(
         F.lit(None).cast(types[CASE_ID]).alias(CASE_ID),
         F.lit(None).cast(types[SUBJECT_ID]).alias(SUBJECT_ID),
         FILE,
         LINE,
-        F.concat(F.lit("quarantined: "), RULE).alias(REASON),
+        F.concat(F.lit(QUARANTINED_BY), RULE).alias(REASON),
     )
     return excluded.unionByName(unread).withColumn(RUN_ID, F.lit(version)).select(*REJECTED_COLUMNS)
 
@@ -171,9 +173,9 @@ def _tell(scoring: Scoring, written: Written) -> None:
         run.say(f"    {'no band' if band == NO_BAND else band:<10}{rows:>12,}")
     _tell_explained(run)
     for reason, rows in sorted(written.reasons.items()):
-        if not reason.startswith("quarantined"):
+        if not reason.startswith(QUARANTINED_BY):
             run.say(f"  rejected    {rows:>12,}  {reason}")
-    quarantined = sum(rows for reason, rows in written.reasons.items() if reason.startswith("quarantined"))
+    quarantined = sum(rows for reason, rows in written.reasons.items() if reason.startswith(QUARANTINED_BY))
     if quarantined:
         run.say(f"  rejected    {quarantined:>12,}  quarantined, by rule in the receipt")
 

@@ -11,8 +11,8 @@ from medspark.sources.survey import FileSurvey, Survey, whole_survey
 from medspark.sources.worker.spans import Span, Surveyed, first_line, size_of
 from medspark.task.raw_table import RawTable
 
-SPAN_BYTES: Final = 16 * 2**20
-"""Of a span at most: with what is made of it, some hundred megabytes."""
+SPAN_BYTES: Final = 8 * 2**20
+"""Of a span at most: of twice as many a worker spends a third of its time on getting memory."""
 LEAST_BYTES: Final = 2**20
 ROUNDS: Final = 2
 """Spans for each core, where there are bytes enough: the slower one of two cores then gets fewer."""

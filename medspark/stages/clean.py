@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeGuard
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
-from medspark.clean.by_workers import NOTHING_WRITTEN, Written
+from medspark.cases.table import Criteria
+from medspark.clean.by_workers import NOTHING_WRITTEN, RowsToScore, Written
 from medspark.clean.limits import empty_columns
-from medspark.clean.table import clean
+from medspark.clean.table import Cleaned, clean
 from medspark.errors import InputError, TaskError
 from medspark.events.by_patient import Grown, buckets_for, require_came, write_by_patient
 from medspark.events.count import total_counts
@@ -62,6 +63,8 @@ class CleanSource:
     counts: TableCounts | EventCounts
     read: SourceRead
     written: Written = NOTHING_WRITTEN
+    to_score: RowsToScore | None = None
+    """Of a table, where workers can score its rows as they lie."""
 
     @property
     def records(self) -> DataFrame:
@@ -189,7 +192,13 @@ def _put(run: Run, rows: Callable[[], DataFrame], written: tuple[Path, ...], tab
 
 @contextmanager
 def clean_source(
-    run: Run, task: Task, *, scoring: bool = False, repairs: DataFrame | None = None, reader: Asked = "auto"
+    run: Run,
+    task: Task,
+    *,
+    scoring: bool = False,
+    repairs: DataFrame | None = None,
+    reader: Asked = "auto",
+    criteria: Criteria | None = None,
 ) -> Iterator[CleanSource]:
     """The records of a task's source, whatever its kind; what was kept of it is freed at the end.
 
@@ -197,6 +206,7 @@ def clean_source(
         scoring: whether the outcome's columns may be absent.
         repairs: repaired rows of the quarantine, read in place of theirs.
         reader: who reads, as `clean_stage` has it.
+        criteria: that exclude records of a table, where workers are to score them.
 
     Raises:
         TaskError, InputError, AccountingError: see `medspark.clean.table.clean` and `medspark.events.read.read_events`.
@@ -205,7 +215,9 @@ def clean_source(
         if isinstance(task, EventTask):
             yield from _events(run, task, repairs, reader)
         else:
-            yield from _table(run, task, scoring, repairs, reader)
+            yield from _table(
+                run, task, partial(clean, scoring=scoring, repairs=repairs, reader=reader, criteria=criteria)
+            )
 
 
 def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
@@ -220,12 +232,13 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
             yield CleanSource(*tables, total_counts(events.counts), read)
 
 
-def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
-    table = clean(run.spark, task, scoring=scoring, repairs=repairs, reader=reader)
+def _table(run: Run, task: TableTask, cleaned: Callable[[SparkSession, TableTask], Cleaned]) -> Iterator[CleanSource]:
+    table = cleaned(run.spark, task)
     try:
         read = SourceRead(task.source.place, len(table.files), table.fingerprint, *table.reader)
         with watched(run, table.states, table.same):
-            yield CleanSource(table.read_records, table.read_quarantine, table.counts, read, table.written)
+            tables = (table.read_records, table.read_quarantine)
+            yield CleanSource(*tables, table.counts, read, table.written, table.to_score)
     finally:
         table.release()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
+from functools import cache
 from typing import TypeVar
 
 from pyspark import StorageLevel
@@ -11,9 +11,8 @@ from pyspark.sql import functions as F
 
 from medspark.bundles.bundle import Bundle
 from medspark.cases.attrition import CANDIDATES, IMPOSSIBLE, impossible_ages
-from medspark.cases.eligible import Eligible, RecordFiles
 from medspark.cases.events import build_candidates
-from medspark.cases.table import build_cases, mark_excluded
+from medspark.cases.table import Criteria, build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import InputError, TaskError
 from medspark.runs.chosen import Asked
@@ -32,6 +31,7 @@ from medspark.schemas import (
     SUBJECT_ID,
     quoted,
 )
+from medspark.score.eligible import CasesToScore, Eligible
 from medspark.score.serve import score_id
 from medspark.stages.absent import absent_names, suddenly_empty, suddenly_silent
 from medspark.stages.ages import tell_ages
@@ -52,6 +52,7 @@ from medspark.store.facts import (
 from medspark.store.manifest import whole_path
 from medspark.store.tables import read_parquet, read_table
 from medspark.task.event_task import EventTask
+from medspark.task.expressions import columns_of
 from medspark.task.population import to_micros
 from medspark.task.scoring import columns_asked_for, exclusions_in_force, exclusions_not_applied
 from medspark.task.table_task import TableTask, has_history
@@ -158,34 +159,54 @@ def _of_table(
     if until is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
     with ExitStack() as stack:
-        found = _cleaned(run, task, stack, reader)
-        marked = exclude_later(mark_excluded(found.records, task, scoring=True), task, until)
-        keys = (quoted(task.source.case), quoted(task.source.subject), SOURCE_FILE, SOURCE_LINE, EXCLUDED)
-        names = (CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
-        excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(
-            *(F.col(key).alias(name) for key, name in zip(keys, names, strict=True))
-        )
+        criteria = _criteria(task, until)
+        found = _cleaned(run, task, stack, reader, criteria if _scored_as_they_lie(task, criteria) else None)
         rows = found.counts.rows_in
         earlier, read = read_earlier(run, task, history)
-        cases = build_cases(marked, task, scoring=True, earlier=earlier)
-        files = None if has_history(task) else _record_files(found.written.records, marked, task, until)
-        if has_history(task):  # they are counted before they are scored
-            cases = cases.persist(StorageLevel.MEMORY_AND_DISK)
-            stack.callback(cases.unpersist)
-        yield Eligible(cases, excluded, found.quarantine, found.read, found.counts, lambda: rows, read, files)
+
+        @cache
+        def marked() -> DataFrame:
+            return criteria.mark(found.records)
+
+        @cache
+        def cases() -> DataFrame:
+            built = build_cases(marked(), task, scoring=True, earlier=earlier)
+            if has_history(task):  # they are counted before they are scored
+                stack.callback(built.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
+            return built
+
+        frames = (cases, lambda: _excluded(marked(), task), found.read_quarantine)
+        to_score = CasesToScore(found.to_score, _keys(task)) if found.to_score is not None else None
+        yield Eligible(*frames, found.read, found.counts, lambda: rows, read, to_score)
 
 
-def _record_files(files: tuple[Path, ...], marked: DataFrame, task: TableTask, until: int | None) -> RecordFiles | None:
-    """What workers read as cases; None where records are in no files, or have a time of another type."""
-    source = task.source
-    if not files or (source.time is not None and dict(marked.dtypes)[source.time] != "timestamp"):
-        return None
-    excludes = bool(exclusions_in_force(task)) or (until is not None and source.time is not None)
-    place = ("_metadata.file_name", "_metadata.row_index")
-    excluded = marked.where(F.col(EXCLUDED).isNotNull()).select(*place) if excludes else None
-    return RecordFiles(
-        files, {CASE_ID: source.case, SUBJECT_ID: source.subject, PREDICTION_TIME: source.time}, excluded
+def _keys(task: TableTask) -> dict[str, str | None]:
+    return {CASE_ID: task.source.case, SUBJECT_ID: task.source.subject, PREDICTION_TIME: task.source.time}
+
+
+def _excluded(marked: DataFrame, task: TableTask) -> DataFrame:
+    keys = (quoted(task.source.case), quoted(task.source.subject), SOURCE_FILE, SOURCE_LINE, EXCLUDED)
+    names = (CASE_ID, SUBJECT_ID, FILE, LINE, REASON)
+    return marked.where(F.col(EXCLUDED).isNotNull()).select(
+        *(F.col(key).alias(name) for key, name in zip(keys, names, strict=True))
     )
+
+
+def _criteria(task: TableTask, until: int | None) -> Criteria:
+    applied, late = exclusions_in_force(task), until is not None and task.source.time is not None
+    reads = {name for item in applied for name in columns_of(item.when)} | ({str(task.source.time)} if late else set())
+
+    def mark(records: DataFrame) -> DataFrame:
+        return exclude_later(mark_excluded(records, task, scoring=True), task, until)
+
+    return Criteria(bool(applied) or late, frozenset(reads), mark)
+
+
+def _scored_as_they_lie(task: TableTask, criteria: Criteria) -> bool:
+    """Whether workers can score records as they clean them: a case is what its record says, at a time of day."""
+    time, typed = task.source.time, {**task.columns, **task.derived}
+    at_a_time = time is None or (time in typed and typed[time].type == "timestamp")
+    return at_a_time and not has_history(task) and criteria.reads <= {*task.columns, *task.derived}
 
 
 @contextmanager
@@ -248,7 +269,7 @@ def _sorted_out(
         tell_ages(run, "score", found[IMPOSSIBLE])
         return int(found[CANDIDATES]) + quarantined
 
-    return Eligible(cases, excluded, quarantine, read, counts, expected)
+    return Eligible(lambda: cases, lambda: excluded, lambda: quarantine, read, counts, expected)
 
 
 def moved(task: AnyTask, source: str | None) -> AnyTask:
@@ -264,10 +285,10 @@ def moved(task: AnyTask, source: str | None) -> AnyTask:
     return task.model_copy(update={"source": task.source.model_copy(update={"path": source})})
 
 
-def _cleaned(run: Run, task: Task, stack: ExitStack, reader: Asked) -> CleanSource:
+def _cleaned(run: Run, task: Task, stack: ExitStack, reader: Asked, criteria: Criteria | None = None) -> CleanSource:
     """The task's source, open until the stack is left."""
     with run.receipt.timed("clean"), run.progress("clean"):
-        return stack.enter_context(clean_source(run, task, scoring=True, reader=reader))
+        return stack.enter_context(clean_source(run, task, scoring=True, reader=reader, criteria=criteria))
 
 
 def exclude_later(marked: DataFrame, task: TableTask, until: int | None) -> DataFrame:

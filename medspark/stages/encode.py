@@ -1,7 +1,6 @@
 """The encode stage: a source and a bundle to `tensors`, which `medspark score --tensors` then scores."""
 
 from medspark.bundles.bundle import STATISTICS, Bundle
-from medspark.cases.eligible import Eligible
 from medspark.encode.apply import encode_cases, tensors_options
 from medspark.encode.statistics import from_json
 from medspark.errors import AccountingError
@@ -10,6 +9,7 @@ from medspark.runs.run import Run
 from medspark.runs.tables import making, publish_tables, published_before
 from medspark.schemas import REASON, REJECTED, TENSORS
 from medspark.score.checksums import sums_of_files
+from medspark.score.eligible import Eligible
 from medspark.score.publish import rejected_rows
 from medspark.score.serve import statistics_digest
 from medspark.stages.eligible import begin, eligible

@@ -7,10 +7,10 @@ from pyspark.sql import DataFrame
 
 from medspark.bundles.bundle import Bundle
 from medspark.cases.attrition import count_with_past
-from medspark.cases.eligible import Eligible
 from medspark.errors import InputError
 from medspark.runs.run import Run
 from medspark.schemas import RECORDS
+from medspark.score.eligible import Eligible
 from medspark.store.facts import RecordsFacts, RecordsRead, clean_rules, read_facts, records_fingerprint
 from medspark.store.manifest import whole_path
 from medspark.store.tables import read_parquet

@@ -1,9 +1,9 @@
 """The score stage: a source, or tensors, and a bundle to `scores` and `rejected`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from pyspark import SparkContext, StorageLevel
 from pyspark.sql import DataFrame
@@ -91,8 +91,8 @@ def score_stage(
                 scoring = with_watch(scoring, gate)
                 twice = ask is not None and isinstance(bundle.task, TableTask)  # candidates of events are kept anyway
                 making_all = making(run, tables, version, bundle.bundle_id, resumes=True)
-                with making_all, _kept(found.cases, twice) as cases:
-                    write_scores(scoring, cases, rejected_rows(found, version), writer, found.files)
+                with making_all, _kept(found.read_cases, twice) as cases:
+                    write_scores(scoring, cases, partial(rejected_rows, found, version), writer, found.to_score)
     return version
 
 
@@ -171,7 +171,7 @@ def _score_tensors(scoring: Scoring, path: str, sums: dict[str, FileSums], reade
         publish_scores(scoring, written, partial(explain_units, units=units, file=first))
     else:
         require_as_written(run.context, path, sums)
-        write_scores(scoring, read_parquet(run.spark, path), None, writer)
+        write_scores(scoring, partial(read_parquet, run.spark, path), None, writer)
 
 
 def _require_encoded_for(context: SparkContext, path: str, bundle: Bundle) -> TensorsFacts:
@@ -203,15 +203,18 @@ def _asked(scoring: Scoring, ask: Ask | None, asked: Explaining | None) -> Scori
 
 
 @contextmanager
-def _kept(cases: DataFrame, twice: bool) -> Iterator[DataFrame]:
+def _kept(read: Callable[[], DataFrame], twice: bool) -> Iterator[Callable[[], DataFrame]]:
     """Cases, kept where they are read twice: once to be scored, once to be explained."""
-    if not twice or cases.is_cached:
+    with ExitStack() as stack:
+
+        @cache
+        def cases() -> DataFrame:
+            found = read()
+            if twice and not found.is_cached:
+                stack.callback(found.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
+            return found
+
         yield cases
-        return
-    try:
-        yield cases.persist(StorageLevel.MEMORY_AND_DISK)
-    finally:
-        cases.unpersist()
 
 
 def _tell_scored_before(run: Run, bundle: Bundle, version: str, tables: tuple[str, ...]) -> None:

@@ -1,15 +1,34 @@
-"""Raw rows that workers clean are scored by workers too, and come to what Spark's way comes to."""
+"""Raw rows that workers clean are scored by workers where they lie, and come to what Spark's way comes to."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from support.roads import new_run, stays, write
+from support.tasks import stays_at
 
 from medspark.bundles.bundle import load_bundle
+from medspark.clean.by_workers import ByWorkers
+from medspark.errors import MedsparkError, RejectedError
 from medspark.schemas import FILE, LINE, REASON, SCORED_AT
 from medspark.score import by_workers
+from medspark.score.worker.records import score_rows
+from medspark.sources import spans
+from medspark.sources.record_rules import DUPLICATE
 from medspark.stages.score import score_stage
 from medspark.store.tables import read_table
 
 DIRTY = ["9101,p9101,250,F,I10,I10,false,true", '9102,p9102,50,F,I1 "0",I10,false,true', "9103,p9103"]
+RULES = {
+    "source": {"duplicates": {"same": ["stay"], "keep": "first"}},
+    "derived": {"old": {"type": "boolean", "expression": "age > 60"}},
+    "checks": [{"name": "nobody is twenty", "expect": "age >= 21"}],
+    "exclude": [
+        {"name": "died", "when": "died", "because": "cannot come back"},
+        {"name": "old men", "when": "old and sex = 'M' and diag_1 = 'e11'", "because": "in a trial"},
+    ],
+}
 
 
 def tables_in(spark, store):
@@ -20,29 +39,104 @@ def tables_in(spark, store):
 
 
 @pytest.fixture
-def scored(spark, road, tmp_path):
-    """scored("workers"): the scores and rejected rows of dirty lines, and of what the receipt counts."""
-    source = write(tmp_path / "stays.csv", [*stays(700, seed=3), *DIRTY])
+def bundle(road):
+    return load_bundle(road["bundle"])
 
-    def run(way):
-        run = new_run(spark, tmp_path / way)
-        score_stage(run, load_bundle(road["bundle"]), str(source), reader=way, writer=way)
+
+@pytest.fixture
+def scored(spark, bundle, tmp_path):
+    """scored("workers", lines): the scores and rejected rows of lines, and what the receipt counts."""
+
+    def run(way, lines, bundle=bundle, writer=None):
+        source = write(tmp_path / "stays.csv", lines)
+        run = new_run(spark, tmp_path / f"{way}-{writer}")
+        with suppress(RejectedError):  # of too many rows; what there is was published
+            score_stage(run, bundle, str(source), reader=way, writer=writer or way)
         return *tables_in(spark, run.store), run.receipt.counts["score"]
 
     return run
 
 
-def test_every_score_and_reason_is_that_of_sparks_way(scored, monkeypatch):
-    by_spark = scored("spark")
+@pytest.fixture
+def short_spans(monkeypatch):
+    monkeypatch.setattr(spans, "LEAST_BYTES", 8192)
+    monkeypatch.setattr(spans, "SPAN_BYTES", 8192)
 
+
+@pytest.fixture
+def nothing_written(monkeypatch):
     def refused(*_):
-        raise AssertionError("Spark reads the cases")
+        raise AssertionError("Spark reads the cases, or records are written")
 
     monkeypatch.setattr(by_workers, "_score_to_pieces", refused)
-    by_worker = scored("workers")
-    assert by_worker[0] == by_spark[0]
-    assert by_worker[1] == by_spark[1]
+    monkeypatch.setattr(ByWorkers, "_put_down", refused)
+
+
+def same_counts(one, other):
+    names = ("rows_in", "records", "quarantined", "duplicates", "missing", "set_missing", "scored", "bands", "rejected")
+    return {name: one.get(name) for name in names} == {name: other.get(name) for name in names}
+
+
+def test_every_score_and_reason_is_that_of_sparks_way(scored, nothing_written):
+    lines = [*stays(700, seed=3), *DIRTY]
+    by_worker = scored("workers", lines)
+    by_spark = scored("spark", lines)
+    assert by_worker[:2] == by_spark[:2]
     assert {row[REASON] for row in by_worker[1]} >= {"excluded: died", "quarantined: age: range"}
     assert 9102 in {row["case_id"] for row in by_worker[0]}
-    for name in ("rows_in", "records", "quarantined", "missing"):
-        assert by_worker[2][name] == by_spark[2][name]
+    assert same_counts(by_worker[2], by_spark[2])
+
+
+def test_rows_that_are_there_twice_are_told_across_spans_and_whoever_reads_them(
+    bundle, scored, short_spans, nothing_written
+):
+    lines = [*stays(700, seed=3), *DIRTY]
+    again = [lines[0], lines[5].replace(",F,", ",M,"), *lines[100:120], DIRTY[1], DIRTY[1].replace("50", "51")]
+    babies = ["9200,p9200,20.5,F,I10,I10,false,true", "9200,p9200,30.5,F,I10,I10,false,true"]
+    with_rules = bundle._replace(task=stays_at("unset", **RULES))
+    by_worker, by_spark = (scored(way, [*lines, *again, *babies], with_rules) for way in ("workers", "spark"))
+    assert by_worker[:2] == by_spark[:2]
+    assert same_counts(by_worker[2], by_spark[2])
+    reasons = by_worker[2]["rejected"]
+    assert reasons[f"quarantined: {DUPLICATE}"] > 20
+    assert reasons["quarantined: nobody is twenty"] > 0 < reasons["excluded: old men"]
+    assert 9200 in {row["case_id"] for row in by_worker[0]}  # what a check sets aside competes not
+
+
+def test_spark_writes_scores_of_rows_that_workers_read(bundle, scored):
+    lines, with_rules = [*stays(300, seed=3), *DIRTY, *DIRTY], bundle._replace(task=stays_at("unset", **RULES))
+    by_worker, by_spark = (scored(way, lines, with_rules, writer="spark") for way in ("workers", "spark"))
+    assert by_worker[:2] == by_spark[:2]
+    assert same_counts(by_worker[2], by_spark[2])
+
+
+@pytest.mark.parametrize("lines", [[], ["1,p1,250,F,I10,I10,false,true", "2"], ["1,p1,50,F,I10,I10,true,true"]])
+def test_a_source_without_a_case_has_its_reasons_alone(scored, lines, nothing_written):
+    found = []
+    for way in ("workers", "spark"):
+        try:
+            found.append(scored(way, lines)[:2])
+        except MedsparkError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
+    assert not lines or len(found[0][1]) == len(lines)
+
+
+def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, spark, short_spans, tmp_path, monkeypatch):
+    lines, died = stays(700, seed=3), tmp_path / "died"
+    expected = scored("spark", lines)
+
+    def dying(piece, *others):  # the third piece is the last of a worker
+        pieces = list(Path(others[-1].scores.removeprefix("file:")).glob("part-*.parquet"))
+        if len(pieces) >= 2 and not died.exists():
+            died.touch()
+            os._exit(1)
+        return score_rows(piece, *others)
+
+    monkeypatch.setattr(by_workers, "score_rows", dying)
+    with pytest.raises(Exception, match=r"[Ww]orker"):
+        scored("workers", lines)
+    assert not (tmp_path / "workers-None" / "scores" / "CURRENT").exists()
+    again = scored("workers", lines)
+    assert again[:2] == expected[:2]
+    assert again[2]["scored_before"] > 0

@@ -40,8 +40,8 @@ def look_through(number: int, file: str, folder: str) -> Evaluated:
             if not len(at):
                 continue
             parts.append((RowGroup(file, group), tuple(np.unique(at // LINES_OF_A_SPAN).tolist())))
-            checked.append(rows.filter((pc.field(BROKEN) != "") & ~pc.field(AS_ASIDE))[AT].to_numpy())
-            for found in pc.value_counts(rows.filter(pc.field(FAILED) != "")[FAILED]).to_pylist():
+            checked.append(rows.filter(pc.field(BROKEN).is_valid() & ~pc.field(AS_ASIDE))[AT].to_numpy())
+            for found in pc.value_counts(rows[FAILED].drop_null()).to_pylist():
                 failing.update(dict.fromkeys(found["values"].split(BETWEEN), found["counts"]))
     put_places(folder, CHECKED, number, np.concatenate(checked))
     return Evaluated(parts, failing)

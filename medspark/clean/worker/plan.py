@@ -49,10 +49,13 @@ class TablePlan(NamedTuple):
     """Whether rows are the same where their text is."""
     asked: frozenset[str]
     """The columns that checks and derived columns read."""
+    evaluated: frozenset[str]
+    """These, and those that criteria read."""
     derived: tuple[str, ...]
-    """The columns that Spark computes, in their order."""
+    """The columns that Spark computes, in their order; of what is scored EXCLUDED is the last, where there are
+    criteria."""
     in_sql: bool
-    """Whether Spark has something to compute: checks or derived columns."""
+    """Whether Spark has something to compute: checks, derived columns or criteria."""
     decide_nothing: frozenset[str] = frozenset()
     """Columns that say nothing of whether a row is another table's."""
 

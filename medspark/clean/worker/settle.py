@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from medspark.clean.worker.plan import TablePlan
 from medspark.clean.worker.staged import (
@@ -26,7 +28,7 @@ from medspark.clean.worker.staged import (
     put_finished,
     rows_of,
 )
-from medspark.clean.worker.texts import Places
+from medspark.clean.worker.texts import Flags, Places
 from medspark.errors import AccountingError
 from medspark.schemas import (
     DIGEST,
@@ -77,44 +79,106 @@ class Settled(NamedTuple):
     """How many of those lack a value, by column."""
 
 
-def settle_span(judgement: Judgement, table: TablePlan, folder: str) -> Settled:
-    """Write a span's records, and its part of the quarantine.
+class Rows(NamedTuple):
+    """A part of a table's rows as they are scored."""
+
+    records: pa.Table | None
+    """With the derived columns, and their SOURCE_FILE and SOURCE_LINE; None where there are none."""
+    others: pa.Table | None
+    """FILE, LINE and RULE of rows that are none; None where there are none."""
+
+
+class _Span(NamedTuple):
+    """A span's rows that no rule of theirs sets aside, and what checks and other rows say."""
+
+    rows: pa.Table | None
+    gone: Flags
+    """Those that are no records after all."""
+    broken: Broken
+
+    def kept(self) -> pa.Table | None:
+        return self.rows.filter(pa.array(~self.gone)) if self.rows is not None and self.gone.any() else self.rows
+
+    def taken(self) -> pa.Table | None:
+        return self.rows.filter(pa.array(self.gone)) if self.rows is not None and self.gone.any() else None
+
+
+def settle_span(judgement: Judgement, table: TablePlan, folder: str, put: bool) -> Settled:
+    """Count what a span's rows came to, and put it down.
 
     Args:
         judgement: of the span.
         table: its columns and rules.
         folder: where the span's rows are, and go.
+        put: whether records and quarantine are put down as a store has them.
 
     Raises:
         AccountingError: a row has no derived columns, or those of another one.
     """
-    derived = _evaluated(judgement, table)
-    broken = _broken(judgement, derived, folder)
-    parts = [_aside(judgement, broken, table, folder)] if judgement.aside else []
-    records, missing = 0, {}
-    groups: Counter[tuple[str, str, str, str]] = Counter()
-    if judgement.rows:
-        rows = _with_derived(rows_of(folder, ROWS, judgement.number), derived, len(table.derived))
-        gone = np.isin(_lines(rows, judgement), np.fromiter(broken, np.int64, len(broken)))
-        records = _put_records(rows.filter(pa.array(~gone)) if gone.any() else rows, judgement, table, folder)
-        taken = rows.filter(pa.array(gone))
-        if taken.num_rows:
-            parts.append(_taken(taken, judgement, broken, table))
-        groups = _groups(taken, judgement, broken)
-        missing = {plan.name: taken[f"c{at}"].null_count for at, plan in enumerate(table.columns)}
-    if parts:
-        put_finished(folder, QUARANTINE, judgement.number, pa.concat_tables(parts))
-    return Settled(records, sum(part.num_rows for part in parts), groups, missing)
+    span = _sorted_out(judgement, table.derived if put else (), folder)
+    taken = span.taken()
+    settled = Settled(
+        judgement.rows - (taken.num_rows if taken is not None else 0),
+        judgement.aside + (taken.num_rows if taken is not None else 0),
+        _groups(taken, judgement, span.broken) if taken is not None else Counter(),
+        {plan.name: taken[f"c{at}"].null_count for at, plan in enumerate(table.columns)} if taken is not None else {},
+    )
+    if put:
+        records = _put_records(span.kept(), judgement, table, folder)
+        parts = [_aside(judgement, span.broken, table, folder)] if judgement.aside else []
+        parts += [_taken(taken, judgement, span.broken, table)] if taken is not None else []
+        if parts:
+            put_finished(folder, QUARANTINE, judgement.number, pa.concat_tables(parts))
+        settled = settled._replace(records=records, quarantined=sum(part.num_rows for part in parts))
+    return settled
+
+
+def settled_rows(part: Judgement | str, table: TablePlan, folder: str) -> Rows:
+    """A span's rows, or those of a file in KEPT or QUARANTINE that Spark wrote, to be scored.
+
+    Raises:
+        AccountingError: a row has no derived columns, or those of another one.
+    """
+    if isinstance(part, str):
+        rows = pq.read_table(part, page_checksum_verification=True)
+        is_kept = Path(part).parent.name == KEPT
+        return Rows(rows if is_kept else None, None if is_kept else rows.select([FILE, LINE, RULE]))
+    span = _sorted_out(part, table.derived, folder)
+    kept, taken = span.kept(), span.taken()
+    others = [_others(rows_of(folder, ASIDE, part.number, ["at", RULE]), part)] if part.aside else []
+    if taken is not None:
+        rules = pa.array([span.broken[line][0] for line in _lines(taken, part).tolist()], pa.string())
+        others.append(_others(taken.select(["at"]).append_column(RULE, rules), part))
+    return Rows(
+        _records(kept, part, table) if kept is not None and kept.num_rows else None,
+        pa.concat_tables(others) if others else None,
+    )
+
+
+def _others(rows: pa.Table, judgement: Judgement) -> pa.Table:
+    lines = pa.array(_lines(rows, judgement) + judgement.before + 1)
+    return pa.table({FILE: _alike(judgement.span.file, rows.num_rows), LINE: lines, RULE: rows[RULE]})
+
+
+def _sorted_out(judgement: Judgement, derived: Sequence[str], folder: str) -> _Span:
+    evaluated = _evaluated(judgement, len(derived))
+    broken = _broken(judgement, evaluated, folder)
+    if not judgement.rows:
+        return _Span(None, np.zeros(0, bool), broken)
+    rows = _with_derived(rows_of(folder, ROWS, judgement.number), evaluated, len(derived))
+    if not broken:
+        return _Span(rows, np.zeros(rows.num_rows, bool), broken)
+    return _Span(rows, np.isin(_lines(rows, judgement), np.fromiter(broken, np.int64, len(broken))), broken)
 
 
 def _lines(rows: pa.Table, judgement: Judgement) -> Places:
     return np.asarray(rows["at"].to_numpy() - judgement.number * LINES_OF_A_SPAN)
 
 
-def _evaluated(judgement: Judgement, table: TablePlan) -> pa.Table | None:
+def _evaluated(judgement: Judgement, derived: int) -> pa.Table | None:
     if not judgement.evaluated:
         return None
-    return evaluated_of(judgement.evaluated, judgement.number, [f"d{at}" for at in range(len(table.derived))])
+    return evaluated_of(judgement.evaluated, judgement.number, [f"d{at}" for at in range(derived)])
 
 
 def _broken(judgement: Judgement, evaluated: pa.Table | None, folder: str) -> Broken:
@@ -122,7 +186,7 @@ def _broken(judgement: Judgement, evaluated: pa.Table | None, folder: str) -> Br
     first = judgement.number * LINES_OF_A_SPAN
     broken: Broken = {}
     if evaluated is not None:
-        some = evaluated.filter(pc.field(BROKEN) != "").select([AT, BROKEN])
+        some = evaluated.filter(pc.is_valid(evaluated[BROKEN])).select([AT, BROKEN])
         told = zip(*(column.to_pylist() for column in some.columns), strict=True)
         broken = {at - first: tuple(rules.split(BETWEEN)) for at, rules in told}
     if judgement.copies:
@@ -141,15 +205,20 @@ def _with_derived(rows: pa.Table, evaluated: pa.Table | None, derived: int) -> p
     return rows
 
 
-def _put_records(rows: pa.Table, judgement: Judgement, table: TablePlan, folder: str) -> int:
-    if rows.num_rows:
-        found = {plan.name: rows[f"c{at}"] for at, plan in enumerate(table.columns)}
-        found |= {name: rows[f"d{at}"] for at, name in enumerate(table.derived)}
-        found[SOURCE_FILE] = _alike(judgement.span.file, rows.num_rows)
-        found[SOURCE_LINE] = pa.array(_lines(rows, judgement) + judgement.before + 1)
-        found[ROW_DIGEST] = rows["digest"]
-        put_finished(folder, KEPT, judgement.number, pa.table(found))
+def _put_records(rows: pa.Table | None, judgement: Judgement, table: TablePlan, folder: str) -> int:
+    if rows is None or not rows.num_rows:
+        return 0
+    put_finished(folder, KEPT, judgement.number, _records(rows, judgement, table))
     return int(rows.num_rows)
+
+
+def _records(rows: pa.Table, judgement: Judgement, table: TablePlan) -> pa.Table:
+    found = {plan.name: rows[f"c{at}"] for at, plan in enumerate(table.columns)}
+    found |= {name: rows[f"d{at}"] for at, name in enumerate(table.derived)}
+    found[SOURCE_FILE] = _alike(judgement.span.file, rows.num_rows)
+    found[SOURCE_LINE] = pa.array(_lines(rows, judgement) + judgement.before + 1)
+    found[ROW_DIGEST] = rows["digest"]
+    return pa.table(found)
 
 
 def _groups(taken: pa.Table, judgement: Judgement, broken: Broken) -> Counter[tuple[str, str, str, str]]:

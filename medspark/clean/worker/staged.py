@@ -47,7 +47,7 @@ AT: Final = "_medspark_at"
 AS_ASIDE: Final = "_medspark_aside"
 """Whether a rule of its own set the row aside."""
 BROKEN, FAILED = "_medspark_broken", "_medspark_failed"
-"""The checks that a row breaks, one a line: those that set it aside, and those that fail the run."""
+"""The checks that a row breaks, one a line: those that set it aside, and those that fail the run; null where none."""
 BETWEEN: Final = "\n"
 """Between the names of several rules."""
 

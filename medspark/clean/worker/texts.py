@@ -116,16 +116,20 @@ def bytes_of(array: pa.Array) -> tuple[Places, npt.NDArray[np.uint8]]:
 def _strange(offsets: Places, data: npt.NDArray[np.uint8], known: Flags | None) -> Flags:
     """Whether a text may have anything but ASCII's printable letters, or space at an end."""
     lengths = np.diff(offsets)
+    strange = np.zeros(len(lengths), bool)
     if not len(data):
-        return np.zeros(len(lengths), bool)
+        return strange
     if known is None or _SOME * np.count_nonzero(known) > len(known):
-        strange = np.zeros(len(lengths), bool)
         strange[rows_of(offsets, np.flatnonzero((data - np.uint8(32)) > 94))] = True
     else:
-        strange = known & (lengths > 0)
-    some = np.flatnonzero(lengths > 0)
-    strange[some] |= (data[offsets[some]] == 32) | (data[offsets[some + 1] - 1] == 32)
-    return strange
+        rows = np.flatnonzero(known)
+        ends = np.cumsum(lengths[rows])
+        places = np.arange(ends[-1] if len(rows) else 0)
+        row = np.searchsorted(ends, places, "right")
+        letters = data[places + (offsets[rows + 1] - ends)[row]]
+        strange[rows[row[(letters - np.uint8(32)) > 94]]] = True
+    spaced = (data[np.minimum(offsets[:-1], len(data) - 1)] == 32) | (data[offsets[1:] - 1] == 32)
+    return strange | (spaced & (lengths > 0))
 
 
 def rows_of(offsets: Places, places: Places) -> Places:

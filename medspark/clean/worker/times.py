@@ -5,6 +5,7 @@ Of what Spark's own reader may take for a time beyond that, such as a year with 
 
 import re
 from datetime import date
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -129,19 +130,26 @@ def _seconds(texts: Texts, rows: npt.NDArray[np.int64], shape: Shape) -> tuple[n
         fits &= letters[at] == ord(letter)
     numbers = {}
     for field, at in shape.fields.items():
-        numbers[field] = np.zeros(len(rows), np.int64)
+        numbers[field] = np.zeros(len(rows), np.int16)
         for digits in letters[at : at + _WIDTHS[field]] - np.uint8(48):
             fits &= digits <= 9
             numbers[field] *= 10
             numbers[field] += digits
     year, month, day = (numbers[field] for field in "yMd")
     fits &= year > 0
-    hour, minute, second = (numbers.get(field, np.zeros(len(rows), np.int64)) for field in "Hms")
+    hour, minute, second = (numbers.get(field, np.zeros(len(rows), np.int16)) for field in "Hms")
     sound = fits & (month >= 1) & (month <= 12) & (day >= 1) & (hour <= 23) & (minute <= 59) & (second <= 59)
-    month = np.where(sound, month, 1)
-    first = days_from_civil(year, month)
-    sound &= day <= days_from_civil(year + month // 12, month % 12 + 1) - first
-    return (first + day - 1) * _DAY + hour * 3600 + minute * 60 + second, fits, sound
+    place = np.where(sound, year.astype(np.int64) * 12 + month - 1, 0)
+    first = _firsts()[place]
+    sound &= day <= _firsts()[place + 1] - first
+    return (first + day - 1) * _DAY + hour.astype(np.int64) * 3600 + minute.astype(np.int64) * 60 + second, fits, sound
+
+
+@cache
+def _firsts() -> npt.NDArray[np.int64]:
+    """Days since 1970 of the first of each month of the years 0 to 9999, and of the month behind them."""
+    month = np.arange(10_000 * 12 + 1)
+    return days_from_civil(month // 12, month % 12 + 1)
 
 
 def _letters(texts: Texts, rows: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.uint8]:

@@ -136,7 +136,7 @@ class _Put(NamedTuple):
         """Rows that no rule of theirs sets aside; what Spark reads of them beside, in Parquet."""
         if not which.any():
             return
-        values = {f"c{at}": _chosen(found, which) for at, found in enumerate(judged.values)}
+        values = {f"c{at}": found for at, found in enumerate(_chosen(judged.values, which))}
         notes = {
             name: _texts(judged.rules[part], which)
             for name, part in (("missing", SET_MISSING), ("failed", FAILED), ("normalised", NORMALISED))
@@ -159,7 +159,7 @@ class _Put(NamedTuple):
             REASON: pa.array(["; ".join(table.reasons[rule] for rule in rules) for rules in broken], pa.string()),
         }
         put_rows(self.folder, ASIDE, self.number, pa.table(self._places(lines) | columns))
-        values = {f"c{at}": _chosen(found, which) for at, found in enumerate(judged.values)}
+        values = {f"c{at}": found for at, found in enumerate(_chosen(judged.values, which))}
         self._put_sql(values, lines, table, aside=True)
 
     def doubt(self, lines: Places) -> None:
@@ -174,7 +174,8 @@ class _Put(NamedTuple):
             return
         values = {plan.name: found for plan, found in zip(table.columns, judged.values, strict=True)}
         for key, names in enumerate(table.keys):
-            put_keys(self.folder, key, self.number, hash_keys([_chosen(values[name], which) for name in names]))
+            hashes = hash_keys(_chosen([values[name] for name in names], which))
+            put_keys(self.folder, key, self.number, hashes)
         if table.whole_row:
             put_keys(self.folder, len(table.keys), self.number, self.digests[rows[which]].view(np.uint64))
 
@@ -183,7 +184,9 @@ class _Put(NamedTuple):
 
     def _put_sql(self, values: dict[str, pa.Array], lines: Places, table: TablePlan, aside: bool) -> None:
         if table.in_sql:
-            asked = {f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.asked}
+            asked = {
+                f"c{at}": values[f"c{at}"] for at, plan in enumerate(table.columns) if plan.name in table.evaluated
+            }
             beside = {"at": self._places(lines)["at"], AS_ASIDE: pa.array(np.full(len(lines), aside))}
             self._put(SQL, asked | beside, len(lines), "aside." if aside else "")
 
@@ -193,8 +196,11 @@ class _Put(NamedTuple):
             put_parquet(self.folder, what, self.number, pa.table(columns | {"file": file}), part)
 
 
-def _chosen(values: pa.Array, which: Flags) -> pa.Array:
-    return values if which.all() else values.filter(pa.array(which))
+def _chosen(columns: list[pa.Array], which: Flags) -> list[pa.Array]:
+    if which.all():
+        return columns
+    mask = pa.array(which)
+    return [values.filter(mask) for values in columns]
 
 
 def _texts(rules: dict[int, list[str]], which: Flags) -> pa.Array:

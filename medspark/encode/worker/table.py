@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from medspark.encode.inputs import CATEGORIES, NUMERIC
+from medspark.encode.kinds.base import MISSING_ID
 from medspark.encode.kinds.table import CategoricalStatistics, CodesStatistics, NumericStatistics
-from medspark.encode.worker.flat import Floats, Shares, as_float, distinct_ids, drawn_in, ids_of, quantile_place
+from medspark.encode.worker.flat import Floats, Shares, as_float, drawn_in, ids_of, quantile_place
 
 
 def encode_numeric(batch: pa.RecordBatch, features: Sequence[NumericStatistics]) -> Shares:
@@ -57,5 +58,14 @@ def encode_codes(batch: pa.RecordBatch, bags: Sequence[CodesStatistics]) -> Shar
 def _bag(batch: pa.RecordBatch, bag: CodesStatistics) -> npt.NDArray[np.int32]:
     """Each row's codes once each, the highest id first, padded with 0: the order of the columns means nothing."""
     ids = np.stack([ids_of(batch.column(column), bag.codes) for column in bag.columns], axis=1)
-    row = np.repeat(np.arange(batch.num_rows), len(bag.columns))
-    return distinct_ids(row, ids.reshape(-1), batch.num_rows, len(bag.columns))
+    return _distinct(ids)
+
+
+def _distinct(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """
+    >>> _distinct(np.array([[2, 5, 2, 0], [0, 3, 3, 3]], np.int32)).tolist()
+    [[5, 2, 0, 0], [3, 0, 0, 0]]
+    """
+    falling = -np.sort(-ids, axis=1)
+    falling[:, 1:][falling[:, 1:] == falling[:, :-1]] = MISSING_ID
+    return np.asarray(-np.sort(-falling, axis=1))

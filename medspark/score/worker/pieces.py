@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from isal.isal_zlib import crc32
 from pyarrow import fs
 
-from medspark.encode.worker.arrow import number_array, text_array
+from medspark.encode.worker.arrow import number_array, text_array, written_out
 from medspark.monitor.worker.observe import take
 from medspark.schemas import (
     BUNDLE_ID,
@@ -67,6 +67,15 @@ class Sink(NamedTuple):
     """Microseconds since 1970."""
 
 
+class Beside(NamedTuple):
+    """What a task tells of rows that have no answer."""
+
+    rejected: pa.Table | None
+    """REJECTED_COLUMNS but for RUN_ID; None where there are none."""
+    nothing: pa.Table
+    """What `answers_of` gives for no row."""
+
+
 class Piece(NamedTuple):
     """What became of one task's rows."""
 
@@ -111,7 +120,12 @@ def content_of(address: str) -> pa.Buffer | None:
 
 
 def write_piece(
-    name: str, answers: Iterable[pa.Table], sink: Sink, file: str | None = None, watch: str = ""
+    name: str,
+    answers: Iterable[pa.Table],
+    sink: Sink,
+    file: str | None = None,
+    watch: str = "",
+    beside: Beside | None = None,
 ) -> Piece | None:
     """Write what `answers_of` gives for a task's rows, and say what it counts; None, and no file, where it has none.
 
@@ -121,6 +135,7 @@ def write_piece(
         sink: where to.
         file: where the rows came from, for those that are rejected.
         watch: the plan by which the rows are counted while they are answered.
+        beside: what else the task's rows came to; there is a file then also where no row has an answer.
     """
     before = loads()
     take(watch)  # what another task of this process left when it broke off
@@ -131,8 +146,7 @@ def write_piece(
     def scored() -> Iterator[pa.Table]:
         for table in answers:
             rows = _score_rows(table, sink)
-            found = pc.value_counts(rows[RISK_BAND].combine_chunks()).to_pylist()
-            bands.update({count["values"] or NO_BAND: count["counts"] for count in found})
+            bands.update({band or NO_BAND: count for band, count in _counted(rows[RISK_BAND]).items()})
             if rows.num_rows < table.num_rows:
                 unscored.append(_rejected_rows(table, sink, file))
                 reasons.update(unscored[-1][REASON].to_pylist())
@@ -143,15 +157,25 @@ def write_piece(
         return {_COUNTS: json.dumps({"bands": bands, "reasons": reasons, **counts}).encode()}
 
     counts: dict[str, str | None] = {}
+    if beside is not None and beside.rejected is not None:
+        unscored.append(_with_run(beside.rejected, sink))
+        reasons.update(_counted(beside.rejected[REASON]))
     written = encoded(scored(), counted)
+    if written is None and beside is not None:
+        written = encoded([_score_rows(beside.nothing, sink)], counted)
     if written is None:
         return None
-    rejected = encoded(unscored)
+    rejected = encoded(map(written_out, unscored))
     if rejected is not None:
         put(rejected, f"{sink.rejected}/{name}")
     put(pa.py_buffer(_sums_of(written, rejected)), f"{sink.scores}/{sums_name(name)}")
     put(written, f"{sink.scores}/{name}")  # last: it says "finished"
     return Piece(name, dict(bands), dict(reasons), loads() - before, counts["watched"])
+
+
+def _counted(texts: pa.ChunkedArray) -> dict[str | None, int]:
+    found = pc.value_counts(texts.combine_chunks()).to_pylist()
+    return {count["values"]: count["counts"] for count in found}
 
 
 def _score_rows(answers: pa.Table, sink: Sink) -> pa.Table:
@@ -180,6 +204,11 @@ def _rejected_rows(answers: pa.Table, sink: Sink, file: str | None) -> pa.Table:
         LINE: pa.nulls(rows, pa.int64()),
     }
     return pa.table({name: columns[name] for name in REJECTED_COLUMNS})
+
+
+def _with_run(rejected: pa.Table, sink: Sink) -> pa.Table:
+    rows = rejected.append_column(RUN_ID, all_alike(sink.run_id, rejected.num_rows))
+    return rows.select(REJECTED_COLUMNS)
 
 
 def _where(answers: pa.Table, has_reason: Callable[[Any], Any]) -> pa.Table:
@@ -219,6 +248,17 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
+def no_answers(keys: pa.Schema, answers: Mapping[str, pa.DataType]) -> pa.Table:
+    """What `answers_of` gives for no row.
+
+    Args:
+        keys: has the types of KEYS.
+        answers: of `answer_types`.
+    """
+    types = {**answers, RISK_BAND: pa.dictionary(pa.int8(), pa.string())}
+    return pa.schema([*(keys.field(key) for key in KEYS), *types.items()]).empty_table()
+
+
 def write_empty(keys: pa.Schema, sink: Sink, scores: bool, answers: Mapping[str, pa.DataType]) -> None:
     """Files without rows, so that readers find the columns of `rejected`, and of `scores` where nothing was scored.
 
@@ -228,8 +268,7 @@ def write_empty(keys: pa.Schema, sink: Sink, scores: bool, answers: Mapping[str,
         scores: whether nothing was scored.
         answers: of `answer_types`.
     """
-    types = {**answers, RISK_BAND: pa.dictionary(pa.int8(), pa.string())}
-    none = pa.schema([*(keys.field(key) for key in KEYS), *types.items()]).empty_table()
+    none = no_answers(keys, answers)
     put(encoded([_rejected_rows(none, sink, None)]), f"{sink.rejected}/{NO_ROWS}")
     if scores:
         put(encoded([_score_rows(none, sink)]), f"{sink.scores}/{NO_ROWS}")

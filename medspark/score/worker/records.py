@@ -1,75 +1,103 @@
-"""Score the records that workers wrote of a raw table: each reads a file of them as cases, and writes a piece.
+"""Score the rows of a raw table that workers cleaned, where they lie: each worker a part, as a piece. No Spark here."""
 
-No Spark here.
-"""
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from medspark.schemas import PREDICTION_TIME
-from medspark.score.worker.pieces import Piece, Sink, write_piece
-from medspark.score.worker.predict import KEYS, Served, answer_batches, columns_read
+from medspark.clean.worker.settle import Rows
+from medspark.schemas import (
+    CASE_ID,
+    EXCLUDED,
+    EXCLUDED_BY,
+    FILE,
+    LINE,
+    PREDICTION_TIME,
+    QUARANTINED_BY,
+    REASON,
+    RULE,
+    SOURCE_FILE,
+    SOURCE_LINE,
+    SUBJECT_ID,
+)
+from medspark.score.worker.engine import ROWS
+from medspark.score.worker.pieces import Beside, Piece, Sink, finished_piece, no_answers, write_piece
+from medspark.score.worker.predict import KEYS, Served, answer_batches, answer_types, columns_read
 
-ROWS_OF_A_BATCH = 10_000
-"""As Spark hands them over."""
-FILE_NAME, ROW = "_medspark_file", "_medspark_row"
-"""Where a record is that is no case: the name of its file, and its place in it."""
-_TIME = pa.timestamp("us", tz="UTC")
+ROWS_OF_A_BATCH: Final = 10 * ROWS
+_TIME: Final = pa.timestamp("us", tz="UTC")
+Keys = Mapping[str, str | None]
 
 
-class RecordsFile(NamedTuple):
-    """A file of records, and the name of its piece."""
-
-    path: str
-    piece: str
-
-
-def score_records(
-    file: RecordsFile, keys: Mapping[str, str | None], excluded: str | None, served: Served, sink: Sink
+def score_rows(
+    piece: str, read: Callable[[], Rows], keys: Keys, types: pa.Schema, served: Served, sink: Sink
 ) -> Piece | None:
-    """Score a file's cases and write them; None where it has none.
+    """Score a part's cases and write them, with what is to be told of its other rows, or find that it is done.
 
     Args:
-        file: in Parquet.
+        piece: its name.
+        read: gives the rows.
         keys: the record's column of each of KEYS; None where no record has one.
-        excluded: a folder of the records that are no cases, a folder by FILE_NAME each with their ROW; None where all
-            records are cases.
+        types: of KEYS.
         served: what answers.
         sink: where to.
     """
-    cases = _cases(file, keys, _rows_of(file, excluded), columns_read(served))
-    return write_piece(file.piece, answer_batches(cases, served), sink, watch=served.watch)
+    done = finished_piece(sink, piece)
+    if done is not None:
+        return done
+    rows = read()
+    cases: Iterator[pa.RecordBatch] = iter(())
+    others = [_unread(rows.others, types)] if rows.others is not None else []
+    if rows.records is not None:
+        records, excluded = _by_criteria(rows.records)
+        cases = _cases(records, keys, columns_read(served))
+        others += [_excluded(excluded, keys, types)] if excluded.num_rows else []
+    rejected = pa.concat_tables(others) if others else None
+    beside = Beside(rejected, no_answers(types, answer_types(served)))
+    return write_piece(piece, answer_batches(cases, served), sink, watch=served.watch, beside=beside)
 
 
-def _rows_of(file: RecordsFile, excluded: str | None) -> npt.NDArray[np.int64]:
-    folder = Path(excluded or "", f"{FILE_NAME}={Path(file.path).name}")
-    found = [pq.read_table(part, columns=[ROW])[ROW].to_numpy() for part in folder.glob("*.parquet")]
-    return np.concatenate([np.zeros(0, np.int64), *found])
+def _by_criteria(records: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Records that are cases, and those that a criterion excludes."""
+    if EXCLUDED not in records.column_names or records[EXCLUDED].null_count == records.num_rows:
+        return records, records.slice(0, 0)
+    excluded = pc.is_valid(records[EXCLUDED])
+    return records.filter(pc.invert(excluded)), records.filter(excluded)
 
 
-def _cases(
-    file: RecordsFile, keys: Mapping[str, str | None], excluded: npt.NDArray[np.int64], columns: list[str]
-) -> Iterator[pa.RecordBatch]:
-    """The records of a file that are cases, with the columns that scoring reads; null where records have none."""
-    with pq.ParquetFile(file.path, page_checksum_verification=True) as opened:
-        there = set(opened.schema_arrow.names)
-        read = {**{key: keys[key] for key in KEYS}, **{name: name if name in there else None for name in columns}}
-        names = list(dict.fromkeys(name for name in read.values() if name is not None))
-        behind = 0
-        for batch in opened.iter_batches(ROWS_OF_A_BATCH, columns=names, use_threads=False):
-            stay = ~np.isin(np.arange(behind, behind + batch.num_rows), excluded)
-            behind += batch.num_rows
-            rows = batch if stay.all() else batch.filter(pa.array(stay))
-            found = {key: _column(rows, name) for key, name in read.items()}
-            found[PREDICTION_TIME] = found[PREDICTION_TIME].cast(_TIME)
-            yield pa.RecordBatch.from_arrays(list(found.values()), names=list(found))
+def _cases(records: pa.Table, keys: Keys, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Records with the columns that scoring reads; null where they have none."""
+    there = set(records.column_names)
+    read = {**{key: keys[key] for key in KEYS}, **{name: name if name in there else None for name in columns}}
+    found = {key: _column(records, name) for key, name in read.items()}
+    found[PREDICTION_TIME] = found[PREDICTION_TIME].cast(_TIME)
+    yield from pa.table(found).combine_chunks().to_batches(ROWS_OF_A_BATCH)
 
 
-def _column(rows: pa.RecordBatch, name: str | None) -> pa.Array:
-    return pa.nulls(rows.num_rows, pa.string()) if name is None else rows.column(name)
+def _column(rows: pa.Table, name: str | None) -> pa.ChunkedArray | pa.Array:
+    return pa.nulls(rows.num_rows, pa.string()) if name is None else rows[name]
+
+
+# ---------------------------------------------------------------- rows without a case
+
+
+def _excluded(records: pa.Table, keys: Keys, types: pa.Schema) -> pa.Table:
+    reasons = pc.binary_join_element_wise(EXCLUDED_BY, records[EXCLUDED].cast(pa.string()), "")
+    places = records[SOURCE_FILE], records[SOURCE_LINE]
+    return _rejected(_column(records, keys[CASE_ID]), _column(records, keys[SUBJECT_ID]), *places, reasons, types)
+
+
+def _unread(rows: pa.Table, types: pa.Schema) -> pa.Table:
+    """Rows set aside: by place, no more of the patient."""
+    nobody = (pa.nulls(rows.num_rows, types.field(key).type) for key in (CASE_ID, SUBJECT_ID))
+    reasons = pc.binary_join_element_wise(QUARANTINED_BY, rows[RULE].cast(pa.string()), "")
+    return _rejected(*nobody, rows[FILE], rows[LINE], reasons, types)
+
+
+def _rejected(
+    case: pa.Array, subject: pa.Array, file: pa.Array, line: pa.Array, reason: pa.Array, types: pa.Schema
+) -> pa.Table:
+    columns = {CASE_ID: case, SUBJECT_ID: subject, FILE: file, LINE: line, REASON: reason}
+    kinds = {CASE_ID: types.field(CASE_ID).type, SUBJECT_ID: types.field(SUBJECT_ID).type, LINE: pa.int64()}
+    return pa.table(columns).cast(pa.schema([(name, kinds.get(name, pa.string())) for name in columns]))
