@@ -62,6 +62,8 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("MappedTable", "delimiter"): ";",
     ("RowId", "same"): ["lab_id"],
     ("RowId", "deleted"): "operation = 'D'",
+    ("RowId", "written"): "changed_at",
+    ("Increment", "late_hours"): 24,
     ("MappedTable", "lookups"): {"wards": {"entries": {"1": "surgery"}}},
 }
 """By the section's model and the key's name there."""

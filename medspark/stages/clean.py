@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeGuard
@@ -63,6 +63,8 @@ class CleanSource:
     counts: TableCounts | EventCounts
     read: SourceRead
     written: Written = NOTHING_WRITTEN
+    marks: dict[str, int] = field(default_factory=dict)
+    """How far each table of a source with `increment` was read, as `RecordsFacts` has it."""
 
     @property
     def records(self) -> DataFrame:
@@ -91,7 +93,7 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze(run, task)
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
-        taken = _taken(run, task) if _grows(task) else {}
+        taken = _taken(run, task) if _grows(task) and grows_by(task) == "files" else {}
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
             records, grown = _put_records(run, task, found)
@@ -122,11 +124,16 @@ def _facts(task: Task, found: CleanSource, grown: Grown | None, taken: dict[str,
         return RecordsFacts(rules, fingerprint, found.counts)
     require_came(grown, found.counts.records)
     counts = replace(found.counts, records=grown.counted)
-    return RecordsFacts(rules, fingerprint, counts, buckets=grown.buckets, taken=taken)
+    return RecordsFacts(rules, fingerprint, counts, buckets=grown.buckets, taken=taken, marks=found.marks)
 
 
 def _grows(task: Task) -> TypeGuard[EventTask]:
     return isinstance(task, EventTask) and task.source.increment is not None
+
+
+def grows_by(task: EventTask) -> str | None:
+    """What kind of increment the task's source has."""
+    return task.source.increment.by if task.source.increment is not None else None
 
 
 def _taken(run: Run, task: EventTask) -> dict[str, TakenFile]:
@@ -210,14 +217,18 @@ def clean_source(
 def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:
     if reader == "workers":
         raise TaskError("--reader", ["workers cannot do it here: they read tables with a row a case. Use spark."])
-    source = task.source
-    where = shown_url(source.database.url) if source.database is not None else source.path
-    with read_events(run.spark, source, task.mapping, repairs) as events:
-        read = SourceRead(where, events.files, events.fingerprint, because="the source is events")
+    with read_events(run.spark, task.source, task.mapping, repairs) as events:
+        read = SourceRead(source_place(task), events.files, events.fingerprint, because="the source is events")
         tell_unread(run, events.unread)
         with watched(run, events.states):
             tables = (lambda: events.records, lambda: events.quarantine)
-            yield CleanSource(*tables, total_counts(events.counts), read)
+            yield CleanSource(*tables, total_counts(events.counts), read, marks=events.marks)
+
+
+def source_place(task: EventTask) -> str | None:
+    """Where a source of events lies, for receipts."""
+    source = task.source
+    return shown_url(source.database.url) if source.database is not None else source.path
 
 
 def _table(run: Run, task: TableTask, scoring: bool, repairs: DataFrame | None, reader: Asked) -> Iterator[CleanSource]:

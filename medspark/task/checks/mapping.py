@@ -33,7 +33,7 @@ def tables_are_sound(task: EventTask) -> Iterator[str]:
         problems = [*_view_problems(table, task.source.format), *_table_problems(table)]
         problems += _dialect_problems(table, task)
         if task.source.increment is not None:
-            problems += _growing_problems(table)
+            problems += [*_growing_problems(table), *_written_problems(table, task.source.increment.by)]
         yield from (f"mapping.tables.{name}: {problem}" for problem in problems)
 
 
@@ -107,6 +107,23 @@ def _growing_problems(table: MappedTable) -> Iterator[str]:
             "duplicates: expected none of a source with `increment`, but of the whole row in a table without `row`: "
             "what is new is not compared with rows read before. Say `row`, of whose writings the newest counts"
         )
+
+
+def _written_problems(table: MappedTable, by: str) -> Iterator[str]:
+    """What must say which of a row's writings is the newest."""
+    written = table.row.written if table.row is not None else None
+    if by == "files":
+        if written is not None:
+            yield "row.written: expected it of a source with `increment: {by: column}` only: files go by names"
+    elif table.row is None:
+        yield f"expected `row` in each table of a source with `increment: {{by: {by}}}`, by whose id writings are told"
+    elif by == "column":
+        kind = table.columns[written].type if written in table.columns else None
+        if kind != "timestamp":
+            got = f"{written!r} of type {kind}" if kind is not None else repr(written) if written else "none"
+            yield f"row.written: expected a column of type timestamp, with the time of each writing, received {got}"
+    elif table.row.deleted is not None or written is not None:
+        yield "row: expected `same` alone of a source with `increment: {by: changes}`: the feed says the rest"
 
 
 def _event_problems(event: EventRule, known: Mapping[str, ValueType | None]) -> Iterator[str]:
