@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -37,8 +37,9 @@ NIGHT = Deployment(
 AIRFLOW = os.environ.get("MEDSPARK_AIRFLOW")
 
 
-def written(folder, command, file="/etc/stays.yaml", first=date(2026, 11, 1)):
-    ((name, text),) = airflow_dag(NIGHT, Path(file), str(command), first).items()
+def written(folder, command, file="/etc/stays.yaml", first=date(2026, 11, 1), deployment="stays"):
+    deployed = NIGHT.model_copy(update={"deployment": deployment})
+    ((name, text),) = airflow_dag(deployed, Path(file), str(command), first).items()
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(text)
     return text
@@ -167,6 +168,7 @@ def scheduling(airflow):
     own = {"AIRFLOW__API__PORT": port, "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/"}
     own |= {"AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False", "AIRFLOW__API__WORKERS": "1"}
     own |= {"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5", "AIRFLOW__CORE__PARALLELISM": "4"}
+    own["PATH"] = f"{Path(AIRFLOW).parent}:{os.environ['PATH']}"  # it starts others by their name
     with (airflow.dags.parent / "said").open("w") as said:
         command = [AIRFLOW, "-m", "airflow", "standalone"]
         options = {"stdout": said, "stderr": said, "env": {**airflow.environment, **own}, "start_new_session": True}
@@ -175,16 +177,16 @@ def scheduling(airflow):
             yield
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
 def runs_of(airflow):
     """The state of each run of the DAG, by the day on which its interval begins."""
-    found = airflow("dags", "list-runs", "medspark-stays", "--output", "json").stdout
-    rows = json.loads(found[found.index("[") :]) if "[" in found else []
+    found = airflow("dags", "list-runs", "medspark-wards", "--output", "json").stdout
+    rows = [row for line in found.splitlines() if line.startswith("[{") for row in json.loads(line)]
     return {row["logical_date"][:10]: row["state"] for row in rows}
 
 
@@ -197,13 +199,13 @@ def test_airflow_fills_in_the_nights_of_a_range_in_order_and_shows_the_one_that_
     refuses = 'case "$*" in *2026-11-19T*) exit 4;; esac'  # as a gate does, which the test above has in earnest
     command.write_text(f'#!/bin/sh\necho begun "$4" >> {asked}; sleep 2; echo ended "$4" >> {asked}\n{refuses}\n')
     command.chmod(0o700)
-    written(airflow.dags, command, first=date.today())
+    written(airflow.dags, command, first=date.today(), deployment="wards")
     with scheduling(airflow):
         until = time.monotonic() + 240
-        while airflow("dags", "details", "medspark-stays").returncode and time.monotonic() < until:
+        while airflow("dags", "details", "medspark-wards").returncode and time.monotonic() < until:
             time.sleep(2)
         days = ["--from-date", "2026-11-17", "--to-date", "2026-11-19T12:00:00"]
-        made = airflow("backfill", "create", "--dag-id", "medspark-stays", *days)
+        made = airflow("backfill", "create", "--dag-id", "medspark-wards", *days)
         assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
         states = {"queued", "running"}
         while states & {"queued", "running"} and time.monotonic() < until:

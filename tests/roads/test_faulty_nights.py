@@ -1,6 +1,6 @@
 """Nights that break off anywhere, are run again and filled in end with the tables of nights that nothing befell.
 
-MEDSPARK_NIGHTS says how many nights, 3 unless it does, and MEDSPARK_SEED which.
+MEDSPARK_NIGHTS says how many nights, 2 unless it does, and MEDSPARK_SEED which.
 """
 
 import os
@@ -29,7 +29,7 @@ from medspark.stages.why import verify_stage
 
 pytestmark = pytest.mark.integration
 
-NIGHTS = int(os.environ.get("MEDSPARK_NIGHTS", "3"))
+NIGHTS = int(os.environ.get("MEDSPARK_NIGHTS", "2"))
 SEED = int(os.environ.get("MEDSPARK_SEED", "17"))
 SAID = "as_of_time, case_id, subject_id, prediction_time, probability, risk_band, bundle_id"
 """What a score says, whichever run made it."""

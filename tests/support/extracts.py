@@ -55,7 +55,7 @@ def random_extracts(seed, nights=3):
         for _ in range(25):
             row_id = draw.choice([*rows]) if rows and draw.random() < 0.4 else len(rows)
             subject = rows[row_id]["subject_id"] if row_id in rows else draw.randint(1, 12)
-            late = 20 if draw.random() < 0.2 else 0  # it was written before others that were read
+            late = 26 if draw.random() < 0.2 else 0  # it was written before the newest that was read
             row = lab(row_id, subject, draw.randint(0, 40), draw.choice(CODES), draw.choice([None, 0.5, 2.25]))
             row["gone"] = draw.random() < 0.15
             before = rows[row_id]["written"] if row_id in rows else None
