@@ -74,6 +74,8 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("Joined", "columns"): "dischtime",
     ("RowId", "same"): ["lab_id"],
     ("RowId", "deleted"): "operation = 'D'",
+    ("RowId", "written"): "changed_at",
+    ("Increment", "late_hours"): 24,
     ("MappedTable", "lookups"): {"wards": {"entries": {"1": "surgery"}}},
 }
 """By the section's model and the key's name there."""

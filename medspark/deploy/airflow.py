@@ -53,15 +53,15 @@ with DAG(
     max_active_runs=1,
     tags=["medspark"],
 ):
-    Night(task_id="night", retries=3, retry_delay=timedelta(minutes=10))
+    Night(task_id="night", retries=3, retry_delay=timedelta(minutes=10), max_active_tis_per_dag=1)
 '''
 
 
 def airflow_dag(deployment: Deployment, file: Path, command: str, first: date) -> dict[str, str]:
     """The file of a DAG, by its name.
 
-    A night runs once its interval is over, one after the other, also those that were missed. What another attempt may
-    mend is tried three times more, ten minutes apart; what it does not mend fails at once.
+    A night runs once its interval is over, one after the other, also those that were missed or are filled in. What
+    another attempt may mend is tried three times more, ten minutes apart; what it does not mend fails at once.
 
     Args:
         deployment: whose nights.

@@ -13,6 +13,7 @@ from medspark.clean.tally import ROWS, TALLIED, tally
 from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import AccountingError, InputError
 from medspark.events.build import EVENT_COUNT, NON_EVENT
+from medspark.events.since import micros_of
 from medspark.schemas import REPAIRED, ROW_OF_LINE, SUBJECT_ID, quoted
 from medspark.sources.record_rules import DUPLICATE
 from medspark.sources.survey import Survey
@@ -22,6 +23,7 @@ from medspark.task.raw_table import RawTable
 
 _TABLE: Final = "_table"
 _PATIENTS: Final = "_patients"
+_WRITTEN: Final = "_written_at"
 _FURTHER: Final = "_further"
 """Whether a row is another one of a line that has one already, as a view makes some."""
 _LACK: Final = "_lack:"
@@ -40,6 +42,8 @@ class JudgedTable(NamedTuple):
     present: list[str]
     unread: list[str]
     """Columns of the mapping that the source has, and of the source that the mapping does not declare."""
+    written: str | None = None
+    """The column with the time of a row's writing."""
 
 
 class FoundRows(NamedTuple):
@@ -47,6 +51,8 @@ class FoundRows(NamedTuple):
 
     counts: MappedCounts
     failed: dict[str, int]
+    written: int | None = None
+    """The newest time of writing, in microseconds since 1970."""
 
 
 def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
@@ -54,7 +60,8 @@ def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
     keys = [_TABLE, *TALLIED, NON_EVENT]
     lacks = [f"{_LACK}{at}" for at in range(max(len(table.present) for table in tables))]
     parts = [
-        _counted(table, lacks).select(*keys, EVENT_COUNT, _PATIENTS, _FURTHER, *lacks) for table in with_rows(tables)
+        _counted(table, lacks).select(*keys, EVENT_COUNT, _PATIENTS, _FURTHER, _WRITTEN, *lacks)
+        for table in with_rows(tables)
     ]
     groups = (
         reduce(DataFrame.unionByName, parts)
@@ -64,6 +71,7 @@ def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
             F.sum(EVENT_COUNT).alias(EVENT_COUNT),
             F.count_if(_FURTHER).alias(_FURTHER),
             F.approx_count_distinct(_PATIENTS).alias(_PATIENTS),
+            F.max(_WRITTEN).alias(_WRITTEN),
             *(F.count_if(lack).alias(lack) for lack in lacks),
         )
     )
@@ -85,6 +93,7 @@ def _counted(table: JudgedTable, lacks: list[str]) -> DataFrame:
             _TABLE: F.lit(table.name),
             SET_ASIDE: F.substring_index(SET_ASIDE, BETWEEN, 1),  # the only rule that is counted
             _PATIENTS: F.xxhash64(SUBJECT_ID),  # of whatever type
+            _WRITTEN: micros_of(table.written) if table.written else F.lit(None).cast("long"),
             **dict(zip(lacks, absent, strict=True)),
         }
     )
@@ -113,7 +122,8 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
         missing={name: rows for name, rows in missing.items() if rows},
         patients=max((group[_PATIENTS] for group in kept), default=0),
     )
-    return FoundRows(counts, found.failed)
+    times = [group[_WRITTEN] for group in groups if group[_WRITTEN] is not None]
+    return FoundRows(counts, found.failed, max(times, default=None))
 
 
 def require_sound(found: dict[str, FoundRows], tables: list[JudgedTable], repairs: DataFrame | None) -> None:
@@ -128,7 +138,7 @@ def require_sound(found: dict[str, FoundRows], tables: list[JudgedTable], repair
     ]
     if failed:
         raise InputError("the source breaks rules that the mapping says must hold\n" + "\n".join(failed))
-    for name, (counts, _) in found.items():
+    for name, (counts, *_) in found.items():
         require_no_other_header(counts.quarantined, f"table {name!r}")
         others = sum(counts.non_events.values()) + sum(counts.quarantined.values()) + counts.duplicates
         if counts.rows_in != counts.with_events + others:
@@ -137,7 +147,7 @@ def require_sound(found: dict[str, FoundRows], tables: list[JudgedTable], repair
                 "were passed over or set aside. Did the source change while it was read? Run again."
             )
     asked = repairs.count() if repairs is not None else 0
-    repaired = sum(counts.repaired for counts, _ in found.values())
+    repaired = sum(table.counts.repaired for table in found.values())
     if asked != repaired:
         raise InputError(f"{asked} repaired rows were given, but {repaired} of them match a row of the source")
 

@@ -6,7 +6,9 @@ and so are the rows that a view makes of FHIR resources, in memory or on disk.
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping as Mapped
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
@@ -21,14 +23,15 @@ from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
 from medspark.events.deletions import Deletions, read_deletions, take_back
 from medspark.events.joined import with_joined
+from medspark.events.since import READ_BEFORE, database_rows, pass_over_read, this_moment, written
 from medspark.events.unread import unread_names
 from medspark.events.versions import with_versions
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
 from medspark.events.writings import events_of_writings, with_writings
-from medspark.schemas import EVENT_COLUMNS, ROW, SOURCE_FILE, SUBJECT_ID
+from medspark.schemas import EVENT_COLUMNS, ROW, SUBJECT_ID
 from medspark.sources.failures import readable
 from medspark.sources.files import require_whole_files
-from medspark.sources.read import RawPart, read_rows, typed_rows
+from medspark.sources.read import RawPart, RawRows, read_rows, typed_rows
 from medspark.sources.record_rules import DUPLICATE, NO_ROW
 from medspark.sources.unchanged import FileStates, file_states
 from medspark.spark.failures import expressions_hold
@@ -37,6 +40,15 @@ from medspark.store.files import raw_path
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
 from medspark.task.places import mapping_places
+
+
+class Part(NamedTuple):
+    """What of a table is read."""
+
+    only: frozenset[str] | None
+    """Its files; all of them without it."""
+    since: int | None
+    """From where on, as `read_from` has it; all without it."""
 
 
 class Events(NamedTuple):
@@ -51,6 +63,9 @@ class Events(NamedTuple):
     """Of all files, before the first pass."""
     unread: dict[str, list[str]]
     """Columns of each table that the mapping does not declare, and as `files` or `tables` what no table reads."""
+    marks: dict[str, int]
+    """Of a source with `increment` by column or changes: by table the newest time of writing, none of them yet to come,
+    or the newest commit."""
 
 
 @contextmanager
@@ -60,6 +75,7 @@ def read_events(
     mapping: Mapping,
     repairs: DataFrame | None = None,
     only: frozenset[str] | None = None,
+    since: Mapped[str, int] | None = None,
 ) -> Iterator[Events]:
     """The events of a source, to be written within the context: a database's snapshot lasts as long.
 
@@ -71,6 +87,7 @@ def read_events(
         mapping: what they mean.
         repairs: repaired rows of the quarantine, read in place of theirs.
         only: the files that are read; all of them without it.
+        since: from where on each table is read, as `read_from` has it; a table that it does not name is read whole.
 
     Raises:
         InputError: a table cannot be read, lacks a column, or breaks a rule that fails the run.
@@ -78,12 +95,13 @@ def read_events(
     """
     require_whole_files(spark)
     # The values of events are worked out when they are written, not to count them
-    held = expressions_hold(mapping_places(mapping))
+    held, begun = expressions_hold(mapping_places(mapping)), this_moment()
     with held, open_warehouse(spark, source, mapping) as warehouse, ExitStack() as kept:
         deletions = read_deletions(warehouse, kept)
         found: dict[str, JudgedTable] = {}
         for name, spec in sorted(mapping.tables.items(), key=lambda item: bool(item[1].joined)):  # those joined before
-            table = _read_table(warehouse, name, spec, repairs, kept, only, deletions, found)
+            part = Part(only, (since or {}).get(name))
+            table = _read_table(warehouse, name, spec, repairs, kept, deletions, part, found)
             if table is not None:
                 found[name] = table
         tables = [found[name] for name in mapping.tables if name in found]
@@ -95,11 +113,12 @@ def read_events(
         events = Events(
             records=_records(tables),
             quarantine=_quarantine(tables, counts),
-            counts={name: table.counts for name, table in counts.items()},
+            counts={name: _without_known(table.counts) for name, table in counts.items()},
             fingerprint=_fingerprint(tables, deletions),
             files=sum(len(table.survey.files) for table in tables),
             unread=_unread(warehouse, tables),
             states={file: state for one in (*tables, deletions) if one for file, state in one.states.items()},
+            marks=_marks(warehouse, counts, begun),
         )
         yield events
 
@@ -110,8 +129,8 @@ def _read_table(
     spec: MappedTable,
     repairs: DataFrame | None,
     kept: ExitStack,
-    only: frozenset[str] | None,
     deletions: Deletions | None,
+    part: Part,
     before: dict[str, JudgedTable],
 ) -> JudgedTable | None:
     """One table, judged and with its events; None for an optional one that the source lacks, and for one of which no
@@ -119,31 +138,19 @@ def _read_table(
 
     What Spark keeps of it is freed by `kept`, else the session's next read of the table would get these rows again.
     """
-    table, states = raw_table(warehouse, name, spec), {}
+    table = raw_table(warehouse, name, spec)
     if warehouse.database is not None:
-        if spec.optional and not warehouse.database.has_table(name):
-            return None
-        # Read once: what is counted is what is written, even of a table that changes
-        frame = warehouse.database.read(name, spec.subject, list(table.columns), spec.absent)
-        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
-        kept.callback(frame.unpersist)
-        raw = typed_rows([frame.withColumn(SOURCE_FILE, F.lit(name))], table, repairs)
-        raw = raw._replace(unread=warehouse.database.unread_columns(name, table.columns))
-        judged = judge_rows(raw, table)
+        found = _of_database(warehouse, name, spec, repairs, kept, part)
     else:
-        # Files that were read before may be gone
-        files = table_files(warehouse, name, spec if only is None else spec.model_copy(update={"optional": True}))
-        files = files if only is None else [file for file in files if file in only]
-        states = file_states(warehouse.spark.sparkContext, files)
-        if not files and (spec.optional or only is not None):
-            return None
-        with readable(table.source.place):
-            raw = read_rows(warehouse.spark, table, files, repairs)
-            if table.view is not None:
-                raw = raw._replace(parts=[_kept(part, kept) for part in raw.parts])
-            judged = judge_rows(raw, table)
+        found = _of_files(warehouse, name, spec, repairs, kept, part)
+    if found is None:
+        return None
+    raw, judged, states = found
     judged = with_joined(judged, name, spec, before)
     judged = take_back(add_events(judged, spec, warehouse.mapping), spec, deletions)
+    increment = warehouse.source.increment
+    if increment is not None:
+        judged = pass_over_read(judged, spec, increment.by, part.since)
     judged = mark_duplicates(with_versions(judged, spec), table)  # rows set aside are none's duplicates
     status = (
         F.when(F.col(STATUS) == DUPLICATE, DUPLICATE)
@@ -152,10 +159,45 @@ def _read_table(
         .otherwise(KEPT)
     )
     judged = judged.withColumn(STATUS, status)
-    if warehouse.source.increment is not None:
-        judged = with_writings(judged, table, spec, raw_path(warehouse.spark.sparkContext, str(warehouse.source.path)))
+    if increment is not None:
+        folder = raw_path(warehouse.spark.sparkContext, str(warehouse.source.path))
+        judged = with_writings(judged, table, spec, increment.by, folder)
     present = [column for column in raw.present if column in spec.columns]
-    return JudgedTable(name, table, judged, raw.survey, states, present, raw.unread)
+    return JudgedTable(name, table, judged, raw.survey, states, present, raw.unread, written(spec))
+
+
+def _of_database(
+    warehouse: Warehouse, name: str, spec: MappedTable, repairs: DataFrame | None, kept: ExitStack, part: Part
+) -> tuple[RawRows, DataFrame, FileStates] | None:
+    """A table's rows, and judged; None of one that may be absent and is."""
+    frame = database_rows(warehouse, name, spec, part.since)
+    if frame is None or warehouse.database is None:
+        return None
+    table = raw_table(warehouse, name, spec)
+    # Read once: what is counted is what is written, even of a table that changes
+    frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+    kept.callback(frame.unpersist)
+    raw = typed_rows([frame], table, repairs)
+    raw = raw._replace(unread=warehouse.database.unread_columns(name, table.columns))
+    return raw, judge_rows(raw, table), {}
+
+
+def _of_files(
+    warehouse: Warehouse, name: str, spec: MappedTable, repairs: DataFrame | None, kept: ExitStack, part: Part
+) -> tuple[RawRows, DataFrame, FileStates] | None:
+    """The same of files, with their states before the first pass; None where none is to be read."""
+    table, is_part = raw_table(warehouse, name, spec), part.only is not None
+    # Files that were read before may be gone
+    files = table_files(warehouse, name, spec.model_copy(update={"optional": True}) if is_part else spec)
+    files = files if part.only is None else [file for file in files if file in part.only]
+    states = file_states(warehouse.spark.sparkContext, files)
+    if not files and (spec.optional or is_part):
+        return None
+    with readable(table.source.place):
+        raw = read_rows(warehouse.spark, table, files, repairs)
+        if table.view is not None:
+            raw = raw._replace(parts=[_kept(part, kept) for part in raw.parts])
+        return raw, judge_rows(raw, table), states
 
 
 def _kept(part: RawPart, kept: ExitStack) -> RawPart:
@@ -168,6 +210,24 @@ def _kept(part: RawPart, kept: ExitStack) -> RawPart:
 def _unread(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, list[str]]:
     found = {**unread_names(warehouse), **{table.name: table.unread for table in tables}}
     return {name: unread for name, unread in found.items() if unread}
+
+
+def _without_known(counts: MappedCounts) -> MappedCounts:
+    """The counts without rows that were read before."""
+    known = counts.non_events.get(READ_BEFORE, 0)
+    others = {name: rows for name, rows in counts.non_events.items() if name != READ_BEFORE}
+    return replace(counts, rows_in=counts.rows_in - known, non_events=others)
+
+
+def _marks(warehouse: Warehouse, counts: dict[str, FoundRows], begun: int) -> dict[str, int]:
+    """How far each table was read: a time of writing that is yet to come, as of a wrong clock, would hide all rows that
+    are written until then."""
+    increment = warehouse.source.increment
+    if increment is None or increment.by == "files":
+        return {}
+    if increment.by == "changes" and warehouse.database is not None:
+        return {name: warehouse.database.version_of(name) for name in warehouse.mapping.tables if name in counts}
+    return {name: min(table.written, begun) for name, table in counts.items() if table.written is not None}
 
 
 def _fingerprint(tables: list[JudgedTable], deletions: Deletions | None) -> str:

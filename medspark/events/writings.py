@@ -5,12 +5,13 @@ takes the row back, or a rule passes it over or sets it aside, is kept as an eve
 before. A row of another table is known by all that it has, so that one that comes again is the same one.
 """
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import KEPT, STATUS
-from medspark.events.build import EVENTS, has_id, id_parts
+from medspark.events.build import EVENTS, NON_EVENT, has_id, id_parts
 from medspark.events.count import JudgedTable
+from medspark.events.since import READ_BEFORE, TAKEN_BACK, written, written_as_text
 from medspark.schemas import (
     EVENT_COLUMNS,
     EVENT_OF_ROW,
@@ -33,33 +34,48 @@ _ENDS = "_ends_others"
 _EVENT = "_event"
 
 
-def with_writings(judged: DataFrame, table: RawTable, spec: MappedTable, folder: str) -> DataFrame:
+def with_writings(judged: DataFrame, table: RawTable, spec: MappedTable, by: str, folder: str) -> DataFrame:
     """Add to a table's rows what tells a row and its writings: ROW, WRITING, ROW_DIGEST_OF_ID.
 
     Args:
         judged: the rows.
         table: theirs.
         spec: its mapping.
+        by: what kind of increment the source has.
         folder: the source's, as `raw_path` has it.
     """
     columns = [F.col(quoted(name)) for name in table.columns if name in judged.columns]
     # Spark's hash passes over nulls, so that (t, null) and (null, t) were one
     flagged = [part for column in columns for part in (column.isNull(), column)]
     content = flagged if table.source.format in TYPED else [F.col(ROW_DIGEST)]
-    digest = F.xxhash64(ROW_DIGEST, *(column.isNull() for column in columns))
+    parts = [F.col(ROW_DIGEST), *(column.isNull() for column in columns)]
+    if by == "changes":  # a row is deleted as it was
+        parts.append(F.coalesce(F.col(NON_EVENT) == TAKEN_BACK, F.lit(False)))
+    digest = F.xxhash64(*parts)
     identified = has_id(spec)
+    was_read = F.coalesce(F.col(NON_EVENT) == READ_BEFORE, F.lit(False))
     named = [F.lit(table.name), F.col(SUBJECT_ID).cast("string")]
-    place = F.regexp_replace(F.col(SOURCE_FILE), "^[a-zA-Z0-9+.-]+:(//[^/]*)?", "")
     return judged.withColumns(
         {
             ROW: F.when(identified, F.xxhash64(*named, F.lit("id"), *id_parts(spec))).otherwise(
                 F.xxhash64(*named, *content)
             ),
-            WRITING: F.substring(place, len(folder.rstrip("/")) + 2, 2**30),
+            WRITING: _writing(spec, by, folder),
             ROW_DIGEST_OF_ID: F.when(identified, digest),
-            _ENDS: identified & F.col(SUBJECT_ID).isNotNull() & (F.col(STATUS) != DUPLICATE),
+            _ENDS: identified & F.col(SUBJECT_ID).isNotNull() & (F.col(STATUS) != DUPLICATE) & ~was_read,
         }
     )
+
+
+def _writing(spec: MappedTable, by: str, folder: str) -> Column:
+    """Text by whose order the newest writing is told: a file's path below the source, a time, or a commit."""
+    name = written(spec)
+    if by == "column":
+        return written_as_text(name) if name is not None else F.lit("")
+    if by == "changes":
+        return F.col(SOURCE_FILE)
+    place = F.regexp_replace(F.col(SOURCE_FILE), "^[a-zA-Z0-9+.-]+:(//[^/]*)?", "")
+    return F.substring(place, len(folder.rstrip("/")) + 2, 2**30)
 
 
 def events_of_writings(table: JudgedTable) -> DataFrame:

@@ -1,16 +1,21 @@
-"""Scores as files that anything reads: one file for each as-of time, so that each is old or new, by one rename.
+"""Scores as files that anything reads: a folder with one file for each as-of time, which is old or new, in one step.
 
-    PATH/scores/as_of=20261127T060000Z/scores.parquet    read by its folder: Spark, DuckDB, pandas
-    PATH/scores/as_of=20261127T060000Z/_manifest.json    written last: the night, its rows, the file's size and digest
-    PATH/.medspark-staging-DIGEST/                       this deployment's; outside of the table: nobody reads there
+    PATH/scores/as_of=20261127T060000Z/scores-3f8a….parquet    read by its folder: Spark, DuckDB, pandas
+    PATH/scores/as_of=20261127T060000Z/_manifest.json          the night, its rows, the file's name and digest
+    PATH/.medspark-staging-DIGEST/                             this deployment's, outside of the table
 
-CSV, NDJSON and FHIR lie the same way, as scores.csv and scores.ndjson. In CSV a text that a spreadsheet would take for
-a formula begins with an apostrophe; in NDJSON ids are text, since readers in JavaScript round whole numbers past 2^53.
+A file is named by its content, and changes places with the one before by its folder. For a reader that opens a file
+twice, as DuckDB does, would take the end of one and the rows of the other, were both of one name. Where folders cannot
+change places, as on HDFS, a new file takes the old one's name.
+
+CSV, NDJSON and FHIR lie the same way, as scores-….csv and scores-….ndjson. In CSV a text that a spreadsheet would take
+for a formula begins with an apostrophe; in NDJSON ids are text, since readers in JavaScript round whole numbers past
+2^53.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, get_args
 
@@ -24,7 +29,8 @@ from medspark.schemas import CASE_ID, SUBJECT_ID, quoted
 from medspark.sinks.fhir import as_risk_assessments
 from medspark.sinks.layouts import PERSON_ID, laid_out
 from medspark.sinks.publication import Publication, Sums, require_arrived, sums_of, with_lists_as_text
-from medspark.store.files import delete, exists, list_files, move_file, sha256_of, write_text
+from medspark.store.files import delete, exists, list_files, list_paths, move_file, sha256_of, write_text
+from medspark.store.folders import put_folder
 from medspark.store.manifest import MANIFEST, read_noted
 from medspark.store.tables import read_parquet
 
@@ -33,6 +39,8 @@ TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"
 Kind = Literal["parquet", "csv", "ndjson", "fhir"]
 ENDS: Final = {"fhir": "ndjson"}
 """How the names of a kind's files end, where not as the kind is called."""
+_WHOLE: Final = "whole"
+"""The folder of a staging one with all that is published."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Manifest:
     checksum: str
     sha256: str
     """Of the file's bytes."""
+    file: str = ""
+    """Its name; of nights of before, the kind's own."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +75,16 @@ class FilesSink:
 
     def holds(self, night: Publication) -> bool:
         """Whether the manifest is this night's and the file is as it says, to the byte."""
-        found, file = read_noted(self.context, self._folder(night.as_of), Manifest), self._file(night.as_of)
+        found = read_noted(self.context, self._folder(night.as_of), Manifest)
         if found is None or found.night != night.night:
             return False
+        file = self._file(night.as_of, found)
         if found.checksum != laid_out(night, self.layout, self.place, self.positive_from).sums.checksum:
             return False
         return exists(self.context, file) and sha256_of(self.context, file) == found.sha256
 
     def put(self, night: Publication) -> None:
-        """Write aside, read back, rename over the old file, and say so in the manifest.
+        """Write aside, read back, and put the folder in place of the old one.
 
         Raises:
             InputError: the file that is there is another deployment's, or nothing sound says whose it is; or patients
@@ -88,7 +99,7 @@ class FilesSink:
         require_arrived(self.place, sent, _read_back(night.rows, self.kind, aside))
         (part,) = [file for file, below in list_files(self.context, aside).items() if _is_part(below, end)]
         digest = sha256_of(self.context, part)
-        manifest = Manifest(
+        noted = Manifest(
             night.night,
             night.deployment,
             night.as_of.isoformat(),
@@ -97,12 +108,24 @@ class FilesSink:
             night.run_id,
             *night.sums,
             digest,
+            f"scores-{digest[:16]}.{self._end}",
         )
-        note = json.dumps(asdict(manifest), indent=1)
-        write_text(self.context, f"{staging}/{MANIFEST}", note)  # whose the file is, should the next step be the last
-        move_file(self.context, part, self._file(night.as_of))
-        write_text(self.context, f"{self._folder(night.as_of)}/{MANIFEST}", note)
+        whole = f"{staging}/{_WHOLE}"
+        move_file(self.context, part, f"{whole}/{noted.file}")
+        write_text(self.context, f"{whole}/{MANIFEST}", json.dumps(asdict(noted), indent=1))
+        if not put_folder(self.context, whole, self._folder(night.as_of)):
+            self._put_file(f"{whole}/{noted.file}", noted, staging)
         delete(self.context, staging)
+
+    def _put_file(self, file: str, noted: Manifest, staging: str) -> None:
+        """Rename a file over the old one, and say so in the manifest, which another run does where this one dies."""
+        as_of = datetime.fromisoformat(noted.as_of)
+        before = read_noted(self.context, self._folder(as_of), Manifest)
+        noted = replace(noted, file=self._file(as_of, before).rsplit("/", 1)[-1])
+        note = json.dumps(asdict(noted), indent=1)
+        write_text(self.context, f"{staging}/{MANIFEST}", note)  # whose the file is, should the next step be the last
+        move_file(self.context, file, self._file(as_of, noted))
+        write_text(self.context, f"{self._folder(as_of)}/{MANIFEST}", note)
 
     def staging(self, deployment: str) -> str:
         """Where one deployment's files are written aside: nobody else has a folder of that name."""
@@ -114,13 +137,13 @@ class FilesSink:
         delete(self.context, self.staging(deployment))
 
     def _settle(self, staging: str) -> None:
-        """Say whose the file is that an attempt, of whichever night, moved into place and died before it said so."""
+        """Say whose the file is that an attempt, of whichever night, renamed and died before it said so."""
         begun = read_noted(self.context, staging, Manifest)
         if begun is None:
             return
         as_of = datetime.fromisoformat(begun.as_of)
-        folder, file = self._folder(as_of), self._file(as_of)
-        if read_noted(self.context, folder, Manifest) is not None or not exists(self.context, file):
+        folder, file = self._folder(as_of), self._file(as_of, begun)
+        if not exists(self.context, file):
             return
         if sha256_of(self.context, file) == begun.sha256:
             write_text(self.context, f"{folder}/{MANIFEST}", json.dumps(asdict(begun), indent=1))
@@ -133,9 +156,7 @@ class FilesSink:
             raise InputError(
                 f"{self.place}: expected a folder of deployment {mine} alone, received one of {there.deployment}"
             )
-        if there is None and any(
-            exists(self.context, path) for path in (self._file(night.as_of), f"{folder}/{MANIFEST}")
-        ):
+        if there is None and list_paths(self.context, folder):
             raise InputError(
                 f"{folder}: expected an empty folder, or one with a sound {MANIFEST} of deployment {mine}, received "
                 "one with other files. If they are of this deployment, delete the folder; else move it away."
@@ -144,8 +165,14 @@ class FilesSink:
     def _folder(self, as_of: datetime) -> str:
         return f"{self.path}/scores/as_of={stamp(as_of)}"
 
-    def _file(self, as_of: datetime) -> str:
-        return f"{self._folder(as_of)}/scores.{ENDS.get(self.kind, self.kind)}"
+    def _file(self, as_of: datetime, noted: Manifest | None) -> str:
+        """The file of a night, by its manifest."""
+        name = noted.file if noted is not None and noted.file else f"scores.{self._end}"
+        return f"{self._folder(as_of)}/{name}"
+
+    @property
+    def _end(self) -> str:
+        return ENDS.get(self.kind, self.kind)
 
 
 def sink_at(context: SparkContext, place: str) -> FilesSink | None:

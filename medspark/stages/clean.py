@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeGuard
@@ -65,6 +65,8 @@ class CleanSource:
     written: Written = NOTHING_WRITTEN
     to_score: RowsToScore | None = None
     """Of a table, where workers can score its rows as they lie."""
+    marks: dict[str, int] = field(default_factory=dict)
+    """How far each table of a source with `increment` was read, as `RecordsFacts` has it."""
 
     @property
     def records(self) -> DataFrame:
@@ -93,7 +95,7 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze(run, task)
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
-        taken = _taken(run, task) if _grows(task) else {}
+        taken = _taken(run, task) if _grows(task) and grows_by(task) == "files" else {}
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
             records, grown = _put_records(run, task, found)
@@ -126,11 +128,16 @@ def _facts(task: Task, found: CleanSource, grown: Grown | None, taken: dict[str,
         return RecordsFacts(rules, fingerprint, found.counts)
     require_came(grown, found.counts.records)
     counts = replace(found.counts, records=grown.counted)
-    return RecordsFacts(rules, fingerprint, counts, buckets=grown.buckets, taken=taken)
+    return RecordsFacts(rules, fingerprint, counts, buckets=grown.buckets, taken=taken, marks=found.marks)
 
 
 def _grows(task: Task) -> TypeGuard[EventTask]:
     return isinstance(task, EventTask) and task.source.increment is not None
+
+
+def grows_by(task: EventTask) -> str | None:
+    """What kind of increment the task's source has."""
+    return task.source.increment.by if task.source.increment is not None else None
 
 
 def _taken(run: Run, task: EventTask) -> dict[str, TakenFile]:
@@ -229,7 +236,7 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
         tell_unread(run, events.unread)
         with watched(run, events.states):
             tables = (lambda: events.records, lambda: events.quarantine)
-            yield CleanSource(*tables, total_counts(events.counts), read)
+            yield CleanSource(*tables, total_counts(events.counts), read, marks=events.marks)
 
 
 def _table(run: Run, task: TableTask, cleaned: Callable[[SparkSession, TableTask], Cleaned]) -> Iterator[CleanSource]:

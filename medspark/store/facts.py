@@ -202,7 +202,10 @@ class RecordsFacts:
     buckets: Buckets | None = field(default=None, kw_only=True)
     """None of a table's records, and of events that workers could not write."""
     taken: dict[str, TakenFile] = field(default_factory=dict, kw_only=True)
-    """The files that a source with `increment` had, by their paths below it."""
+    """The files that a source with `increment` by files had, by their paths below it."""
+    marks: dict[str, int] = field(default_factory=dict, kw_only=True)
+    """Of one by column or changes, by table the newest time of writing, in microseconds since 1970, or the newest
+    commit, that was read."""
 
 
 def records_fingerprint(facts: RecordsFacts, path: str) -> str:
@@ -306,7 +309,8 @@ def _digest(task: Task, sections: Iterable[str]) -> str:
     data = task.model_dump(mode="json", include=set(sections))
     for key in ("path", "database", *(("format",) if isinstance(task, EventTask) else ("table",))):
         data.get("source", {}).pop(key, None)
-    (data.get("source", {}).get("increment") or {}).pop("vanished", None)
+    for key in ("vanished", "late_hours"):
+        (data.get("source", {}).get("increment") or {}).pop(key, None)
     (data.get("features", {}).get("history") or {}).pop("records", None)
     data.get("split", {}).pop("repeats", None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

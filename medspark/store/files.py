@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 
+from medspark.errors import StoreError
+
 _LETTERS: Final = re.compile(r"([*?\[\]{}\\])")
 _ESCAPED: Final = r"\\\1"
 """How Hadoop is told that a letter of its patterns is none."""
@@ -348,6 +350,19 @@ def move_file(context: SparkContext, path: str, target: str) -> None:
         here.replace(there)
         return
     _replace(context, source, place)
+
+
+def move_folder(context: SparkContext, path: str, target: str) -> None:
+    """Move a folder to where none is.
+
+    Raises:
+        StoreError: it could not be moved.
+    """
+    system, source = _file_system(context, full_path(context, path))
+    place = _hadoop(context).path(full_path(context, target))
+    system.mkdirs(place.getParent())
+    if not system.rename(source, place):
+        raise StoreError(f"{target}: expected a place that a folder can be moved to, received one that refuses it")
 
 
 def copy_file(context: SparkContext, path: str, target: str) -> None:

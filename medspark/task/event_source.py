@@ -1,6 +1,6 @@
 """Where events lie: files, a catalog, or a database. No Spark here."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,10 +11,31 @@ from medspark.task.connection import Connection, require_one_place, shown_place
 class Increment(Closed):
     """What `medspark clean --append` takes of a source that grows. Rows that come twice are then kept once."""
 
-    by: Literal["files"]
-    """The files of the source's folder that the store has not read."""
+    by: Literal["files", "column", "changes"]
+    """files: the files of the source's folder that the store has not read; column: of each table the rows past the
+    newest time of writing that the store has, which `row.written` of the mapping names; changes: what the change data
+    feeds of Delta tables have past the commits that the store has read."""
     vanished: Literal["stop", "keep"] = "stop"
-    """What becomes of a file that was read before and is there no more: nothing is read, or its rows stay."""
+    """Of files: what becomes of one that was read before and is there no more: nothing is read, or its rows stay."""
+    late_hours: float | None = Field(default=None, gt=0, exclude_if=unsaid)
+    """Of column: how long before the newest time of writing rows are read once more, for those that came late; 24
+    unless it says so."""
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.by != "files" and self.vanished != "stop":
+            raise ValueError(f"expected `vanished` by files only, received it by {self.by}")
+        if self.by != "column" and self.late_hours is not None:
+            raise ValueError(f"expected `late_hours` by column only, received it by {self.by}")
+        return self
+
+
+_GROWS: Final = {
+    "files": ("csv", "parquet", "orc"),
+    "column": ("csv", "parquet", "orc", "jdbc"),
+    "changes": ("delta",),
+}
+"""Of which formats a source may have each kind of increment."""
 
 
 class EventSource(Closed):
@@ -35,8 +56,9 @@ class EventSource(Closed):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         require_one_place(self.format, self.path, self.database)
-        if self.increment is not None and self.format not in ("csv", "parquet", "orc"):
-            raise ValueError(f"expected `increment: {{by: files}}` of a source in files, received {self.format}")
+        if self.increment is not None and self.format not in _GROWS[self.increment.by]:
+            by, formats = self.increment.by, " or ".join(_GROWS[self.increment.by])
+            raise ValueError(f"expected `increment: {{by: {by}}}` of format {formats}, received {self.format}")
         return self
 
     @property

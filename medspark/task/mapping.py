@@ -55,6 +55,9 @@ class RowId(Closed):
     """The columns of the row's id. A row stays with its patient."""
     deleted: str | None = None
     """A condition on a writing that takes the row back, as `operation = 'D'`."""
+    written: str | None = Field(default=None, exclude_if=unsaid)
+    """Of a source with `increment: {by: column}`: the column with the time of each writing, by which the newest counts.
+    Rows without one are read each time, and are older than any with one."""
 
 
 class EventRule(Closed):

@@ -57,7 +57,8 @@ def test_a_night_of_the_champion_which_learns_after_it_and_what_the_store_tells_
     assert [line.action for line in history(models)] == ["promote", "update"]
     assert set(counts["publish"]["sinks"].values()) == {"published"}
     assert (counts["door"]["files"], counts["door"]["warned"]) == (1, [])
-    lines = (tmp_path / "ndjson/scores/as_of=20241127T060000Z/scores.ndjson").read_text().splitlines()
+    (file,) = tmp_path.glob("ndjson/scores/as_of=20241127T060000Z/scores-*.ndjson")
+    lines = file.read_text().splitlines()
     score = json.loads(lines[0])
     told = json.loads(medspark("why", tmp_path / "store", "-", "--json", said=f"{score['case_id']}\n").stdout)
     assert [one["probability"] for one in told] == [score["probability"]]

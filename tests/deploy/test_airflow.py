@@ -6,8 +6,12 @@ MEDSPARK_AIRFLOW names the Python of an environment that has Airflow.
 import ast
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -33,8 +37,9 @@ NIGHT = Deployment(
 AIRFLOW = os.environ.get("MEDSPARK_AIRFLOW")
 
 
-def written(folder, command, file="/etc/stays.yaml", first=date(2026, 11, 1)):
-    ((name, text),) = airflow_dag(NIGHT, Path(file), str(command), first).items()
+def written(folder, command, file="/etc/stays.yaml", first=date(2026, 11, 1), deployment="stays"):
+    deployed = NIGHT.model_copy(update={"deployment": deployment})
+    ((name, text),) = airflow_dag(deployed, Path(file), str(command), first).items()
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(text)
     return text
@@ -113,7 +118,7 @@ def airflow(tmp_path_factory):
         command = [AIRFLOW, "-m", "airflow", *arguments]
         return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **own}, timeout=300)
 
-    call.dags = home / "dags"
+    call.dags, call.environment = home / "dags", {**os.environ, **own}
     migrated = call("db", "migrate")
     assert migrated.returncode == 0, migrated.stdout[-2000:] + migrated.stderr[-2000:]
     return call
@@ -152,3 +157,60 @@ def test_airflow_runs_the_real_night_of_its_intervals_end_and_shows_a_refused_on
     assert "medspark ended with exit code 4: another attempt does not mend it" in told, told[-3000:]
     assert run.returncode != 0, told[-3000:]
     assert not (tmp_path / "other/csv").exists()
+
+
+@contextmanager
+def scheduling(airflow):
+    """Airflow's scheduler and all that it needs, at work while the block is."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    own = {"AIRFLOW__API__PORT": port, "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/"}
+    own |= {"AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False", "AIRFLOW__API__WORKERS": "1"}
+    own |= {"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5", "AIRFLOW__CORE__PARALLELISM": "4"}
+    own["PATH"] = f"{Path(AIRFLOW).parent}:{os.environ['PATH']}"  # it starts others by their name
+    with (airflow.dags.parent / "said").open("w") as said:
+        command = [AIRFLOW, "-m", "airflow", "standalone"]
+        options = {"stdout": said, "stderr": said, "env": {**airflow.environment, **own}, "start_new_session": True}
+        process = subprocess.Popen(command, **options)
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def runs_of(airflow):
+    """The state of each run of the DAG, by the day on which its interval begins."""
+    found = airflow("dags", "list-runs", "medspark-wards", "--output", "json").stdout
+    rows = [row for line in found.splitlines() if line.startswith("[{") for row in json.loads(line)]
+    return {row["logical_date"][:10]: row["state"] for row in rows}
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(AIRFLOW is None, reason="MEDSPARK_AIRFLOW names no Python that has Airflow")
+def test_airflow_fills_in_the_nights_of_a_range_in_order_and_shows_the_one_that_a_gate_refuses_as_failed(
+    tmp_path, airflow
+):
+    asked, command = tmp_path / "asked", tmp_path / "medspark"
+    refuses = 'case "$*" in *2026-11-19T*) exit 4;; esac'  # as a gate does, which the test above has in earnest
+    command.write_text(f'#!/bin/sh\necho begun "$4" >> {asked}; sleep 2; echo ended "$4" >> {asked}\n{refuses}\n')
+    command.chmod(0o700)
+    written(airflow.dags, command, first=date.today(), deployment="wards")
+    with scheduling(airflow):
+        until = time.monotonic() + 240
+        while airflow("dags", "details", "medspark-wards").returncode and time.monotonic() < until:
+            time.sleep(2)
+        days = ["--from-date", "2026-11-17", "--to-date", "2026-11-19T12:00:00"]
+        made = airflow("backfill", "create", "--dag-id", "medspark-wards", *days)
+        assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
+        states = {"queued", "running"}
+        while states & {"queued", "running"} and time.monotonic() < until:
+            time.sleep(2)
+            states = set(runs_of(airflow).values())
+        assert runs_of(airflow) == {"2026-11-17": "success", "2026-11-18": "failed", "2026-11-19": "success"}
+    nights = [f"2026-11-{day}T02:05:00+01:00" for day in (18, 19, 20)]
+    assert asked.read_text().splitlines() == [f"{what} {night}" for night in nights for what in ("begun", "ended")]

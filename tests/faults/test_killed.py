@@ -1,6 +1,7 @@
 """kill -9 of whole nights at random moments, while readers poll every sink: each look shows one night, whole.
 
-MEDSPARK_KILLS says how often, 3 unless it does; `make faults KILLS=100` asks for more.
+MEDSPARK_KILLS says how often, 3 unless it does, of Parquet, CSV and PostgreSQL; `make faults KILLS=100` asks for more.
+From ten on the other sinks are there too.
 """
 
 import json
@@ -26,16 +27,43 @@ KILLS = int(os.environ.get("MEDSPARK_KILLS", "3"))
 LONGEST = 1.5
 """The longest life of a process, in times of what the first one took for its first night."""
 LOOK = "SELECT count(*), count(DISTINCT night), min(case_id), max(case_id) FROM "
+KINDS = ("parquet", "csv", "ndjson", "fhir", "delta") if KILLS >= 10 else ("parquet", "csv")
+TABLES = {
+    "parquet": "read_parquet('{}/scores/*/*.parquet')",
+    "csv": "read_csv('{}/scores/*/*.csv')",
+    "ndjson": "(SELECT night, CAST(case_id AS BIGINT) AS case_id FROM read_json('{}/scores/*/*.ndjson'))",
+    # A resource has no night; its patient is called by the case
+    "fhir": "(SELECT 1 AS night, CAST(substr(subject.identifier.value, 2) AS BIGINT) AS case_id "
+    "FROM read_json('{}/scores/*/*.ndjson'))",
+}
+
+
+class AgainError(Exception):
+    """A night took another one's place while it was read: whoever looks again sees it."""
 
 
 def look_at_files(folder, kind):
     """What DuckDB reads in a folder; None where nothing was published yet."""
     try:
-        return duckdb.connect().sql(f"{LOOK} read_{kind}('{folder}/{kind}/scores/*/*.{kind}')").fetchall()[0]
+        return duckdb.connect().sql(LOOK + TABLES[kind].format(folder / kind)).fetchall()[0]
     except duckdb.IOException as error:
+        if "No such file" in str(error):  # it opens a file twice
+            raise AgainError from error
         if "No files found" not in str(error):
             raise
         return None
+
+
+def look_at_delta(folder):
+    """What DuckDB reads in the files of a Delta table that its log has; None where nothing was published yet."""
+    files = set()
+    for commit in sorted((folder / "delta" / "_delta_log").glob("*.json")):
+        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+        files -= {one["remove"]["path"] for one in actions if "remove" in one}
+        files |= {one["add"]["path"] for one in actions if "add" in one}
+    if not files:
+        return None
+    return duckdb.connect().sql(f"{LOOK} read_parquet({[f'{folder}/delta/{name}' for name in files]})").fetchall()[0]
 
 
 def look_at_table(server):
@@ -52,12 +80,16 @@ class Reader(threading.Thread):
     def __init__(self, look, *where):
         super().__init__()
         self.look, self.where, self.looks, self.wrong, self.ended = look, where, Counter(), [], threading.Event()
+        self.again = 0
 
     def run(self):
         newest = None
         while not self.ended.wait(0.02):
             try:
                 found = self.look(*self.where)
+            except AgainError:
+                self.again += 1
+                continue
             except Exception as error:  # a thread's own is lost
                 self.wrong.append(repr(error))
                 continue
@@ -89,8 +121,10 @@ class Child:
     """A process that runs nights; it waits for its word, so that the next one starts while this one is at work."""
 
     def __init__(self, folder, bundle, url):
-        command = [sys.executable, str(ROOT / "tests/support/nightly.py"), str(folder), str(bundle), url]
+        script = str(ROOT / "tests/support/nightly.py")
+        command = [sys.executable, script, str(folder), str(bundle), ",".join(KINDS), url]
         own = {"PYTHONPATH": f"{ROOT}:{ROOT}/tests", "MEDSPARK_MASTER": "local[1]", "MEDSPARK_DRIVER_MEMORY": "1g"}
+        own["SPARK_CONF_DIR"] = str(folder / "conf")
         environment = {**os.environ, **own, "PG_USER": USER, "PG_PASSWORD": PASSWORD}
         self.said = (folder / f"said-{time.monotonic_ns()}").open("w+")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.said}
@@ -125,13 +159,14 @@ class Child:
 def test_kill_9_at_random_moments_shows_no_reader_anything_but_a_whole_night(road, tmp_path):
     bin_folder = binaries()
     with started(bin_folder) if bin_folder is not None else nullcontext() as server:
-        readers = [Reader(look_at_files, tmp_path, kind) for kind in ("parquet", "csv")]
-        readers += [Reader(look_at_table, server)] if server is not None else []
-        with reading(readers):
+        readers = {kind: Reader(look_at_files, tmp_path, kind) for kind in KINDS if kind != "delta"}
+        readers |= {"delta": Reader(look_at_delta, tmp_path)} if "delta" in KINDS else {}
+        readers |= {"PostgreSQL": Reader(look_at_table, server)} if server is not None else {}
+        with reading(readers.values()):
             done = killed(tmp_path, road["bundle"], server.url if server is not None else "")
-    for reader, name in zip(readers, ("parquet by DuckDB", "CSV by DuckDB", "PostgreSQL by psql"), strict=False):
+    for name, reader in readers.items():
         print(f"{KILLS} kills, {len(done)} nights done; {name}: {reader.looks.total()} looks, of them", end=" ")
-        print(f"{len(reader.wrong)} wrong; nights seen: {len(reader.looks)}")
+        print(f"{len(reader.wrong)} wrong; {reader.again} to be repeated; nights seen: {len(reader.looks)}")
         assert reader.wrong == []
         assert any(first == done[-1]["done"] * 1000 for _, _, first, _ in reader.looks)
     assert done[-1]["entries"] >= len({step["done"] for step in done})  # a night done again adds none
@@ -139,6 +174,8 @@ def test_kill_9_at_random_moments_shows_no_reader_anything_but_a_whole_night(roa
 
 def killed(folder, bundle, url):
     """Nights in one process after the other, each of which is killed; the first and the last are let do one."""
+    (folder / "conf").mkdir()
+    (folder / "conf" / "spark-defaults.conf").write_text("spark.databricks.delta.snapshotPartitions 1\n")
     moments, generation, done, children = random.Random(17), 0, [], [Child(folder, bundle, url)]
     try:
         for at in range(KILLS + 2):

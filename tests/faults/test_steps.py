@@ -9,12 +9,13 @@ from pyspark.sql import functions as F
 from medspark.sinks import files
 from medspark.sinks.files import FilesSink
 from medspark.sinks.publication import Publication, published_rows, sums_of
+from medspark.store import folders
 
 pytestmark = pytest.mark.slow
 
 AS_OF = datetime(2026, 11, 27, 6, tzinfo=UTC)
 ROWS = {"first": 30, "second": 20}
-STEPS = ("delete", "list_files", "sha256_of", "move_file", "write_text")
+STEPS = ("delete", "list_files", "sha256_of", "move_file", "write_text", "put_folder")
 """Everything that the sink does to a file system, but Spark's own writing, which goes to the staging folder."""
 
 
@@ -46,8 +47,14 @@ def seen(folder, kind="parquet"):
     return dict(duckdb.sql("SELECT night, count(*) FROM found GROUP BY night").fetchall())
 
 
-@pytest.mark.parametrize(("kind", "layout"), [("parquet", "scores"), ("csv", "omop")])
-def test_death_before_any_step_leaves_the_old_night_or_the_new_one(spark, tmp_path, monkeypatch, kind, layout):
+@pytest.mark.parametrize(
+    ("kind", "layout", "exchanges"), [("parquet", "scores", True), ("csv", "omop", True), ("parquet", "scores", False)]
+)
+def test_death_before_any_step_leaves_the_old_night_or_the_new_one(
+    spark, tmp_path, monkeypatch, kind, layout, exchanges
+):
+    if not exchanges:  # as on HDFS
+        monkeypatch.setattr(folders, "exchange", lambda *_: False)
     out = FilesSink(spark.sparkContext, kind, str(tmp_path), kind, layout)
     first, second = night(spark, "first"), night(spark, "second")
     out.put(first)
@@ -57,7 +64,8 @@ def test_death_before_any_step_leaves_the_old_night_or_the_new_one(spark, tmp_pa
         found.append(seen(tmp_path, kind))
         assert out.holds(first) == (found[-1] == {"first": 30})
     assert set(left) == set(STEPS)
-    moved = left.index("move_file") + 1
+    shows = "put_folder" if exchanges else "move_file"
+    moved = len(left) - left[::-1].index(shows)
     assert found == [{"first": 30}] * moved + [{"second": 20}] * (len(left) - moved)
     assert out.holds(second)
     assert seen(tmp_path, kind) == {"second": 20}
@@ -77,7 +85,7 @@ def test_death_before_any_step_of_the_first_night_leaves_nothing_or_all_of_it_an
         died_before(out, night(spark, "second"), monkeypatch, 3)  # and once more, early
         out.put(night(spark, "second"))
         assert seen(out.path) == {"second": 20}
-    assert left[-3:] == ["move_file", "write_text", "delete"]
+    assert left[-4:] == ["move_file", "write_text", "put_folder", "delete"]
 
 
 def died_before(out, night, monkeypatch, after):

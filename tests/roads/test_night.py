@@ -46,7 +46,7 @@ def published(spark, folder, as_of="20261120T000000Z"):
 
 
 def states(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("scores.*") if path.is_file()}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("scores-*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def store(story, tmp_path):
 def test_a_night_is_published_to_every_sink_and_noted(spark, story):
     folder, deployment, (run, *_), (table, *_), (files, *_) = story
     assert run.receipt.counts["publish"]["rows"] == run.receipt.counts["score"]["scored"] == len(table) > 30
-    assert {path.name for path in files} == {"scores.parquet", "scores.csv"}
+    assert {path.suffix for path in files} == {".parquet", ".csv"}
     entry = read_entries(spark.sparkContext, deployment.store)[0].facts
     assert (entry["outcome"], entry["bundle_id"]) == ("published", load_bundle(deployment.bundle).bundle_id)
     assert (entry["deployment"], entry["as_of"]) == ("stays", "2026-11-20T00:00:00+00:00")
@@ -236,7 +236,7 @@ def test_a_night_that_broke_off_among_the_sinks_is_completed_by_the_next_days_as
     assert list(first["sinks"].values()) == ["there before", "published"]
     assert (first["completed_by_run"], run.receipt.completed) == (run.receipt.run_id, [first["night"]])
     assert published(spark, tmp_path) == before
-    assert sorted(path.parent.name for path in tmp_path.glob("csv/scores/*/scores.csv")) == [
+    assert sorted(path.parent.name for path in tmp_path.glob("csv/scores/*/scores-*.csv")) == [
         "as_of=20261120T000000Z",
         "as_of=20261121T000000Z",
     ]

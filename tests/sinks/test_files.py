@@ -1,6 +1,7 @@
 """Scores as files: whole or not there, what was sent and nothing else, whatever the values are."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -44,7 +45,14 @@ def files_of(folder, out, night):
     out.put(night)
     assert out.holds(night)
     assert [path.name for path in folder.iterdir()] == ["scores"]
-    return sorted(path.name for path in (folder / "scores/as_of=20261127T060000Z").iterdir())
+    names = [path.name for path in (folder / "scores/as_of=20261127T060000Z").iterdir()]
+    return sorted(re.sub("-[0-9a-f]{16}", "", name) for name in names)
+
+
+def file_in(folder):
+    """The file of a night, whose name has part of its digest."""
+    (found,) = folder.glob("scores*")
+    return found
 
 
 def test_parquet_is_one_file_a_night_read_by_its_folder_by_spark_duckdb_and_pandas(spark, tmp_path):
@@ -67,9 +75,8 @@ def test_parquet_is_one_file_a_night_read_by_its_folder_by_spark_duckdb_and_pand
 def test_csv_runs_no_formula_and_tells_nothing_from_empty(spark, tmp_path):
     names = files_of(tmp_path, sink(spark, tmp_path, "csv"), publication(spark))
     assert names == ["_manifest.json", "scores.csv"]
-    found = pd.read_csv(
-        tmp_path / "scores/as_of=20261127T060000Z/scores.csv", dtype=str, keep_default_na=False, lineterminator="\n"
-    )
+    file = file_in(tmp_path / "scores/as_of=20261127T060000Z")
+    found = pd.read_csv(file, dtype=str, keep_default_na=False, lineterminator="\n")
     assert list(found["note"]) == ["'=1+1", "'-2", "a\nb"]
     assert list(found["case_id"]) == ["9007199254740993", "-9223372036854775808", "9223372036854775807"]
     assert list(found["subject_id"]) == ["00123", 'Zoë,"q"', " padded "]
@@ -80,7 +87,7 @@ def test_csv_runs_no_formula_and_tells_nothing_from_empty(spark, tmp_path):
 def test_ndjson_has_ids_as_text_and_nulls_as_nulls(spark, tmp_path):
     names = files_of(tmp_path, sink(spark, tmp_path, "ndjson"), publication(spark))
     assert names == ["_manifest.json", "scores.ndjson"]
-    lines = (tmp_path / "scores/as_of=20261127T060000Z/scores.ndjson").read_text(encoding="utf-8").splitlines()
+    lines = file_in(tmp_path / "scores/as_of=20261127T060000Z").read_text(encoding="utf-8").splitlines()
     first, second, third = map(json.loads, lines)
     assert (first["case_id"], first["subject_id"], first["note"]) == ("9007199254740993", "00123", "=1+1")
     assert (second["prediction_time"], second["risk_band"], third["risk_band"]) == (None, None, "")
@@ -101,7 +108,7 @@ def test_another_night_of_the_same_time_takes_the_place_of_the_first_and_what_wa
     folder = tmp_path / "scores/as_of=20261127T060000Z"
     whole = {path: path.read_bytes() for path in folder.iterdir()}
     for name, damaged in (
-        ("scores.parquet", lambda old: old[:-20]),
+        (file_in(folder).name, lambda old: old[:-20]),
         ("_manifest.json", lambda old: old[:-20]),
         ("_manifest.json", lambda old: b"\xff" + old),
     ):
@@ -109,7 +116,7 @@ def test_another_night_of_the_same_time_takes_the_place_of_the_first_and_what_wa
         assert not out.holds(second)
         (folder / name).write_bytes(whole[folder / name])
     assert out.holds(second)
-    pd.read_parquet(folder).assign(probability=0.5).to_parquet(folder / "scores.parquet")
+    pd.read_parquet(folder).assign(probability=0.5).to_parquet(file_in(folder))
     assert not out.holds(second)
     out.put(second)
     assert out.holds(second)
@@ -134,10 +141,10 @@ def test_a_night_whose_manifest_is_damaged_is_not_taken_by_another_deployment(sp
     out.put(first)
     folder = tmp_path / "scores/as_of=20261127T060000Z"
     (folder / "_manifest.json").write_text("{")
-    whole = (folder / "scores.parquet").read_bytes()
+    whole = file_in(folder).read_bytes()
     with pytest.raises(InputError, match="expected an empty folder, or one with a sound"):
         out.put(replace(first, deployment="beds"))
-    assert (folder / "scores.parquet").read_bytes() == whole
+    assert file_in(folder).read_bytes() == whole
 
 
 def test_a_night_that_died_after_its_file_moved_is_finished_by_the_next_night_whichever_that_is(spark, tmp_path):
@@ -189,7 +196,7 @@ def test_fhir_is_valid_and_in_percent_and_says_why(spark, tmp_path):
     frame = published_rows(spark.createDataFrame(ROWS[:2], TYPES), told, "n1", "stays", AS_OF)
     night = Publication("n1", "stays", AS_OF, "v1", "b1", "r1", "back", frame, sums_of(frame))
     assert files_of(tmp_path, sink(spark, tmp_path, "fhir"), night) == ["_manifest.json", "scores.ndjson"]
-    lines = (tmp_path / "scores/as_of=20261127T060000Z/scores.ndjson").read_text(encoding="utf-8").splitlines()
+    lines = file_in(tmp_path / "scores/as_of=20261127T060000Z").read_text(encoding="utf-8").splitlines()
     first, second = sorted(map(json.loads, lines), key=lambda one: one["subject"]["identifier"]["value"])
     (prediction,) = first["prediction"]
     assert prediction["probabilityDecimal"] == 10.0

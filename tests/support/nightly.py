@@ -38,26 +38,27 @@ def new_run(spark, store):
     return Run(spark.sparkContext, store, quiet, Receipt("night", new_run_id(), {}), quiet)
 
 
-def deployment(folder, bundle, url):
+def deployment(folder, bundle, kinds, url):
     from medspark.deploy.deployment import Deployment
 
-    sinks = [{"kind": kind, "path": f"{folder}/{kind}"} for kind in ("parquet", "csv")]
+    sinks = [{"kind": kind, "path": f"{folder}/{kind}"} for kind in kinds]
     database = {"url": url, "user_variable": "PG_USER", "password_variable": "PG_PASSWORD"}
     sinks += [{"kind": "jdbc", "table": "scores", "database": database}] if url else []
     given = {"bundle": bundle, "store": f"{folder}/store", "source": f"{folder}/tonight.csv", "sinks": sinks}
     return Deployment(deployment="stays", **given)
 
 
-def main(folder, bundle, url):
+def main(folder, bundle, kinds, url):
     """Get ready, wait for the word, then go on from the generation that it names."""
     from medspark.bundles.bundle import load_bundle
-    from medspark.sources.databases.packages import POSTGRESQL
+    from medspark.sources.databases.packages import DELTA, POSTGRESQL
     from medspark.spark.session import start_session
     from medspark.stages.night import Night, night_stage
     from medspark.stages.why import verify_stage
 
-    spark = start_session("nights", (POSTGRESQL,) if url else ())
-    deployed, opened = deployment(folder, bundle, url), load_bundle(bundle)
+    packages = [package for package, asked in ((POSTGRESQL, url), (DELTA, "delta" in kinds)) if asked]
+    spark = start_session("nights", packages)
+    deployed, opened = deployment(folder, bundle, kinds.split(","), url), load_bundle(bundle)
     print("ready", flush=True)
     for generation in itertools.count(int(sys.stdin.readline())):
         (Path(folder) / "tonight.csv").write_text(text_of(generation))

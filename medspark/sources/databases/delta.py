@@ -4,13 +4,19 @@ import re
 from typing import Final
 
 from pyspark import SparkContext
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from medspark.errors import InputError
+from medspark.schemas import quoted
 from medspark.sources.databases.packages import DELTA, absent_package, has_class
 from medspark.sources.databases.source import OpenSource, open_frames
 from medspark.store.files import exists, list_paths
 
+CHANGE_TYPE: Final = "_change_type"
+COMMIT_VERSION: Final = "_commit_version"
+"""Columns of a change data feed."""
 COMMIT: Final = re.compile(r"(\d{20})\.(json|checkpoint\b.*)")
 """A file of a Delta table's log, named by the version it makes."""
 
@@ -45,7 +51,22 @@ def _open(spark: SparkSession, place: str, folders: dict[str, str], versions: di
     def frame_of(table: str) -> DataFrame:
         return spark.read.format("delta").option("versionAsOf", versions[table]).load(folders[table])
 
-    return open_frames(place, tuple(versions), frame_of, consistent=True, versions=versions)
+    def changes_of(table: str, since: int, columns: dict[str, str]) -> DataFrame:
+        feed = {"readChangeFeed": "true", "startingVersion": str(since), "endingVersion": str(versions[table])}
+        kept = [F.col(quoted(own)).alias(name) for name, own in columns.items()]
+        try:
+            found = spark.read.format("delta").options(**feed).load(folders[table])
+            found = found.select(*kept, CHANGE_TYPE, COMMIT_VERSION)
+            found.isEmpty()  # what the feed lacks is found out as it is read
+        except PySparkException as error:
+            raise InputError(
+                f"{folders[table]}: expected a change data feed from version {since} on, received none "
+                f"({error.getCondition() or type(error).__name__}). Set delta.enableChangeDataFeed, and run "
+                "`medspark clean` once, which reads the table whole."
+            ) from None
+        return found
+
+    return open_frames(place, tuple(versions), frame_of, consistent=True, versions=versions, changes=changes_of)
 
 
 def _newest_versions(context: SparkContext, folders: list[str]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from medspark.sources.databases.jdbc import (
     require_schema,
     sql_name,
 )
-from medspark.sources.databases.source import OpenSource, match_name
+from medspark.sources.databases.source import OpenSource, Past, match_name, rows_past
 
 JAVA_WHOLE: Final = (-6, 5, 4, -5)
 """java.sql.Types: TINYINT, SMALLINT, INTEGER, BIGINT."""
@@ -92,6 +92,7 @@ def _load(
     table: str,
     subject: str | None,
     columns: dict[str, str],
+    past: Past | None,
 ) -> DataFrame:
     name_of = partial(_delimited, listing.quote)
     relation = name_of(table) if listing.schema is None else f"{name_of(listing.schema)}.{name_of(table)}"
@@ -100,7 +101,7 @@ def _load(
     selected = ", ".join(f"{name_of(own)} AS {name_of(name)}" for own, name in fetched.items())
     cut = {} if by is None else ranges_of(database, relation, name_of(by), fetched[by])
     query = f"(SELECT {selected} FROM {relation}) source"  # noqa: S608
-    return load_query(database, table, query, **cut).select(*map(quoted, columns))
+    return rows_past(load_query(database, table, query, **cut).select(*map(quoted, columns)), past)
 
 
 def _delimited(quote: str, name: str) -> str:

@@ -6,6 +6,7 @@ One transaction of our own holds the snapshot, and every connection on which Spa
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Final
 
@@ -25,7 +26,7 @@ from medspark.sources.databases.jdbc import (
     require_schema,
     sql_name,
 )
-from medspark.sources.databases.source import OpenSource
+from medspark.sources.databases.source import OpenSource, Past
 
 READING: Final = {"tcpKeepAlive": "true", "logServerErrorDetail": "false", "ApplicationName": "medspark"}
 """Of PostgreSQL's driver: a firewall keeps the idle snapshot's connection; errors do not quote rows."""
@@ -120,18 +121,20 @@ def _list_kinds(database: OpenDatabase, schema: str, table: str) -> dict[str, st
 
 def _load(
     snapshot: _Snapshot,
-    require_bounded: Callable[[str, tuple[str, ...]], None],
+    require_bounded: Callable[[str, tuple[str, ...], str], None],
     table: str,
     subject: str | None,
     columns: dict[str, str],
+    past: Past | None,
 ) -> DataFrame:
     database, relation, kinds = snapshot.database, snapshot.relation(table), snapshot.kinds(table)
-    require_bounded(table, tuple(sorted(columns.values())))
+    since = _since(columns[past.column], kinds[columns[past.column]], past.micros) if past is not None else "true"
+    require_bounded(table, tuple(sorted(columns.values())), since)
     by = subject if subject is not None and kinds[subject] in WHOLE else None
     fetched = fetched_names(columns, by)
     selected = [f"{_reads_as(sql_name(own), kinds[own])} AS {sql_name(name)}" for own, name in fetched.items()]
     cut = {} if by is None else ranges_of(database, relation, sql_name(by), fetched[by])
-    query = f"(SELECT {', '.join(selected)} FROM {relation}{IN_SNAPSHOT}) AS source"  # noqa: S608
+    query = f"(SELECT {', '.join(selected)} FROM {relation}{IN_SNAPSHOT} AND {since}) AS source"  # noqa: S608
     frame = load_query(database, table, query, **cut, sessionInitStatement=snapshot.join)
     untimed = {name for name, own in columns.items() if WITHOUT_ZONE.fullmatch(kinds[own])}
     return frame.select(
@@ -139,8 +142,24 @@ def _load(
     )
 
 
-def _require_bounded(snapshot: _Snapshot, table: str, names: tuple[str, ...]) -> None:
-    """Refuse a table with values that Spark would change or cannot hold.
+def _since(column: str, kind: str, micros: int) -> str:
+    """A condition for rows from a time on, or without one; of a time without a zone, which is of one within a day.
+
+    >>> print(_since("at", "timestamp without time zone", 0))
+    ("at" IS NULL OR "at" >= '1969-12-31 00:00:00')
+    >>> print(_since("at", "text", 0))
+    true
+    """
+    if not TIMED.fullmatch(kind):
+        return "true"
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+    if kind.endswith(" with time zone"):
+        return f"({sql_name(column)} IS NULL OR {sql_name(column)} >= '{moment:%Y-%m-%d %H:%M:%S.%f}+00')"
+    return f"({sql_name(column)} IS NULL OR {sql_name(column)} >= '{moment - timedelta(days=1):%Y-%m-%d %H:%M:%S}')"
+
+
+def _require_bounded(snapshot: _Snapshot, table: str, names: tuple[str, ...], since: str) -> None:
+    """Refuse a table with values that Spark would change or cannot hold, among the rows that are read.
 
     Raises:
         InputError: naming their columns, and how many they are.
@@ -150,7 +169,7 @@ def _require_bounded(snapshot: _Snapshot, table: str, names: tuple[str, ...]) ->
     if not tests:
         return
     counts = ", ".join(f"count(*) FILTER (WHERE {test})" for test in tests.values())
-    sql = f"SELECT {counts} FROM {snapshot.relation(table)}"  # noqa: S608
+    sql = f"SELECT {counts} FROM {snapshot.relation(table)} WHERE {since}"  # noqa: S608
     (row,) = ask(snapshot.database, f"read the table {table!r}", sql)
     found = [f"{name} ({kinds[name]}) in {n:,} rows" for name, n in zip(tests, row, strict=True) if n]
     if found:

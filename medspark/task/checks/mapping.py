@@ -35,7 +35,7 @@ def tables_are_sound(task: EventTask) -> Iterator[str]:
         problems += _table_problems(table, _types_beside(table, task))
         problems += _dialect_problems(table, task)
         if task.source.increment is not None:
-            problems += _growing_problems(table)
+            problems += [*_growing_problems(table), *_written_problems(table, task.source.increment.by)]
         yield from (f"mapping.tables.{name}: {problem}" for problem in problems)
 
 
@@ -144,6 +144,23 @@ def _growing_problems(table: MappedTable) -> Iterator[str]:
             "joined: expected none of a source with `increment`: a row of the other table may be new, or change, when "
             "this table's is read no more"
         )
+
+
+def _written_problems(table: MappedTable, by: str) -> Iterator[str]:
+    """What must say which of a row's writings is the newest."""
+    written = table.row.written if table.row is not None else None
+    if by == "files":
+        if written is not None:
+            yield "row.written: expected it of a source with `increment: {by: column}` only: files go by names"
+    elif table.row is None:
+        yield f"expected `row` in each table of a source with `increment: {{by: {by}}}`, by whose id writings are told"
+    elif by == "column":
+        kind = table.columns[written].type if written in table.columns else None
+        if kind != "timestamp":
+            got = f"{written!r} of type {kind}" if kind is not None else repr(written) if written else "none"
+            yield f"row.written: expected a column of type timestamp, with the time of each writing, received {got}"
+    elif table.row.deleted is not None or written is not None:
+        yield "row: expected `same` alone of a source with `increment: {by: changes}`: the feed says the rest"
 
 
 def _event_problems(event: EventRule, known: Mapping[str, ValueType | None]) -> Iterator[str]:

@@ -33,6 +33,7 @@ RULES_BROKEN = [
     ("tables_are_sound",      f"{TABLE}.duplicates",            {"same": ["a"]},    f"{TABLE}: duplicates.same reads 'a', which is no column."),
     ("tables_are_sound",      f"{TABLE}.duplicates",            {"same": ["at"], "keep": "latest"}, f"{TABLE}: duplicates: keep 'latest' needs a `by` column"),
     ("tables_are_sound",      "source.increment",               {"by": "files"},    f"{TABLE}: duplicates: expected none of a source with `increment`, but of the whole row in a table without `row`"),
+    ("tables_are_sound",      "source.increment",               {"by": "column"},   f"{TABLE}: expected `row` in each table of a source with `increment: {{by: column}}`"),
     ("tables_are_sound",      f"{TABLE}.events.0.code",         "LAB/{lonic}",      f"{TABLE}: events.0: code 'LAB/{{lonic}}' names 'lonic', which is no column. Did you mean 'loinc'?"),
     ("tables_are_sound",      f"{TABLE}.events.0.time",         "att",              f"{TABLE}: events.0: time: 'att' reads 'att', which is no column. Did you mean 'at'?"),
     ("tables_are_sound",      f"{TABLE}.events.0.available",    "now()",            f"{TABLE}: events.0: available: 'now()'"),
@@ -73,6 +74,31 @@ def test_a_source_that_grows_may_have_duplicates_of_the_whole_row_unless_rows_ha
     raw = changed(changed(SOUND, "source.increment", {"by": "files"}), f"{TABLE}.duplicates", {"same": "whole_row"})
     raw = raw if row is None else changed(raw, f"{TABLE}.row", row)
     assert len(told_by("tables_are_sound", raw)) == problems
+
+
+@pytest.mark.parametrize(
+    ("by", "row", "says"),
+    [
+        (
+            "files",
+            {"same": ["loinc"], "written": "at"},
+            "row.written: expected it of a source with `increment: {by: col",
+        ),
+        (
+            "column",
+            {"same": ["loinc"]},
+            "row.written: expected a column of type timestamp, with the time of each writing, received none",
+        ),
+        ("column", {"same": ["loinc"], "written": "loinc"}, "received 'loinc' of type"),
+        ("changes", {"same": ["loinc"], "deleted": "result = 'D'"}, "row: expected `same` alone of a source with"),
+    ],
+)
+def test_a_source_that_grows_says_which_writing_of_a_row_is_the_newest(by: str, row: Any, says: str) -> None:
+    raw = changed(changed(SOUND, f"{TABLE}.duplicates", None), f"{TABLE}.row", row)
+    raw = changed(
+        raw, "source", {**raw["source"], "format": {"changes": "delta"}.get(by, "csv"), "increment": {"by": by}}
+    )
+    assert any(says in problem for problem in told_by("tables_are_sound", raw)), told_by("tables_are_sound", raw)
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "sources").glob("*.yaml")), ids=lambda path: path.stem)
