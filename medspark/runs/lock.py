@@ -24,7 +24,8 @@ from medspark.runs.receipt import now
 from medspark.runs.run import Run, find_here, name_broken_off
 from medspark.runs.scratch import remove_left_scratch
 from medspark.runs.writable import store_writable
-from medspark.store.files import create_text, delete_file, exists, file_state, read_text, replace_here, write_text
+from medspark.store.files import create_text, delete_file, exists, file_state, read_text, write_text
+from medspark.store.here import replace_here
 from medspark.store.versions import NAME
 
 LOCK: Final = "LOCK"

@@ -22,7 +22,6 @@ from medspark.runs.writable import store_writable
 from medspark.spark.failures import name_of
 from medspark.spark.session import the_session
 from medspark.store.files import (
-    create_here,
     create_text,
     exists,
     full_path,
@@ -30,9 +29,9 @@ from medspark.store.files import (
     list_paths,
     path_here,
     read_text,
-    replace_here,
     write_text,
 )
+from medspark.store.here import create_here, replace_here
 
 _PROCESS: Final = TypeAdapter(Process)
 LOOKED_AT: Final = 50

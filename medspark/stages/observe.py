@@ -17,7 +17,7 @@ from medspark.runs.lineage import EventType, append_line, emit, run_event
 from medspark.runs.metrics import Gauge, exposition
 from medspark.runs.receipt import Receipt, new_run_id, now
 from medspark.runs.run import Run
-from medspark.store.files import replace_here
+from medspark.store.here import replace_here
 from medspark.store.ledger import newest_published
 
 

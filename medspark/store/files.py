@@ -15,6 +15,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 
 from medspark.errors import StoreError
+from medspark.store.here import create_here, names_here, replace_here
 
 _LETTERS: Final = re.compile(r"([*?\[\]{}\\])")
 _ESCAPED: Final = r"\\\1"
@@ -140,15 +141,8 @@ def list_paths(context: SparkContext, path: str) -> list[str]:
     here = Path(str(whole.toUri().getPath()))
     if system.getScheme() == "file" and here.is_dir():  # Hadoop's listing asks Java for each name
         above = whole.toString().rstrip("/")  # once: it asks Java
-        return [f"{above}/{name}" for name in sorted(_names_here(here))]
+        return [f"{above}/{name}" for name in sorted(names_here(here))]
     return sorted(status.getPath().toString() for status in system.listStatus(hadoop_path))
-
-
-def _names_here(folder: Path) -> Iterator[str]:
-    """What Hadoop lists of a folder of this machine: neither its own checksums nor links that lead nowhere."""
-    for entry in os.scandir(folder):
-        if not (entry.name.startswith(".") and entry.name.endswith(".crc")) and os.path.exists(entry.path):
-            yield entry.name
 
 
 def list_files(context: SparkContext, path: str) -> dict[str, str]:
@@ -274,34 +268,6 @@ def _replace(context: SparkContext, source: Any, target: Any) -> None:
     hadoop.file_context.getFileContext(target.toUri(), hadoop.settings).rename(source, target, options)
 
 
-def replace_here(place: Path, text: str) -> None:
-    """The same on this machine's own disks, without Java."""
-    aside = place.with_name(f"{place.name}.new")
-    aside.unlink(missing_ok=True)  # a link that stands there is not followed
-    _write_new(aside, text)
-    place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # the checksum of what Hadoop wrote before
-    aside.replace(place)
-
-
-def _write_new(place: Path, text: str) -> None:
-    """Write a file where none is, for its owner only; it is on the disk when this returns, should the power fail then.
-
-    Raises:
-        FileExistsError: there is one, or a link.
-        OSError: it cannot be written, as the disk is full; nothing is left of it.
-    """
-    os.makedirs(place.parent, mode=0o700, exist_ok=True)
-    file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(file, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        place.unlink(missing_ok=True)
-        raise
-
-
 def create_text(context: SparkContext, path: str, text: str) -> bool:
     """Write a small file where none is yet; False, and nothing changed, where one is. Of several at once one writes."""
     whole = full_path(context, path)
@@ -316,15 +282,6 @@ def create_text(context: SparkContext, path: str, text: str) -> bool:
         raise
     stream.write(bytearray(text.encode("utf-8")))
     stream.close()
-    return True
-
-
-def create_here(place: Path, text: str) -> bool:
-    """The same on this machine's own disks, without Java."""
-    try:
-        _write_new(place, text)
-    except FileExistsError:
-        return False
     return True
 
 
