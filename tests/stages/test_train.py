@@ -26,7 +26,6 @@ def test_folds_that_cannot_be_are_told_before_anything_is_learned(
 ):
     run = new_run(spark, store if "://" in store else tmp_path / store)
     run.holds_lock = True
-    for module in ("train", "tune"):
-        monkeypatch.setattr(f"medspark.stages.{module}.require_cases", lambda *_: SimpleNamespace(splits={}), False)
+    monkeypatch.setattr("medspark.stages.train.require_cases", lambda *_: SimpleNamespace(splits={}))
     with pytest.raises(InputError, match=says):
         learn(run, stays_task(split=SPLIT | {"folds": folds}), with_folds=True)

@@ -44,7 +44,8 @@ def test_who_learns_as_of_a_time_knows_no_outcome_that_became_known_later():
 
 
 def test_who_learns_as_of_a_time_takes_the_snapshots_of_the_task():
-    task = asthma_task(population={"snapshot": {"at": ["2020-01-11", "2020-01-31"]}}, outcome=TEN_DAYS)
+    snapshots = {"population": {"snapshot": {"at": ["2020-01-11", "2020-01-31"]}}}
+    task = asthma_task(**snapshots, concepts={"asthma": {"codes": ["DX/asthma"]}}, outcome=TEN_DAYS)
     rows = [(1, 3, "DX/a"), (1, 12, "DX/asthma"), (1, 24, "DX/a")]
     assert fates(rows, task, as_of=25) == [(1, 10, True)]
 
