@@ -39,7 +39,7 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str], criteria:
         keys.append((source.case,))
     checked = {name for check in table.checks for name in columns_of(check.expect)}
     derived = {name for item in table.derived.values() for name in columns_of(item.expression)}
-    excludes = criteria is not None and criteria.applies
+    excluded = criteria.reads if criteria is not None and criteria.applies else None
     return TablePlan(
         source=table.name,
         names=tuple(names),
@@ -53,9 +53,9 @@ def plan_table(spark: SparkSession, table: RawTable, names: list[str], criteria:
         keys=tuple(keys),
         whole_row=whole_row,
         asked=frozenset((checked | derived) & set(judged)),
-        evaluated=frozenset((checked | derived | (criteria.reads if excludes else set())) & set(judged)),
-        derived=(*derived_columns(table, judged), *([EXCLUDED] if excludes else [])),
-        in_sql=bool(table.checks or table.derived or excludes),
+        evaluated=frozenset((checked | derived | (excluded or set())) & set(judged)),
+        derived=(*derived_columns(table, judged), *([EXCLUDED] if excluded is not None else [])),
+        in_sql=bool(table.checks or table.derived or excluded is not None),
         decide_nothing=table.decide_nothing,
     )
 

@@ -53,8 +53,8 @@ def write_by_workers(scoring: Scoring, cases: DataFrame, rejected: DataFrame | N
         rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
     """
     spark, sink = scoring.run.spark, _sink_of(scoring)
-    names = (name for name in names_in(sink.scores) if name.startswith("part-") and not name.startswith(WITH_OTHERS))
-    finished = [piece for name in names if (piece := finished_piece(sink, name)) is not None]
+    there = (name for name in names_in(sink.scores) if name.startswith("part-") and not name.startswith(WITH_OTHERS))
+    finished = [piece for name in there if (piece := finished_piece(sink, name)) is not None]
     _keep_only(scoring.run.context, sink, finished)
     for folder, names in {
         sink.scores: [piece.name for piece in finished],
@@ -161,7 +161,9 @@ def score_and_write_by_workers(scoring: Scoring, cases: CasesToScore) -> Written
     run finished is not scored again."""
     (parts, plan, folder, types), keys, job = cases.rows, cases.keys, uuid.uuid4().hex[:16]
     ddl = ", ".join(f"{key} {types[name] if name is not None else 'timestamp'}" for key, name in keys.items())
-    schema = to_arrow_schema(StructType.fromDDL(ddl), timezone="UTC")
+    types_of_keys = StructType.fromDDL(ddl)
+    assert isinstance(types_of_keys, StructType), "as DDL of columns always is"
+    schema = to_arrow_schema(types_of_keys, timezone="UTC")
 
     def work(part: _Part, served: Served, sink: Sink) -> Piece | None:
         return score_rows(part.piece, partial(settled_rows, part.rows, plan, folder), keys, schema, served, sink)

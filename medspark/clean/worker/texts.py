@@ -129,7 +129,7 @@ def _strange(offsets: Places, data: npt.NDArray[np.uint8], known: Flags | None) 
         letters = data[places + (offsets[rows + 1] - ends)[row]]
         strange[rows[row[(letters - np.uint8(32)) > 94]]] = True
     spaced = (data[np.minimum(offsets[:-1], len(data) - 1)] == 32) | (data[offsets[1:] - 1] == 32)
-    return strange | (spaced & (lengths > 0))
+    return np.asarray(strange | (spaced & (lengths > 0)))
 
 
 def rows_of(offsets: Places, places: Places) -> Places:

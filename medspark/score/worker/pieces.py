@@ -173,7 +173,8 @@ def write_piece(
     return Piece(name, dict(bands), dict(reasons), loads() - before, counts["watched"])
 
 
-def _counted(texts: pa.ChunkedArray) -> dict[str | None, int]:
+def _counted(texts: pa.ChunkedArray) -> dict[Any, int]:
+    """How many rows have each text; None where they have none."""
     found = pc.value_counts(texts.combine_chunks()).to_pylist()
     return {count["values"]: count["counts"] for count in found}
 

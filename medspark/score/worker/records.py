@@ -90,9 +90,9 @@ def _excluded(records: pa.Table, keys: Keys, types: pa.Schema) -> pa.Table:
 
 def _unread(rows: pa.Table, types: pa.Schema) -> pa.Table:
     """Rows set aside: by place, no more of the patient."""
-    nobody = (pa.nulls(rows.num_rows, types.field(key).type) for key in (CASE_ID, SUBJECT_ID))
+    case, subject = (pa.nulls(rows.num_rows, types.field(key).type) for key in (CASE_ID, SUBJECT_ID))
     reasons = pc.binary_join_element_wise(QUARANTINED_BY, rows[RULE].cast(pa.string()), "")
-    return _rejected(*nobody, rows[FILE], rows[LINE], reasons, types)
+    return _rejected(case, subject, rows[FILE], rows[LINE], reasons, types)
 
 
 def _rejected(
