@@ -122,11 +122,12 @@ def test_a_source_without_a_case_has_its_reasons_alone(scored, lines, nothing_wr
     assert not lines or len(found[0][1]) == len(lines)
 
 
-def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, spark, short_spans, tmp_path, monkeypatch):
-    lines, died = stays(700, seed=3), tmp_path / "died"
-    expected = scored("spark", lines)
+@pytest.fixture
+def one_death(tmp_path, monkeypatch):
+    """The worker that comes to the third piece dies, once."""
+    died = tmp_path / "died"
 
-    def dying(piece, *others):  # the third piece is the last of a worker
+    def dying(piece, *others):
         pieces = list(Path(others[-1].scores.removeprefix("file:")).glob("part-*.parquet"))
         if len(pieces) >= 2 and not died.exists():
             died.touch()
@@ -134,9 +135,29 @@ def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, spark, sho
         return score_rows(piece, *others)
 
     monkeypatch.setattr(by_workers, "score_rows", dying)
+
+
+def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, short_spans, one_death, tmp_path):
+    lines = stays(700, seed=3)
+    expected = scored("spark", lines)
     with pytest.raises(Exception, match=r"[Ww]orker"):
         scored("workers", lines)
     assert not (tmp_path / "workers-None" / "scores" / "CURRENT").exists()
     again = scored("workers", lines)
     assert again[:2] == expected[:2]
     assert again[2]["scored_before"] > 0
+
+
+def test_pieces_of_a_run_whose_worker_died_are_not_those_of_the_same_rows_in_another_order(
+    scored, short_spans, one_death, tmp_path
+):
+    # Of one length, so that the spans have as many rows
+    fields = (line.split(",", 1) for line in stays(600, seed=3))
+    lines = [f"{stay},{'p' * (60 - len(stay + rest))}{rest}" for stay, rest in fields]
+    swapped = lines[300:] + lines[:300]
+    expected = scored("spark", swapped)
+    with pytest.raises(Exception, match=r"[Ww]orker"):
+        scored("workers", lines)
+    assert len(list((tmp_path / "workers-None" / "scores").glob("*/part-*.parquet"))) >= 2
+    again = scored("workers", swapped)
+    assert again[:2] == expected[:2]
