@@ -177,7 +177,8 @@ def _of_table(
 
         frames = (cases, lambda: _excluded(marked(), task), found.read_quarantine)
         to_score = CasesToScore(found.to_score, _keys(task)) if found.to_score is not None else None
-        yield Eligible(*frames, found.read, found.counts, lambda: rows, read, to_score)
+        aside = rows_quarantined(found.counts)
+        yield Eligible(*frames, found.read, found.counts, lambda: rows, aside, read, to_score)
 
 
 def _keys(task: TableTask) -> dict[str, str | None]:
@@ -269,7 +270,7 @@ def _sorted_out(
         tell_ages(run, "score", found[IMPOSSIBLE])
         return int(found[CANDIDATES]) + quarantined
 
-    return Eligible(lambda: cases, lambda: excluded, lambda: quarantine, read, counts, expected)
+    return Eligible(lambda: cases, lambda: excluded, lambda: quarantine, read, counts, expected, quarantined)
 
 
 def moved(task: AnyTask, source: str | None) -> AnyTask:

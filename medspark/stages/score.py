@@ -87,7 +87,7 @@ def score_stage(
             with run.receipt.timed("score"), run.progress("score"):
                 _note(run, "reader", Chosen(found.read.read_by, found.read.because))
                 served = ship(run.context, serve(bundle, engine))
-                scoring = _asked(Scoring(run, bundle, served, version, found.expected()), ask, asked)
+                scoring = _asked(Scoring(run, bundle, served, version, found.expected(), found.quarantined), ask, asked)
                 scoring = with_watch(scoring, gate)
                 twice = ask is not None and isinstance(bundle.task, TableTask)  # candidates of events are kept anyway
                 making_all = making(run, tables, version, bundle.bundle_id, resumes=True)
@@ -147,7 +147,7 @@ def score_tensors_stage(
             return version
         served = ship(run.context, serve(bundle, engine))._replace(reads="tensors")
         make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
-        scoring = _asked(Scoring(run, bundle, served, version, facts.rows), ask, asked)
+        scoring = _asked(Scoring(run, bundle, served, version, facts.rows, 0), ask, asked)
         with making(run, scoring.tables, version, bundle.bundle_id, resumes=True):
             scoring = with_watch(scoring, gate)
             _score_tensors(scoring, path, facts.files, reader, writer)

@@ -4,14 +4,19 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from support.roads import new_run, stays, write
 from support.tasks import stays_at
 
 from medspark.bundles.bundle import load_bundle
+from medspark.clean import by_workers as clean_by_workers
 from medspark.clean.by_workers import ByWorkers
-from medspark.errors import MedsparkError, RejectedError
-from medspark.schemas import FILE, LINE, REASON, SCORED_AT
+from medspark.clean.worker.settle import Rows, settled_rows
+from medspark.clean.worker.staged import ROWS, put_rows, rows_of
+from medspark.clean.worker.unit import judge_span
+from medspark.errors import AccountingError, MedsparkError, RejectedError
+from medspark.schemas import FILE, LINE, REASON, RULE, SCORED_AT, SOURCE_FILE, SOURCE_LINE
 from medspark.score import by_workers
 from medspark.score.worker.records import score_rows
 from medspark.sources import spans
@@ -161,3 +166,27 @@ def test_pieces_of_a_run_whose_worker_died_are_not_those_of_the_same_rows_in_ano
     assert len(list((tmp_path / "workers-None" / "scores").glob("*/part-*.parquet"))) >= 2
     again = scored("workers", swapped)
     assert again[:2] == expected[:2]
+
+
+def test_a_case_that_was_told_of_as_a_row_set_aside_is_noticed(scored, tmp_path, monkeypatch):
+    def shifted(*asked):  # there are as many rows as before
+        rows = settled_rows(*asked)
+        first = rows.records.slice(0, 1)
+        other = pa.table({FILE: first[SOURCE_FILE], LINE: first[SOURCE_LINE], RULE: pa.array(["age: range"])})
+        return Rows(rows.records.slice(1), other)
+
+    monkeypatch.setattr(by_workers, "settled_rows", shifted)
+    with pytest.raises(AccountingError, match=r"40 came in, 0 of them quarantined, but .* rejected, 1 of them"):
+        scored("workers", stays(40, seed=3))
+    assert not (tmp_path / "workers-None" / "scores" / "CURRENT").exists()
+
+
+def test_a_row_that_is_lost_before_it_is_scored_is_noticed(scored, monkeypatch):
+    def losing(number, span, plan, folder):
+        told = judge_span(number, span, plan, folder)
+        put_rows(folder, ROWS, number, rows_of(folder, ROWS, number).take(list(range(1, told.rows))))
+        return told
+
+    monkeypatch.setattr(clean_by_workers, "judge_span", losing)
+    with pytest.raises(AccountingError, match="40 records and 0 other rows were counted, 39 and 0 found"):
+        scored("workers", stays(40, seed=3))
