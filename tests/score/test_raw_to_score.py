@@ -108,11 +108,14 @@ def test_rows_that_are_there_twice_are_told_across_spans_and_whoever_reads_them(
     assert 9200 in {row["case_id"] for row in by_worker[0]}  # what a check sets aside competes not
 
 
-def test_spark_writes_scores_of_rows_that_workers_read(bundle, scored):
+def test_spark_writes_scores_of_rows_that_workers_read_and_settle_once(bundle, scored, monkeypatch):
+    settled, settle = [], ByWorkers._settled
+    monkeypatch.setattr(ByWorkers, "_settled", lambda rows, put: settled.append(put) or settle(rows, put))
     lines, with_rules = [*stays(300, seed=3), *DIRTY, *DIRTY], bundle._replace(task=stays_at("unset", **RULES))
     by_worker, by_spark = (scored(way, lines, with_rules, writer="spark") for way in ("workers", "spark"))
     assert by_worker[:2] == by_spark[:2]
     assert same_counts(by_worker[2], by_spark[2])
+    assert settled == [True]
 
 
 @pytest.mark.parametrize("lines", [[], ["1,p1,250,F,I10,I10,false,true", "2"], ["1,p1,50,F,I10,I10,true,true"]])
