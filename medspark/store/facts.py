@@ -81,6 +81,10 @@ class EventCounts:
     normalised: dict[str, int] = field(default_factory=dict)
     """Texts of rows kept that lost invisible letters, by rule."""
 
+    @property
+    def tables_with_events(self) -> list[str]:
+        return [name for name, table in self.tables.items() if table.with_events]
+
 
 def added_counts(before: EventCounts, more: EventCounts) -> EventCounts:
     """What became of the rows of a source that was read in parts."""
