@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -24,10 +24,7 @@ from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batch
 from medspark.spark.arrow import map_batches
 from medspark.task.connection import IN_DATABASES
 from medspark.task.dialect import Dialect
-from medspark.task.raw_table import RawTable
-
-TYPED: Final = ("parquet", "orc")
-"""The formats whose columns have types of their own."""
+from medspark.task.raw_table import TYPED, RawTable
 
 
 class RawPart(NamedTuple):
