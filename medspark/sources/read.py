@@ -65,7 +65,8 @@ def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: D
 @contextmanager
 def open_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> Iterator[RawRows]:
     """The rows of a table in files, or in a database: its snapshot lasts as long as the block, and so does what was
-    read of it, once, so that what is counted is what is judged even of a table that changes.
+    read of it, once, so that what is counted is what is judged even of a table that changes. Of an executor that is
+    lost Spark reads its share again: of PostgreSQL and Delta from the snapshot, of others as the table then is.
 
     Raises:
         TaskError: a connection's settings or credentials are wrong.
