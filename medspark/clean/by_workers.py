@@ -6,6 +6,8 @@ records, in the files in which a store keeps them, or score them as they lie the
 judged by it, as every row is where Spark reads.
 """
 
+import hashlib
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -68,6 +70,9 @@ class RowsToScore(NamedTuple):
     folder: str
     types: dict[str, str]
     """The Spark types of the records' columns."""
+    content: str
+    """A digest of every span's lines in their order: by it alone what becomes of one of them is the same again, as
+    which of two rows repeats the other depends on where both are."""
 
 
 class ByWorkers:
@@ -240,7 +245,9 @@ class ByWorkers:
         if self.criteria is None:
             return None
         alone = [str(path) for what in (staged.KEPT, staged.QUARANTINE) for path in self._files(what)]
-        return RowsToScore((*self._judgements, *alone), self.plan, self.folder, self._types())
+        content = [(*self.spans[told.number], *told.found) for told in self.told]
+        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return RowsToScore((*self._judgements, *alone), self.plan, self.folder, self._types(), digest)
 
     def _files(self, what: str) -> list[Path]:
         return sorted(Path(self.folder, what).glob("*.parquet"))

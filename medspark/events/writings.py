@@ -24,10 +24,9 @@ from medspark.schemas import (
     WRITING,
     quoted,
 )
-from medspark.sources.read import TYPED
 from medspark.sources.record_rules import DUPLICATE
 from medspark.task.mapping import MappedTable
-from medspark.task.raw_table import RawTable
+from medspark.task.raw_table import TYPED, RawTable
 
 _ENDS = "_ends_others"
 """Whether a writing that makes no event ends those before it."""

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from medspark.clean.by_workers import RowsToScore
 from medspark.clean.worker.settle import Judgement, settled_rows
 from medspark.errors import AccountingError, MedsparkError
 from medspark.schemas import CASE_ID, REASON, REJECTED, SCORES, quoted
@@ -159,7 +160,8 @@ class _Part(NamedTuple):
 def score_and_write_by_workers(scoring: Scoring, cases: CasesToScore) -> Written:
     """Each part of a table's rows is scored and written by a worker, with what is rejected of it; one that a stopped
     run finished is not scored again."""
-    (parts, plan, folder, types), keys, job = cases.rows, cases.keys, uuid.uuid4().hex[:16]
+    rows, keys, job = cases.rows, cases.keys, uuid.uuid4().hex[:16]
+    plan, folder, types = rows.plan, rows.folder, rows.types
     ddl = ", ".join(f"{key} {types[name] if name is not None else 'timestamp'}" for key, name in keys.items())
     types_of_keys = StructType.fromDDL(ddl)
     assert isinstance(types_of_keys, StructType), "as DDL of columns always is"
@@ -168,16 +170,16 @@ def score_and_write_by_workers(scoring: Scoring, cases: CasesToScore) -> Written
     def work(part: _Part, served: Served, sink: Sink) -> Piece | None:
         return score_rows(part.piece, partial(settled_rows, part.rows, plan, folder), keys, schema, served, sink)
 
-    named = [_Part(part, f"{WITH_OTHERS}{_name(part, at, job)}.parquet") for at, part in enumerate(parts)]
+    named = [_Part(part, f"{WITH_OTHERS}{_name(part, at, rows, job)}.parquet") for at, part in enumerate(rows.parts)]
     return _written(scoring, named, schema, work)
 
 
-def _name(part: Judgement | str, at: int, job: str) -> str:
-    """That of a span follows from the source, whichever run comes to it."""
+def _name(part: Judgement | str, at: int, rows: RowsToScore, job: str) -> str:
+    """That of a span follows from all lines in their order, whichever run comes to it: a run that was stopped may have
+    read the same ones in another order, as of an export that was made again."""
     if isinstance(part, str):
         return f"{job}-{at:05}"
-    span = (part.number, *part.span, part.rows, part.aside)
-    return hashlib.sha256(" ".join(map(str, span)).encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{rows.content} {part.number}".encode()).hexdigest()[:16]
 
 
 # ---------------------------------------------------------------- pieces

@@ -31,6 +31,8 @@ class Eligible(NamedTuple):
     counts: TableCounts | EventCounts
     expected: Callable[[], int]
     """How many cases and rejected rows there must be in all."""
+    quarantined: int
+    """Of these the rows that cleaning set aside."""
     earlier: RecordsRead | None = None
     """The records that are part of the cases' past, beside the source's own rows."""
     to_score: CasesToScore | None = None

@@ -45,6 +45,8 @@ class Scoring:
     """Of `scores` and `rejected`, from `score_id`; it is the `run_id` of their rows."""
     expected: int
     """Scores and rejected rows in all."""
+    quarantined: int
+    """Of these the rows that cleaning set aside."""
     ask: Ask | None = None
     """What is asked of explanations; None where there are none."""
     explaining: Explaining | None = None
@@ -89,6 +91,11 @@ class Written:
     watched: tuple[str, ...] = ()
     """What each task counted of its cases."""
 
+    @property
+    def quarantined(self) -> int:
+        """Rejected rows that cleaning set aside."""
+        return sum(rows for reason, rows in self.reasons.items() if reason.startswith(QUARANTINED_BY))
+
 
 def rejected_rows(found: Eligible, version: str) -> DataFrame:
     """Every row without a case: excluded ones by key, quarantined ones by place; no more of the patient."""
@@ -114,15 +121,17 @@ def publish_scores(scoring: Scoring, written: Written, explain: Callable[[Scorin
         explain: writes the explanations and says what the receipt has of them.
 
     Raises:
-        AccountingError: there are more or fewer rows than expected; then nothing is published.
+        AccountingError: there are more or fewer rows than expected, or than cleaning set aside; then nothing is
+            published.
         RejectedError: too many rows have no score; then what there is was published.
     """
     run = scoring.run
     scored, rejected = sum(written.bands.values()), sum(written.reasons.values())
-    if scored + rejected != scoring.expected:
+    if (scored + rejected, written.quarantined) != (scoring.expected, scoring.quarantined):
         discard(run.context, run.store, scoring.tables, scoring.version)
         raise AccountingError(
-            f"{scoring.expected} came in, but {scored} were scored and {rejected} rejected. Nothing was published."
+            f"{scoring.expected} came in, {scoring.quarantined} of them quarantined, but {scored} were scored and "
+            f"{rejected} rejected, {written.quarantined} of them quarantined. Nothing was published."
         )
     if scoring.before is not None:
         scoring.before(written)
@@ -175,9 +184,8 @@ def _tell(scoring: Scoring, written: Written) -> None:
     for reason, rows in sorted(written.reasons.items()):
         if not reason.startswith(QUARANTINED_BY):
             run.say(f"  rejected    {rows:>12,}  {reason}")
-    quarantined = sum(rows for reason, rows in written.reasons.items() if reason.startswith(QUARANTINED_BY))
-    if quarantined:
-        run.say(f"  rejected    {quarantined:>12,}  quarantined, by rule in the receipt")
+    if written.quarantined:
+        run.say(f"  rejected    {written.quarantined:>12,}  quarantined, by rule in the receipt")
 
 
 def _tell_explained(run: Run) -> None:

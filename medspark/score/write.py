@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from pyspark.sql import DataFrame
 
-from medspark.runs.chosen import Asked
+from medspark.runs.chosen import Asked, Chosen
+from medspark.runs.run import Run
 from medspark.score.by_spark import write_by_spark
 from medspark.score.by_workers import score_and_write_by_workers, write_by_workers
 from medspark.score.choose_way import choose
@@ -14,11 +15,21 @@ from medspark.score.publish import Scoring, publish_scores
 from medspark.store.files import full_path, make_folder
 
 
+def choose_writer(run: Run, asked: Asked) -> Chosen:
+    """Whether workers write the scores themselves, where they can, or Spark does.
+
+    Raises:
+        TaskError: workers are asked for, and cannot.
+    """
+    make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
+    return choose(run.context, "--writer", asked, [], [full_path(run.context, run.store)])
+
+
 def write_scores(
     scoring: Scoring,
     cases: Callable[[], DataFrame],
     rejected: Callable[[], DataFrame] | None,
-    writer: Asked,
+    writer: Chosen,
     to_score: CasesToScore | None = None,
 ) -> None:
     """Score cases that Spark reads, or that lie with workers, and publish `scores` and `rejected` together.
@@ -29,18 +40,14 @@ def write_scores(
         scoring: what is scored by, and where the scores go.
         cases: the eligible ones with their features, or tensors.
         rejected: everything else that came in, as REJECTED_COLUMNS; None where there is nothing else.
-        writer: workers: each task writes its scores itself; spark: Spark does; auto: workers where they can.
+        writer: from `choose_writer`.
         to_score: the same rows where workers put them down; None where they did not.
 
     Raises:
-        TaskError: workers are to write where they cannot.
         AccountingError: there are more or fewer rows than expected; then nothing is published.
     """
-    run = scoring.run
-    make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
-    chosen = choose(run.context, "--writer", writer, [], [full_path(run.context, run.store)])
-    run.receipt.counts["score"]["writer"] = chosen._asdict()
-    by_workers = chosen.kind == "workers"
+    scoring.run.receipt.counts["score"]["writer"] = writer._asdict()
+    by_workers = writer.kind == "workers"
     if by_workers and to_score is not None:
         written = score_and_write_by_workers(scoring, to_score)
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -24,10 +24,7 @@ from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batch
 from medspark.spark.arrow import map_batches
 from medspark.task.connection import IN_DATABASES
 from medspark.task.dialect import Dialect
-from medspark.task.raw_table import RawTable
-
-TYPED: Final = ("parquet", "orc")
-"""The formats whose columns have types of their own."""
+from medspark.task.raw_table import TYPED, RawTable
 
 
 class RawPart(NamedTuple):
@@ -68,7 +65,8 @@ def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: D
 @contextmanager
 def open_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> Iterator[RawRows]:
     """The rows of a table in files, or in a database: its snapshot lasts as long as the block, and so does what was
-    read of it, once, so that what is counted is what is judged even of a table that changes.
+    read of it, once, so that what is counted is what is judged even of a table that changes. Of an executor that is
+    lost Spark reads its share again: of PostgreSQL and Delta from the snapshot, of others as the table then is.
 
     Raises:
         TaskError: a connection's settings or credentials are wrong.

@@ -328,6 +328,8 @@ def _tell_events(run: Run, counts: EventCounts) -> None:
 
 
 def _tell_observation(run: Run, task: EventTask, counts: EventCounts) -> None:
-    if task.observation is not None and task.observed_as(counts.tables).observation is None:
+    if task.observation is not None and task.observed_as(counts.tables_with_events).observation is None:
         tables = " or ".join(task.mapping.period_tables)
-        run.say(f"  observed    from the first event to the last: the source has no {tables}")
+        there = not counts.tables.keys().isdisjoint(task.mapping.period_tables)
+        what = "no row that could be kept of" if there else "no"
+        run.say(f"  observed    from the first event to the last: the source has {what} {tables}")

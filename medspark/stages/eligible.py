@@ -68,6 +68,7 @@ def eligible(
     as_of: str | None,
     history: str | None = None,
     reader: Asked = "auto",
+    where_they_lie: bool = False,
 ) -> AbstractContextManager[Eligible]:
     """The source's eligible cases, and why its other rows are none; what was kept of it is freed at the end.
 
@@ -81,6 +82,8 @@ def eligible(
         history: a store whose `records` are part of the cases' past, in place of the task's; None leaves it. Of
             events, a store whose records are read in place of the source.
         reader: who reads the source, as `medspark.clean.table.clean` has it.
+        where_they_lie: whether workers are to score a table's rows where they put them down, if they can, so that
+            nobody writes them for Spark.
 
     Raises:
         TaskError: what is asked for does not suit the task, or is no time.
@@ -94,7 +97,7 @@ def eligible(
         return _of_events(run, task, source, until, reader)
     if history is not None and not has_history(task):
         raise TaskError("--history", ["the bundle's task has no features.history, so that nobody reads earlier rows"])
-    return _of_table(run, task, source, until, history, reader)
+    return _of_table(run, task, source, until, history, reader, where_they_lie)
 
 
 def _moment(as_of: str | None) -> int | None:
@@ -153,14 +156,21 @@ def require_what_training_read(run: Run, bundle: Bundle, counts: TableCounts | E
 
 @contextmanager
 def _of_table(
-    run: Run, task: TableTask, source: str | None, until: int | None, history: str | None, reader: Asked
+    run: Run,
+    task: TableTask,
+    source: str | None,
+    until: int | None,
+    history: str | None,
+    reader: Asked,
+    where_they_lie: bool,
 ) -> Iterator[Eligible]:
     task = moved(task, source)
     if until is not None and task.source.time is None:
         raise TaskError("--as-of", ["the task's source has no `time`, so there is nothing to compare it with"])
     with ExitStack() as stack:
         criteria = _criteria(task, until)
-        found = _cleaned(run, task, stack, reader, criteria if _scored_as_they_lie(task, criteria) else None)
+        as_they_lie = where_they_lie and _scored_as_they_lie(task, criteria)
+        found = _cleaned(run, task, stack, reader, criteria if as_they_lie else None)
         rows = found.counts.rows_in
         earlier, read = read_earlier(run, task, history)
 
@@ -177,7 +187,8 @@ def _of_table(
 
         frames = (cases, lambda: _excluded(marked(), task), found.read_quarantine)
         to_score = CasesToScore(found.to_score, _keys(task)) if found.to_score is not None else None
-        yield Eligible(*frames, found.read, found.counts, lambda: rows, read, to_score)
+        aside = rows_quarantined(found.counts)
+        yield Eligible(*frames, found.read, found.counts, lambda: rows, aside, read, to_score)
 
 
 def _keys(task: TableTask) -> dict[str, str | None]:
@@ -269,7 +280,7 @@ def _sorted_out(
         tell_ages(run, "score", found[IMPOSSIBLE])
         return int(found[CANDIDATES]) + quarantined
 
-    return Eligible(lambda: cases, lambda: excluded, lambda: quarantine, read, counts, expected)
+    return Eligible(lambda: cases, lambda: excluded, lambda: quarantine, read, counts, expected, quarantined)
 
 
 def moved(task: AnyTask, source: str | None) -> AnyTask:

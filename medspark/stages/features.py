@@ -82,9 +82,9 @@ def features_stage(run: Run, task: Task) -> None:
 
 
 def observed_as(task: Task, counts: TableCounts | EventCounts) -> Task:
-    """The task, which says so where no table of what was read tells periods of observation."""
+    """The task, which says so where no table of what was read tells a period of observation."""
     if isinstance(task, EventTask) and isinstance(counts, EventCounts):
-        return task.observed_as(counts.tables)
+        return task.observed_as(counts.tables_with_events)
     return task
 
 

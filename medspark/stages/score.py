@@ -26,7 +26,7 @@ from medspark.score.serve import score_id, serve, statistics_digest
 from medspark.score.ship import ship
 from medspark.score.worker.explanations.explain import Explaining
 from medspark.score.worker.row_groups import plan_units
-from medspark.score.write import write_scores
+from medspark.score.write import choose_writer, write_scores
 from medspark.stages.eligible import begin, eligible
 from medspark.stages.watch import Gate, with_watch
 from medspark.store.facts import TensorsFacts, TensorsRead, read_facts
@@ -78,7 +78,9 @@ def score_stage(
         GateError: the night's verdict is worse than the gate lets through; nothing is published.
     """
     asked = None if ask is None else explaining(bundle, ask)  # first of all: a bundle may have no explanations
-    with eligible(run, bundle.task, source, as_of, history, reader) as found:
+    who = choose_writer(run, writer)
+    where_they_lie = who.kind == "workers" and ask is None  # Spark reads what is explained
+    with eligible(run, bundle.task, source, as_of, history, reader, where_they_lie) as found:
         version = _with_explanations(run, begin(run, bundle, found, as_of), ask)
         tables = tables_of(ask)
         if published_before(run, tables, version, bundle.bundle_id):
@@ -87,12 +89,12 @@ def score_stage(
             with run.receipt.timed("score"), run.progress("score"):
                 _note(run, "reader", Chosen(found.read.read_by, found.read.because))
                 served = ship(run.context, serve(bundle, engine))
-                scoring = _asked(Scoring(run, bundle, served, version, found.expected()), ask, asked)
+                scoring = _asked(Scoring(run, bundle, served, version, found.expected(), found.quarantined), ask, asked)
                 scoring = with_watch(scoring, gate)
                 twice = ask is not None and isinstance(bundle.task, TableTask)  # candidates of events are kept anyway
                 making_all = making(run, tables, version, bundle.bundle_id, resumes=True)
                 with making_all, _kept(found.read_cases, twice) as cases:
-                    write_scores(scoring, cases, partial(rejected_rows, found, version), writer, found.to_score)
+                    write_scores(scoring, cases, partial(rejected_rows, found, version), who, found.to_score)
     return version
 
 
@@ -147,7 +149,7 @@ def score_tensors_stage(
             return version
         served = ship(run.context, serve(bundle, engine))._replace(reads="tensors")
         make_folder(run.context, run.store)  # a machine that does not see it then writes to a disk of its own
-        scoring = _asked(Scoring(run, bundle, served, version, facts.rows), ask, asked)
+        scoring = _asked(Scoring(run, bundle, served, version, facts.rows, 0), ask, asked)
         with making(run, scoring.tables, version, bundle.bundle_id, resumes=True):
             scoring = with_watch(scoring, gate)
             _score_tensors(scoring, path, facts.files, reader, writer)
@@ -171,7 +173,7 @@ def _score_tensors(scoring: Scoring, path: str, sums: dict[str, FileSums], reade
         publish_scores(scoring, written, partial(explain_units, units=units, file=first))
     else:
         require_as_written(run.context, path, sums)
-        write_scores(scoring, partial(read_parquet, run.spark, path), None, writer)
+        write_scores(scoring, partial(read_parquet, run.spark, path), None, choose_writer(run, writer))
 
 
 def _require_encoded_for(context: SparkContext, path: str, bundle: Bundle) -> TensorsFacts:

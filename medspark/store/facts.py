@@ -16,7 +16,9 @@ from medspark.store.files import exists, read_text, write_text
 from medspark.store.manifest import FACTS, count_rows, read_manifest
 from medspark.store.worker.buckets import SortedRun
 from medspark.store.worker.checksums import FileSums
+from medspark.task.connection import IN_DATABASES
 from medspark.task.event_task import EventTask
+from medspark.task.raw_table import TYPED
 from medspark.task.tasks import Task
 
 # ---------------------------------------------------------------- counts
@@ -80,6 +82,10 @@ class EventCounts:
     tables: dict[str, MappedCounts]
     normalised: dict[str, int] = field(default_factory=dict)
     """Texts of rows kept that lost invisible letters, by rule."""
+
+    @property
+    def tables_with_events(self) -> list[str]:
+        return [name for name, table in self.tables.items() if table.with_events]
 
 
 def added_counts(before: EventCounts, more: EventCounts) -> EventCounts:
@@ -305,10 +311,12 @@ def case_rules(task: Task) -> str:
 
 
 def _digest(task: Task, sections: Iterable[str]) -> str:
-    """Where a source or a store lies is no rule, nor is how events are stored there, or how often folds are drawn."""
+    """Where data lies is no rule, nor is how events or typed rows are stored there, or how often folds are drawn."""
     data = task.model_dump(mode="json", include=set(sections))
     for key in ("path", "database", *(("format",) if isinstance(task, EventTask) else ("table",))):
         data.get("source", {}).pop(key, None)
+    if data.get("source", {}).get("format") in (*TYPED, *IN_DATABASES):  # rows of any of these are judged alike
+        data["source"]["format"] = TYPED[0]
     for key in ("vanished", "late_hours"):
         (data.get("source", {}).get("increment") or {}).pop(key, None)
     (data.get("features", {}).get("history") or {}).pop("records", None)

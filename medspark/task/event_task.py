@@ -40,7 +40,8 @@ class EventTask(TaskBase):
         return None if self.population.observed_by == "events" else self.mapping.observation
 
     def observed_as(self, tables: Collection[str]) -> Self:
-        """The task for records of these tables, which says so where none of them tells periods of observation."""
+        """The task for records of which these tables have some, which says so where none of them tells periods of
+        observation."""
         telling = self.mapping.period_tables
         if self.observation is None or not telling or not set(tables).isdisjoint(telling):
             return self

@@ -5,7 +5,7 @@ Closed and frozen models that mirror the YAML key for key.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,9 @@ from medspark.task.view import View
 Encoding = Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be"]
 """How text is written as bytes; utf-16 has a byte order mark, the other two none. A file in one of these is read by one
 task."""
+
+TYPED: Final = ("parquet", "orc")
+"""The formats of files whose columns have types of their own, as a database's have."""
 
 Delimiter = Annotated[str, Field(min_length=1, max_length=1)]
 """What separates the fields of a record."""

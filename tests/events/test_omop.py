@@ -103,6 +103,12 @@ def test_without_periods_patients_are_observed_by_events_and_a_bundle_says_so(
     assert not may_be_unobserved
     assert "observed    from the first event to the last: the source has no observation_period" in said
     assert trained.population.observed_by == "events"
+    (tmp_path / "observation_period.csv").write_text(PERIODS.splitlines()[0] + "\n1,2019-01-01,yesterday\n")
+    trained, cases, may_be_unobserved, said = observed(spark, tmp_path, tmp_path / "set-aside")
+    assert cases == [(1, True), (2, False)]
+    assert not may_be_unobserved
+    assert "the source has no row that could be kept of observation_period" in said
+    assert trained.population.observed_by == "events"
     (tmp_path / "observation_period.csv").write_text(PERIODS)
     by_periods, cases, may_be_unobserved, said = observed(spark, tmp_path, tmp_path / "with")
     assert cases == [(1, True)]  # nobody knows of the other whether they were there

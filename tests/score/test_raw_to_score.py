@@ -4,14 +4,19 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from support.roads import new_run, stays, write
 from support.tasks import stays_at
 
 from medspark.bundles.bundle import load_bundle
+from medspark.clean import by_workers as clean_by_workers
 from medspark.clean.by_workers import ByWorkers
-from medspark.errors import MedsparkError, RejectedError
-from medspark.schemas import FILE, LINE, REASON, SCORED_AT
+from medspark.clean.worker.settle import Rows, settled_rows
+from medspark.clean.worker.staged import ROWS, put_rows, rows_of
+from medspark.clean.worker.unit import judge_span
+from medspark.errors import AccountingError, MedsparkError, RejectedError
+from medspark.schemas import FILE, LINE, REASON, RULE, SCORED_AT, SOURCE_FILE, SOURCE_LINE
 from medspark.score import by_workers
 from medspark.score.worker.records import score_rows
 from medspark.sources import spans
@@ -103,11 +108,14 @@ def test_rows_that_are_there_twice_are_told_across_spans_and_whoever_reads_them(
     assert 9200 in {row["case_id"] for row in by_worker[0]}  # what a check sets aside competes not
 
 
-def test_spark_writes_scores_of_rows_that_workers_read(bundle, scored):
+def test_spark_writes_scores_of_rows_that_workers_read_and_settle_once(bundle, scored, monkeypatch):
+    settled, settle = [], ByWorkers._settled
+    monkeypatch.setattr(ByWorkers, "_settled", lambda rows, put: settled.append(put) or settle(rows, put))
     lines, with_rules = [*stays(300, seed=3), *DIRTY, *DIRTY], bundle._replace(task=stays_at("unset", **RULES))
     by_worker, by_spark = (scored(way, lines, with_rules, writer="spark") for way in ("workers", "spark"))
     assert by_worker[:2] == by_spark[:2]
     assert same_counts(by_worker[2], by_spark[2])
+    assert settled == [True]
 
 
 @pytest.mark.parametrize("lines", [[], ["1,p1,250,F,I10,I10,false,true", "2"], ["1,p1,50,F,I10,I10,true,true"]])
@@ -122,11 +130,12 @@ def test_a_source_without_a_case_has_its_reasons_alone(scored, lines, nothing_wr
     assert not lines or len(found[0][1]) == len(lines)
 
 
-def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, spark, short_spans, tmp_path, monkeypatch):
-    lines, died = stays(700, seed=3), tmp_path / "died"
-    expected = scored("spark", lines)
+@pytest.fixture
+def one_death(tmp_path, monkeypatch):
+    """The worker that comes to the third piece dies, once."""
+    died = tmp_path / "died"
 
-    def dying(piece, *others):  # the third piece is the last of a worker
+    def dying(piece, *others):
         pieces = list(Path(others[-1].scores.removeprefix("file:")).glob("part-*.parquet"))
         if len(pieces) >= 2 and not died.exists():
             died.touch()
@@ -134,9 +143,53 @@ def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, spark, sho
         return score_rows(piece, *others)
 
     monkeypatch.setattr(by_workers, "score_rows", dying)
+
+
+def test_a_run_whose_worker_died_goes_on_with_the_other_spans(scored, short_spans, one_death, tmp_path):
+    lines = stays(700, seed=3)
+    expected = scored("spark", lines)
     with pytest.raises(Exception, match=r"[Ww]orker"):
         scored("workers", lines)
     assert not (tmp_path / "workers-None" / "scores" / "CURRENT").exists()
     again = scored("workers", lines)
     assert again[:2] == expected[:2]
     assert again[2]["scored_before"] > 0
+
+
+def test_pieces_of_a_run_whose_worker_died_are_not_those_of_the_same_rows_in_another_order(
+    scored, short_spans, one_death, tmp_path
+):
+    # Of one length, so that the spans have as many rows
+    fields = (line.split(",", 1) for line in stays(600, seed=3))
+    lines = [f"{stay},{'p' * (60 - len(stay + rest))}{rest}" for stay, rest in fields]
+    swapped = lines[300:] + lines[:300]
+    expected = scored("spark", swapped)
+    with pytest.raises(Exception, match=r"[Ww]orker"):
+        scored("workers", lines)
+    assert len(list((tmp_path / "workers-None" / "scores").glob("*/part-*.parquet"))) >= 2
+    again = scored("workers", swapped)
+    assert again[:2] == expected[:2]
+
+
+def test_a_case_that_was_told_of_as_a_row_set_aside_is_noticed(scored, tmp_path, monkeypatch):
+    def shifted(*asked):  # there are as many rows as before
+        rows = settled_rows(*asked)
+        first = rows.records.slice(0, 1)
+        other = pa.table({FILE: first[SOURCE_FILE], LINE: first[SOURCE_LINE], RULE: pa.array(["age: range"])})
+        return Rows(rows.records.slice(1), other)
+
+    monkeypatch.setattr(by_workers, "settled_rows", shifted)
+    with pytest.raises(AccountingError, match=r"40 came in, 0 of them quarantined, but .* rejected, 1 of them"):
+        scored("workers", stays(40, seed=3))
+    assert not (tmp_path / "workers-None" / "scores" / "CURRENT").exists()
+
+
+def test_a_row_that_is_lost_before_it_is_scored_is_noticed(scored, monkeypatch):
+    def losing(number, span, plan, folder):
+        told = judge_span(number, span, plan, folder)
+        put_rows(folder, ROWS, number, rows_of(folder, ROWS, number).take(list(range(1, told.rows))))
+        return told
+
+    monkeypatch.setattr(clean_by_workers, "judge_span", losing)
+    with pytest.raises(AccountingError, match="40 records and 0 other rows were counted, 39 and 0 found"):
+        scored("workers", stays(40, seed=3))

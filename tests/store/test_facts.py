@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark import SparkContext
-from support.tasks import stays_task
+from support.tasks import STAYS, stays_task
 
 from medspark.errors import AccountingError, InputError
 from medspark.store.facts import (
@@ -38,6 +38,20 @@ def test_settings_that_came_later_and_say_nothing_leave_a_stores_rules_as_they_w
     assert clean_rules(stays_task(columns=COLUMNS)) == RULES_OF_THE_FIRST_VERSION
     pivot = COLUMNS | {"born": {"type": "date", "format": "yy-MM-dd", "pivot_year": 1920}}
     assert clean_rules(stays_task(columns=pivot)) != RULES_OF_THE_FIRST_VERSION
+
+
+def test_rows_with_types_of_their_own_are_cleaned_by_the_same_rules_wherever_they_lie():
+    keys = {name: STAYS["source"][name] for name in ("kind", "case", "subject")}
+    places = [
+        {"format": "parquet", "path": "/exports/stays"},
+        {"format": "orc", "path": "/exports/stays.orc"},
+        {"format": "delta", "path": "/lake/stays"},
+        {"format": "catalog", "path": "hospital", "table": "stays"},
+        {"format": "jdbc", "database": {"url": "jdbc:postgresql://localhost/hospital"}, "table": "stays"},
+    ]
+    assert len({clean_rules(stays_task(source=keys | place)) for place in places}) == 1
+    as_text = stays_task(source=keys | {"format": "csv", "path": "/exports/stays.csv"})
+    assert clean_rules(as_text) != clean_rules(stays_task(source=keys | places[0]))
 
 
 def test_tensors_without_facts_such_as_those_of_training_are_named(context: SparkContext, tmp_path: Path):

@@ -71,6 +71,7 @@ class Settled(NamedTuple):
     """What a span's rows came to."""
 
     records: int
+    """As many as lie there."""
     quarantined: int
     groups: Counter[tuple[str, str, str, str]]
     """Rows that are no records after all, by the rules that set them aside now, and those that their values broke, that
@@ -117,9 +118,10 @@ def settle_span(judgement: Judgement, table: TablePlan, folder: str, put: bool) 
     """
     span = _sorted_out(judgement, table.derived if put else (), folder)
     taken = span.taken()
+    aside = rows_of(folder, ASIDE, judgement.number, ["at"]).num_rows if judgement.aside else 0
     settled = Settled(
-        judgement.rows - (taken.num_rows if taken is not None else 0),
-        judgement.aside + (taken.num_rows if taken is not None else 0),
+        int(np.count_nonzero(~span.gone)),
+        int(np.count_nonzero(span.gone)) + aside,
         _groups(taken, judgement, span.broken) if taken is not None else Counter(),
         {plan.name: taken[f"c{at}"].null_count for at, plan in enumerate(table.columns)} if taken is not None else {},
     )
