@@ -67,15 +67,18 @@ class Teachers(NamedTuple):
 def said_by(teachers: Teachers, tensors: Arrays) -> Floats:
     """The logits that members are taught of n cases, (n, members, k); of horizons none is below an earlier one."""
     x = teachers.design(plain_tensors(tensors, teachers.inputs))
-    each = [np.concatenate([_logits(model, x) for model in models], axis=1) for models in teachers.models]
+    each = [np.concatenate([_logits(model, x, teachers.kind) for model in models], axis=1) for models in teachers.models]
     found: Floats = np.stack(each, axis=1)
     return np.maximum.accumulate(found, axis=2) if teachers.kind == "horizons" else found
 
 
-def _logits(model: Any, x: npt.NDArray[Any]) -> Floats:
+def _logits(model: Any, x: npt.NDArray[Any], kind: Kind) -> Floats:
     """(n, 1) of an outcome, (n, k) of classes."""
     found = np.asarray(model.decision_function(x), np.float64)
-    return found if found.ndim == 2 else found[:, None]
+    if found.ndim == 2:
+        return found
+    # trees have one logit of two classes, the network one of each
+    return np.stack([-found, found], axis=1) / 2 if kind == "classes" else found[:, None]
 
 
 @contextmanager

@@ -44,10 +44,11 @@ def test_no_teacher_learns_from_the_fold_that_its_member_left_out():
     assert not np.allclose(one[:, 0], other[:, 0])
 
 
-def test_of_classes_each_member_is_taught_a_logit_of_each():
-    seen = cases(400, 1, 3)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_of_classes_each_member_is_taught_a_logit_of_each(classes):
+    seen = cases(400, 1, classes)
     said = said_by(teachers(seen, "classes"), seen.tensors)
-    assert said.shape == (400, MEMBERS, 3)
+    assert said.shape == (400, MEMBERS, classes)
     assert (said.mean(axis=1).argmax(axis=1) == seen.truth.label.argmax(axis=1)).mean() > 0.7
 
 
