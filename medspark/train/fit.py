@@ -90,7 +90,8 @@ def fit_network(
     sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
     level = levels_of(targets.kind, shares)
     with taught_files(learned, inputs, reading, folds, task.network, training) as (files, said):
-        network = task.network if said is None else task.network.model_copy(update={"dropout": 0.0})
+        untold = said is not None and task.network.dropout is None
+        network = task.network.model_copy(update={"dropout": 0.0}) if untold else task.network
         members = build_network(statistics, network, training.l2, training.seed, sample, targets.kind, level)
         pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
         material = Material(files, learned if folds else valid, inputs, reading, folds, truth, said)
