@@ -13,7 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -60,9 +60,7 @@ class Checkpoint:
 
     def beside(self, name: str) -> "Checkpoint":
         """Another part of the same fit."""
-        return Checkpoint(
-            self.place.with_name(f"{self.place.stem}-{name}.npz"), self.digest, self.every_seconds, self.say
-        )
+        return replace(self, place=self.place.with_name(f"{self.place.stem}-{name}.npz"), written_at=0.0)
 
     def is_due(self) -> bool:
         return time.monotonic() - self.written_at >= self.every_seconds

@@ -27,8 +27,8 @@ from medspark.runs.progress import Progress
 from medspark.task.outcome import Targets
 from medspark.task.tasks import Task
 from medspark.task.training import StopOn, Training
-from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
-from medspark.train.boosted import TAUGHT, taught_files
+from medspark.train.batches import Batch, Folds, batches, dataset, fold_of, read_labels, window_of, windows
+from medspark.train.boosted import taught_files
 from medspark.train.checkpoints import Checkpoint, Kept
 from medspark.train.linear import Cases, cases_drawn, draw_to_lines
 from medspark.train.loop import Lessons, Row, learn_steps
@@ -36,6 +36,7 @@ from medspark.train.losses import cross_entropy, distilled_loss, levels_of, loss
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.pretrain import Excerpts, History, pretrain
 from medspark.train.steps import predicted_at_once, schedule
+from medspark.train.trees import TAUGHT
 
 
 class Fitted(NamedTuple):
@@ -66,6 +67,7 @@ def fit_network(
     learn: "Learn | None" = None,
 ) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
+    heard: Checkpoint | None = None,
 
     Args:
         train: the training split's files.
@@ -78,6 +80,7 @@ def fit_network(
         learn: who learns; where nobody is named, this process does.
 
     Raises:
+        heard: what trees say of these files, where it is kept elsewhere than beside the checkpoint.
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
     """
     training, inputs, targets = task.training, statistics.inputs(), task.outcome.targets
@@ -89,7 +92,8 @@ def fit_network(
     tf.config.experimental.enable_op_determinism()
     sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
     level = levels_of(targets.kind, shares)
-    with taught_files(learned, inputs, reading, folds, task.network, training) as (files, said):
+    heard = heard or (checkpoint and checkpoint.beside("taught"))
+    with taught_files(learned, inputs, reading, folds, task.network, training, heard) as (files, said):
         untold = said is not None and task.network.dropout is None
         network = task.network.model_copy(update={"dropout": 0.0}) if untold else task.network
         members = build_network(statistics, network, training.l2, training.seed, sample, targets.kind, level)
@@ -172,11 +176,6 @@ def lessons_of(members: Any, material: Material, targets: Targets, training: Tra
     found = dataset(material.learned, inputs, reading, plan.batch_size, training.seed, folds, material.said, window)
     better = by_metric(training.stop_on)
     return Lessons("network", found, plan, watch, better, training.patience, training.ema)
-
-
-def window_of(training: Training) -> int:
-    """Bytes of tensors that are shuffled together."""
-    return (training.window_mb or 0) * 2**20 or WINDOW_BYTES
 
 
 def _pretrained(

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from train.test_distil import STATISTICS, learned_files, task_with, written
 
-from medspark.train import boosted
+from medspark.train import boosted, checkpoints, trees
 from medspark.train import loop as module
 from medspark.train.batches import split_files
 from medspark.train.checkpoints import Checkpoint, Checkpoints, Kept, digest_of
@@ -80,15 +80,17 @@ def test_whatever_the_step_at_which_training_dies_it_ends_with_the_same_weights(
 
 
 def test_a_fit_that_is_taught_goes_on_too(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(boosted, "LEAST_CASES", 100)
+    monkeypatch.setattr(trees, "LEAST_CASES", 100)
     task = task_with(**ALL)
     undisturbed = fitted(table, task)
     with monkeypatch.context() as patched:
         dies_at(patched, 9)
         with pytest.raises(KeyboardInterrupt):
             fitted(table, task, checkpoint_of(table, task, tmp_path))
-    assert same(undisturbed, fitted(table, task, checkpoint_of(table, task, tmp_path)))
-    monkeypatch.setattr(boosted, "LEAST_CASES", 2_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(boosted, "fit_teachers", None)  # what they said is kept
+        assert same(undisturbed, fitted(table, task, checkpoint_of(table, task, tmp_path)))
+    monkeypatch.setattr(trees, "LEAST_CASES", 2_000)
     assert not same(undisturbed, fitted(table, task))
 
 
