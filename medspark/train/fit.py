@@ -54,6 +54,8 @@ class Fitted(NamedTuple):
     """Of each sequence's encoder one row an epoch; empty without pretraining."""
     lines: float = 0.0
     """The share of logistic regressions in what members say, 0 where they were not drawn towards any."""
+    taught: bool = False
+    """Whether members, of a student those of its teacher, learned what gradient boosting says and not the outcomes."""
 
 
 def fit_network(

@@ -146,6 +146,7 @@ def test_of_few_cases_members_learn_from_the_outcomes_as_when_nothing_teaches(tm
         monkeypatch.setattr(trees, "LEAST_CASES", least)
         task = task_with(network={"members": MEMBERS, "hidden": [8]}, training={"epochs": 1, "taught_by": by})
         fitted = taught(table, task)
+        assert fitted.taught is (not logits)
         test = load_split(table, "test", STATISTICS.inputs(), fitted.reading)
         logits.append(keras_logits(fitted.network, test.tensors)[:, 0])
     assert np.array_equal(logits[1], logits[2])
