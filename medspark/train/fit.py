@@ -67,9 +67,9 @@ def fit_network(
     excerpts: Mapping[str, Excerpts] | None = None,
     checkpoint: Checkpoint | None = None,
     learn: "Learn | None" = None,
+    heard: Checkpoint | None = None,
 ) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
-    heard: Checkpoint | None = None,
 
     Args:
         train: the training split's files.
@@ -80,9 +80,9 @@ def fit_network(
         excerpts: of histories, where encoders are pretrained.
         checkpoint: what to go on from, and what to leave.
         learn: who learns; where nobody is named, this process does.
+        heard: what trees say of these files, where it is kept elsewhere than beside the checkpoint.
 
     Raises:
-        heard: what trees say of these files, where it is kept elsewhere than beside the checkpoint.
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
     """
     training, inputs, targets = task.training, statistics.inputs(), task.outcome.targets
@@ -103,7 +103,7 @@ def fit_network(
         material = Material(files, learned if folds else valid, inputs, reading, folds, truth, said)
         history = (learn or learn_from)(members, material, targets, training, progress, checkpoint, False)
     lines = _draw_to_lines(members, material, task)
-    return Fitted(serving_network(members), members, folds, history, reading, pretrained, lines)
+    return Fitted(serving_network(members), members, folds, history, reading, pretrained, lines, said is not None)
 
 
 def _draw_to_lines(members: Any, material: "Material", task: Task) -> float:

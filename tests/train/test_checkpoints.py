@@ -40,8 +40,8 @@ def fitted(table, task, checkpoint=None):
 
 
 def checkpoint_of(table, task, folder, said=None, every_seconds=0.0):
-    checkpoints = Checkpoints(folder, (said if said is not None else []).append, every_seconds)
-    return checkpoints.of("network", task, STATISTICS, learned_files(table))
+    kept = Checkpoints(folder, (said if said is not None else []).append, every_seconds)
+    return kept.of("network", task, STATISTICS, learned_files(table))
 
 
 def dies_at(monkeypatch, step):
@@ -124,6 +124,14 @@ def test_a_checkpoint_of_another_task_seed_or_data_is_not_taken(other, table, tm
     assert theirs.read() is None
     assert said == ["network.npz: a checkpoint of another task, seed or data, not taken"]
     assert fitted(table, task, theirs).history == fitted(table, task).history
+
+
+@pytest.mark.parametrize("other", ["RULE", "LIBRARIES"])
+def test_how_trees_teach_and_the_library_that_grows_them_tell_fits_apart(other, table, tmp_path, monkeypatch):
+    mine = checkpoint_of(table, task_with(**ALL), tmp_path)
+    without = {"RULE": {}, "LIBRARIES": tuple(one for one in checkpoints.LIBRARIES if one != "scikit-learn")}
+    monkeypatch.setattr(checkpoints, other, without[other])
+    assert checkpoint_of(table, task_with(**ALL), tmp_path).digest != mine.digest
 
 
 @pytest.mark.parametrize(
