@@ -25,7 +25,7 @@ from medspark.evaluate.truth import Floats, Reading
 from medspark.task.outcome import Kind
 from medspark.task.training import Network, Training
 from medspark.train.baselines import dense_design, plain_tensors
-from medspark.train.batches import Folds, fold_of, window_of, windows
+from medspark.train.batches import Folds, fold_of, opened, window_of, windows
 from medspark.train.checkpoints import Checkpoint, Kept
 from medspark.train.linear import Cases, asked_of
 from medspark.train.soft_labels import soft_input, write_beside
@@ -134,12 +134,13 @@ def _fit(
     rng = np.random.default_rng(training.seed)
     tensors, truth, subject = next(windows(files, inputs, reading, rng, window_of(training)))
     columns = sum(one.width for one in inputs if one.part != "codes")
-    count = cases_taught(len(subject), columns, reading.size)
+    cases = sum(opened(file).metadata.num_rows for file in files)
+    count = cases_taught(len(subject), cases, columns, reading.size)
     if not count:
         return None
-    cases = Cases(tensors, truth, fold_of(subject, folds)).first(count)
+    learned = Cases(tensors, truth, fold_of(subject, folds)).first(count)
     tenth = fold_of(subject[:count], Folds(TENTHS, training.seed + 1))
-    return fit_teachers(cases, tenth, inputs, reading.kind, folds.parts, training.seed, say)
+    return fit_teachers(learned, tenth, inputs, reading.kind, folds.parts, training.seed, say)
 
 
 def fit_teachers(

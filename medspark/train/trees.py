@@ -70,16 +70,16 @@ class Fit(NamedTuple):
         return np.bincount(self.y[some], minlength=self.outcomes)
 
 
-def cases_taught(count: int, columns: int, targets: int) -> int:
-    """How many of so many cases the trees learn from; 0 where they would be too few to teach.
+def cases_taught(seen: int, cases: int, columns: int, targets: int) -> int:
+    """How many cases the trees learn from, of those that are seen of all; 0 where they would be too few to teach.
 
-    >>> [cases_taught(50_000, 100, targets) for targets in (1, 25, 100)]
+    >>> [cases_taught(50_000, 50_000, 100, targets) for targets in (1, 25, 100)]
     [50000, 24000, 0]
-    >>> cases_taught(1_999, 100, 1), cases_taught(1_000_000, 100, 1)
-    (0, 100000)
+    >>> [cases_taught(seen, cases, 100, 1) for seen, cases in ((1_999, 1_999), (4_096, 50_000), (200_000, 1_000_000))]
+    [0, 0, 100000]
     """
-    found = min(count, MOST_CASES, MOST_CELLS // max(1, columns * targets))
-    return found if found >= max(LEAST_CASES, LEAST_SHARE * min(count, MOST_CASES)) else 0
+    found = min(seen, MOST_CASES, MOST_CELLS // max(1, columns * targets))
+    return found if found >= max(LEAST_CASES, LEAST_SHARE * min(cases, MOST_CASES)) else 0
 
 
 def most_trees(targets: int) -> int:
