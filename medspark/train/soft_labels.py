@@ -34,7 +34,7 @@ def write_beside(
     """Copies of tensors' files with the soft labels of each case, below a folder: a row group in memory at a time.
 
     Args:
-        checkpoint: beside which a file's soft labels are kept, and taken from where they are.
+        checkpoint: beside which a file's soft labels are kept, in memory all at once, and taken from where they are.
     """
     return [
         _write(said, file, inputs, folder / f"{at:05}.parquet", checkpoint and checkpoint.beside(f"{at:05}"))
