@@ -58,7 +58,7 @@ def test_without_a_space_the_usual_settings_are_tried_that_count(tmp_path):
     assert space_of(stays_at(tmp_path / "stays.csv")) == SPACE
     changed = {"training": {"optimizer": "adam"}, "network": {"hidden": [8]}, "tuning": {"trials": 4}}
     tried = space_of(stays_at(tmp_path / "stays.csv", **changed))
-    assert set(SPACE) - set(tried) == {"training.weight_decay", "network.size"}
+    assert set(SPACE) - set(tried) == {"training.weight_decay", "network.size", "network.dropout"}
 
 
 @pytest.mark.parametrize(
