@@ -20,7 +20,7 @@ from medspark.train.checkpoints import CHECKPOINTS, Checkpoints
 from medspark.train.folds import cross_validate
 from medspark.train.spark_tasks import in_tasks
 from medspark.train.train_network import fit_and_encode
-from medspark.train.trials import Search, ended, open_study, prepare, rows_of, search_of, summary, try_one
+from medspark.train.trials import Search, ended, open_study, prepare, rows_of, search_of, summary, teach, try_one
 
 TUNING = "tuning"
 """The journals of a store's trials, which the same command goes on with."""
@@ -74,6 +74,8 @@ def _searched(run: Run, task: Task) -> dict[str, Any]:
         left = prepare(study, task)
         if left < trials:
             run.say(f"  {len(ended(study))} trials were there already")
+        if left:
+            teach(search, run.say)
         with _told(run, search, trials):
             in_tasks(run.context, "trials", partial(try_one, search), range(left))
         return summary(open_study(search), task)

@@ -8,6 +8,8 @@ from medspark.task.event_task import EventTask
 from medspark.task.scoring import columns_asked_for, exclusions_not_applied, outcome_columns
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
+from medspark.task.training import LEAST_FOLDS
+from medspark.task.tuning import boosting_may_teach
 
 
 def notes(task: Task) -> Iterator[str]:
@@ -24,7 +26,18 @@ def notes(task: Task) -> Iterator[str]:
         yield from exclusions_are_reached(task)
         yield from _past(task)
         yield from _any_day(task)
+    yield from _taught(task)
     yield from _advice(task)
+
+
+def _taught(task: Task) -> Iterator[str]:
+    training = task.training
+    if training.taught_by == "boosting" and "taught_by" in training.model_fields_set and not boosting_may_teach(task):
+        yield (
+            f"training.taught_by: boosting teaches a tabular network of {LEAST_FOLDS} members or more that reads "
+            "numbers, categories and codes alone, with loss: cross_entropy and neither class_weight nor "
+            "label_smoothing. Here members learn from the outcomes."
+        )
 
 
 def _advice(task: Task) -> Iterator[str]:

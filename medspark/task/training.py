@@ -77,6 +77,10 @@ class ImageNetwork(Closed):
     is."""
 
 
+DROPOUT = 0.2
+"""Where a task says none and nothing teaches."""
+
+
 class Network(Closed):
     kind: Literal["tabular", "plain"] = "tabular"
     """tabular: ramps between quantiles, and a linear path; plain: scaled numbers and hidden layers alone."""
@@ -86,9 +90,9 @@ class Network(Closed):
     """Widths of the hidden layers, in place of those of `size`."""
     embedding: int = Field(default=6, ge=1, le=512)
     """Width of the vector learned for each category."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of a hidden layer that is left out at each step of training, where `training.taught_by` is none or nothing
-    teaches: what is taught is no chance outcome, and nothing is left out."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Share of a hidden layer that is left out at each step of training. Where the task says none it is 0.2, or nothing
+    where boosting teaches: what it says is no chance outcome."""
     members: int = Field(default=8, ge=1, le=20)
     """Networks trained from different seeds; the model is the mean of their logits. From three on each leaves out a
     fold of the patients, on which it is judged."""
@@ -100,6 +104,11 @@ class Network(Closed):
     student: Literal["small", "medium", "large"] | None = None
     """A plain network of one member and at most 20,000, 100,000 or 500,000 weights, which learns what the network above
     it, its teacher, says of patients that it did not learn from. The student is what is served."""
+
+    @property
+    def dropout_rate(self) -> float:
+        """The share that is left out where nothing teaches."""
+        return DROPOUT if self.dropout is None else self.dropout
 
     @property
     def cross_fitted(self) -> bool:

@@ -89,7 +89,23 @@ def space_of(task: Any) -> dict[str, Choice]:
         idle.add("training.weight_decay")
     if task.network.hidden is not None:
         idle.add("network.size")
+    if task.network.dropout is None and boosting_may_teach(task):
+        idle.add("network.dropout")
     return {key: choice for key, choice in SPACE.items() if key not in idle}
+
+
+def boosting_may_teach(task: Any) -> bool:
+    """Whether it teaches the members where there are cases enough; without dropout, which was best."""
+    network, training, features = task.network, task.training, task.features
+    more = ("sequences", "grids", "genes", "images")
+    plain = training.loss == "cross_entropy" and training.class_weight == "none" and training.label_smoothing is None
+    return bool(
+        training.taught_by == "boosting"
+        and plain
+        and network.cross_fitted
+        and network.kind == "tabular"
+        and not any(getattr(features, name, None) for name in more)
+    )
 
 
 def ends_of(choice: Choice) -> tuple[Any, ...]:
@@ -115,6 +131,8 @@ def with_settings(task: T, settings: Mapping[str, Any]) -> T:
 
 def setting_of(task: Any, key: str) -> Any:
     """What a task says of a key such as `network.dropout`."""
+    if key == "network.dropout":
+        return task.network.dropout_rate
     section, _, name = key.partition(".")
     return getattr(getattr(task, section), name)
 

@@ -19,6 +19,7 @@ from medspark.encode.worker.tensors import Arrays, arrays
 from medspark.evaluate.censoring import Truth, joined
 from medspark.evaluate.truth import Reading, truth_of
 from medspark.schemas import SPLIT, SUBJECT_ID
+from medspark.task.training import Training
 
 T = TypeVar("T")
 Batch = tuple[Arrays, Truth, npt.NDArray[Any]]
@@ -53,6 +54,11 @@ def opened(file: Path) -> pq.ParquetFile:
 def read_labels(files: list[Path], reading: Reading) -> pa.Table:
     """The label columns of all cases of some files."""
     return pa.concat_tables([opened(file).read(columns=[*reading.columns]) for file in files])
+
+
+def window_of(training: Training) -> int:
+    """Bytes of tensors that are shuffled together."""
+    return (training.window_mb or 0) * 2**20 or WINDOW_BYTES
 
 
 def rows_of_window(inputs: Sequence[Input], window_bytes: int) -> int:

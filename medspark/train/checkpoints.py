@@ -13,7 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from medspark.encode.statistics import Statistics, to_json
 from medspark.task.tasks import Task
+from medspark.train.trees import RULE
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -31,7 +32,7 @@ CHECKPOINTS: Final = "checkpoints"
 """A store's folder of what training left to go on from; it goes once there is a bundle, or a refusal."""
 EVERY_SECONDS: Final = 30.0
 """Between two checkpoints: what a death costs at most, beside the start."""
-LIBRARIES: Final = ("medspark", "keras", "tensorflow", "numpy", "pyarrow")
+LIBRARIES: Final = ("medspark", "keras", "tensorflow", "numpy", "pyarrow", "scikit-learn", "scipy")
 _LEARNED: Final = "learned.json"
 _LIBRARIES: Final = "libraries"
 _END: Final = 8
@@ -60,9 +61,7 @@ class Checkpoint:
 
     def beside(self, name: str) -> "Checkpoint":
         """Another part of the same fit."""
-        return Checkpoint(
-            self.place.with_name(f"{self.place.stem}-{name}.npz"), self.digest, self.every_seconds, self.say
-        )
+        return replace(self, place=self.place.with_name(f"{self.place.stem}-{name}.npz"), written_at=0.0)
 
     def is_due(self) -> bool:
         return time.monotonic() - self.written_at >= self.every_seconds
@@ -129,10 +128,10 @@ class Checkpoints:
 
 
 def digest_of(task: Task, statistics: Statistics, files: Iterable[Path]) -> str:
-    """SHA-256 of the task, the statistics, the libraries' versions, the network that images start from, and what the
-    Parquet files hold in their order."""
+    """SHA-256 of the task, the statistics, the libraries' versions, how trees teach, the network that images start
+    from, and what the Parquet files hold in their order."""
     found = hashlib.sha256()
-    for text in (task.model_dump_json(), to_json(statistics), json.dumps(_libraries())):
+    for text in (task.model_dump_json(), to_json(statistics), json.dumps([_libraries(), RULE])):
         found.update(hashlib.sha256(text.encode()).digest())
     if task.network.images.weights is not None and (start := Path(task.network.images.weights)).is_file():
         with start.open("rb") as stream:  # where it is not there, building the network says so
@@ -154,7 +153,7 @@ def other_libraries(place: Path) -> list[str]:
     try:
         with np.load(place, allow_pickle=False) as found:
             kept: dict[str, str] = json.loads(bytes(found[_LEARNED]).decode())[_LIBRARIES]
-            return [f"{name} {kept[name]}" for name, now in _libraries().items() if kept[name] != now]
+            return [f"{name} {kept.get(name, '?')}" for name, now in _libraries().items() if kept.get(name) != now]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return []
 

@@ -81,7 +81,7 @@ def distil(
     lessons = dataset(files, inputs, reading, plan.batch_size, training.seed, folds, said)
     asked = Lessons("student", lessons, plan, watch, by_metric(None), training.patience)
     history = learn_steps(students, asked, progress, checkpoint)
-    return Fitted(serving_network(last), students, folds, history, reading, teacher.pretrained)
+    return Fitted(serving_network(last), students, folds, history, reading, teacher.pretrained, taught=teacher.taught)
 
 
 def _training(of_task: Training) -> Training:

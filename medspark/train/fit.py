@@ -27,8 +27,8 @@ from medspark.runs.progress import Progress
 from medspark.task.outcome import Targets
 from medspark.task.tasks import Task
 from medspark.task.training import StopOn, Training
-from medspark.train.batches import WINDOW_BYTES, Batch, Folds, batches, dataset, fold_of, read_labels, windows
-from medspark.train.boosted import TAUGHT, taught_files
+from medspark.train.batches import Batch, Folds, batches, dataset, fold_of, read_labels, window_of, windows
+from medspark.train.boosted import taught_files
 from medspark.train.checkpoints import Checkpoint, Kept
 from medspark.train.linear import Cases, cases_drawn, draw_to_lines
 from medspark.train.loop import Lessons, Row, learn_steps
@@ -36,6 +36,7 @@ from medspark.train.losses import cross_entropy, distilled_loss, levels_of, loss
 from medspark.train.networks.build import build_network, serving_network
 from medspark.train.pretrain import Excerpts, History, pretrain
 from medspark.train.steps import predicted_at_once, schedule
+from medspark.train.trees import TAUGHT
 
 
 class Fitted(NamedTuple):
@@ -53,6 +54,8 @@ class Fitted(NamedTuple):
     """Of each sequence's encoder one row an epoch; empty without pretraining."""
     lines: float = 0.0
     """The share of logistic regressions in what members say, 0 where they were not drawn towards any."""
+    taught: bool = False
+    """Whether members, of a student those of its teacher, learned what gradient boosting says and not the outcomes."""
 
 
 def fit_network(
@@ -64,6 +67,7 @@ def fit_network(
     excerpts: Mapping[str, Excerpts] | None = None,
     checkpoint: Checkpoint | None = None,
     learn: "Learn | None" = None,
+    heard: Checkpoint | None = None,
 ) -> Fitted:
     """Fit on Parquet files of tensors; the same seed and files give the same network on the same machine.
 
@@ -76,6 +80,7 @@ def fit_network(
         excerpts: of histories, where encoders are pretrained.
         checkpoint: what to go on from, and what to leave.
         learn: who learns; where nobody is named, this process does.
+        heard: what trees say of these files, where it is kept elsewhere than beside the checkpoint.
 
     Raises:
         InputError: a split has no case with a known outcome, or the training split has one outcome only.
@@ -89,14 +94,16 @@ def fit_network(
     tf.config.experimental.enable_op_determinism()
     sample, _, _ = next(windows(train, inputs, reading, np.random.default_rng(training.seed)))
     level = levels_of(targets.kind, shares)
-    with taught_files(learned, inputs, reading, folds, task.network, training) as (files, said):
-        network = task.network if said is None else task.network.model_copy(update={"dropout": 0.0})
+    heard = heard or (checkpoint and checkpoint.beside("taught"))
+    with taught_files(learned, inputs, reading, folds, task.network, training, heard) as (files, said):
+        untold = said is not None and task.network.dropout is None
+        network = task.network.model_copy(update={"dropout": 0.0}) if untold else task.network
         members = build_network(statistics, network, training.l2, training.seed, sample, targets.kind, level)
         pretrained = _pretrained(members, excerpts or {}, training, checkpoint)
         material = Material(files, learned if folds else valid, inputs, reading, folds, truth, said)
         history = (learn or learn_from)(members, material, targets, training, progress, checkpoint, False)
     lines = _draw_to_lines(members, material, task)
-    return Fitted(serving_network(members), members, folds, history, reading, pretrained, lines)
+    return Fitted(serving_network(members), members, folds, history, reading, pretrained, lines, said is not None)
 
 
 def _draw_to_lines(members: Any, material: "Material", task: Task) -> float:
@@ -171,11 +178,6 @@ def lessons_of(members: Any, material: Material, targets: Targets, training: Tra
     found = dataset(material.learned, inputs, reading, plan.batch_size, training.seed, folds, material.said, window)
     better = by_metric(training.stop_on)
     return Lessons("network", found, plan, watch, better, training.patience, training.ema)
-
-
-def window_of(training: Training) -> int:
-    """Bytes of tensors that are shuffled together."""
-    return (training.window_mb or 0) * 2**20 or WINDOW_BYTES
 
 
 def _pretrained(

@@ -53,9 +53,9 @@ def distilled_loss(
     said = _of_said_classes if kind == "classes" else _of_said_targets
 
     def loss(truth: Any, logits: Any) -> Any:
-        hard = _of_members(training, kind, truth, logits, positive_weight)
-        taught = said(keras.ops.reshape(truth[..., 2 * size + 1 :], (-1, learners, size)), logits)
-        each = (1 - soft) * hard + soft * taught
+        each = said(keras.ops.reshape(truth[..., 2 * size + 1 :], (-1, learners, size)), logits)
+        if soft < 1:
+            each = (1 - soft) * _of_members(training, kind, truth, logits, positive_weight) + soft * each
         return _learned(each, truth[:, :, 2 * size], learners) / (learners - 1)
 
     return loss

@@ -196,6 +196,8 @@ def judged(
     metrics["reliance"] = held_out_reliance(learned, kept, uncertainty, frame, task)
     if fitted.lines:
         metrics["lines"] = fitted.lines
+    if fitted.taught:
+        metrics["taught"] = "boosting"
     return Trained(statistics, fitted, calibration, predictions, metrics, kept, uncertainty)
 
 

@@ -8,7 +8,7 @@ that broke off is tried again with what it drew, however much was tried meanwhil
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +20,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from medspark.encode.statistics import Statistics, from_json, to_json
 from medspark.errors import InputError, MedsparkError
+from medspark.evaluate.truth import reading_of
 from medspark.runs.progress import Told
 from medspark.schemas import TRAIN, VALID
 from medspark.task.tasks import Task
 from medspark.task.tuning import Between, Choice, Tuning, holds, setting_of, space_of, with_settings
-from medspark.train.batches import batches, split_files
-from medspark.train.checkpoints import digest_of
-from medspark.train.fit import Fitted, by_metric, fit_network, watched_row, window_of
+from medspark.train.batches import Folds, batches, read_labels, split_files, window_of
+from medspark.train.boosted import taught_files
+from medspark.train.checkpoints import Checkpoint, Kept, digest_of
+from medspark.train.fit import Fitted, by_metric, fit_network, watched_row
 from medspark.train.steps import predicted_at_once
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -119,6 +121,35 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
     return [one for one in study.get_trials(states=ENDED) if one.state != TrialState.FAIL or ERROR in one.user_attrs]
 
 
+class Heard(Checkpoint):
+    """What trees say, for trials that may be many at once: they read it, and write nothing."""
+
+    def write(self, kept: Kept) -> None:
+        pass
+
+
+def teach(search: Search, say: Callable[[str], None] = lambda _: None) -> None:
+    """Let trees say once, beside the tensors, what they would say in every trial of the task's own training."""
+    task, files = _of_trial(search, {}), [Path(one) for one in (*search.train, *search.valid)]
+    if not task.network.cross_fitted:
+        return
+    reading = reading_of(task.outcome, read_labels(files, reading_of(task.outcome)))
+    folds, inputs = Folds(task.network.members, task.training.seed), from_json(search.statistics).inputs()
+    heard = Checkpoint(_place_of_heard(search), search.study, 0.0, say)
+    with taught_files(files, inputs, reading, folds, task.network, task.training, heard):
+        pass  # what they say is kept
+
+
+def _place_of_heard(search: Search) -> Path:
+    return Path(search.train[0]).parent.parent / ".heard" / "trees.npz"
+
+
+def _of_trial(search: Search, settings: Mapping[str, Any]) -> Task:
+    """The task with other settings, and members as a network has that is tried."""
+    members = (search.task.tuning or Tuning()).members
+    return with_settings(search.task, {**settings, "network.members": members, "network.student": None})
+
+
 def try_one(search: Search, _: int) -> None:
     """The next trial, in a Spark task: an error is its outcome, not the task's."""
     study = open_study(search)
@@ -136,7 +167,10 @@ def try_all(search: Search) -> dict[str, Any]:
     """All trials that are left, one after the other in this process; their summary."""
     import keras
 
-    for at in range(prepare(open_study(search), search.task)):
+    left = prepare(open_study(search), search.task)
+    if left:
+        teach(search)
+    for at in range(left):
         try_one(search, at)
         keras.utils.clear_session()
     return summary(open_study(search), search.task)
@@ -160,10 +194,7 @@ def _judge(search: Search, trial: Trial) -> float:
 
 def _value(search: Search, trial: Trial, seen: list[int]) -> float:
     """The same, on patients that a member did not learn from; `seen` has the epochs so far."""
-    task = search.task
-    settings = {key: _drawn(trial, key, choice) for key, choice in space_of(task).items()}
-    members = (task.tuning or Tuning()).members
-    task = with_settings(task, settings | {"network.members": members, "network.student": None})
+    task = _of_trial(search, {key: _drawn(trial, key, choice) for key, choice in space_of(search.task).items()})
     better = by_metric(task.training.stop_on)
 
     def told(of: Told) -> None:
@@ -174,7 +205,8 @@ def _value(search: Search, trial: Trial, seen: list[int]) -> float:
                 raise optuna.TrialPruned
 
     train, valid = ([Path(one) for one in some] for some in (search.train, search.valid))
-    fitted = fit_network(train, valid, from_json(search.statistics), task, told)
+    heard = Heard(_place_of_heard(search), search.study, 0.0, lambda _: None)
+    fitted = fit_network(train, valid, from_json(search.statistics), task, told, heard=heard)
     if not fitted.lines:
         return min(map(better, fitted.history))
     return better(_as_kept(fitted, [*train, *valid], from_json(search.statistics), task))

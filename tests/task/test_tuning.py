@@ -6,6 +6,7 @@ import pytest
 from support.tasks import STAYS, stays_at
 
 from medspark.task.load import check_task
+from medspark.task.notes import notes
 from medspark.task.tuning import SPACE, in_yaml, space_of, with_settings
 
 
@@ -57,7 +58,20 @@ def test_without_a_space_the_usual_settings_are_tried_that_count(tmp_path):
     assert space_of(stays_at(tmp_path / "stays.csv")) == SPACE
     changed = {"training": {"optimizer": "adam"}, "network": {"hidden": [8]}, "tuning": {"trials": 4}}
     tried = space_of(stays_at(tmp_path / "stays.csv", **changed))
-    assert set(SPACE) - set(tried) == {"training.weight_decay", "network.size"}
+    assert set(SPACE) - set(tried) == {"training.weight_decay", "network.size", "network.dropout"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "tried"),
+    [
+        ({"network": {"members": 3}}, False),
+        ({"network": {"members": 3}, "training": {"taught_by": "none"}}, True),
+        ({"network": {"members": 3}, "training": {"loss": "focal"}}, True),
+        ({"network": {"members": 3, "dropout": 0.2}}, True),
+    ],
+)
+def test_dropout_is_tried_where_boosting_does_not_teach_or_the_task_says_one(changes, tried, tmp_path):
+    assert ("network.dropout" in space_of(stays_at(tmp_path / "stays.csv", **changes))) is tried
 
 
 def test_settings_are_put_in_the_place_of_the_tasks_and_can_be_written_into_its_file(tmp_path):
@@ -67,3 +81,17 @@ def test_settings_are_put_in_the_place_of_the_tasks_and_can_be_written_into_its_
     assert (other.network.dropout, other.network.embedding, other.network.hidden) == (0.3, 4, (64, 32))
     assert other.training == task.training.model_copy(update={"ema": 0.99})
     assert in_yaml(settings) == ["network: {dropout: 0.3, hidden: [64, 32]}", "training: {ema: 0.99}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"network": {"members": 3}, "training": {"taught_by": "boosting", "loss": "focal"}}, True),
+        ({"network": {"members": 2}, "training": {"taught_by": "boosting"}}, True),
+        ({"network": {"members": 3}, "training": {"taught_by": "boosting"}}, False),
+        ({"network": {"members": 2}}, False),
+    ],
+)
+def test_a_task_is_told_where_boosting_that_it_asks_for_teaches_nobody(changes, told, tmp_path):
+    found = notes(stays_at(tmp_path / "stays.csv", **changes))
+    assert any(note.startswith("training.taught_by: boosting teaches") for note in found) is told

@@ -11,9 +11,11 @@ from medspark.encode.inputs import Input
 from medspark.evaluate.truth import reading_of
 from medspark.task.training import Network, Training
 from medspark.train import boosted as module
+from medspark.train import trees
 from medspark.train.batches import Folds, fold_of, load_split
 from medspark.train.boosted import can_be_taught, fit_teachers, said_by, taught_files
 from medspark.train.export import keras_logits
+from medspark.train.trees import Fit, fit_trees
 
 pytestmark = pytest.mark.slow
 
@@ -28,11 +30,11 @@ INPUTS = [
 @pytest.fixture(autouse=True)
 def of_few(monkeypatch):
     """Trees teach of as few cases as a test has."""
-    monkeypatch.setattr(module, "LEAST_CASES", 100)
+    monkeypatch.setattr(trees, "LEAST_CASES", 100)
 
 
 def teachers(seen, kind="binary"):
-    return fit_teachers(seen, INPUTS, kind, MEMBERS, 0)
+    return fit_teachers(seen, np.arange(len(seen.fold)) % 10, INPUTS, kind, MEMBERS, 0)
 
 
 def test_no_teacher_learns_from_the_fold_that_its_member_left_out():
@@ -44,10 +46,11 @@ def test_no_teacher_learns_from_the_fold_that_its_member_left_out():
     assert not np.allclose(one[:, 0], other[:, 0])
 
 
-def test_of_classes_each_member_is_taught_a_logit_of_each():
-    seen = cases(400, 1, 3)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_of_classes_each_member_is_taught_a_logit_of_each(classes):
+    seen = cases(400, 1, classes)
     said = said_by(teachers(seen, "classes"), seen.tensors)
-    assert said.shape == (400, MEMBERS, 3)
+    assert said.shape == (400, MEMBERS, classes)
     assert (said.mean(axis=1).argmax(axis=1) == seen.truth.label.argmax(axis=1)).mean() > 0.7
 
 
@@ -67,6 +70,44 @@ def test_where_without_a_fold_an_outcome_is_not_there_nobody_teaches():
     seen = cases(400, 1, 1)
     seen = seen._replace(truth=seen.truth._replace(label=(seen.fold == 2).astype(float)[:, None]))
     assert teachers(seen) is None
+
+
+def test_as_many_processes_as_there_are_cores_say_the_same(monkeypatch):
+    seen = cases(400, 1, 1)
+    alone = said_by(teachers(seen), seen.tensors)
+    monkeypatch.setattr(module, "IN_PROCESSES", 0)
+    monkeypatch.setattr(module, "_cores", lambda: 2)
+    assert np.array_equal(said_by(teachers(seen), seen.tensors), alone)
+
+
+def test_of_the_patients_that_say_when_there_are_trees_enough_no_tree_learns():
+    seen = cases(400, 1, 1)
+    y, watched = seen.truth.label[:, 0].astype(int), np.arange(400) % 10 == 0
+    said = {}
+    for turned in ("none", "watched", "others"):
+        found = np.where({"none": watched & ~watched, "watched": watched, "others": ~watched}[turned], 1 - y, y)
+        fit = Fit(found, np.ones(400), np.ones(400, bool), watched, 2, 0, 1)
+        said[turned] = fit_trees(seen.tensors["numeric"], [False] * 2, fit).decision_function(seen.tensors["numeric"])
+    assert np.array_equal(said["none"], said["watched"])
+    assert not np.array_equal(said["none"], said["others"])
+
+
+def test_where_the_patients_that_say_when_lack_an_outcome_there_are_few_trees():
+    seen = cases(400, 1, 1)
+    y = seen.truth.label[:, 0].astype(int)
+    fit = Fit(y, np.ones(400), np.ones(400, bool), (np.cumsum(y) < 30) & (y == 1), 2, 0, 800)
+    assert fit_trees(seen.tensors["numeric"], [False] * 2, fit).n_iter_ == trees.FEW_TREES
+
+
+def test_all_cases_of_a_patient_say_when_there_are_trees_enough_or_none_does(tmp_path, monkeypatch):
+    table, task, heard = written(tmp_path, cases=400), task_with(network={"members": MEMBERS}), {}
+    reading, folds = reading_of(task.outcome), Folds(MEMBERS, task.training.seed)
+    monkeypatch.setattr(module, "fit_teachers", lambda cases, tenth, *_: heard.update(cases=cases, tenth=tenth))
+    with taught_files(learned_files(table), STATISTICS.inputs(), reading, folds, task.network, task.training) as found:
+        assert found[1] is None, "without teachers nothing is taught"
+    tenths = [set(heard["tenth"][heard["cases"].fold == fold]) for fold in range(MEMBERS)]
+    assert not (np.bincount(heard["tenth"]) % 2).any(), "each patient has two cases"
+    assert tenths == [set(range(trees.TENTHS))] * MEMBERS, "a division of its own"
 
 
 @pytest.mark.parametrize(
@@ -102,9 +143,10 @@ def test_what_is_taught_stands_beside_its_own_case_and_goes_when_learning_has_en
 def test_of_few_cases_members_learn_from_the_outcomes_as_when_nothing_teaches(tmp_path, monkeypatch):
     table, logits = written(tmp_path, cases=400), []
     for least, by in ((100, "boosting"), (501, "boosting"), (100, "none")):  # 400 of train and 100 of valid
-        monkeypatch.setattr(module, "LEAST_CASES", least)
+        monkeypatch.setattr(trees, "LEAST_CASES", least)
         task = task_with(network={"members": MEMBERS, "hidden": [8]}, training={"epochs": 1, "taught_by": by})
         fitted = taught(table, task)
+        assert fitted.taught is (not logits)
         test = load_split(table, "test", STATISTICS.inputs(), fitted.reading)
         logits.append(keras_logits(fitted.network, test.tensors)[:, 0])
     assert np.array_equal(logits[1], logits[2])

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from train.test_distil import STATISTICS, learned_files, task_with, written
 
-from medspark.train import boosted
+from medspark.train import boosted, checkpoints, trees
 from medspark.train import loop as module
 from medspark.train.batches import split_files
 from medspark.train.checkpoints import Checkpoint, Checkpoints, Kept, digest_of
@@ -40,8 +40,8 @@ def fitted(table, task, checkpoint=None):
 
 
 def checkpoint_of(table, task, folder, said=None, every_seconds=0.0):
-    checkpoints = Checkpoints(folder, (said if said is not None else []).append, every_seconds)
-    return checkpoints.of("network", task, STATISTICS, learned_files(table))
+    kept = Checkpoints(folder, (said if said is not None else []).append, every_seconds)
+    return kept.of("network", task, STATISTICS, learned_files(table))
 
 
 def dies_at(monkeypatch, step):
@@ -80,15 +80,17 @@ def test_whatever_the_step_at_which_training_dies_it_ends_with_the_same_weights(
 
 
 def test_a_fit_that_is_taught_goes_on_too(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(boosted, "LEAST_CASES", 100)
+    monkeypatch.setattr(trees, "LEAST_CASES", 100)
     task = task_with(**ALL)
     undisturbed = fitted(table, task)
     with monkeypatch.context() as patched:
         dies_at(patched, 9)
         with pytest.raises(KeyboardInterrupt):
             fitted(table, task, checkpoint_of(table, task, tmp_path))
-    assert same(undisturbed, fitted(table, task, checkpoint_of(table, task, tmp_path)))
-    monkeypatch.setattr(boosted, "LEAST_CASES", 2_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(boosted, "fit_teachers", None)  # what they said is kept
+        assert same(undisturbed, fitted(table, task, checkpoint_of(table, task, tmp_path)))
+    monkeypatch.setattr(trees, "LEAST_CASES", 2_000)
     assert not same(undisturbed, fitted(table, task))
 
 
@@ -122,6 +124,14 @@ def test_a_checkpoint_of_another_task_seed_or_data_is_not_taken(other, table, tm
     assert theirs.read() is None
     assert said == ["network.npz: a checkpoint of another task, seed or data, not taken"]
     assert fitted(table, task, theirs).history == fitted(table, task).history
+
+
+@pytest.mark.parametrize("other", ["RULE", "LIBRARIES"])
+def test_how_trees_teach_and_the_library_that_grows_them_tell_fits_apart(other, table, tmp_path, monkeypatch):
+    mine = checkpoint_of(table, task_with(**ALL), tmp_path)
+    without = {"RULE": {}, "LIBRARIES": tuple(one for one in checkpoints.LIBRARIES if one != "scikit-learn")}
+    monkeypatch.setattr(checkpoints, other, without[other])
+    assert checkpoint_of(table, task_with(**ALL), tmp_path).digest != mine.digest
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from train.test_distil import STATISTICS, task_with, written
 
 from medspark.encode.statistics import to_json
 from medspark.errors import InputError
+from medspark.train import boosted, trees
 from medspark.train import trials as module
 from medspark.train.batches import batches, split_files
 from medspark.train.fit import fit_network, watched_row
-from medspark.train.trials import Search, chosen, open_study, prepare, summary, try_one
+from medspark.train.trials import Search, chosen, open_study, prepare, summary, teach, try_one
 
 SPACE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "network.hidden": [[8], [4, 4]]}
 TASK = {"network": {"hidden": [8]}, "training": {"epochs": 2, "batch_size": 128, "learning_rate": 0.002}}
@@ -85,7 +86,7 @@ def test_a_trial_that_broke_off_is_tried_again_with_what_it_drew_whatever_was_tr
     search = search_of(table, tmp_path, trials=8)
     dies_at = [3]
 
-    def fit(train, valid, statistics, task, told):
+    def fit(train, valid, statistics, task, told, heard):
         if len(module.ended(open_study(search))) == dies_at[0]:
             dies_at.clear(), dies_at.append(-1)
             raise SystemExit  # its process dies
@@ -109,7 +110,7 @@ def test_a_trial_is_judged_by_members_as_they_are_kept_drawn_towards_regressions
     table = written(tmp_path / "tensors", cases=400)
     search = search_of(table, tmp_path, members=3, trials=2)
     kept = []
-    monkeypatch.setattr(module, "fit_network", lambda *asked: kept.append(fit_network(*asked)) or kept[-1])
+    monkeypatch.setattr(module, "fit_network", lambda *a, **named: kept.append(fit_network(*a, **named)) or kept[-1])
     prepare(open_study(search), search.task)
     try_one(search, 0)
     (fitted,) = kept
@@ -120,6 +121,16 @@ def test_a_trial_is_judged_by_members_as_they_are_kept_drawn_towards_regressions
     row = watched_row(fitted.members, found, search.task.outcome.targets, fitted.folds, None)
     assert loss == pytest.approx(row["valid_loss"])
     assert loss != pytest.approx(min(one["valid_loss"] for one in fitted.history))
+
+
+def test_trees_say_once_what_all_trials_hear(tmp_path, monkeypatch):
+    monkeypatch.setattr(trees, "LEAST_CASES", 100)
+    search = search_of(written(tmp_path / "tensors", cases=400), tmp_path, members=3, trials=2)
+    prepare(open_study(search), search.task)
+    teach(search)
+    monkeypatch.setattr(boosted, "fit_teachers", None)
+    try_one(search, 0)
+    assert [trial.state for trial in open_study(search).trials] == [TrialState.COMPLETE, TrialState.WAITING]
 
 
 def test_where_all_broke_off_the_tasks_own_settings_are_asked_for_again(table, tmp_path):

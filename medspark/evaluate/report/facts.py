@@ -81,7 +81,8 @@ def network_in_words(data: ReportData) -> str:
     network = data.task.network
     training, weights = data.task.training, data.engine.get("parameters")
     size = f" and {weights:,} weights" if weights else ""
-    how = f"trained by {training.optimizer} on {words(training.loss).lower()}, calibrated by {training.calibration}"
+    of = " with what gradient boosting says of the same patients" if "taught" in data.metrics else ""
+    how = f"trained by {training.optimizer} on {words(training.loss).lower()}{of}, calibrated by {training.calibration}"
     return f"A {network.kind} neural network of {network.members} members{size}, {how}."
 
 

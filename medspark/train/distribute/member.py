@@ -20,12 +20,12 @@ from medspark.errors import InputError
 from medspark.runs.progress import Progress
 from medspark.task.outcome import Targets
 from medspark.task.training import Training
-from medspark.train.batches import given, signature, streamed
+from medspark.train.batches import given, signature, streamed, window_of
 from medspark.train.checkpoints import Checkpoint, Kept
 from medspark.train.distribute.ring import Ring
 from medspark.train.distribute.rows import Rows, of_rows
 from medspark.train.distribute.shares import Own, Shares, own_batches, own_cases
-from medspark.train.fit import Material, lessons_of, watched_row, window_of
+from medspark.train.fit import Material, lessons_of, watched_row
 from medspark.train.loop import Lessons, Row, learn_steps
 from medspark.train.steps import predicted_at_once
 

@@ -91,5 +91,5 @@ def _head(hidden: Any, network: Network, l2: float, seed: int, targets: int) -> 
             kernel_initializer=init(seed=seed + 100 * at),
             kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
         )(hidden)
-        hidden = keras.layers.Dropout(network.dropout, seed=seed + 100 * at)(hidden)
+        hidden = keras.layers.Dropout(network.dropout_rate, seed=seed + 100 * at)(hidden)
     return keras.layers.Dense(targets, kernel_initializer=init(seed=seed))(hidden)

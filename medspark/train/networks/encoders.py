@@ -74,7 +74,7 @@ def encoder(tokens: Input, network: Network, seed: int) -> Any:
     present = keras.ops.not_equal(tensors[tokens.name], 0)
     blocks: dict[str, _Block] = {"gru": _gru, "lstm": _lstm, "transformer": _transformer}
     for at in range(layers):
-        vectors = blocks[network.sequence](vectors, present, network.dropout, seed + 10 * (at + 1))
+        vectors = blocks[network.sequence](vectors, present, network.dropout_rate, seed + 10 * (at + 1))
     return keras.Model(tensors, keras.layers.LayerNormalization()(vectors), name=f"{PREFIX}{tokens.name}_{seed}")
 
 

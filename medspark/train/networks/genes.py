@@ -63,9 +63,9 @@ def _reader(network: Network, length: int, seed: int) -> Callable[[str, Any], An
         )
         for at, dilation in enumerate(dilations)
     ]
-    drops = [keras.layers.Dropout(network.dropout, seed=seed + 1 + at) for at in range(len(dilations))]
+    drops = [keras.layers.Dropout(network.dropout_rate, seed=seed + 1 + at) for at in range(len(dilations))]
     places = keras.layers.Dense(PLACES, use_bias=False, kernel_initializer=_glorot(seed))
-    pooled = keras.layers.Dropout(POOLED_DROPOUT if network.dropout else 0.0, seed=seed)
+    pooled = keras.layers.Dropout(POOLED_DROPOUT if network.dropout_rate else 0.0, seed=seed)
 
     def read(one: str, ids: Any) -> Any:
         present = presence(ids)

@@ -213,4 +213,4 @@ def _head(hidden: Any, deeper: list[int], network: Network, draw: _Draws, start:
 
 
 def _active(hidden: Any, network: Network, draw: _Draws) -> Any:
-    return keras.layers.Dropout(network.dropout, seed=draw.seed)(keras.activations.get(ACTIVATION)(hidden))
+    return keras.layers.Dropout(network.dropout_rate, seed=draw.seed)(keras.activations.get(ACTIVATION)(hidden))

@@ -18,7 +18,7 @@ from medspark.encode.statistics import from_json
 from medspark.errors import InputError
 from medspark.evaluate.truth import reading_of, truth_of
 from medspark.store.tables import table_path
-from medspark.train import boosted
+from medspark.train import trees
 from medspark.train.batches import read_labels, split_files
 from medspark.train.checkpoints import Checkpoints
 from medspark.train.distribute.barrier import learn_by_members, learning_of, require_workers
@@ -61,7 +61,7 @@ def alike(alone, found):
 
 @pytest.mark.slow
 def test_two_workers_end_with_the_weights_of_one(context, table, capsys, monkeypatch):
-    monkeypatch.setattr(boosted, "LEAST_CASES", 100)  # what trees teach is in every worker's share of a batch
+    monkeypatch.setattr(trees, "LEAST_CASES", 100)  # what trees teach is in every worker's share of a batch
     told = []
     found = together(context, table, task_with(**TWO), progress=told.append)
     alike(fitted(table, task_with(**ALL)), found)
