@@ -95,3 +95,13 @@ def test_a_row_that_is_set_aside_and_read_again_stands_in_the_quarantine_once(sp
         store, task = labs(wrong, *more)
         appended(spark, store, task)
         assert read_table(spark, str(store), "quarantine").count() == 1
+
+
+@pytest.mark.parametrize("hours", [None, 49])
+def test_a_row_that_is_corrected_under_the_same_time_or_at_no_known_one_is_as_it_was_read_last(spark, labs, hours):
+    for value in (3.0, 4.0, 5.0, 3.0, 3.0):
+        store, task = labs(written(lab(5, 7, 6, "LAB/y", value), hours))
+        fates = appended(spark, store, task)
+    assert fates == {"seen_before": 2}
+    (case,) = rows_of(cases(spark, store, task))
+    assert (case["labs_all"]["LAB/y"]["last"], case["labs_all"]["LAB/y"]["count"]) == (3.0, 1.0)
