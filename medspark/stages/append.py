@@ -27,12 +27,12 @@ from medspark.store.facts import (
     EventCounts,
     RecordsFacts,
     SourceRead,
-    added_counts,
     require_rows,
     rows_quarantined,
     write_facts,
 )
 from medspark.store.files import list_files, make_folder
+from medspark.store.grown_counts import added_counts, counts_without
 from medspark.store.manifest import whole_path
 from medspark.store.tables import is_parquet, link_files, read_parquet, table_path, write_version
 from medspark.store.worker.buckets import Kept
@@ -132,7 +132,8 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
             raise _NothingNewError
         assert isinstance(facts.counts, EventCounts)
         _tell_absent(run, task, facts.counts, came)
-        counts = replace(added_counts(facts.counts, came), records=facts.counts.records + grown.counted)
+        counts = added_counts(counts_without(facts.counts, facts.again), came)
+        counts = replace(counts, records=facts.counts.records + grown.counted)
         write_facts(run.context, path, _whole(facts, events, counts, grown, taken))
         publish_tables(run, tables, run.version)
     run.receipt.inputs["source"] = SourceRead(task.source.place, events.files, events.fingerprint)
@@ -157,7 +158,8 @@ def _whole(
     both = f"{before.fingerprint} {events.fingerprint}"
     fingerprint = hashlib.sha256(both.encode()).hexdigest()[:16]
     marks = {name: max(before.marks.get(name, mark), mark) for name, mark in events.marks.items()}
-    return RecordsFacts(before.rules, fingerprint, counts, buckets=grown.buckets, marks=before.marks | marks)
+    marks = before.marks | marks
+    return RecordsFacts(before.rules, fingerprint, counts, buckets=grown.buckets, marks=marks, again=events.again)
 
 
 def _put_quarantine(run: Run, events: Events, rows: int, once: bool) -> int:
