@@ -119,3 +119,13 @@ def test_rows_that_each_night_reads_again_are_counted_once(spark, labs):
 
 def counts_of(spark, store):
     return read_facts(spark.sparkContext, table_path(spark.sparkContext, str(store), "records"), RecordsFacts).counts
+
+
+@pytest.mark.parametrize("hours", [None, 49])
+def test_a_row_that_is_corrected_under_the_same_time_or_at_no_known_one_is_as_it_was_read_last(spark, labs, hours):
+    for value in (3.0, 4.0, 5.0, 3.0, 3.0):
+        store, task = labs(written(lab(5, 7, 6, "LAB/y", value), hours))
+        fates = appended(spark, store, task)
+    assert fates == {"seen_before": 2}
+    (case,) = rows_of(cases(spark, store, task))
+    assert (case["labs_all"]["LAB/y"]["last"], case["labs_all"]["LAB/y"]["count"]) == (3.0, 1.0)
