@@ -66,6 +66,8 @@ class Events(NamedTuple):
     marks: dict[str, int]
     """Of a source with `increment` by column or changes: by table the newest time of writing, none of them yet to come,
     or the newest commit."""
+    ids: dict[str, str]
+    """Of one by changes, by table the id that it got when it was made."""
     again: dict[str, MappedCounts]
     """Of one by column, by table what became of the rows that the next append reads again."""
 
@@ -122,6 +124,7 @@ def read_events(
             unread=_unread(warehouse, tables),
             states={file: state for one in (*tables, deletions) if one for file, state in one.states.items()},
             marks=marks,
+            ids=_ids(warehouse, tables),
             again={name: table.again for name, table in counts.items() if table.again.rows_in},
         )
         yield events
@@ -233,6 +236,15 @@ def _marks(warehouse: Warehouse, tables: list[JudgedTable], begun: int) -> dict[
     if increment.by == "changes" and warehouse.database is not None:
         return {table.name: warehouse.database.version_of(table.name) for table in tables}
     return {name: min(written, begun) for name, written in newest_written(tables).items()}
+
+
+def _ids(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, str]:
+    """By which a table that was made anew is told from the one that was read before."""
+    increment, database = warehouse.source.increment, warehouse.database
+    if increment is None or increment.by != "changes" or database is None:
+        return {}
+    found = {table.name: database.id_of(table.name) for table in tables}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _read_again(warehouse: Warehouse, marks: Mapped[str, int], since: Mapped[str, int]) -> dict[str, int] | None:

@@ -11,7 +11,7 @@ from medspark.errors import InputError, TaskError
 from medspark.events.by_patient import Grown, append_by_patient, compact_by_patient, require_came
 from medspark.events.count import total_counts
 from medspark.events.read import Events, read_events
-from medspark.events.since import read_from
+from medspark.events.since import read_from, require_same_tables
 from medspark.events.take import Taken, take_files
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
@@ -119,6 +119,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
     held = expressions_hold(expression_places(task))
     tables = (RECORDS, QUARANTINE)
     with held, making(run, tables, run.version), _read(run, task, facts, taken) as events, watched(run, events.states):
+        require_same_tables(task.source.place, facts.ids, events.ids)
         tell_unread(run, events.unread)
         path = f"{run.store}/{RECORDS}/{run.version}"
         make_folder(run.context, path)
@@ -158,8 +159,15 @@ def _whole(
     both = f"{before.fingerprint} {events.fingerprint}"
     fingerprint = hashlib.sha256(both.encode()).hexdigest()[:16]
     marks = {name: max(before.marks.get(name, mark), mark) for name, mark in events.marks.items()}
-    marks = before.marks | marks
-    return RecordsFacts(before.rules, fingerprint, counts, buckets=grown.buckets, marks=marks, again=events.again)
+    return RecordsFacts(
+        before.rules,
+        fingerprint,
+        counts,
+        buckets=grown.buckets,
+        marks=before.marks | marks,
+        ids=before.ids | events.ids,
+        again=events.again,
+    )
 
 
 def _put_quarantine(run: Run, events: Events, rows: int, once: bool) -> int:

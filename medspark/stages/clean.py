@@ -70,6 +70,8 @@ class CleanSource:
     """How far each table of a source with `increment` was read, and what of it is read again, as `RecordsFacts` has
     both."""
     again: dict[str, MappedCounts] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    """Of Delta tables, the same."""
 
     @property
     def records(self) -> DataFrame:
@@ -132,7 +134,14 @@ def _facts(task: Task, found: CleanSource, grown: Grown | None, taken: dict[str,
     require_came(grown, found.counts.records)
     counts = replace(found.counts, records=grown.counted)
     return RecordsFacts(
-        rules, fingerprint, counts, buckets=grown.buckets, taken=taken, marks=found.marks, again=found.again
+        rules,
+        fingerprint,
+        counts,
+        buckets=grown.buckets,
+        taken=taken,
+        marks=found.marks,
+        ids=found.ids,
+        again=found.again,
     )
 
 
@@ -241,7 +250,9 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
         tell_unread(run, events.unread)
         with watched(run, events.states):
             tables = (lambda: events.records, lambda: events.quarantine)
-            yield CleanSource(*tables, total_counts(events.counts), read, marks=events.marks, again=events.again)
+            yield CleanSource(
+                *tables, total_counts(events.counts), read, marks=events.marks, again=events.again, ids=events.ids
+            )
 
 
 def _table(run: Run, task: TableTask, cleaned: Callable[[SparkSession, TableTask], Cleaned]) -> Iterator[CleanSource]:

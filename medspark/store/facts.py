@@ -180,6 +180,8 @@ class RecordsFacts:
     marks: dict[str, int] = field(default_factory=dict, kw_only=True)
     """Of one by column or changes, by table the newest time of writing, in microseconds since 1970, or the newest
     commit, that was read."""
+    ids: dict[str, str] = field(default_factory=dict, kw_only=True)
+    """Of one by changes, by table the id that it got when it was made."""
     again: dict[str, MappedCounts] = field(default_factory=dict, kw_only=True)
     """Of one by column, by table what of `counts` is of the rows that the next append reads again."""
 

@@ -136,13 +136,17 @@ def without_feed(folder):
     frame.write.format("delta").mode("append").save(f"{folder}/delta/labs")
     said = [told(InputError, lambda: at_night(folder, source, CHANGES, 1))]
     clean_stage(new_run(session(), f"{folder}/grown"), extract_task(source, **CHANGES))
-    shutil.rmtree(f"{folder}/delta/labs")
-    frame.write.format("delta").save(f"{folder}/delta/labs")
-    return [*said, told(InputError, lambda: at_night(folder, source, CHANGES, 1))]
+    for commits in (2, 1):
+        shutil.rmtree(f"{folder}/delta/labs")
+        for _ in range(commits):
+            frame.write.format("delta").mode("append").save(f"{folder}/delta/labs")
+        said.append(told(InputError, lambda: at_night(folder, source, CHANGES, 1)))
+    return said
 
 
 def test_a_table_without_a_change_data_feed_or_one_made_anew_is_named(away, tmp_path):
-    without, anew = away(without_feed, str(tmp_path))
+    without, as_many, anew = away(without_feed, str(tmp_path))
     assert "delta/labs: expected a change data feed from version 1 on, received none" in without
     assert "Set delta.enableChangeDataFeed" in without
     assert "expected the table 'labs' with the 2 commits that the store has read, received one of 1" in anew
+    assert "expected the tables whose changes the store has read, received others of the names labs" in as_many

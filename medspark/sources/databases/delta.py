@@ -66,7 +66,11 @@ def _open(spark: SparkSession, place: str, folders: dict[str, str], versions: di
             ) from None
         return found
 
-    return open_frames(place, tuple(versions), frame_of, consistent=True, versions=versions, changes=changes_of)
+    def id_of(table: str) -> str:
+        return str(spark.sql(f"DESCRIBE DETAIL delta.{quoted(folders[table])}").collect()[0]["id"])
+
+    tables = tuple(versions)
+    return open_frames(place, tables, frame_of, consistent=True, versions=versions, changes=changes_of, identify=id_of)
 
 
 def _newest_versions(context: SparkContext, folders: list[str]) -> dict[str, int]:
