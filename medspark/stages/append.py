@@ -127,7 +127,10 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
         came = total_counts(events.counts)
         require_came(grown, came.records)
         aside = _put_quarantine(run, events, rows_quarantined(came), taken is not None)
-        if taken is None and not aside and not any(rows for name, rows in grown.fates.items() if name != SEEN):
+        others = any(rows for name, rows in grown.fates.items() if name != SEEN)
+        # Else a feed were read from the same commit on until it is no more kept
+        is_further = grows_by(task) == "changes" and facts.marks | events.marks != facts.marks
+        if taken is None and not (aside or others or is_further):
             run.receipt.counts["append"] = {"rows": {name: rows for name, rows in grown.fates.items() if rows}}
             run.say("nothing new: the store has every row that the source has")
             raise _NothingNewError
