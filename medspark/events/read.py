@@ -7,7 +7,7 @@ and so are the rows that a view makes of FHIR resources, in memory or on disk.
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Mapped
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
@@ -23,15 +23,7 @@ from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
 from medspark.events.count import FoundRows, JudgedTable, count_rows, newest_written, require_sound, with_rows
 from medspark.events.deletions import Deletions, read_deletions, take_back
 from medspark.events.joined import with_joined
-from medspark.events.since import (
-    READ_BEFORE,
-    changes_readable,
-    database_rows,
-    pass_over_read,
-    read_from,
-    this_moment,
-    written,
-)
+from medspark.events.since import READ_BEFORE, database_rows, pass_over_read, read_from, this_moment, written
 from medspark.events.unread import unread_names
 from medspark.events.versions import with_versions
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
@@ -119,7 +111,9 @@ def read_events(
         tables = [found[name] for name in mapping.tables if name in found]
         if not tables:
             raise InputError(f"{warehouse.place}: expected at least one table of {mapping.mapping}, received none")
-        marks, counts = _counted(warehouse, tables, begun, since or {})
+        with readable(warehouse.place):
+            marks = _marks(warehouse, tables, begun)
+            counts = count_rows(tables, _read_again(warehouse, marks, since or {}))
         require_sound(counts, tables, repairs)
         events = Events(
             records=_records(tables),
@@ -134,17 +128,6 @@ def read_events(
             again={name: table.again for name, table in counts.items() if table.again.rows_in},
         )
         yield events
-
-
-def _counted(
-    warehouse: Warehouse, tables: list[JudgedTable], begun: int, since: Mapped[str, int]
-) -> tuple[dict[str, int], dict[str, FoundRows]]:
-    """How far each table was read, and what became of its rows."""
-    increment = warehouse.source.increment
-    by_changes = increment is not None and increment.by == "changes" and since
-    with readable(warehouse.place), changes_readable(warehouse.place) if by_changes else nullcontext():
-        marks = _marks(warehouse, tables, begun)
-        return marks, count_rows(tables, _read_again(warehouse, marks, since))
 
 
 def _read_table(

@@ -5,8 +5,7 @@ that rows which came late are found; those that were read before are known again
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from pyspark.sql import Column, DataFrame
@@ -18,7 +17,6 @@ from medspark.events.warehouse import Warehouse, raw_table
 from medspark.schemas import SOURCE_FILE, quoted
 from medspark.sources.databases.delta import CHANGE_TYPE, COMMIT_VERSION
 from medspark.sources.databases.source import OpenSource, Past
-from medspark.spark.failures import SPARK_ERRORS, is_of_a_value
 from medspark.task.event_source import Increment
 from medspark.task.mapping import MappedTable
 
@@ -90,25 +88,6 @@ def _changes(
     did = F.when(gone, f"0 {TAKEN_BACK}").otherwise("1 written")
     place = F.concat_ws("/", F.lit(name), F.lpad(commit.cast("string"), 20, "0"), did)
     return rows.withColumn(SOURCE_FILE, place).drop(COMMIT_VERSION, CHANGE_TYPE)
-
-
-@contextmanager
-def changes_readable(place: str) -> Iterator[None]:
-    """Say what to do where changes cannot be read to their end: their first rows do not tell that the others are there.
-
-    Raises:
-        InputError: Spark cannot read them, and no value is why.
-    """
-    try:
-        yield
-    except SPARK_ERRORS as error:
-        if is_of_a_value(error):
-            raise
-        raise InputError(
-            f"{place}: expected the changes since the commits that the store has read, received some whose files "
-            "cannot be read. VACUUM may have removed them: let it keep them longer than until the next run. Run "
-            "`medspark clean` once, which reads the tables whole."
-        ) from None
 
 
 def require_same_tables(place: str | None, before: Mapping[str, str], there: Mapping[str, str]) -> None:
