@@ -68,7 +68,8 @@ ROW: Final = "_row"
 """A hash of the table, the patient and the row's id; of a table without ids of all that the row has."""
 
 WRITING: Final = "_writing"
-"""What orders the writings of a row: the file's path below the source."""
+"""What orders the writings of a row: the file's path below the source, a time or a commit; behind a time the run that
+read it, where an earlier run had read other content of the same time."""
 
 ROW_DIGEST_OF_ID: Final = "_digest"
 """Of a row with an id what it has, by which of two writings in one file one counts; null without ids."""

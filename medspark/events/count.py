@@ -1,10 +1,11 @@
 """What became of the rows of every table of a warehouse."""
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import reduce
 from typing import Final, NamedTuple
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from medspark.clean.judge import KEPT, SET_ASIDE, STATUS
@@ -24,6 +25,7 @@ from medspark.task.raw_table import RawTable
 _TABLE: Final = "_table"
 _PATIENTS: Final = "_patients"
 _WRITTEN: Final = "_written_at"
+_AGAIN: Final = "_is_read_again"
 _FURTHER: Final = "_further"
 """Whether a row is another one of a line that has one already, as a view makes some."""
 _LACK: Final = "_lack:"
@@ -51,16 +53,32 @@ class FoundRows(NamedTuple):
 
     counts: MappedCounts
     failed: dict[str, int]
-    written: int | None = None
-    """The newest time of writing, in microseconds since 1970."""
+    again: MappedCounts
+    """The same of those rows that the next append reads again."""
 
 
-def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
-    """What became of every table's rows, in one job."""
-    keys = [_TABLE, *TALLIED, NON_EVENT]
+def newest_written(tables: list[JudgedTable]) -> dict[str, int]:
+    """The newest time of writing of each table that has any, in microseconds since 1970, in one job."""
+    told = [table for table in tables if table.written]
+    if not told:
+        return {}
+    parts = [t.judged.select(F.lit(t.name).alias(_TABLE), micros_of(str(t.written)).alias(_WRITTEN)) for t in told]
+    newest = reduce(DataFrame.unionByName, parts).groupBy(_TABLE).agg(F.max(_WRITTEN).alias(_WRITTEN)).collect()
+    return {row[_TABLE]: row[_WRITTEN] for row in newest if row[_WRITTEN] is not None}
+
+
+def count_rows(tables: list[JudgedTable], again: Mapping[str, int] | None = None) -> dict[str, FoundRows]:
+    """What became of every table's rows, in one job.
+
+    Args:
+        tables: theirs.
+        again: from which time of writing on the next append reads each table again, all of one that is not named; None
+            where it reads no row again.
+    """
+    keys = [_TABLE, _AGAIN, *TALLIED, NON_EVENT]
     lacks = [f"{_LACK}{at}" for at in range(max(len(table.present) for table in tables))]
     parts = [
-        _counted(table, lacks).select(*keys, EVENT_COUNT, _PATIENTS, _FURTHER, _WRITTEN, *lacks)
+        _counted(table, lacks, _is_again(table, again)).select(*keys, EVENT_COUNT, _PATIENTS, _FURTHER, *lacks)
         for table in with_rows(tables)
     ]
     groups = (
@@ -71,17 +89,23 @@ def count_rows(tables: list[JudgedTable]) -> dict[str, FoundRows]:
             F.sum(EVENT_COUNT).alias(EVENT_COUNT),
             F.count_if(_FURTHER).alias(_FURTHER),
             F.approx_count_distinct(_PATIENTS).alias(_PATIENTS),
-            F.max(_WRITTEN).alias(_WRITTEN),
             *(F.count_if(lack).alias(lack) for lack in lacks),
         )
     )
     by_table: dict[str, list[Row]] = {table.name: [] for table in tables}
     for group in groups.collect():
         by_table[group[_TABLE]].append(group)
-    return {table.name: _table_counts(table.survey, by_table[table.name], table.present) for table in tables}
+    return {table.name: _found_rows(table.survey, by_table[table.name], table.present) for table in tables}
 
 
-def _counted(table: JudgedTable, lacks: list[str]) -> DataFrame:
+def _is_again(table: JudgedTable, again: Mapping[str, int] | None) -> Column:
+    """Whether the next append reads a row again."""
+    if again is None or table.written is None or table.name not in again:
+        return F.lit(again is not None)
+    return F.coalesce(micros_of(table.written) >= again[table.name], F.lit(True))
+
+
+def _counted(table: JudgedTable, lacks: list[str], is_again: Column) -> DataFrame:
     """A table's rows with what is counted of them; all tables in one query, so that columns go by their places."""
     absent = [F.col(quoted(name)).isNull() for name in table.present]
     absent += [F.lit(False)] * (len(lacks) - len(absent))
@@ -93,13 +117,23 @@ def _counted(table: JudgedTable, lacks: list[str]) -> DataFrame:
             _TABLE: F.lit(table.name),
             SET_ASIDE: F.substring_index(SET_ASIDE, BETWEEN, 1),  # the only rule that is counted
             _PATIENTS: F.xxhash64(SUBJECT_ID),  # of whatever type
-            _WRITTEN: micros_of(table.written) if table.written else F.lit(None).cast("long"),
+            _AGAIN: is_again,
             **dict(zip(lacks, absent, strict=True)),
         }
     )
 
 
-def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> FoundRows:
+def _found_rows(survey: Survey, groups: list[Row], columns: list[str]) -> FoundRows:
+    rows = survey.rows + sum(group[_FURTHER] for group in groups)
+    again = [group for group in groups if group[_AGAIN]]
+    return FoundRows(
+        _mapped_counts(groups, columns, rows, survey.blank),
+        tally(groups).failed,
+        _mapped_counts(again, columns, sum(group[ROWS] for group in again), 0),
+    )
+
+
+def _mapped_counts(groups: list[Row], columns: list[str], rows_in: int, blank_lines: int) -> MappedCounts:
     found = tally(groups)
     non_events: Counter[str] = Counter()
     for group in groups:
@@ -107,9 +141,9 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
             non_events[group[NON_EVENT]] += group[ROWS]
     kept = [group for group in groups if group[STATUS] == KEPT]
     missing = {name: sum(group[f"{_LACK}{at}"] for group in kept) for at, name in enumerate(columns)}
-    counts = MappedCounts(
-        rows_in=survey.rows + sum(group[_FURTHER] for group in groups),
-        blank_lines=survey.blank,
+    return MappedCounts(
+        rows_in=rows_in,
+        blank_lines=blank_lines,
         with_events=found.status[KEPT],
         events=sum(group[EVENT_COUNT] for group in kept),
         non_events=dict(sorted(non_events.items())),
@@ -122,8 +156,6 @@ def _table_counts(survey: Survey, groups: list[Row], columns: list[str]) -> Foun
         missing={name: rows for name, rows in missing.items() if rows},
         patients=max((group[_PATIENTS] for group in kept), default=0),
     )
-    times = [group[_WRITTEN] for group in groups if group[_WRITTEN] is not None]
-    return FoundRows(counts, found.failed, max(times, default=None))
 
 
 def require_sound(found: dict[str, FoundRows], tables: list[JudgedTable], repairs: DataFrame | None) -> None:

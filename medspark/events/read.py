@@ -20,10 +20,10 @@ from medspark.clean.judge import KEPT, QUARANTINED, SET_ASIDE, STATUS, judge_row
 from medspark.clean.quarantine import quarantine_rows
 from medspark.errors import InputError
 from medspark.events.build import EVENT_REASONS, EVENTS, NON_EVENT, add_events
-from medspark.events.count import FoundRows, JudgedTable, count_rows, require_sound, with_rows
+from medspark.events.count import FoundRows, JudgedTable, count_rows, newest_written, require_sound, with_rows
 from medspark.events.deletions import Deletions, read_deletions, take_back
 from medspark.events.joined import with_joined
-from medspark.events.since import READ_BEFORE, database_rows, pass_over_read, this_moment, written
+from medspark.events.since import READ_BEFORE, database_rows, pass_over_read, read_from, this_moment, written
 from medspark.events.unread import unread_names
 from medspark.events.versions import with_versions
 from medspark.events.warehouse import Warehouse, open_warehouse, raw_table, table_files
@@ -66,6 +66,10 @@ class Events(NamedTuple):
     marks: dict[str, int]
     """Of a source with `increment` by column or changes: by table the newest time of writing, none of them yet to come,
     or the newest commit."""
+    ids: dict[str, str]
+    """Of one by changes, by table the id that it got when it was made."""
+    again: dict[str, MappedCounts]
+    """Of one by column, by table what became of the rows that the next append reads again."""
 
 
 @contextmanager
@@ -108,7 +112,8 @@ def read_events(
         if not tables:
             raise InputError(f"{warehouse.place}: expected at least one table of {mapping.mapping}, received none")
         with readable(warehouse.place):
-            counts = count_rows(tables)
+            marks = _marks(warehouse, tables, begun)
+            counts = count_rows(tables, _read_again(warehouse, marks, since or {}))
         require_sound(counts, tables, repairs)
         events = Events(
             records=_records(tables),
@@ -118,7 +123,9 @@ def read_events(
             files=sum(len(table.survey.files) for table in tables),
             unread=_unread(warehouse, tables),
             states={file: state for one in (*tables, deletions) if one for file, state in one.states.items()},
-            marks=_marks(warehouse, counts, begun),
+            marks=marks,
+            ids=_ids(warehouse, tables),
+            again={name: table.again for name, table in counts.items() if table.again.rows_in},
         )
         yield events
 
@@ -153,7 +160,8 @@ def _read_table(
         judged = pass_over_read(judged, spec, increment.by, part.since)
     judged = mark_duplicates(with_versions(judged, spec), table)  # rows set aside are none's duplicates
     status = (
-        F.when(F.col(STATUS) == DUPLICATE, DUPLICATE)
+        F.when(F.col(NON_EVENT) == READ_BEFORE, NON_EVENT)  # also of one that is set aside, or a copy
+        .when(F.col(STATUS) == DUPLICATE, DUPLICATE)
         .when((F.col(SET_ASIDE) != "") & (F.col(SET_ASIDE) != NO_ROW), QUARANTINED)
         .when(F.col(NON_EVENT).isNotNull(), NON_EVENT)
         .otherwise(KEPT)
@@ -219,15 +227,33 @@ def _without_known(counts: MappedCounts) -> MappedCounts:
     return replace(counts, rows_in=counts.rows_in - known, non_events=others)
 
 
-def _marks(warehouse: Warehouse, counts: dict[str, FoundRows], begun: int) -> dict[str, int]:
+def _marks(warehouse: Warehouse, tables: list[JudgedTable], begun: int) -> dict[str, int]:
     """How far each table was read: a time of writing that is yet to come, as of a wrong clock, would hide all rows that
     are written until then."""
     increment = warehouse.source.increment
     if increment is None or increment.by == "files":
         return {}
     if increment.by == "changes" and warehouse.database is not None:
-        return {name: warehouse.database.version_of(name) for name in warehouse.mapping.tables if name in counts}
-    return {name: min(table.written, begun) for name, table in counts.items() if table.written is not None}
+        return {table.name: warehouse.database.version_of(table.name) for table in tables}
+    return {name: min(written, begun) for name, written in newest_written(tables).items()}
+
+
+def _ids(warehouse: Warehouse, tables: list[JudgedTable]) -> dict[str, str]:
+    """By which a table that was made anew is told from the one that was read before."""
+    increment, database = warehouse.source.increment, warehouse.database
+    if increment is None or increment.by != "changes" or database is None:
+        return {}
+    found = {table.name: database.id_of(table.name) for table in tables}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _read_again(warehouse: Warehouse, marks: Mapped[str, int], since: Mapped[str, int]) -> dict[str, int] | None:
+    """From where on the next append reads each table that has times of writing; None where none is read again."""
+    increment = warehouse.source.increment
+    if increment is None or increment.by != "column":
+        return None
+    then = read_from(increment, marks)
+    return {name: max(found[name] for found in (then, since) if name in found) for name in {*then, *since}}
 
 
 def _fingerprint(tables: list[JudgedTable], deletions: Deletions | None) -> str:

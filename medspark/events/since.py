@@ -90,6 +90,25 @@ def _changes(
     return rows.withColumn(SOURCE_FILE, place).drop(COMMIT_VERSION, CHANGE_TYPE)
 
 
+def require_same_tables(place: str | None, before: Mapping[str, str], there: Mapping[str, str]) -> None:
+    """Refuse the changes of a table that is another one than the store has read.
+
+    Args:
+        place: of the source.
+        before: by table the id of the one that the store has read, where it knows any.
+        there: the same of the source's tables.
+
+    Raises:
+        InputError: a table has another id.
+    """
+    others = [name for name, one in there.items() if before.get(name, one) != one]
+    if others:
+        raise InputError(
+            f"{place}: expected the tables whose changes the store has read, received others of the names "
+            f"{', '.join(others)}. Were they made anew? Run `medspark clean` once, which reads them whole."
+        )
+
+
 def pass_over_read(judged: DataFrame, spec: MappedTable, by: str, since: int | None) -> DataFrame:
     """Pass over rows that were written before a time, but none without one; of changes those that take a row back.
 

@@ -127,7 +127,8 @@ def beside_before(
     if newest is not None and settings.newest_within_hours is not None:
         late = hours_before(night, newest)
         most = settings.newest_within_hours
-        told = f"the newest {newest.what} is {late:.0f} hours before the run (expected: at most {most:g})"
+        what = "event that the task reads" if newest.what == "event" else newest.what
+        told = f"the newest {what} is {late:.0f} hours before the run (expected: at most {most:g})"
         yield Beside(newest.what, "freshness", late, most, late / most, 0.0 if late > most else 1.0, told)
 
 

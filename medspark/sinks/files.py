@@ -112,7 +112,8 @@ class FilesSink:
         )
         whole = f"{staging}/{_WHOLE}"
         move_file(self.context, part, f"{whole}/{noted.file}")
-        write_text(self.context, f"{whole}/{MANIFEST}", json.dumps(asdict(noted), indent=1))
+        for place in (staging, whole):  # where a folder moves file by file, whose those are that have
+            write_text(self.context, f"{place}/{MANIFEST}", json.dumps(asdict(noted), indent=1))
         if not put_folder(self.context, whole, self._folder(night.as_of)):
             self._put_file(f"{whole}/{noted.file}", noted, staging)
         delete(self.context, staging)
@@ -137,7 +138,8 @@ class FilesSink:
         delete(self.context, self.staging(deployment))
 
     def _settle(self, staging: str) -> None:
-        """Say whose the file is that an attempt, of whichever night, renamed and died before it said so."""
+        """Say whose the file is that an attempt, of whichever night, moved and died before it said so; half a file
+        goes, where none was before."""
         begun = read_noted(self.context, staging, Manifest)
         if begun is None:
             return
@@ -147,6 +149,8 @@ class FilesSink:
             return
         if sha256_of(self.context, file) == begun.sha256:
             write_text(self.context, f"{folder}/{MANIFEST}", json.dumps(asdict(begun), indent=1))
+        elif read_noted(self.context, folder, Manifest) is None and _names(self.context, folder) <= {begun.file}:
+            delete(self.context, folder)
 
     def _require_own(self, night: Publication) -> None:
         """Refuse to replace what this deployment did not write."""
@@ -156,7 +160,7 @@ class FilesSink:
             raise InputError(
                 f"{self.place}: expected a folder of deployment {mine} alone, received one of {there.deployment}"
             )
-        if there is None and list_paths(self.context, folder):
+        if there is None and _names(self.context, folder):
             raise InputError(
                 f"{folder}: expected an empty folder, or one with a sound {MANIFEST} of deployment {mine}, received "
                 "one with other files. If they are of this deployment, delete the folder; else move it away."
@@ -188,6 +192,12 @@ def stamp(as_of: datetime) -> str:
     '20261127T060000Z'
     """
     return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _names(context: SparkContext, folder: str) -> set[str]:
+    """What lies in a folder, but for what file systems and Spark leave beside files."""
+    names = {path.rsplit("/", 1)[-1] for path in list_paths(context, folder)}
+    return {name for name in names if name != "_SUCCESS" and not name.startswith(".")}
 
 
 def _is_part(below: str, end: str) -> bool:

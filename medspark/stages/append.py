@@ -11,7 +11,7 @@ from medspark.errors import InputError, TaskError
 from medspark.events.by_patient import Grown, append_by_patient, compact_by_patient, require_came
 from medspark.events.count import total_counts
 from medspark.events.read import Events, read_events
-from medspark.events.since import read_from
+from medspark.events.since import read_from, require_same_tables
 from medspark.events.take import Taken, take_files
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
@@ -27,12 +27,12 @@ from medspark.store.facts import (
     EventCounts,
     RecordsFacts,
     SourceRead,
-    added_counts,
     require_rows,
     rows_quarantined,
     write_facts,
 )
 from medspark.store.files import list_files, make_folder
+from medspark.store.grown_counts import added_counts, counts_without
 from medspark.store.manifest import whole_path
 from medspark.store.tables import is_parquet, link_files, read_parquet, table_path, write_version
 from medspark.store.worker.buckets import Kept
@@ -119,6 +119,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
     held = expressions_hold(expression_places(task))
     tables = (RECORDS, QUARANTINE)
     with held, making(run, tables, run.version), _read(run, task, facts, taken) as events, watched(run, events.states):
+        require_same_tables(task.source.place, facts.ids, events.ids)
         tell_unread(run, events.unread)
         path = f"{run.store}/{RECORDS}/{run.version}"
         make_folder(run.context, path)
@@ -126,13 +127,17 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
         came = total_counts(events.counts)
         require_came(grown, came.records)
         aside = _put_quarantine(run, events, rows_quarantined(came), taken is not None)
-        if taken is None and not aside and not any(rows for name, rows in grown.fates.items() if name != SEEN):
+        others = any(rows for name, rows in grown.fates.items() if name != SEEN)
+        # Else a feed were read from the same commit on until it is no more kept
+        is_further = grows_by(task) == "changes" and facts.marks | events.marks != facts.marks
+        if taken is None and not (aside or others or is_further):
             run.receipt.counts["append"] = {"rows": {name: rows for name, rows in grown.fates.items() if rows}}
             run.say("nothing new: the store has every row that the source has")
             raise _NothingNewError
         assert isinstance(facts.counts, EventCounts)
         _tell_absent(run, task, facts.counts, came)
-        counts = replace(added_counts(facts.counts, came), records=facts.counts.records + grown.counted)
+        counts = added_counts(counts_without(facts.counts, facts.again), came)
+        counts = replace(counts, records=facts.counts.records + grown.counted)
         write_facts(run.context, path, _whole(facts, events, counts, grown, taken))
         publish_tables(run, tables, run.version)
     run.receipt.inputs["source"] = SourceRead(task.source.place, events.files, events.fingerprint)
@@ -157,7 +162,15 @@ def _whole(
     both = f"{before.fingerprint} {events.fingerprint}"
     fingerprint = hashlib.sha256(both.encode()).hexdigest()[:16]
     marks = {name: max(before.marks.get(name, mark), mark) for name, mark in events.marks.items()}
-    return RecordsFacts(before.rules, fingerprint, counts, buckets=grown.buckets, marks=before.marks | marks)
+    return RecordsFacts(
+        before.rules,
+        fingerprint,
+        counts,
+        buckets=grown.buckets,
+        marks=before.marks | marks,
+        ids=before.ids | events.ids,
+        again=events.again,
+    )
 
 
 def _put_quarantine(run: Run, events: Events, rows: int, once: bool) -> int:

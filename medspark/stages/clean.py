@@ -30,6 +30,7 @@ from medspark.spark.failures import expressions_hold
 from medspark.stages.freeze import freeze
 from medspark.store.facts import (
     EventCounts,
+    MappedCounts,
     RecordsFacts,
     SourceRead,
     TableCounts,
@@ -66,7 +67,11 @@ class CleanSource:
     to_score: RowsToScore | None = None
     """Of a table, where workers can score its rows as they lie."""
     marks: dict[str, int] = field(default_factory=dict)
-    """How far each table of a source with `increment` was read, as `RecordsFacts` has it."""
+    """How far each table of a source with `increment` was read, and what of it is read again, as `RecordsFacts` has
+    both."""
+    again: dict[str, MappedCounts] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    """Of Delta tables, the same."""
 
     @property
     def records(self) -> DataFrame:
@@ -128,7 +133,16 @@ def _facts(task: Task, found: CleanSource, grown: Grown | None, taken: dict[str,
         return RecordsFacts(rules, fingerprint, found.counts)
     require_came(grown, found.counts.records)
     counts = replace(found.counts, records=grown.counted)
-    return RecordsFacts(rules, fingerprint, counts, buckets=grown.buckets, taken=taken, marks=found.marks)
+    return RecordsFacts(
+        rules,
+        fingerprint,
+        counts,
+        buckets=grown.buckets,
+        taken=taken,
+        marks=found.marks,
+        ids=found.ids,
+        again=found.again,
+    )
 
 
 def _grows(task: Task) -> TypeGuard[EventTask]:
@@ -236,7 +250,9 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
         tell_unread(run, events.unread)
         with watched(run, events.states):
             tables = (lambda: events.records, lambda: events.quarantine)
-            yield CleanSource(*tables, total_counts(events.counts), read, marks=events.marks)
+            yield CleanSource(
+                *tables, total_counts(events.counts), read, marks=events.marks, again=events.again, ids=events.ids
+            )
 
 
 def _table(run: Run, task: TableTask, cleaned: Callable[[SparkSession, TableTask], Cleaned]) -> Iterator[CleanSource]:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from medspark.bundles.bundle import MONITOR
-from medspark.errors import GateError, InputError
+from medspark.errors import GateError, MedsparkError
 from medspark.monitor.night import Night, tables_of
 from medspark.monitor.plan import Plan
 from medspark.monitor.reference import MOST_OF_A_NIGHT
@@ -167,7 +167,8 @@ def _keep(scoring: Scoring, watched: Watched, plan: Plan | None, found: list[Jud
 
 
 def _show(scoring: Scoring, watched: Watched, night: Night, judgement: Judgement) -> None:
-    """Write the store's page, unless its place has another, which keeps no night from being published."""
+    """Write the store's page, which neither lets a night through nor keeps it: where it cannot be written, for its
+    place has another, or a night of before cannot be read, that is told."""
     from medspark.monitor.page import SHOWN  # only here: most scoring has no page, and need not load its templates
     from medspark.stages.site import Judged, estimates_of, require_own_page, write_page
 
@@ -176,11 +177,12 @@ def _show(scoring: Scoring, watched: Watched, night: Night, judgement: Judgement
         require_held(run)
     try:
         require_own_page(run)
-    except InputError as error:
-        run.say(f"  page        not written: {error}")
+        newest = [*islice(newest_nights(run.context, run.store), SHOWN)][::-1]
+        findings, compared = judgement
+        found = Judged(night, watched, findings, _verdict(watched, judgement), estimates_of(watched, night), compared)
+        write_page(run, found, newest)
+    except Exception as error:  # whatever a file system or a page raises, perhaps with a patient's value in the text
+        told = error if isinstance(error, MedsparkError) else type(error).__name__
+        run.say(f"  page        not written: {told}")
         return
-    newest = [*islice(newest_nights(run.context, run.store), SHOWN)][::-1]
-    findings, compared = judgement
-    found = Judged(night, watched, findings, _verdict(watched, judgement), estimates_of(watched, night), compared)
-    write_page(run, found, newest)
     run.say(f"  page        {run.receipt.outputs['site']}")

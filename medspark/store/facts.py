@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pyspark import SparkContext
@@ -86,32 +86,6 @@ class EventCounts:
     @property
     def tables_with_events(self) -> list[str]:
         return [name for name, table in self.tables.items() if table.with_events]
-
-
-def added_counts(before: EventCounts, more: EventCounts) -> EventCounts:
-    """What became of the rows of a source that was read in parts."""
-    tables = {name: _added(before.tables.get(name), more.tables.get(name)) for name in {**before.tables, **more.tables}}
-    whole = {name: _sum(getattr(before, name), getattr(more, name)) for name in asdict(before) if name != "tables"}
-    return EventCounts(**whole, tables=tables)
-
-
-def _added(before: MappedCounts | None, more: MappedCounts | None) -> MappedCounts:
-    found = [counts for counts in (before, more) if counts is not None]
-    if len(found) == 1:
-        return found[0]
-    sums = {name: _sum(*(getattr(counts, name) for counts in found)) for name in asdict(found[0])}
-    told = max(counts.patients for counts in found), sums["missing"]  # of the patients many came again
-    patients, missing = told if all(counts.patients or not counts.with_events for counts in found) else (0, {})
-    return MappedCounts(**{**sums, "patients": patients, "missing": missing})
-
-
-def _sum(first: Any, second: Any) -> Any:
-    """Numbers, or numbers by name, added; names joined."""
-    if isinstance(first, list):
-        return sorted({*first, *second})
-    if isinstance(first, dict):
-        return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
-    return first + second
 
 
 def rows_quarantined(counts: TableCounts | MappedCounts | EventCounts) -> int:
@@ -212,6 +186,10 @@ class RecordsFacts:
     marks: dict[str, int] = field(default_factory=dict, kw_only=True)
     """Of one by column or changes, by table the newest time of writing, in microseconds since 1970, or the newest
     commit, that was read."""
+    ids: dict[str, str] = field(default_factory=dict, kw_only=True)
+    """Of one by changes, by table the id that it got when it was made."""
+    again: dict[str, MappedCounts] = field(default_factory=dict, kw_only=True)
+    """Of one by column, by table what of `counts` is of the rows that the next append reads again."""
 
 
 def records_fingerprint(facts: RecordsFacts, path: str) -> str:

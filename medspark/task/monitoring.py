@@ -58,8 +58,8 @@ class Monitoring(Closed):
     warn: WarnAt = WarnAt()
     stop: StopAt = StopAt()
     newest_within_hours: float | None = Field(default=None, gt=0)
-    """How long before the run the newest event may lie that a case has, or of a table the newest prediction time; where
-    it lies longer ago the night is stopped."""
+    """How long before the run the newest event may lie that the task reads of any case, or of a table the newest
+    prediction time; where it lies longer ago the night is stopped."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from medspark.encode.statistics import Statistics, to_json
 from medspark.errors import MedsparkError
 from medspark.evaluate.logistic import Floats
+from medspark.privacy.small_cells import SMALL
 from medspark.score.worker.calibration import TargetCalibrations
 from medspark.score.worker.explanations.integrated import Explainer
 from medspark.score.worker.explanations.sampled import by_lime, by_shap
@@ -30,7 +31,7 @@ def agreement(
     explains: Explains,
     statistics: Statistics,
     calibration: TargetCalibrations,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Explain the riskiest cases by each method.
 
     Args:
@@ -43,8 +44,11 @@ def agreement(
 
     Returns:
         `cases`; `methods`, a row for each, gradients first: `method`, `cases_a_second` of this process's CPU, and of
-        the others what `compared` has; of one that is not installed `absent`, the reason.
+        the others what `compared` has; of one that is not installed `absent`, the reason. None of fewer than SMALL
+        cases, whose number is not told.
     """
+    if min(cases, len(logit)) < SMALL:
+        return None
     riskiest = np.argsort(-logit, kind="stable")[:cases]
     some, own = {name: array[riskiest] for name, array in tensors.items()}, logit[riskiest]
     first = {name: array[:TIMED] for name, array in tensors.items()}
@@ -55,8 +59,8 @@ def agreement(
     for name, method in {"shap": by_shap, "lime": by_lime}.items():
         try:
             explain = method(explains.facts, served, explains.engine)
-        except MedsparkError as error:
-            rows.append({"method": name, "absent": str(error)})
+        except MedsparkError:  # which says what scoring needs
+            rows.append({"method": name, "absent": f"{name} (medspark[explain]) was not installed when it was trained"})
             continue
         items, rate = _timed(explain, some, own)
         rows.append({"method": name, "cases_a_second": rate, **compared(gradients, items)})

@@ -66,7 +66,7 @@ def drivers_of(table: str, trained: Trained, explains: Explains, report: Report)
     Returns:
         `cases`; `features`: each with its mean absolute contribution in logits, an interval by patient, and for the
         strongest what AUROC falls by when its values are shuffled; `curves`: of the strongest numbers; `codes`; and
-        `agreement` with other methods, where the task asks for it.
+        `agreement` with other methods, where the task asks for it and there are SMALL cases.
     """
     statistics = trained.statistics
     layout, tested = layout_of(statistics), _tested(table, trained, explains)
@@ -89,7 +89,8 @@ def drivers_of(table: str, trained: Trained, explains: Explains, report: Report)
     }
     if report.agreement is not None:
         by = (explains, statistics, trained.calibration)
-        found["agreement"] = agreement(tested.tensors, tested.logit, report.agreement, *by)
+        agreed = agreement(tested.tensors, tested.logit, report.agreement, *by)
+        found |= {"agreement": agreed} if agreed is not None else {}
     return found
 
 

@@ -85,14 +85,16 @@ def microseconds(hour):
     return int(datetime(2026, 11, 26, hour, tzinfo=UTC).timestamp() * 1e6)
 
 
-@pytest.mark.parametrize("what", ["event", "prediction time"])
+@pytest.mark.parametrize(
+    ("what", "named"), [("event", "event that the task reads"), ("prediction time", "prediction time")]
+)
 @pytest.mark.parametrize(("hour", "verdict"), [(5, "ok"), (3, "stop")])
-def test_what_is_newest_and_too_long_ago_stops_where_the_task_says_how_long(what, hour, verdict):
+def test_what_is_newest_and_too_long_ago_stops_where_the_task_says_how_long(what, named, hour, verdict):
     newest = Newest(what, microseconds(hour))
     one = found(night(20, 1010), usual(), newest, newest_within_hours=2)
     assert verdict_of(one) == verdict
     assert [each.sentence for each in one] == (
-        [] if verdict == "ok" else [f"the newest {what} is 3 hours before the run (expected: at most 2)"]
+        [] if verdict == "ok" else [f"the newest {named} is 3 hours before the run (expected: at most 2)"]
     )
     assert found(night(20, 1010), usual(), newest) == []
 
@@ -103,5 +105,6 @@ def test_a_warehouse_is_as_old_as_its_newest_event_whatever_time_is_predicted_fo
     tally = nothing._replace(newest=microseconds(6), newest_event=microseconds(0))
     one = found(night(20, 1010), usual(), newest_of(tally), newest_within_hours=2)
     assert [(each.subject, each.value, each.verdict) for each in one] == [("event", 6.0, "stop")]
+    assert one[0].sentence.startswith("the newest event that the task reads is 6 hours before the run")
     assert newest_of(tally._replace(newest_event=None)) == Newest("prediction time", microseconds(6))
     assert newest_of(nothing) is None

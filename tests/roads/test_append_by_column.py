@@ -1,5 +1,6 @@
 """A store that takes the rows past their newest time of writing has the cases of one that reads the table whole."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from support.roads import new_run
 from medspark.stages.append import append_stage
 from medspark.stages.clean import clean_stage
 from medspark.stages.features import features_stage
+from medspark.store.facts import RecordsFacts, read_facts
 from medspark.store.tables import read_table, table_path
 
 pytestmark = pytest.mark.slow
@@ -95,3 +97,35 @@ def test_a_row_that_is_set_aside_and_read_again_stands_in_the_quarantine_once(sp
         store, task = labs(wrong, *more)
         appended(spark, store, task)
         assert read_table(spark, str(store), "quarantine").count() == 1
+
+
+def test_rows_that_each_night_reads_again_are_counted_once(spark, labs):
+    old, late, wrong = written(lab(3, 7, 6, None), 1), written(lab(4, 7, 6, "LAB/x", 1.0), None), lab(5, 7, 6, None)
+    more = [old, late, written(wrong, 49)]
+    for hours in (49, 50, 90):
+        more.append(written(lab(hours, 7, 6, "LAB/x", 1.0), hours))
+        store, task = labs(*more)
+        appended(spark, store, task)
+    grown = counts_of(spark, store)
+    clean_stage(new_run(spark, store), task)
+    whole = counts_of(spark, store)
+    (rule,) = whole.quarantined
+    assert (whole.rows_in, whole.with_events, whole.quarantined) == (8, 6, {rule: 2})
+    # The old one was written before what the store had when it came
+    assert (grown.rows_in, grown.with_events, grown.quarantined) == (7, 6, {rule: 1})
+    (of_grown,), (of_whole,) = grown.tables.values(), whole.tables.values()
+    assert replace(of_whole, rows_in=7, quarantined={rule.removeprefix("labs, "): 1}) == of_grown
+
+
+def counts_of(spark, store):
+    return read_facts(spark.sparkContext, table_path(spark.sparkContext, str(store), "records"), RecordsFacts).counts
+
+
+@pytest.mark.parametrize("hours", [None, 49])
+def test_a_row_that_is_corrected_under_the_same_time_or_at_no_known_one_is_as_it_was_read_last(spark, labs, hours):
+    for value in (3.0, 4.0, 5.0, 3.0, 3.0):
+        store, task = labs(written(lab(5, 7, 6, "LAB/y", value), hours))
+        fates = appended(spark, store, task)
+    assert fates == {"seen_before": 2}
+    (case,) = rows_of(cases(spark, store, task))
+    assert (case["labs_all"]["LAB/y"]["last"], case["labs_all"]["LAB/y"]["count"]) == (3.0, 1.0)

@@ -243,11 +243,13 @@ def unpacked_rows(road, night):
     return unpacked(night.tally, plan).counts[0, -1]
 
 
-def test_tensors_pass_the_gate_too_and_leave_a_page_that_is_not_ours_alone(spark, road, encoded):
-    page = road["folder"] / "gated-tensors" / SITE
+@pytest.mark.parametrize("theirs", [SITE, "site"])
+def test_tensors_pass_the_gate_too_and_leave_what_lies_where_the_page_goes_alone(spark, road, encoded, theirs):
+    name = f"gated-tensors-{len(theirs)}"
+    page = road["folder"] / name / theirs
     page.parent.mkdir(parents=True)
     page.write_text("<title>the ward's own</title>")
-    run = new_run(spark, road["folder"] / "gated-tensors")
+    run = new_run(spark, road["folder"] / name)
     score_tensors_stage(run, load_bundle(road["bundle"]), str(encoded), gate=Gate("ok"))
     assert run.receipt.verdict == "ok"
     assert current_version(spark.sparkContext, run.store, "scores") == run.receipt.version

@@ -160,6 +160,26 @@ def test_a_night_that_died_after_its_file_moved_is_finished_by_the_next_night_wh
     assert not out.holds(first)
 
 
+def test_a_first_file_that_a_dying_night_moved_by_half_is_mended_by_the_same_night(spark, tmp_path, monkeypatch):
+    out, first = sink(spark, tmp_path), publication(spark)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "put_folder", half_moved)  # as object stores do, which move folders file by file
+        with pytest.raises(KeyboardInterrupt):
+            out.put(first)
+    (tmp_path / "scores/as_of=20261127T060000Z/_SUCCESS").touch()
+    assert not out.holds(first)
+    out.put(first)
+    assert out.holds(first)
+    assert spark.read.parquet(f"{tmp_path}/scores").count() == len(ROWS)
+
+
+def half_moved(_, path, target):
+    (file,) = Path(path).glob("scores-*")
+    Path(target).mkdir(parents=True)
+    (Path(target) / file.name).write_bytes(file.read_bytes()[:-20])
+    raise KeyboardInterrupt
+
+
 def test_what_arrives_otherwise_than_sent_leaves_the_old_file(spark, tmp_path, monkeypatch):
     out, first = sink(spark, tmp_path), publication(spark)
     out.put(first)

@@ -10,10 +10,7 @@ from support.tasks import STAYS, stays_task
 
 from medspark.errors import AccountingError, InputError
 from medspark.store.facts import (
-    EventCounts,
-    MappedCounts,
     TensorsFacts,
-    added_counts,
     clean_rules,
     read_facts,
     require_rows,
@@ -65,15 +62,3 @@ def test_a_table_that_was_written_short_is_refused(context: SparkContext, tmp_pa
     require_rows(context, str(tmp_path), 5)
     with pytest.raises(AccountingError, match="6 rows were to be written, 5 are there"):
         require_rows(context, str(tmp_path), 6)
-
-
-def test_counts_added_up_say_nothing_of_patients_and_missing_values_that_a_part_did_not_count():
-    def counts(**known):
-        table = MappedCounts(10, 0, 10, 10, {}, {}, 0, {}, 0, **known)
-        return EventCounts(10, 0, 10, 0, 10, {}, 0, {}, {"labs": table})
-
-    told, more = counts(patients=4, missing={"value": 5}), counts(patients=2, missing={"value": 1})
-    (both,) = added_counts(told, more).tables.values()
-    assert (both.rows_in, both.patients, both.missing) == (20, 4, {"value": 6})
-    (untold,) = added_counts(counts(), more).tables.values()
-    assert (untold.rows_in, untold.patients, untold.missing) == (20, 0, {})

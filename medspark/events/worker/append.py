@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medspark.events.worker.by_patient import Part, events_aside, write_bucket
-from medspark.schemas import CODE, ROW, ROW_COLUMNS, ROW_DIGEST_OF_ID, SUBJECT_ID, TIME
+from medspark.schemas import CODE, ROW, ROW_COLUMNS, ROW_DIGEST_OF_ID, SUBJECT_ID, TIME, WRITING
 from medspark.store.worker.buckets import (
     Kept,
     merge_runs,
@@ -22,6 +22,8 @@ from medspark.store.worker.buckets import (
 MOST_RUNS: Final = 8
 """Files of a bucket: what would be one more is merged with them."""
 _COMPARED = (SUBJECT_ID, TIME, CODE, *ROW_COLUMNS)
+_READ_AGAIN: Final = "\0"
+"""Begins what a writing has behind its time where a row of the same time was read before with other content."""
 
 
 class Fates(NamedTuple):
@@ -71,8 +73,8 @@ def add_to_bucket(parts: Iterable[Part], aside: str, kept: Kept | None, bucket: 
     came = newest_writings(came)
     runs = read_runs(kept, bucket, _COMPARED) if kept is not None else []
     there = pa.concat_tables(newest_of_runs([_plain(run) for run in runs] or [came.select(_COMPARED).slice(0, 0)]))
-    counts, more, fates = compare(there, came)
-    events, is_whole = came.filter(pa.array(counts)), kept is None
+    counts, replaces, more, fates = compare(there, came)
+    events, is_whole = _read_again(came, replaces, run).filter(pa.array(counts)), kept is None
     if events.num_rows and kept is not None and len(kept.files(bucket)) >= MOST_RUNS:
         events, is_whole = _merged(kept, bucket, events), True
     written = write_bucket(events, folder, bucket, run) if events.num_rows else 0
@@ -96,19 +98,35 @@ def _plain(events: pa.Table) -> pa.Table:
     return events.set_column(events.schema.get_field_index(CODE), CODE, events[CODE].cast(pa.string()))
 
 
-def compare(there: pa.Table, came: pa.Table) -> tuple[np.ndarray, int, Fates]:
-    """Rows that came beside those that are there.
+def _read_again(events: pa.Table, replaces: np.ndarray, run: int) -> pa.Table:
+    """Events of which some are, of a writing as old as the one that is there, the newer for they were read later."""
+    later = pc.binary_join_element_wise(events[WRITING], f"{_READ_AGAIN}{run:08}", "")
+    writing = pc.if_else(pa.array(replaces), later, events[WRITING])
+    return events.set_column(events.schema.get_field_index(WRITING), WRITING, writing)
+
+
+def _as_written(events: pa.Table) -> pa.Table:
+    """Events with their writings as the source has them, which alone says which of two is older."""
+    written = pc.replace_substring_regex(events[WRITING], f"{_READ_AGAIN}[0-9]+$", "")
+    events = events.set_column(events.schema.get_field_index(WRITING), WRITING, written)
+    nothing = pa.nulls(events.num_rows, events.schema.field(ROW_DIGEST_OF_ID).type)
+    return events.set_column(events.schema.get_field_index(ROW_DIGEST_OF_ID), ROW_DIGEST_OF_ID, nothing)
+
+
+def compare(there: pa.Table, came: pa.Table) -> tuple[np.ndarray, np.ndarray, int, Fates]:
+    """Rows that came beside those that are there. Of two writings of one time the one that was read later counts.
 
     Args:
         there: the newest writing of each row of a bucket, of the columns _COMPARED.
         came: the newest writing of each row that came.
 
     Returns:
-        Which events that came count (n,), by how many more count then, and what became of the rows.
+        Which events that came count (n,), which are of rows of the same time as those there (n,), by how many more
+        count then, and what became of the rows.
     """
     again = there.filter(pc.is_in(there[ROW], value_set=came[ROW].combine_chunks()))
     both = pa.concat_tables([again, came.select(_COMPARED).cast(again.schema)])
-    row, writing, rows = writings_of(both)
+    row, writing, rows = writings_of(_as_written(both))
     is_new = np.arange(both.num_rows) >= again.num_rows
     is_event = pc.is_valid(both[CODE]).to_numpy()
     before, now = (_of_rows(row[of], writing[of], rows) for of in (~is_new, is_new))
@@ -117,8 +135,9 @@ def compare(there: pa.Table, came: pa.Table) -> tuple[np.ndarray, int, Fates]:
     has_id = _any(row[pc.is_valid(both[ROW_DIGEST_OF_ID]).to_numpy()], rows)
     alike = ~has_id | (_last(row[~is_new], digest[~is_new], rows) == _last(row[is_new], digest[is_new], rows))
     known, arrived = before >= 0, now >= 0
-    seen = arrived & known & (alike | (before >= now))
-    counts = arrived & ~(known & (~has_id | (before >= now)))
+    same = known & (before == now)
+    seen = arrived & known & (alike | (before > now))
+    counts = arrived & ~(known & (~has_id | (before > now) | (same & alike)))
     other = arrived & known & ~seen
     fresh = arrived & ~known & has
     late = _any(row[is_new][_is_late(there, came.select(_COMPARED))], rows)
@@ -132,7 +151,7 @@ def compare(there: pa.Table, came: pa.Table) -> tuple[np.ndarray, int, Fates]:
     )
     replaced = is_event & ~is_new & (known & counts)[row]
     added = is_event & is_new & counts[row]
-    return counts[row[is_new]], int(added.sum() - replaced.sum()), fates
+    return counts[row[is_new]], same[row[is_new]], int(added.sum() - replaced.sum()), fates
 
 
 def _of_rows(row: np.ndarray, writing: np.ndarray, rows: int) -> np.ndarray:

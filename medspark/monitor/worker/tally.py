@@ -68,19 +68,22 @@ def later(one: int | None, other: int | None) -> int | None:
 def packed(tally: Tally) -> str:
     """A tally as a text that a piece of the scores carries: mostly zeros, which take no room."""
     arrays = (base64.b64encode(zlib.compress(array.tobytes(), 1)).decode() for array in (*tally[:2], tally.kept))
-    return json.dumps([*arrays, tally.newest, tally.newest_event])
+    names = ("counts", "units", "kept")
+    return json.dumps(dict(zip(names, arrays, strict=True)) | {"newest": tally.newest, "event": tally.newest_event})
 
 
 def unpacked(text: str, plan: Plan) -> Tally:
-    """The tally that `packed` wrote for a plan, or a medspark from before that knew of no newest event."""
-    *arrays, newest, newest_event = (*json.loads(text), None)[:5]
-    counts, units, kept = (zlib.decompress(base64.b64decode(array)) for array in arrays)
+    """The tally that `packed` wrote for a plan; a medspark from before wrote a list, and knew of no newest event."""
+    found = json.loads(text)
+    if isinstance(found, list):
+        found = dict(zip(("counts", "units", "kept", "newest"), found, strict=True))
+    counts, units, kept = (zlib.decompress(base64.b64decode(found[name])) for name in ("counts", "units", "kept"))
     like, width = empty(plan), max(1, len(kept_gauges(plan)))
     return Tally(
         np.frombuffer(counts, np.int64).reshape(like.counts.shape),
         np.frombuffer(units, np.int64).reshape(like.units.shape),
-        newest,
-        newest_event,
+        found["newest"],
+        found.get("event"),
         np.frombuffer(kept, np.float32).reshape(-1, width),
     )
 

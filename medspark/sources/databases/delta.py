@@ -4,7 +4,6 @@ import re
 from typing import Final
 
 from pyspark import SparkContext
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -12,6 +11,7 @@ from medspark.errors import InputError
 from medspark.schemas import quoted
 from medspark.sources.databases.packages import DELTA, absent_package, has_class
 from medspark.sources.databases.source import OpenSource, open_frames
+from medspark.spark.failures import SPARK_ERRORS, name_of
 from medspark.store.files import exists, list_paths
 
 CHANGE_TYPE: Final = "_change_type"
@@ -57,16 +57,20 @@ def _open(spark: SparkSession, place: str, folders: dict[str, str], versions: di
         try:
             found = spark.read.format("delta").options(**feed).load(folders[table])
             found = found.select(*kept, CHANGE_TYPE, COMMIT_VERSION)
-            found.isEmpty()  # what the feed lacks is found out as it is read
-        except PySparkException as error:
+            found.count()  # what the feed lacks is found out as its files are opened, to the last
+        except SPARK_ERRORS as error:
             raise InputError(
-                f"{folders[table]}: expected a change data feed from version {since} on, received none "
-                f"({error.getCondition() or type(error).__name__}). Set delta.enableChangeDataFeed, and run "
+                f"{folders[table]}: expected a change data feed from version {since} on, received none, or not all of "
+                f"it ({name_of(error)}). Set delta.enableChangeDataFeed, let VACUUM keep what is not read yet, and run "
                 "`medspark clean` once, which reads the table whole."
             ) from None
         return found
 
-    return open_frames(place, tuple(versions), frame_of, consistent=True, versions=versions, changes=changes_of)
+    def id_of(table: str) -> str:
+        return str(spark.sql(f"DESCRIBE DETAIL delta.{quoted(folders[table])}").collect()[0]["id"])
+
+    tables = tuple(versions)
+    return open_frames(place, tables, frame_of, consistent=True, versions=versions, changes=changes_of, identify=id_of)
 
 
 def _newest_versions(context: SparkContext, folders: list[str]) -> dict[str, int]:

@@ -39,6 +39,8 @@ class OpenSource:
     """Of Delta tables: the version that is read."""
     changes: Callable[[str, int, dict[str, str]], DataFrame] | None = field(default=None, repr=False)
     """Of Delta tables: the rows of a change data feed from a version on."""
+    identify: Callable[[str], str] | None = field(default=None, repr=False)
+    """Of Delta tables: the id that a table got when it was made."""
 
     def has_table(self, table: str) -> bool:
         return match_name(table, self.tables) is not None
@@ -96,6 +98,10 @@ class OpenSource:
         """The version of a Delta table that is read."""
         return self.versions[self._own_name(table)]
 
+    def id_of(self, table: str) -> str | None:
+        """The id that a Delta table got when it was made; None of others."""
+        return self.identify(self._own_name(table)) if self.identify is not None else None
+
     def _found(
         self, table: str, columns: Collection[str] | None, optional: Collection[str]
     ) -> tuple[str, tuple[str, ...], dict[str, str]]:
@@ -144,6 +150,7 @@ def open_frames(
     consistent: bool,
     versions: Mapping[str, int] | None = None,
     changes: Callable[[str, int, dict[str, str]], DataFrame] | None = None,
+    identify: Callable[[str], str] | None = None,
 ) -> OpenSource:
     """A source whose tables Spark reads itself, each as the frame that `frame_of` gives for its name."""
     frame = cache(frame_of)
@@ -159,6 +166,7 @@ def open_frames(
         load=load,
         versions=versions or {},
         changes=changes,
+        identify=identify,
     )
 
 

@@ -143,7 +143,7 @@ def test_how_far_other_methods_agree_is_on_the_page_and_in_json(report_data):
     methods = [
         {"method": "gradients", "cases_a_second": 5432.1},
         {"method": "shap", "cases_a_second": 21.4, **alike},
-        {"method": "lime", "absent": "--explain-by lime needs lime: install medspark[explain] on the workers"},
+        {"method": "lime", "absent": "lime was not installed"},
     ]
     age = {"name": "age", "value": 0.4, "low": 0.3, "high": 0.5, "auroc_lost": 0.1}
     agreement = {"cases": 40, "methods": methods}
@@ -151,7 +151,7 @@ def test_how_far_other_methods_agree_is_on_the_page_and_in_json(report_data):
     data = dataclasses.replace(report_data, metrics={**report_data.metrics, "drivers": drivers})
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render_report(data)))
     assert "Integrated gradients beside other methods, on the 40 riskiest of these cases" in page
-    assert "Integrated gradients – – – 5,432 SHAP 0.91 84 % 75 % 21 LIME, not asked: --explain-by lime needs" in page
+    assert "Integrated gradients – – – 5,432 SHAP 0.91 84 % 75 % 21 LIME, not asked: lime was not installed" in page
     assert json.loads(card_files(data)["card.json"])["explanations"]["agreement"]["methods"] == methods
     assert json.loads(card_files(report_data)["card.json"])["explanations"] is None
 

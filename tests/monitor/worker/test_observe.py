@@ -62,9 +62,12 @@ def test_the_newest_event_of_any_case_is_told_and_a_table_has_none(bundle):
 
 def test_what_was_packed_before_there_was_a_newest_event_is_read(bundle):
     plan, found = observed(bundle, cases(5, 9), [5])
-    before = json.dumps(json.loads(packed(found))[:4])
+    said = json.loads(packed(found))
+    before = json.dumps([said[name] for name in ("counts", "units", "kept", "newest")])
     assert unpacked(before, plan).newest_event is None
     assert unpacked(before, plan).newest == found.newest == 4
+    later = json.dumps({**said, "what a later medspark counts": 1})
+    assert unpacked(later, plan).newest == 4
     assert (unpacked(before, plan).counts == found.counts).all()
 
 
