@@ -88,12 +88,12 @@ def taught_files(
     if folds is None or not can_be_taught(inputs, network, training):
         yield files, None
         return
-    fit = cache(partial(_fit, files, inputs, reading, folds, training, _say_nothing if beside is None else beside.say))
-    if not _teaches(fit, beside):
-        yield files, None
-        return
-    table = files[0].parent.parent
+    table, say = files[0].parent.parent, _say_nothing if beside is None else beside.say
     with tempfile.TemporaryDirectory(dir=table, prefix=".taught-") as folder:
+        fit = cache(partial(_fit, files, inputs, reading, folds, training, say, folder))
+        if not _teaches(fit, beside):
+            yield files, None
+            return
         os.chmod(folder, table.stat().st_mode & 0o777)  # workers may be other users
         said = partial(_said, fit)
         yield write_beside(said, files, inputs, Path(folder), beside), soft_input(folds.parts, reading.size)
@@ -128,7 +128,13 @@ def can_be_taught(inputs: Sequence[Input], network: Network, training: Training)
 
 
 def _fit(
-    files: list[Path], inputs: list[Input], reading: Reading, folds: Folds, training: Training, say: Say
+    files: list[Path],
+    inputs: list[Input],
+    reading: Reading,
+    folds: Folds,
+    training: Training,
+    say: Say,
+    folder: str,
 ) -> Teachers | None:
     """By the first window of cases; None where they are too few."""
     rng = np.random.default_rng(training.seed)
@@ -140,7 +146,7 @@ def _fit(
         return None
     learned = Cases(tensors, truth, fold_of(subject, folds)).first(count)
     tenth = fold_of(subject[:count], Folds(TENTHS, training.seed + 1))
-    return fit_teachers(learned, tenth, inputs, reading.kind, folds.parts, training.seed, say)
+    return fit_teachers(learned, tenth, inputs, reading.kind, folds.parts, training.seed, say, folder)
 
 
 def fit_teachers(
@@ -151,12 +157,14 @@ def fit_teachers(
     members: int,
     seed: int,
     say: Say = _say_nothing,
+    folder: str | None = None,
 ) -> Teachers | None:
     """Trees of each member, of the folds that it learns from; None where without some fold an outcome is not there.
 
     Args:
         tenth: of each case's patient; one of them says how many trees a member's models have.
         say: told how many have learned.
+        folder: where what processes read in common lies for a while, since patients' data stays by the store.
     """
     fits = [fit for member in range(members) for fit in _of_member(cases, tenth, kind, member, seed)]
     if any(fit.lacks_outcome() for fit in fits):
@@ -164,7 +172,7 @@ def fit_teachers(
     plain = plain_tensors(cases.tensors, inputs)
     targets = cases.truth.label.shape[1]
     design = dense_design(plain, inputs, len(cases.fold) * targets)
-    models = _fitted(design(plain), design.categorical, fits, say)
+    models = _fitted(design(plain), design.categorical, fits, say, folder)
     each = len(models) // members
     return Teachers([models[at : at + each] for at in range(0, len(models), each)], design, inputs, kind)
 
@@ -180,14 +188,16 @@ def _of_member(cases: Cases, tenth: npt.NDArray[np.int64], kind: Kind, member: i
     ]
 
 
-def _fitted(x: npt.NDArray[Any], categorical: Sequence[bool], fits: list[Fit], say: Say) -> list[Any]:
+def _fitted(
+    x: npt.NDArray[Any], categorical: Sequence[bool], fits: list[Fit], say: Say, folder: str | None
+) -> list[Any]:
     """The models in their order, as many at once as this process has cores; each is the same wherever it is fitted."""
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
 
     processes = min(len(fits), _cores()) if x.size * len(fits) >= IN_PROCESSES else 1
     told, models = time.monotonic(), []
-    at_once = Parallel(n_jobs=processes, return_as="generator")
+    at_once = Parallel(n_jobs=processes, return_as="generator", temp_folder=folder)
     for model in at_once(delayed(fit_trees)(x, categorical, fit) for fit in fits):
         models.append(model)
         if time.monotonic() - told >= TOLD_EVERY:
