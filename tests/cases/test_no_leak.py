@@ -118,7 +118,7 @@ def test_events_later_or_known_later_make_nobody_a_case(task, made, data):
     assume(outside)
     case = data.draw(st.sampled_from(outside))
     found = pick(candidates_of([*rows, *data.draw(unknown_by(case, rows))], task), case)
-    assert (found["_excluded"], found["age"]) == (case["_excluded"], case["age"])
+    assert (found["_excluded"], repr(found["age"])) == (case["_excluded"], repr(case["age"]))  # nan is no nan
 
 
 @many
