@@ -19,7 +19,13 @@ many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChe
 
 
 def candidates_of(rows, task, **plan):
-    return made_candidates(events_table(rows, pa.int64()), task, **plan)
+    found = made_candidates(events_table(rows, pa.int64()), task, **plan)
+    return [{name: comparable(value) for name, value in row.items()} for row in found]
+
+
+def comparable(value):
+    """The same, an impossible age, as by a birth to come, being none: NaN until it is counted."""
+    return None if value != value else value
 
 
 def pick(candidates, wanted):
@@ -118,7 +124,7 @@ def test_events_later_or_known_later_make_nobody_a_case(task, made, data):
     assume(outside)
     case = data.draw(st.sampled_from(outside))
     found = pick(candidates_of([*rows, *data.draw(unknown_by(case, rows))], task), case)
-    assert (found["_excluded"], repr(found["age"])) == (case["_excluded"], repr(case["age"]))  # nan is no nan
+    assert (found["_excluded"], found["age"]) == (case["_excluded"], case["age"])
 
 
 @many
