@@ -113,6 +113,7 @@ def airflow(tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
     own = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": ""}
     own |= {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"), "MEDSPARK_MASTER": "local[2]"}
+    own |= {"AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False"}
 
     def call(*arguments):
         command = [AIRFLOW, "-m", "airflow", *arguments]
@@ -166,7 +167,7 @@ def scheduling(airflow):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     own = {"AIRFLOW__API__PORT": port, "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/"}
-    own |= {"AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False", "AIRFLOW__API__WORKERS": "1"}
+    own |= {"AIRFLOW__API__WORKERS": "1"}
     own |= {"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5", "AIRFLOW__CORE__PARALLELISM": "4"}
     own["PATH"] = f"{Path(AIRFLOW).parent}:{os.environ['PATH']}"  # it starts others by their name
     with (airflow.dags.parent / "said").open("w") as said:
@@ -201,14 +202,13 @@ def test_airflow_fills_in_the_nights_of_a_range_in_order_and_shows_the_one_that_
     command.write_text(f'#!/bin/sh\necho begun "$4" >> {asked}; sleep 1; echo ended "$4" >> {asked}\n{refuses}\n')
     command.chmod(0o700)
     written(airflow.dags, command, first=date.today(), deployment="wards")
+    read = airflow("dags", "reserialize")
+    assert read.returncode == 0, read.stderr[-2000:]
+    days = ["--from-date", "2026-11-17", "--to-date", "2026-11-19T12:00:00"]
+    made = airflow("backfill", "create", "--dag-id", "medspark-wards", *days)  # before: SQLite takes one writer
+    assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
     with scheduling(airflow):
         until = time.monotonic() + 240
-        time.sleep(20)  # each of its commands costs some seconds of a core, and so do those that ask
-        while airflow("dags", "details", "medspark-wards").returncode and time.monotonic() < until:
-            time.sleep(10)
-        days = ["--from-date", "2026-11-17", "--to-date", "2026-11-19T12:00:00"]
-        made = airflow("backfill", "create", "--dag-id", "medspark-wards", *days)
-        assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
         while not (asked.exists() and asked.read_text().count("ended") == len(nights)) and time.monotonic() < until:
             time.sleep(1)
         found = runs_of(airflow)

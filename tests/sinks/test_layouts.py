@@ -1,6 +1,7 @@
 """Scores in the columns of others: a row of an OMOP results schema, a prediction of MEDS."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -35,7 +36,8 @@ def published(out, one):
     assert not out.holds(one)
     out.put(one)
     assert out.holds(one)
-    return f"{out.path}/scores/as_of=20261127T060000Z/scores.{out.kind}"
+    (file,) = Path(out.path, "scores", "as_of=20261127T060000Z").glob(f"scores-*.{out.kind}")
+    return str(file)
 
 
 def test_omop_is_a_row_a_prediction_with_its_person_and_a_date_beside_each_time(spark, tmp_path):
