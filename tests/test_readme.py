@@ -16,7 +16,7 @@ from medspark.cli.demo import demo
 from medspark.cli.main import app
 from medspark.task.load import check_task, load_task
 from medspark.task.monitoring import Monitoring
-from medspark.train.losses import SOFT
+from medspark.train.distil import SOFT
 from medspark.train.networks.student import MOST_WEIGHTS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

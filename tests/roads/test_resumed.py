@@ -75,6 +75,7 @@ def begin(command, store):
 def written(store):
     """When checkpoints and journals were last written to."""
     files = [*store.glob("stays/checkpoints/**/*.npz"), *store.glob("stays/tuning/*.log")]
+    files = [file for file in files if not file.stem.endswith("-taught")]  # before the first step
     found = set()
     for file in files:
         try:
