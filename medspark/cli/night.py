@@ -141,8 +141,8 @@ def _at_home(found: "Deployment", moment: datetime | None = None) -> tuple["Depl
         "sinks": sinks,
         "history": history,
         "update": update,
+        **told,
     }
-    places |= told
     return found.model_copy(update=places), bundle
 
 

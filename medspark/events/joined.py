@@ -30,7 +30,7 @@ def with_joined(judged: DataFrame, name: str, spec: MappedTable, others: Mapping
             raise InputError(f"table {name!r} takes columns of {other!r}: expected that table too, received none")
         found = _by_key(others[other], joined)
         _require_one_row_a_key(found, name, other, joined)
-        judged = judged.join(found.dropDuplicates(list(joined.same)), list(joined.same), "left")
+        judged = judged.join(found, list(joined.same), "left")
     return judged
 
 

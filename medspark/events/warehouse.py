@@ -14,11 +14,11 @@ from medspark.sources.dead_links import require_no_dangling
 from medspark.sources.files import source_files
 from medspark.store.files import list_paths, match_files
 from medspark.task.columns import NumberColumn
+from medspark.task.connection import IN_DATABASES
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
 from medspark.task.raw_table import RawTable, TableSource
 
-DATABASES: Final = ("jdbc", "delta", "catalog")
 _FILE_FORMATS: Final[dict[str, Literal["csv", "orc", "ndjson"]]] = {"csv": "csv", "orc": "orc", "fhir": "ndjson"}
 """How files are written, of a source's format; those of all others have types of their own."""
 _TEXT: Final = ("csv", "fhir")
@@ -47,7 +47,7 @@ def open_warehouse(spark: SparkSession, source: EventSource, mapping: Mapping) -
         TaskError: the connection's settings or credentials are wrong.
         InputError: the source cannot be reached.
     """
-    with open_source(spark, source) if source.format in DATABASES else nullcontext() as database:
+    with open_source(spark, source) if source.format in IN_DATABASES else nullcontext() as database:
         yield Warehouse(spark, source, mapping, database)
 
 

@@ -184,7 +184,7 @@ def _put_quarantine(run: Run, events: Events, rows: int, once: bool) -> int:
     aside = events.quarantine
     if not once:
         known = read_parquet(run.spark, whole_path(run.context, run.store, QUARANTINE)).select(SOURCE, DIGEST)
-        aside = aside.join(known.distinct(), on=[SOURCE, DIGEST], how="left_anti").select(*aside.columns)
+        aside = aside.join(known, on=[SOURCE, DIGEST], how="left_anti").select(*aside.columns)
         aside = aside.persist(StorageLevel.MEMORY_AND_DISK)
         rows = aside.count()
     try:

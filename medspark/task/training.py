@@ -195,6 +195,11 @@ class Training(Closed):
     workers: int = Field(default=1, ge=1, le=MOST_WORKERS, exclude_if=alone)
     """Spark tasks that learn together, each from its share of every batch; one learns in the command's own process."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its logits mean risks: cross-entropy, without weights of classes or smoothing."""
+        return self.loss == "cross_entropy" and self.class_weight == "none" and self.label_smoothing is None
+
 
 class Gates(Closed):
     """Held-out performance that a new bundle must reach; otherwise training ends with exit code 4 and no bundle."""

@@ -98,10 +98,9 @@ def boosting_may_teach(task: Any) -> bool:
     """Whether it teaches the members where there are cases enough; without dropout, which was best."""
     network, training, features = task.network, task.training, task.features
     more = ("sequences", "grids", "genes", "images")
-    plain = training.loss == "cross_entropy" and training.class_weight == "none" and training.label_smoothing is None
     return bool(
         training.taught_by == "boosting"
-        and plain
+        and training.is_plain
         and network.cross_fitted
         and network.kind == "tabular"
         and not any(getattr(features, name, None) for name in more)

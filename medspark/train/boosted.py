@@ -122,9 +122,8 @@ def _said(fit: Callable[[], Teachers | None], tensors: Arrays, _: npt.NDArray[An
 
 def can_be_taught(inputs: Sequence[Input], network: Network, training: Training) -> bool:
     """Whether trees read all that the network does, and both mean risks by their logits."""
-    plain = training.loss == "cross_entropy" and training.class_weight == "none" and training.label_smoothing is None
     wanted = training.taught_by == "boosting" and network.kind == "tabular"
-    return wanted and plain and all(one.part in READ for one in inputs)
+    return wanted and training.is_plain and all(one.part in READ for one in inputs)
 
 
 def _fit(

@@ -109,8 +109,7 @@ def fit_network(
 def _draw_to_lines(members: Any, material: "Material", task: Task) -> float:
     """By cases of which each has a member that did not learn from it; the share of the logistic regressions."""
     folds, inputs, training, kind = material.folds, material.inputs, task.training, task.outcome.targets.kind
-    plain = training.loss == "cross_entropy" and training.class_weight == "none" and training.label_smoothing is None
-    if folds is None or not plain or kind == "horizons" or task.network.kind != "tabular":
+    if folds is None or not training.is_plain or kind == "horizons" or task.network.kind != "tabular":
         return 0.0
     tensors, truth, subject = next(windows(material.watched, inputs, material.reading, None, window_of(training)))
     count = cases_drawn(inputs, len(subject))

@@ -156,11 +156,13 @@ def try_one(search: Search, _: int) -> None:
     trial = study.ask()
     study.sampler = _sampler(search, _draw_of(trial))
     try:
-        study.tell(trial, _judge(search, trial))
+        value = _judge(search, trial)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
-    except Exception:
+    except Exception:  # `_judge` kept it with the trial
         study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, value)
 
 
 def try_all(search: Search) -> dict[str, Any]:
