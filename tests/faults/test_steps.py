@@ -64,8 +64,8 @@ def test_death_before_any_step_leaves_the_old_night_or_the_new_one(
         found.append(seen(tmp_path, kind))
         assert out.holds(first) == (found[-1] == {"first": 30})
     assert set(left) == set(STEPS)
-    shows = "put_folder" if exchanges else "move_file"
-    moved = len(left) - left[::-1].index(shows)
+    # a night that is shown and dies before it deletes what it wrote aside is put once more, which no reader sees
+    moved = left.index("put_folder") + 1 if exchanges else len(left) - left[::-1].index("move_file")
     assert found == [{"first": 30}] * moved + [{"second": 20}] * (len(left) - moved)
     assert out.holds(second)
     assert seen(tmp_path, kind) == {"second": 20}
@@ -85,7 +85,7 @@ def test_death_before_any_step_of_the_first_night_leaves_nothing_or_all_of_it_an
         died_before(out, night(spark, "second"), monkeypatch, 3)  # and once more, early
         out.put(night(spark, "second"))
         assert seen(out.path) == {"second": 20}
-    assert left[-4:] == ["move_file", "write_text", "put_folder", "delete"]
+    assert left[-5:] == ["move_file", "write_text", "write_text", "put_folder", "delete"]
 
 
 def died_before(out, night, monkeypatch, after):
