@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from scipy.stats import spearmanr
+
+from medspark.train.agreement import compared
 
 MEDSPARK = Path(sys.executable).parent / "medspark"
 METHODS = ("gradients", "shap", "lime")
@@ -53,9 +54,8 @@ def main() -> None:
         print(f"| {method} | {counts['cases']:,} | {seconds:.1f} | {each:,.1f} | {off} |", flush=True)
     print("\n| | rank correlation with gradients | top-5 overlap | first the same |\n|---|---|---|---|")
     for method in given.methods[1:]:
-        print(
-            f"| {method} | {' | '.join(f'{value:.3f}' for value in compared(found[given.methods[0]], found[method]))} |"
-        )
+        agreed = compared(*aligned(found[given.methods[0]], found[method])).values()
+        print(f"| {method} | {' | '.join('-' if value is None else f'{value:.3f}' for value in agreed)} |")
     shutil.rmtree(work)
 
 
@@ -82,19 +82,14 @@ def read(place: str) -> dict[Any, Case]:
     return cases
 
 
-def compared(one: dict[Any, Case], other: dict[Any, Case]) -> tuple[float, float, float]:
-    """Rank correlation, top-5 overlap, and how often the largest is the same, over the cases that both have."""
-    rank, overlap, first = [], [], []
-    for case in one.keys() & other.keys():
-        items = [*(one[case].keys() | other[case].keys())]
-        sizes = [np.abs([found[case].get(item, 0.0) for item in items]) for found in (one, other)]
-        if len(items) < 3:
-            continue
-        rank.append(spearmanr(*sizes).statistic)
-        tops = [{items[at] for at in np.argsort(-size, kind="stable")[:5]} for size in sizes]
-        overlap.append(len(tops[0] & tops[1]) / min(5, len(items)))
-        first.append(np.argmax(sizes[0]) == np.argmax(sizes[1]))
-    return float(np.nanmean(rank)), float(np.mean(overlap)), float(np.mean(first))
+def aligned(one: dict[Any, Case], other: dict[Any, Case]) -> list[np.ndarray]:
+    """The contributions of two methods (cases, items) of the cases that both have, each case's items its own."""
+    items = [(case, [*(one[case].keys() | other[case].keys())]) for case in one.keys() & other.keys()]
+    tables = [np.zeros((len(items), max((len(own) for _, own in items), default=0))) for _ in range(2)]
+    for row, (case, own) in enumerate(items):
+        for table, found in zip(tables, (one, other), strict=True):
+            table[row, : len(own)] = [found[case].get(item, 0.0) for item in own]
+    return tables
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from medspark.sources.read import RawPart, RawRows, read_rows, typed_rows
 from medspark.sources.record_rules import DUPLICATE, NO_ROW
 from medspark.sources.unchanged import FileStates, file_states
 from medspark.spark.failures import expressions_hold
-from medspark.store.facts import MappedCounts
+from medspark.store.facts import MappedCounts, ReadTo
 from medspark.store.files import raw_path
 from medspark.task.event_source import EventSource
 from medspark.task.mapping import MappedTable, Mapping
@@ -63,13 +63,7 @@ class Events(NamedTuple):
     """Of all files, before the first pass."""
     unread: dict[str, list[str]]
     """Columns of each table that the mapping does not declare, and as `files` or `tables` what no table reads."""
-    marks: dict[str, int]
-    """Of a source with `increment` by column or changes: by table the newest time of writing, none of them yet to come,
-    or the newest commit."""
-    ids: dict[str, str]
-    """Of one by changes, by table the id that it got when it was made."""
-    again: dict[str, MappedCounts]
-    """Of one by column, by table what became of the rows that the next append reads again."""
+    read_to: ReadTo
 
 
 @contextmanager
@@ -123,9 +117,11 @@ def read_events(
             files=sum(len(table.survey.files) for table in tables),
             unread=_unread(warehouse, tables),
             states={file: state for one in (*tables, deletions) if one for file, state in one.states.items()},
-            marks=marks,
-            ids=_ids(warehouse, tables),
-            again={name: table.again for name, table in counts.items() if table.again.rows_in},
+            read_to=ReadTo(
+                marks=marks,
+                ids=_ids(warehouse, tables),
+                again={name: table.again for name, table in counts.items() if table.again.rows_in},
+            ),
         )
         yield events
 

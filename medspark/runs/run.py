@@ -24,11 +24,10 @@ from medspark.spark.session import the_session
 from medspark.store.files import (
     create_text,
     exists,
-    full_path,
     is_elsewhere,
     list_paths,
-    path_here,
     read_text,
+    whole_path_here,
     write_text,
 )
 from medspark.store.here import create_here, replace_here
@@ -109,7 +108,7 @@ def open_receipt(run: Run, begun: Path | None = None) -> None:
 
 def find_here(run: Run) -> None:
     """Note where the store lies on this machine, so that what must be done without Java can be."""
-    run.here = path_here(run.context, full_path(run.context, run.store))
+    run.here = whole_path_here(run.context, run.store)
 
 
 def name_broken_off(run: Run, run_id: str) -> None:

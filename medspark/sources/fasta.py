@@ -23,6 +23,7 @@ from medspark.sources.read import RawPart, RawRows
 from medspark.sources.unchanged import FileStates, file_states
 from medspark.sources.whole_numbers import whole_text
 from medspark.store.files import is_elsewhere
+from medspark.task.addresses import is_whole
 from medspark.task.raw_table import RawTable
 from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
@@ -51,7 +52,7 @@ def fasta_place(source: str, fasta: str) -> str:
     >>> fasta_place("in/samples.csv", "isolates.fasta"), fasta_place("in/samples.csv", "/genomes/isolates.fasta")
     ('in/isolates.fasta', '/genomes/isolates.fasta')
     """
-    if fasta.startswith("/") or re.match("[A-Za-z][A-Za-z0-9+.-]*:/", fasta):
+    if is_whole(fasta):
         return fasta
     return f"{source.rstrip('/').rpartition('/')[0] or '.'}/{fasta}" if "/" in source else fasta
 

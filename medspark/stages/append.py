@@ -25,6 +25,7 @@ from medspark.stages.freeze import freeze
 from medspark.stages.records import kept_records
 from medspark.store.facts import (
     EventCounts,
+    ReadTo,
     RecordsFacts,
     SourceRead,
     require_rows,
@@ -119,7 +120,7 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
     held = expressions_hold(expression_places(task))
     tables = (RECORDS, QUARANTINE)
     with held, making(run, tables, run.version), _read(run, task, facts, taken) as events, watched(run, events.states):
-        require_same_tables(task.source.place, facts.ids, events.ids)
+        require_same_tables(task.source.place, facts.read_to.ids, events.read_to.ids)
         tell_unread(run, events.unread)
         path = f"{run.store}/{RECORDS}/{run.version}"
         make_folder(run.context, path)
@@ -129,14 +130,15 @@ def _append(run: Run, task: EventTask, facts: RecordsFacts, kept: Kept, taken: T
         aside = _put_quarantine(run, events, rows_quarantined(came), taken is not None)
         others = any(rows for name, rows in grown.fates.items() if name != SEEN)
         # Else a feed were read from the same commit on until it is no more kept
-        is_further = grows_by(task) == "changes" and facts.marks | events.marks != facts.marks
+        marks = facts.read_to.marks
+        is_further = grows_by(task) == "changes" and marks | events.read_to.marks != marks
         if taken is None and not (aside or others or is_further):
             run.receipt.counts["append"] = {"rows": {name: rows for name, rows in grown.fates.items() if rows}}
             run.say("nothing new: the store has every row that the source has")
             raise _NothingNewError
         assert isinstance(facts.counts, EventCounts)
         _tell_absent(run, task, facts.counts, came)
-        counts = added_counts(counts_without(facts.counts, facts.again), came)
+        counts = added_counts(counts_without(facts.counts, facts.read_to.again), came)
         counts = replace(counts, records=facts.counts.records + grown.counted)
         write_facts(run.context, path, _whole(facts, events, counts, grown, taken))
         publish_tables(run, tables, run.version)
@@ -149,7 +151,7 @@ def _read(run: Run, task: EventTask, facts: RecordsFacts, taken: Taken | None) -
     if taken is not None:
         return read_events(run.spark, task.source, task.mapping, only=frozenset(taken.new.values()))
     assert task.source.increment is not None
-    since = read_from(task.source.increment, facts.marks)
+    since = read_from(task.source.increment, facts.read_to.marks)
     return read_events(run.spark, task.source, task.mapping, since=since)
 
 
@@ -161,16 +163,10 @@ def _whole(
         return RecordsFacts(before.rules, taken.fingerprint, counts, buckets=grown.buckets, taken=taken.files)
     both = f"{before.fingerprint} {events.fingerprint}"
     fingerprint = hashlib.sha256(both.encode()).hexdigest()[:16]
-    marks = {name: max(before.marks.get(name, mark), mark) for name, mark in events.marks.items()}
-    return RecordsFacts(
-        before.rules,
-        fingerprint,
-        counts,
-        buckets=grown.buckets,
-        marks=before.marks | marks,
-        ids=before.ids | events.ids,
-        again=events.again,
-    )
+    then, now = before.read_to, events.read_to
+    marks = then.marks | {name: max(then.marks.get(name, mark), mark) for name, mark in now.marks.items()}
+    read_to = ReadTo(marks, then.ids | now.ids, now.again)
+    return RecordsFacts(before.rules, fingerprint, counts, buckets=grown.buckets, read_to=read_to)
 
 
 def _put_quarantine(run: Run, events: Events, rows: int, once: bool) -> int:

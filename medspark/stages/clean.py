@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -30,7 +30,7 @@ from medspark.spark.failures import expressions_hold
 from medspark.stages.freeze import freeze
 from medspark.store.facts import (
     EventCounts,
-    MappedCounts,
+    ReadTo,
     RecordsFacts,
     SourceRead,
     TableCounts,
@@ -66,12 +66,8 @@ class CleanSource:
     written: Written = NOTHING_WRITTEN
     to_score: RowsToScore | None = None
     """Of a table, where workers can score its rows as they lie."""
-    marks: dict[str, int] = field(default_factory=dict)
-    """How far each table of a source with `increment` was read, and what of it is read again, as `RecordsFacts` has
-    both."""
-    again: dict[str, MappedCounts] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
-    """Of Delta tables, the same."""
+    read_to: ReadTo = field(default_factory=ReadTo)
+    """Of events."""
 
     @property
     def records(self) -> DataFrame:
@@ -100,7 +96,7 @@ def clean_stage(run: Run, task: Task, repairs_path: str | None = None, reader: A
     with run.receipt.timed("clean"), run.progress("clean"):
         task = freeze(run, task)
         repairs = read_repairs(run.spark, repairs_path) if repairs_path is not None else None
-        taken = _taken(run, task) if _grows(task) and grows_by(task) == "files" else {}
+        taken = _taken(run, task)
         source = clean_source(run, task, repairs=repairs, reader=reader)
         with making(run, (RECORDS, QUARANTINE), run.version), source as found:
             records, grown = _put_records(run, task, found)
@@ -133,35 +129,25 @@ def _facts(task: Task, found: CleanSource, grown: Grown | None, taken: dict[str,
         return RecordsFacts(rules, fingerprint, found.counts)
     require_came(grown, found.counts.records)
     counts = replace(found.counts, records=grown.counted)
-    return RecordsFacts(
-        rules,
-        fingerprint,
-        counts,
-        buckets=grown.buckets,
-        taken=taken,
-        marks=found.marks,
-        ids=found.ids,
-        again=found.again,
-    )
+    return RecordsFacts(rules, fingerprint, counts, buckets=grown.buckets, taken=taken, read_to=found.read_to)
 
 
-def _grows(task: Task) -> TypeGuard[EventTask]:
-    return isinstance(task, EventTask) and task.source.increment is not None
+def grows_by(task: Task) -> str | None:
+    """What kind of increment the task's source has; None where it has none."""
+    increment = task.source.increment if isinstance(task, EventTask) else None
+    return None if increment is None else increment.by
 
 
-def grows_by(task: EventTask) -> str | None:
-    """What kind of increment the task's source has."""
-    return task.source.increment.by if task.source.increment is not None else None
-
-
-def _taken(run: Run, task: EventTask) -> dict[str, TakenFile]:
-    """The files that are there.
+def _taken(run: Run, task: Task) -> dict[str, TakenFile]:
+    """The files that are there, of a source that grows by files.
 
     Raises:
         InputError: the store's records are of more, whose rows are to stay.
     """
+    if not isinstance(task, EventTask) or task.source.increment is None or task.source.increment.by != "files":
+        return {}
     there = take_files(run.spark, task, {}).files
-    if task.source.increment is not None and task.source.increment.vanished == "keep":
+    if task.source.increment.vanished == "keep":
         require_kept(task, _taken_before(run), there)
     return there
 
@@ -189,14 +175,14 @@ def _put_records(run: Run, task: Task, found: CleanSource) -> tuple[str, Grown |
     Raises:
         InputError: the source has an `increment`, and workers cannot.
     """
-    if not isinstance(found.counts, EventCounts) or not (found.counts.records or _grows(task)):
+    if not isinstance(found.counts, EventCounts) or not (found.counts.records or grows_by(task)):
         return _put(run, found.read_records, found.written.records, RECORDS), None
     path = f"{run.store}/{RECORDS}/{run.version}"
     make_folder(run.context, path)
     way = choose(run.context, "", "auto", [], [full_path(run.context, path)])
     if way.kind == "workers":
         return path, write_by_patient(found.records, path, buckets_for(found.counts.records))
-    if _grows(task):
+    if grows_by(task):
         raise InputError(
             f"{path}: expected a place that workers can write to, as records of a source with `increment` are, "
             f"received another ({way.because})."
@@ -250,9 +236,7 @@ def _events(run: Run, task: EventTask, repairs: DataFrame | None, reader: Asked)
         tell_unread(run, events.unread)
         with watched(run, events.states):
             tables = (lambda: events.records, lambda: events.quarantine)
-            yield CleanSource(
-                *tables, total_counts(events.counts), read, marks=events.marks, again=events.again, ids=events.ids
-            )
+            yield CleanSource(*tables, total_counts(events.counts), read, read_to=events.read_to)
 
 
 def _table(run: Run, task: TableTask, cleaned: Callable[[SparkSession, TableTask], Cleaned]) -> Iterator[CleanSource]:

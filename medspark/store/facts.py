@@ -171,6 +171,18 @@ class TakenFile:
 
 
 @dataclass(frozen=True)
+class ReadTo:
+    """How far a source with `increment` by column or changes was read; each by table."""
+
+    marks: dict[str, int] = field(default_factory=dict)
+    """The newest time of writing, none of them yet to come, in microseconds since 1970, or the newest commit."""
+    ids: dict[str, str] = field(default_factory=dict)
+    """Of one by changes, the id that the table got when it was made."""
+    again: dict[str, MappedCounts] = field(default_factory=dict)
+    """Of one by column, what of the counts is of the rows that the next append reads again."""
+
+
+@dataclass(frozen=True)
 class RecordsFacts:
     """Beside `records`."""
 
@@ -183,13 +195,7 @@ class RecordsFacts:
     """None of a table's records, and of events that workers could not write."""
     taken: dict[str, TakenFile] = field(default_factory=dict, kw_only=True)
     """The files that a source with `increment` by files had, by their paths below it."""
-    marks: dict[str, int] = field(default_factory=dict, kw_only=True)
-    """Of one by column or changes, by table the newest time of writing, in microseconds since 1970, or the newest
-    commit, that was read."""
-    ids: dict[str, str] = field(default_factory=dict, kw_only=True)
-    """Of one by changes, by table the id that it got when it was made."""
-    again: dict[str, MappedCounts] = field(default_factory=dict, kw_only=True)
-    """Of one by column, by table what of `counts` is of the rows that the next append reads again."""
+    read_to: ReadTo = field(default_factory=ReadTo, kw_only=True)
 
 
 def records_fingerprint(facts: RecordsFacts, path: str) -> str:

@@ -65,6 +65,11 @@ def path_here(context: SparkContext, path: str) -> Path | None:
     return Path(os.path.normpath(bare))
 
 
+def whole_path_here(context: SparkContext, path: str) -> Path | None:
+    """As `path_here`, of any path."""
+    return path_here(context, full_path(context, path))
+
+
 def is_elsewhere(place: str) -> bool:
     """Whether a place is on another file system than this machine's: hdfs://HOST/FOLDER, s3a://BUCKET/FOLDER."""
     return "://" in place and not place.startswith("file:")
@@ -247,11 +252,11 @@ def read_end(context: SparkContext, path: str, size: int) -> bytes:
 
 def write_text(context: SparkContext, path: str, text: str) -> None:
     """Replace a small file in one step: written aside, then renamed over the old one."""
-    whole = full_path(context, path)
-    if (here := path_here(context, whole)) is not None:  # by Hadoop, a rename that replaces starts a dozen processes
+    here = whole_path_here(context, path)
+    if here is not None:  # by Hadoop, a rename that replaces starts a dozen processes
         replace_here(here, text)
         return
-    system, place = _file_system(context, whole)
+    system, place = _file_system(context, full_path(context, path))
     aside = _hadoop(context).path(f"{place.toString()}.new")
     stream = system.create(aside, True)
     stream.write(bytearray(text.encode("utf-8")))
@@ -270,10 +275,10 @@ def _replace(context: SparkContext, source: Any, target: Any) -> None:
 
 def create_text(context: SparkContext, path: str, text: str) -> bool:
     """Write a small file where none is yet; False, and nothing changed, where one is. Of several at once one writes."""
-    whole = full_path(context, path)
-    if (here := path_here(context, whole)) is not None:  # Hadoop's own looks first and writes then
+    here = whole_path_here(context, path)
+    if here is not None:  # Hadoop's own looks first and writes then
         return create_here(here, text)
-    system, place = _file_system(context, whole)
+    system, place = _file_system(context, full_path(context, path))
     try:
         stream = system.create(place, False)
     except Py4JJavaError:

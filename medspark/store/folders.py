@@ -9,7 +9,7 @@ from typing import Final
 
 from pyspark import SparkContext
 
-from medspark.store.files import exists, full_path, move_folder
+from medspark.store.files import exists, move_folder, whole_path_here
 
 _HERE: Final = -100
 """Linux's AT_FDCWD: paths are as they are given."""
@@ -29,10 +29,8 @@ def put_folder(context: SparkContext, path: str, target: str) -> bool:
     if not exists(context, target):
         move_folder(context, path, target)
         return True
-    places = [full_path(context, place) for place in (path, target)]
-    if not all(place.startswith("file:") for place in places):
-        return False
-    done = exchange(*(Path(place.removeprefix("file:")) for place in places))
+    here, there = whole_path_here(context, path), whole_path_here(context, target)
+    done = here is not None and there is not None and exchange(here, there)
     time.sleep(READERS if done else 0)
     return done
 

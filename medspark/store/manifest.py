@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.store.files import exists, full_path, list_files, list_sizes, path_here, read_text, sha256_of, write_text
+from medspark.store.files import exists, list_files, list_sizes, read_text, sha256_of, whole_path_here, write_text
 from medspark.store.tables import is_parquet, read_parquet, table_path
 from medspark.store.versions import read_versions
 
@@ -165,13 +165,13 @@ def read_whole(spark: SparkSession, store: str, table: str) -> DataFrame:
 
 
 def _sizes_at(context: SparkContext, path: str) -> dict[str, int]:
-    here = path_here(context, full_path(context, path))
+    here = whole_path_here(context, path)
     sizes = list_sizes(context, path) if here is None else {name: (here / name).stat().st_size for name in _names(here)}
     return {below: size for below, size in sizes.items() if is_parquet(below)}
 
 
 def _files_at(context: SparkContext, path: str) -> dict[str, WrittenFile]:
-    here = path_here(context, full_path(context, path))
+    here = whole_path_here(context, path)
     if here is None:
         files = {file: below for file, below in list_files(context, path).items() if is_parquet(below)}
         found = _files_elsewhere(list(files)) if files else []
@@ -183,7 +183,7 @@ def _files_at(context: SparkContext, path: str) -> dict[str, WrittenFile]:
 
 def count_rows(context: SparkContext, path: str) -> int:
     """How many rows the files of a table have by their footers, which of many columns Spark takes seconds to plan."""
-    here = path_here(context, full_path(context, path))
+    here = whole_path_here(context, path)
     if here is None:
         return read_parquet(SparkSession.builder.getOrCreate(), path).count()
     return sum(pq.read_metadata(here / name).num_rows for name in _names(here) if is_parquet(name))

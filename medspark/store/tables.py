@@ -32,11 +32,11 @@ from medspark.store.files import (
     copy_file,
     delete,
     exists,
-    full_path,
     list_files,
     list_paths,
     make_folder,
     read_text,
+    whole_path_here,
     write_text,
 )
 from medspark.store.versions import (
@@ -66,7 +66,9 @@ def take_version(context: SparkContext, files: Iterable[Path], store: str, table
     path = f"{store}/{table}/{version}"
     delete(context, path)
     make_folder(context, path)
-    _link_here(files, Path(full_path(context, path).removeprefix("file:")))
+    place = whole_path_here(context, path)
+    assert place is not None, "workers wrote them where the store lies"
+    _link_here(files, place)
     return path
 
 
@@ -82,12 +84,11 @@ def _link_here(files: Iterable[Path], place: Path) -> None:
 def link_files(context: SparkContext, files: Iterable[str], path: str) -> None:
     """Take files of a store, by their full paths, into a folder of it too: links on this machine, else copies."""
     make_folder(context, path)
-    full = full_path(context, path)
-    if full.startswith("file:"):
-        _link_here([Path(file.removeprefix("file:")) for file in files], Path(full.removeprefix("file:")))
+    if (here := whole_path_here(context, path)) is not None:
+        _link_here([Path(file.removeprefix("file:")) for file in files], here)
         return
     for file in files:
-        copy_file(context, file, f"{full}/{file.rsplit('/', 1)[-1]}")
+        copy_file(context, file, f"{path}/{file.rsplit('/', 1)[-1]}")
 
 
 def append_version(frame: DataFrame, store: str, table: str, version: str) -> str:

@@ -29,3 +29,12 @@ def without_secret(place: str) -> str:
     if holds_secret(place):
         raise ValueError(REFUSAL)
     return place
+
+
+def is_whole(path: str) -> bool:
+    """Whether a path says by itself where it leads: from a root, or on a file system that it names.
+
+    >>> [is_whole(path) for path in ("/in/a.fasta", "hdfs://nodes/a.fasta", "in/a.fasta")]
+    [True, True, False]
+    """
+    return re.match("/|[A-Za-z][A-Za-z0-9+.-]*:/", path) is not None

@@ -116,7 +116,7 @@ def commit_nothing(folder):
 
 def read_up_to(store):
     context = session().sparkContext
-    return read_facts(context, table_path(context, store, "records"), RecordsFacts).marks["labs"]
+    return read_facts(context, table_path(context, store, "records"), RecordsFacts).read_to.marks["labs"]
 
 
 def delete_rows(folder):

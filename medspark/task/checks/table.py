@@ -1,12 +1,12 @@
 """Rules across the sections of a table task: one function each."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from sqlglot.errors import SqlglotError
 
 from medspark.schemas import CASE_COLUMNS
+from medspark.task.addresses import is_whole
 from medspark.task.checks.columns import (
     column_type,
     columns_are_sound,
@@ -62,7 +62,7 @@ def nothing_lies_beside_a_database(task: TableTask) -> Iterator[str]:
         if isinstance(column, ImageColumn) and column.folder is None:
             yield f"columns.{name}.folder: expected what paths begin at, since {beside}"
     for name, sequence in task.beside.items():
-        if not re.match("/|[A-Za-z][A-Za-z0-9+.-]*:/", str(sequence.fasta)):
+        if not is_whole(str(sequence.fasta)):
             yield f"columns.{name}.fasta: expected a whole path, since {beside}"
 
 
