@@ -4,11 +4,13 @@
     python benchmarks/quality.py --small [NAME ...]               public tables of the package SurvSet, by a horizon
     python benchmarks/quality.py --alone TASK.yaml ...            the network alone
 
-Each task is cleaned and made into cases once. Then, for each of some divisions of the patients, the network is trained
-as `medspark train` trains it, and beside it on the same tensors: logistic regression; scikit-learn's gradient boosting
-with early stopping, the best of six settings by the validation split; and LightGBM, the best of three. All are measured
-on the test patients, whom no choice saw. What is printed is the mean over the divisions, its spread, and the network's
-difference from each on the same patients.
+Each task is cleaned and made into cases once. The patients are divided into as many folds as there are divisions, each
+of which is tested on once, and the next one is the validation split; so the test patients of all divisions together are
+everybody, and what they have more of than the others evens out. In each the network is trained as `medspark train`
+trains it, and beside it on the same tensors: logistic regression; scikit-learn's gradient boosting with early stopping,
+the best of six settings by the validation split; and LightGBM, the best of three. All are measured on the test
+patients, whom no choice saw. What is printed is the mean over the divisions, its spread, and the network's difference
+from each on the same patients.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from rich.table import Table
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
-from medspark.cases.split import assign_split
+from medspark.cases.split import assign_fold, hold_out_fold
 from medspark.evaluate.reliance import BY_MISSING
 from medspark.evaluate.truth import reading_of
 from medspark.runs.receipt import Receipt, new_run_id
@@ -199,13 +201,14 @@ def peak_gb() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**20
 
 
-def split_by(cases: Any, task: Task, seed: int) -> Any:
-    return cases.withColumn(SPLIT, assign_split(F.col(SUBJECT_ID), task.split.model_copy(update={"seed": seed})))
+def split_by(cases: Any, task: Task, division: int, divisions: int) -> Any:
+    split = task.split.model_copy(update={"folds": divisions})
+    return cases.withColumn(SPLIT, hold_out_fold(assign_fold(F.col(SUBJECT_ID), split), division, divisions))
 
 
-def one_split(cases: Any, task: Task, seed: int, folder: Path, alone: bool) -> list[dict[str, Any]]:
-    """A row a model."""
-    divided, tensors = split_by(cases, task, seed), str(folder / f"tensors-{seed}")
+def one_split(cases: Any, task: Task, seed: int, divisions: int, folder: Path, alone: bool) -> list[dict[str, Any]]:
+    """A row a model, in one of the divisions."""
+    divided, tensors = split_by(cases, task, seed, divisions), str(folder / f"tensors-{seed}")
     classes = task.outcome.targets.kind == "classes"
     reset_peak()
     began, cpu = time.perf_counter(), cpu_seconds()
@@ -297,7 +300,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", help="task files, or with --small names of tables")
     parser.add_argument("--small", action="store_true", help="tables of SurvSet; all of them where none is named")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=5, help="divisions, at least 3")
     parser.add_argument("--alone", action="store_true", help="the network alone, and what stands beside its scores")
     parser.add_argument("--out", type=Path, help="a JSON file for every row")
     asked = parser.parse_args()
@@ -311,7 +314,7 @@ def main() -> None:
             rows = [
                 row
                 for seed in range(asked.splits)
-                for row in one_split(cases, frozen, seed, folder / Path(name).stem, asked.alone)
+                for row in one_split(cases, frozen, seed, asked.splits, folder / Path(name).stem, asked.alone)
             ]
             every[Path(name).stem] = pd.DataFrame(rows)
             console.print(told(Path(name).stem, every[Path(name).stem], count))

@@ -1,10 +1,12 @@
 """Learn on the validation split how a network's logits become risks."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 from scipy.stats import chi2
 
 from medspark.errors import InputError
@@ -63,6 +65,62 @@ def _fit_classes(method: Method, logit: Floats, label: Floats, old: tuple[Calibr
     before, after = (-2 * (label * _log(softmax(z[0] * logit + np.append(0.0, z[1:])))).sum() for z in (start, found))
     slope, *intercepts = start + _share(before - after, len(start)) * (found - start)
     return tuple(Calibration(method="platt", slope=float(slope), intercept=float(b)) for b in (0.0, *intercepts))
+
+
+def levelled(found: TargetCalibrations, logit: Floats, members: Floats, truth: Truth) -> TargetCalibrations:
+    """The calibrations with the level that outcomes have, of members each of which left out some of the patients.
+
+    Each patient is judged by the member that left him out and learned from by the others, so that chance has little
+    part in how far what is said of all of them is from how often it came true: that much the members are off, which
+    shrinking would leave. And the mean of their logits, which is what is served, says less of a rare outcome than they
+    do in the mean, as it evens out where they differ. Isotonic steps, and no calibration, stay.
+
+    Args:
+        found: as `fit_calibrations` has them.
+        logit: (n, k) of the members that left the cases' patients out.
+        members: (n, m, k) of all members.
+        truth: of the n cases.
+    """
+    if any(part.method != "platt" for part in found.parts):
+        return found
+    slope, intercept = (np.array([getattr(part, name) for part in found.parts]) for name in ("slope", "intercept"))
+    said, each = slope * logit + intercept, slope * members + intercept
+    if found.targets.kind == "classes":
+        moved = _levels(said, each, np.ones(len(said)), truth.label)
+        moved = moved - moved[0]
+    else:
+        moved = np.empty(len(slope))
+        for at in range(len(slope)):
+            known = truth.weight[:, at] > 0
+            two = (_beside_none(array[known][..., at]) for array in (said, each))
+            label = np.stack([1 - truth.label[known, at], truth.label[known, at]], axis=1)
+            none, there = _levels(*two, truth.weight[known, at], label)
+            moved[at] = there - none
+    levels = zip(found.parts, intercept + moved, strict=True)
+    return replace(found, parts=tuple(replace(part, intercept=float(level)) for part, level in levels))
+
+
+def _beside_none(logit: Floats) -> Floats:
+    """Logits (...) of an outcome as those of two classes (..., 2): that it is not there, and that it is."""
+    return np.stack([np.zeros_like(logit), logit], axis=-1)
+
+
+def _levels(said: Floats, each: Floats, weight: Floats, label: Floats) -> Floats:
+    """What to add to the logits (n, k) of classes, so that the mean of the members' (n, m, k) has the labels' level."""
+    first = _intercepts(said, weight, np.average(label, axis=0, weights=weight))
+    wanted = np.average(softmax(each + first).mean(axis=1), axis=0, weights=weight)
+    return first + _intercepts(each.mean(axis=1) + first, weight, wanted)
+
+
+def _intercepts(logit: Floats, weight: Floats, mean: Floats) -> Floats:
+    """(k,) with which the softmax of logits (n, k) has these means: the least of a convex function."""
+    share = weight / weight.sum()
+
+    def loss(found: Floats) -> tuple[float, Floats]:
+        z = logit + found
+        return float(share @ logsumexp(z, axis=1) - mean @ found), share @ softmax(z) - mean
+
+    return np.asarray(minimize(loss, np.zeros(len(mean)), jac=True, method="BFGS", options={"gtol": 1e-9}).x)
 
 
 def _log(risk: Floats) -> Floats:

@@ -41,7 +41,7 @@ from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
-from medspark.train.calibrate import fit_calibrations
+from medspark.train.calibrate import fit_calibrations, levelled
 from medspark.train.checkpoints import Checkpoints
 from medspark.train.distil import distil, write_soft_labels
 from medspark.train.distribute.barrier import learning_of
@@ -233,15 +233,19 @@ def watched(fitted: Fitted, parts: Mapping[str, "Predicted"]) -> "Predicted":
     both = (parts[TRAIN], parts[VALID])
     keys = pd.concat([part.keys for part in both], ignore_index=True)
     logit, missing = np.concatenate([part.logit for part in both]), np.concatenate([part.missing for part in both])
-    return Predicted(keys, logit, joined([part.truth for part in both]), missing)
+    members = [part.members for part in both if part.members is not None]
+    return Predicted(keys, logit, joined([part.truth for part in both]), missing, np.concatenate(members))
 
 
 def calibrated(
     fitted: Fitted, parts: Mapping[str, "Predicted"], task: Task, old: TargetCalibrations | None = None
 ) -> TargetCalibrations:
     """The calibration of a network's logits, by the cases that it was not trained on; `old` is the one in use."""
-    found = watched(fitted, parts)
-    return fit_calibrations(task.outcome.targets, task.training.calibration, found.logit, found.truth, old)
+    cases = watched(fitted, parts)
+    found = fit_calibrations(task.outcome.targets, task.training.calibration, cases.logit, cases.truth, old)
+    if old is not None or cases.members is None:
+        return found
+    return levelled(found, cases.logit, cases.members, cases.truth)
 
 
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:
@@ -265,6 +269,8 @@ class Predicted(NamedTuple):
     truth: Truth
     missing: Floats
     """(n,) the share of each case that is missing."""
+    members: Floats | None = None
+    """(n, members, k) of each of them, of patients that they learned from."""
 
 
 def predict_split(fitted: Fitted, table: str, split: str, statistics: Statistics) -> Predicted:
@@ -277,11 +283,10 @@ def predict_split(fitted: Fitted, table: str, split: str, statistics: Statistics
     missing = keys.pop(MISSING_SHARE).to_numpy(np.float64)
     at_once = predicted_at_once(statistics.inputs())
     if fitted.folds is not None and split != TEST:
-        logits = np.asarray(fitted.members.predict(loaded.tensors, batch_size=at_once, verbose=0), np.float64)
-        logit = held_out_logit(logits, keys[SUBJECT_ID].to_numpy(), fitted.folds)
-    else:
-        logit = keras_logits(fitted.network, loaded.tensors, at_once)
-    return Predicted(keys, logit, loaded.truth, missing)
+        members = np.asarray(fitted.members.predict(loaded.tensors, batch_size=at_once, verbose=0), np.float64)
+        logit = held_out_logit(members, keys[SUBJECT_ID].to_numpy(), fitted.folds)
+        return Predicted(keys, logit, loaded.truth, missing, members)
+    return Predicted(keys, keras_logits(fitted.network, loaded.tensors, at_once), loaded.truth, missing)
 
 
 def _predictions(part: Predicted, split: str, calibration: TargetCalibrations) -> pd.DataFrame:

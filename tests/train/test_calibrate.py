@@ -12,9 +12,15 @@ from sklearn.metrics import log_loss
 from medspark.errors import BundleError, InputError
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import logistic_regression, sigmoid, softmax
-from medspark.score.worker.calibration import Calibration, TargetCalibrations, apply_calibration, apply_calibrations
+from medspark.score.worker.calibration import (
+    Calibration,
+    TargetCalibrations,
+    apply_calibration,
+    apply_calibrations,
+    of_one,
+)
 from medspark.task.outcome import Targets
-from medspark.train.calibrate import fit_calibration, fit_calibrations
+from medspark.train.calibrate import fit_calibration, fit_calibrations, levelled
 
 METHODS = ["platt", "isotonic", "none"]
 
@@ -291,3 +297,61 @@ def test_damaged_calibrations_of_targets_are_refused(change, message):
     good = TargetCalibrations(Targets("several", ("a", "b")), parts).to_dict()
     with pytest.raises(BundleError, match=message):
         TargetCalibrations.from_dict(good | change)
+
+
+def members_of(true, seed, off=-0.1, noise=0.8):
+    """Logits (n, 8, k) of members that say too little, each with noise of its own, and outcomes (n, k)."""
+    rng = np.random.default_rng(seed)
+    each = true[:, None] + off + rng.normal(size=(len(true), 8, true.shape[1])) * noise
+    return each, (rng.random(true.shape) < sigmoid(true)).astype(float)
+
+
+def test_the_network_has_the_level_of_the_outcomes_though_shrinking_and_the_mean_of_members_lower_it():
+    true = np.random.default_rng(1).normal(-2.2, 1.2, (40_000, 1))
+    each, label = members_of(true, 2)
+    truth, held_out = Truth(label, np.ones_like(label)), each[np.arange(40_000), np.arange(40_000) % 8]
+    before = fit_calibrations(of_one(Calibration("none")).targets, "platt", held_out, truth)
+    after = levelled(before, held_out, each, truth)
+    fresh, came = members_of(np.random.default_rng(3).normal(-2.2, 1.2, (40_000, 1)), 4)
+    less, now = (apply_calibrations(found, fresh.mean(axis=1)).mean() - came.mean() for found in (before, after))
+    assert less < -0.008
+    assert abs(now) < 0.004
+    assert after.parts[0].slope == before.parts[0].slope
+
+
+def test_where_members_agree_the_mean_risk_is_the_share_with_the_outcome():
+    logit, label = outcomes(n=2_000)
+    each, truth = np.repeat(logit[:, None, None], 3, axis=1), Truth(label[:, None].astype(float), np.ones((2_000, 1)))
+    for slope in (0.2, 1.0, 3.0):
+        found = levelled(of_one(Calibration("platt", slope, -0.7)), logit[:, None], each, truth)
+        assert apply_calibrations(found, logit[:, None]).mean() == pytest.approx(label.mean(), abs=1e-6)
+
+
+def test_each_of_several_has_the_level_of_the_cases_where_it_is_known():
+    logit, label = outcomes(n=6_000)
+    known = np.stack([np.ones(6_000), label | (np.arange(6_000) % 3 == 0)], axis=1).astype(float)
+    truth = Truth(np.where(known > 0, label[:, None], np.nan), known)
+    both = np.stack([logit, logit], axis=1)
+    before = TargetCalibrations(Targets("several", ("a", "b")), (Calibration("platt"),) * 2)
+    risk = apply_calibrations(levelled(before, both, both[:, None], truth), both)
+    for at in range(2):
+        seen = known[:, at] > 0
+        assert risk[seen, at].mean() == pytest.approx(label[seen].mean(), abs=1e-6)
+
+
+def test_classes_have_the_level_that_they_come_with():
+    logit, truth, _ = drawn_classes()
+    before = TargetCalibrations(CLASSES, (Calibration("platt", 0.5),) * 3)
+    after = levelled(before, logit, logit[:, None], truth)
+    assert np.abs(apply_calibrations(after, logit).mean(axis=0) - truth.label.mean(axis=0)).max() < 1e-6
+    assert after.parts[0].intercept == 0
+
+
+STEPS = Calibration("isotonic", knots_x=(-2.0, 1.0), knots_y=(0.1, 0.4))
+
+
+@pytest.mark.parametrize("kept", [STEPS, Calibration("none")])
+def test_steps_and_no_calibration_keep_their_level(kept):
+    logit, label = outcomes()
+    truth = Truth(label[:, None].astype(float), np.ones((len(label), 1)))
+    assert levelled(of_one(kept), logit[:, None], logit[:, None, None], truth) == of_one(kept)
