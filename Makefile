@@ -30,8 +30,8 @@ test: $(READY)  ## The tests that need nothing but this folder
 	$(BIN)/python -m pytest -m "not integration and not slow" $(IN_TWO)
 
 integration: $(READY)  ## The tests with a real browser and real spark-submit, and those that train large networks
-	$(BIN)/python -m pytest -m integration $(IN_TWO) --no-loadscope-reorder
-	$(BIN)/python -m pytest -m "slow and not integration" $(IN_TWO) --no-loadscope-reorder
+	$(BIN)/python -m pytest -m integration $(IN_TWO) --no-loadscope-reorder --durations 15
+	$(BIN)/python -m pytest -m "slow and not integration" $(IN_TWO) --no-loadscope-reorder --durations 15
 
 faults: $(READY)  ## The nightly job under faults: dead at each step, killed at KILLS random moments
 	MEDSPARK_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/faults

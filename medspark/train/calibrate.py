@@ -92,10 +92,10 @@ def levelled(found: TargetCalibrations, logit: Floats, members: Floats, truth: T
         moved = np.empty(len(slope))
         for at in range(len(slope)):
             known = truth.weight[:, at] > 0
-            two = (_beside_none(array[known][..., at]) for array in (said, each))
+            one, several = _beside_none(said[known, at]), _beside_none(each[known][..., at])
             label = np.stack([1 - truth.label[known, at], truth.label[known, at]], axis=1)
-            none, there = _levels(*two, truth.weight[known, at], label)
-            moved[at] = there - none
+            absent, there = _levels(one, several, truth.weight[known, at], label)
+            moved[at] = there - absent
     levels = zip(found.parts, intercept + moved, strict=True)
     return replace(found, parts=tuple(replace(part, intercept=float(level)) for part, level in levels))
 
