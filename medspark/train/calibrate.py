@@ -1,7 +1,7 @@
 """Learn on the validation split how a network's logits become risks."""
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,34 +67,43 @@ def _fit_classes(method: Method, logit: Floats, label: Floats, old: tuple[Calibr
     return tuple(Calibration(method="platt", slope=float(slope), intercept=float(b)) for b in (0.0, *intercepts))
 
 
-def levelled(found: TargetCalibrations, logit: Floats, members: Floats, truth: Truth) -> TargetCalibrations:
+class Learned(NamedTuple):
+    """Logits of n cases that members learned from, all but the one that left their patient out."""
+
+    members: Floats
+    """(n, m, k)"""
+    network: Floats
+    """(n, k) of what is served: the mean of the members', or a student's."""
+
+
+def levelled(found: TargetCalibrations, logit: Floats, learned: Learned, truth: Truth) -> TargetCalibrations:
     """The calibrations with the level that outcomes have, of members each of which left out some of the patients.
 
     Each patient is judged by the member that left him out and learned from by the others, so that chance has little
     part in how far what is said of all of them is from how often it came true: that much the members are off, which
-    shrinking would leave. And the mean of their logits, which is what is served, says less of a rare outcome than they
-    do in the mean, as it evens out where they differ. Isotonic steps, and no calibration, stay.
+    shrinking would leave. And the mean of their logits says less of a rare outcome than they do in the mean, as it
+    evens out where they differ. Isotonic steps, and no calibration, stay.
 
     Args:
         found: as `fit_calibrations` has them.
         logit: (n, k) of the members that left the cases' patients out.
-        members: (n, m, k) of all members.
+        learned: of the same cases.
         truth: of the n cases.
     """
     if any(part.method != "platt" for part in found.parts):
         return found
     slope, intercept = (np.array([getattr(part, name) for part in found.parts]) for name in ("slope", "intercept"))
-    said, each = slope * logit + intercept, slope * members + intercept
+    said, *others = (slope * array + intercept for array in (logit, *learned))
     if found.targets.kind == "classes":
-        moved = _levels(said, each, np.ones(len(said)), truth.label)
+        moved = _levels(said, Learned(*others), np.ones(len(said)), truth.label)
         moved = moved - moved[0]
     else:
         moved = np.empty(len(slope))
         for at in range(len(slope)):
             known = truth.weight[:, at] > 0
-            one, several = _beside_none(said[known, at]), _beside_none(each[known][..., at])
+            one, *rest = (_beside_none(array[known][..., at]) for array in (said, *others))
             label = np.stack([1 - truth.label[known, at], truth.label[known, at]], axis=1)
-            absent, there = _levels(one, several, truth.weight[known, at], label)
+            absent, there = _levels(one, Learned(*rest), truth.weight[known, at], label)
             moved[at] = there - absent
     levels = zip(found.parts, intercept + moved, strict=True)
     return replace(found, parts=tuple(replace(part, intercept=float(level)) for part, level in levels))
@@ -105,11 +114,11 @@ def _beside_none(logit: Floats) -> Floats:
     return np.stack([np.zeros_like(logit), logit], axis=-1)
 
 
-def _levels(said: Floats, each: Floats, weight: Floats, label: Floats) -> Floats:
-    """What to add to the logits (n, k) of classes, so that the mean of the members' (n, m, k) has the labels' level."""
+def _levels(said: Floats, learned: Learned, weight: Floats, label: Floats) -> Floats:
+    """What to add to the logits (n, k) of classes, so that what is served has the labels' level."""
     first = _intercepts(said, weight, np.average(label, axis=0, weights=weight))
-    wanted = np.average(softmax(each + first).mean(axis=1), axis=0, weights=weight)
-    return first + _intercepts(each.mean(axis=1) + first, weight, wanted)
+    wanted = np.average(softmax(learned.members + first).mean(axis=1), axis=0, weights=weight)
+    return first + _intercepts(learned.network + first, weight, wanted)
 
 
 def _intercepts(logit: Floats, weight: Floats, mean: Floats) -> Floats:

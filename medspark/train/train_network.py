@@ -41,7 +41,7 @@ from medspark.task.table_task import TableTask
 from medspark.task.tasks import Task
 from medspark.train.baselines import fit_baselines
 from medspark.train.batches import load_split, split_files
-from medspark.train.calibrate import fit_calibrations, levelled
+from medspark.train.calibrate import Learned, fit_calibrations, levelled
 from medspark.train.checkpoints import Checkpoints
 from medspark.train.distil import distil, write_soft_labels
 from medspark.train.distribute.barrier import learning_of
@@ -233,8 +233,8 @@ def watched(fitted: Fitted, parts: Mapping[str, "Predicted"]) -> "Predicted":
     both = (parts[TRAIN], parts[VALID])
     keys = pd.concat([part.keys for part in both], ignore_index=True)
     logit, missing = np.concatenate([part.logit for part in both]), np.concatenate([part.missing for part in both])
-    members = [part.members for part in both if part.members is not None]
-    return Predicted(keys, logit, joined([part.truth for part in both]), missing, np.concatenate(members))
+    learned = Learned(*map(np.concatenate, zip(*(part.learned for part in both if part.learned), strict=True)))
+    return Predicted(keys, logit, joined([part.truth for part in both]), missing, learned)
 
 
 def calibrated(
@@ -243,9 +243,9 @@ def calibrated(
     """The calibration of a network's logits, by the cases that it was not trained on; `old` is the one in use."""
     cases = watched(fitted, parts)
     found = fit_calibrations(task.outcome.targets, task.training.calibration, cases.logit, cases.truth, old)
-    if old is not None or cases.members is None:
+    if old is not None or cases.learned is None:
         return found
-    return levelled(found, cases.logit, cases.members, cases.truth)
+    return levelled(found, cases.logit, cases.learned, cases.truth)
 
 
 def risks_of(fitted: Fitted, table: str, statistics: Statistics, task: Task) -> Floats:
@@ -269,8 +269,8 @@ class Predicted(NamedTuple):
     truth: Truth
     missing: Floats
     """(n,) the share of each case that is missing."""
-    members: Floats | None = None
-    """(n, members, k) of each of them, of patients that they learned from."""
+    learned: Learned | None = None
+    """What the members and the network say of them, of patients that they learned from."""
 
 
 def predict_split(fitted: Fitted, table: str, split: str, statistics: Statistics) -> Predicted:
@@ -282,11 +282,12 @@ def predict_split(fitted: Fitted, table: str, split: str, statistics: Statistics
     keys: pd.DataFrame = loaded.keys.to_pandas()
     missing = keys.pop(MISSING_SHARE).to_numpy(np.float64)
     at_once = predicted_at_once(statistics.inputs())
+    logit = keras_logits(fitted.network, loaded.tensors, at_once)
     if fitted.folds is not None and split != TEST:
         members = np.asarray(fitted.members.predict(loaded.tensors, batch_size=at_once, verbose=0), np.float64)
-        logit = held_out_logit(members, keys[SUBJECT_ID].to_numpy(), fitted.folds)
-        return Predicted(keys, logit, loaded.truth, missing, members)
-    return Predicted(keys, keras_logits(fitted.network, loaded.tensors, at_once), loaded.truth, missing)
+        held_out = held_out_logit(members, keys[SUBJECT_ID].to_numpy(), fitted.folds)
+        return Predicted(keys, held_out, loaded.truth, missing, Learned(members, logit))
+    return Predicted(keys, logit, loaded.truth, missing)
 
 
 def _predictions(part: Predicted, split: str, calibration: TargetCalibrations) -> pd.DataFrame:

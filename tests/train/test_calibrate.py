@@ -20,7 +20,7 @@ from medspark.score.worker.calibration import (
     of_one,
 )
 from medspark.task.outcome import Targets
-from medspark.train.calibrate import fit_calibration, fit_calibrations, levelled
+from medspark.train.calibrate import Learned, fit_calibration, fit_calibrations, levelled
 
 METHODS = ["platt", "isotonic", "none"]
 
@@ -311,7 +311,7 @@ def test_the_network_has_the_level_of_the_outcomes_though_shrinking_and_the_mean
     each, label = members_of(true, 2)
     truth, held_out = Truth(label, np.ones_like(label)), each[np.arange(40_000), np.arange(40_000) % 8]
     before = fit_calibrations(of_one(Calibration("none")).targets, "platt", held_out, truth)
-    after = levelled(before, held_out, each, truth)
+    after = levelled(before, held_out, Learned(each, each.mean(axis=1)), truth)
     fresh, came = members_of(np.random.default_rng(3).normal(-2.2, 1.2, (40_000, 1)), 4)
     less, now = (apply_calibrations(found, fresh.mean(axis=1)).mean() - came.mean() for found in (before, after))
     assert less < -0.008
@@ -323,7 +323,9 @@ def test_where_members_agree_the_mean_risk_is_the_share_with_the_outcome():
     logit, label = outcomes(n=2_000)
     each, truth = np.repeat(logit[:, None, None], 3, axis=1), Truth(label[:, None].astype(float), np.ones((2_000, 1)))
     for slope in (0.2, 1.0, 3.0):
-        found = levelled(of_one(Calibration("platt", slope, -0.7)), logit[:, None], each, truth)
+        found = levelled(
+            of_one(Calibration("platt", slope, -0.7)), logit[:, None], Learned(each, logit[:, None]), truth
+        )
         assert apply_calibrations(found, logit[:, None]).mean() == pytest.approx(label.mean(), abs=1e-6)
 
 
@@ -333,7 +335,7 @@ def test_each_of_several_has_the_level_of_the_cases_where_it_is_known():
     truth = Truth(np.where(known > 0, label[:, None], np.nan), known)
     both = np.stack([logit, logit], axis=1)
     before = TargetCalibrations(Targets("several", ("a", "b")), (Calibration("platt"),) * 2)
-    risk = apply_calibrations(levelled(before, both, both[:, None], truth), both)
+    risk = apply_calibrations(levelled(before, both, Learned(both[:, None], both), truth), both)
     for at in range(2):
         seen = known[:, at] > 0
         assert risk[seen, at].mean() == pytest.approx(label[seen].mean(), abs=1e-6)
@@ -342,7 +344,7 @@ def test_each_of_several_has_the_level_of_the_cases_where_it_is_known():
 def test_classes_have_the_level_that_they_come_with():
     logit, truth, _ = drawn_classes()
     before = TargetCalibrations(CLASSES, (Calibration("platt", 0.5),) * 3)
-    after = levelled(before, logit, logit[:, None], truth)
+    after = levelled(before, logit, Learned(logit[:, None], logit), truth)
     assert np.abs(apply_calibrations(after, logit).mean(axis=0) - truth.label.mean(axis=0)).max() < 1e-6
     assert after.parts[0].intercept == 0
 
@@ -354,4 +356,4 @@ STEPS = Calibration("isotonic", knots_x=(-2.0, 1.0), knots_y=(0.1, 0.4))
 def test_steps_and_no_calibration_keep_their_level(kept):
     logit, label = outcomes()
     truth = Truth(label[:, None].astype(float), np.ones((len(label), 1)))
-    assert levelled(of_one(kept), logit[:, None], logit[:, None, None], truth) == of_one(kept)
+    assert levelled(of_one(kept), logit[:, None], Learned(logit[:, None, None], logit[:, None]), truth) == of_one(kept)
