@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from medspark.errors import BundleError, InputError
+from medspark.errors import InputError
 from medspark.evaluate.censoring import Truth
 from medspark.evaluate.logistic import logistic_regression, sigmoid, softmax
 from medspark.score.worker.calibration import (
@@ -172,11 +170,6 @@ def test_a_nan_or_infinite_logit_harms_only_itself(method):
     assert np.isfinite(risks[1:]).all()
 
 
-def test_sigmoid_does_not_overflow():
-    with np.errstate(all="raise", under="ignore"):
-        assert sigmoid(np.array([-1e4, 0.0, 1e4])).tolist() == [0.0, 0.5, 1.0]
-
-
 @pytest.mark.parametrize("method", ["platt", "isotonic"])
 @pytest.mark.parametrize("label", [[0, 0], [1, 1], []])
 def test_one_outcome_alone_can_not_calibrate(method, label):
@@ -203,36 +196,12 @@ def test_equal_logits_learn_the_level_alone():
     assert apply_calibration(calibration, np.array([2.0]))[0] == pytest.approx(0.25, abs=0.001)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"method": "magic"}, "method"),
-        ({"slope": float("nan")}, "finite"),
-        ({"slope": "steep"}, "numbers"),
-        ({"extra": 1}, "keys"),
-        ({"method": "isotonic"}, "at least one"),
-        ({"method": "isotonic", "knots_x": [0, 0], "knots_y": [0.1, 0.2]}, "rising"),
-        ({"method": "isotonic", "knots_x": [0, 1], "knots_y": [0.1, 1.2]}, "within 0 and 1"),
-    ],
-)
-def test_a_damaged_calibration_is_refused(change, message):
-    good = Calibration("platt", 1.0, 0.0).to_dict()
-    with pytest.raises(BundleError, match=message):
-        Calibration.from_dict(good | change)
-
-
 def test_newton_gives_nan_where_no_finite_answer_exists():
     design = np.column_stack([np.ones(4), np.arange(4.0)])
     positive = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], dtype=float)
     beta = logistic_regression(design, np.zeros(4), positive, np.ones((2, 4)))
     assert np.isnan(beta[0]).all()
     assert np.isfinite(beta[1]).all()
-
-
-def test_a_scoring_worker_imports_nothing_heavier_than_numpy():
-    code = "import sys, medspark.score.worker.calibration as c; print({'sklearn','scipy','pandas'} & set(sys.modules))"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "set()"
 
 
 CLASSES = Targets("classes", ("a", "b", "c"))
@@ -273,30 +242,6 @@ def test_a_case_of_weight_two_calibrates_as_two_cases():
     one = fit_calibration("platt", logit, label, weight)
     two = fit_calibration("platt", logit[twice], label[twice])
     assert (one.slope, one.intercept) == pytest.approx((two.slope, two.intercept), abs=0.02)
-
-
-def test_calibrated_risks_of_later_horizons_are_never_lower():
-    parts = (Calibration("platt", 1.0, 2.0), Calibration("platt", 0.5, -1.0))
-    found = TargetCalibrations(Targets("horizons", ("30d", "90d"), 1), parts)
-    risk = apply_calibrations(found, np.random.default_rng(0).normal(size=(500, 2)))
-    assert (np.diff(risk, axis=1) >= 0).all()
-    assert np.array_equal(risk[:, 0], apply_calibration(parts[0], np.random.default_rng(0).normal(size=(500, 2))[:, 0]))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"kind": "magic"}, "one for each target"),
-        ({"names": ["a"]}, "one for each target"),
-        ({"headline": 7}, "one for each target"),
-        ({"extra": 1}, "keys"),
-    ],
-)
-def test_damaged_calibrations_of_targets_are_refused(change, message):
-    parts = (Calibration("platt"), Calibration("platt"))
-    good = TargetCalibrations(Targets("several", ("a", "b")), parts).to_dict()
-    with pytest.raises(BundleError, match=message):
-        TargetCalibrations.from_dict(good | change)
 
 
 def members_of(true, seed, off=-0.1, noise=0.8):
