@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -165,23 +165,38 @@ def scheduling(airflow):
     """Airflow's scheduler and all that it needs, at work while the block is."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    own = {"AIRFLOW__API__PORT": port, "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/"}
-    own |= {"AIRFLOW__API__WORKERS": "1"}
+        port = free.getsockname()[1]
+    own = {"AIRFLOW__API__PORT": str(port), "AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__WORKERS": "1"}
+    own |= {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/"}
     own |= {"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5", "AIRFLOW__CORE__PARALLELISM": "4"}
     own["PATH"] = f"{Path(AIRFLOW).parent}:{os.environ['PATH']}"  # it starts others by their name
-    with (airflow.dags.parent / "said").open("w") as said:
-        command = [AIRFLOW, "-m", "airflow", "standalone"]
-        options = {"stdout": said, "stderr": said, "env": {**airflow.environment, **own}, "start_new_session": True}
-        process = subprocess.Popen(command, **options)
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    with ExitStack() as parts, (airflow.dags.parent / "said").open("w") as said:
+
+        def start(part):
+            options = {"stdout": said, "stderr": said, "env": {**airflow.environment, **own}, "start_new_session": True}
+            process = subprocess.Popen([AIRFLOW, "-m", "airflow", part], **options)
+            parts.callback(end, process)
+
+        start("api-server")  # a night that begins before it listens is a failed one
+        until = time.monotonic() + 120
+        while time.monotonic() < until and not listens(port):
+            time.sleep(0.5)
+        start("scheduler")
+        start("dag-processor")
+        yield
+
+
+def listens(port):
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+def end(process):
+    os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(20)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def runs_of(airflow):
