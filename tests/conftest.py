@@ -23,8 +23,11 @@ INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryM
 LONGEST = ("real_events", "diabetes130", "clusters", "event_sources", "large_network", "small_cases")
 """Files of few tests that take minutes: begun first, else one process would run the last while the other waits."""
 
-settings.register_profile("medspark", deadline=None)
-settings.load_profile("medspark")  # how long an example takes says how busy the machine is
+# How long an example takes says how busy the machine is; a change is judged by the same examples as the one before it.
+# `pytest --hypothesis-profile search` looks for others.
+settings.register_profile("medspark", deadline=None, derandomize=True, database=None)
+settings.register_profile("search", deadline=None, max_examples=1_000)
+settings.load_profile("medspark")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -79,11 +79,13 @@ def _of_means(probability: Floats, total: Floats, prevalence: Floats, brier: Flo
     cases = total.sum(axis=1)
     mean = total @ probability / cases
     variance = (total * (probability - mean[:, None]) ** 2).sum(axis=1) / cases
+    with np.errstate(over="ignore"):  # of next to no risk the ratio is no finite number
+        ratio = np.where(mean > 0, prevalence / mean, np.nan)
     return {
         "scaled_brier": np.where(
             (prevalence > 0) & (prevalence < 1), 1 - brier / (prevalence * (1 - prevalence)), np.nan
         ),
-        "observed_expected": np.where(mean > 0, prevalence / mean, np.nan),
+        "observed_expected": ratio,
         "sharpness": np.sqrt(variance),
     }
 
