@@ -37,7 +37,7 @@ def saved(receipt: Receipt, store: str, signals: Signals, console: Console) -> I
         open_receipt(run, here)
 
     try:
-        with signal_first(), told_in_words():
+        with signal_first(signals.came), told_in_words():
             if here is not None:
                 begin_receipt(here, receipt)
                 begun.append(None)

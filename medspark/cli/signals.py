@@ -30,6 +30,8 @@ class Signals(NamedTuple):
     connection on which the main thread waits for an answer."""
     ending: Callable[[], None]
     """Called where the command is at its end: for a while a signal changes nothing of how it ends."""
+    came: Callable[[], int | None]
+    """Which signal asked the command to end; None where none did."""
 
 
 @contextmanager
@@ -39,11 +41,13 @@ def stoppable() -> Iterator[Signals]:
     contexts: list[SparkContext] = []
 
     asked: list[float] = []
+    came: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
         if asked and time.monotonic() - asked[-1] < GRACE:
             return
         asked.append(time.monotonic())
+        came.append(number)
         for context in contexts:
             _in_a_thread(partial(_cancel, context))
             _hang_up(context)
@@ -59,7 +63,7 @@ def stoppable() -> Iterator[Signals]:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 signal.signal(number, stop)
-        yield Signals(watch, lambda: asked.append(time.monotonic()))
+        yield Signals(watch, lambda: asked.append(time.monotonic()), lambda: came[0] if came else None)
     except Stopped:
         for context in contexts:
             _end_java(context)
@@ -71,21 +75,23 @@ def stoppable() -> Iterator[Signals]:
 
 
 @contextmanager
-def signal_first() -> Iterator[None]:
-    """What a signal ended, a signal ended: though freeing what was held failed after it, as Java may be gone too.
+def signal_first(came: Callable[[], int | None]) -> Iterator[None]:
+    """What a signal ended, a signal ended: though freeing what was held failed after it, as Java may be gone too, or
+    Python was where no exception gets out, as in an object's finalizer.
+
+    Args:
+        came: the signal, once one has come.
 
     Raises:
-        Stopped: where the block's failure came while a `Stopped` was on its way.
+        Stopped: in place of a failure of the block, where a signal came before it.
     """
     try:
         yield
     except Exception as error:
-        before: BaseException | None = error
-        while before is not None and not isinstance(before, Stopped):
-            before = before.__context__
-        if before is None:
+        number = came()
+        if number is None:
             raise
-        raise Stopped(before.number) from error
+        raise Stopped(number) from error
 
 
 def _cancel(context: "SparkContext") -> None:

@@ -26,8 +26,8 @@ MOST_TREES: Final = 800
 """Of a target."""
 ALL_TREES: Final = 6_400
 """At most, of all targets or classes of a member together."""
-LEAVES: Final = ((10_000, 7), (MOST_CASES, 15))
-"""Up to so many cases so many leaves a tree."""
+LEAVES: Final = ((10_000, 7, 20), (30_000, 15, 20), (MOST_CASES, 63, 40))
+"""Up to so many cases so many leaves a tree, of at least so many cases each."""
 TENTHS: Final = 10
 """Parts of the patients, of which one says how many trees there are."""
 SETTINGS: Final = {"learning_rate": 0.05, "max_features": 0.3, "n_iter_no_change": 15}
@@ -91,13 +91,13 @@ def most_trees(targets: int) -> int:
     return max(FEW_TREES, min(MOST_TREES, ALL_TREES // targets))
 
 
-def leaves_of(cases: int) -> int:
-    """How many leaves each tree has, of so many cases.
+def leaves_of(cases: int) -> tuple[int, int]:
+    """How many leaves each tree has, of so many cases, and how many cases a leaf has at least.
 
     >>> leaves_of(2_000), leaves_of(80_000)
-    (7, 15)
+    ((7, 20), (63, 40))
     """
-    return next(leaves for most, leaves in LEAVES if cases <= most)
+    return next((leaves, least) for most, leaves, least in LEAVES if cases <= most)
 
 
 def fit_trees(x: npt.NDArray[Any], categorical: Sequence[bool], fit: Fit) -> Any:
@@ -106,8 +106,10 @@ def fit_trees(x: npt.NDArray[Any], categorical: Sequence[bool], fit: Fit) -> Any
     from threadpoolctl import threadpool_limits
 
     stopping = fit.stops_early()
+    leaves, least = leaves_of(int(fit.learned.sum()))
     model = HistGradientBoostingClassifier(
-        max_leaf_nodes=leaves_of(int(fit.learned.sum())),
+        max_leaf_nodes=leaves,
+        min_samples_leaf=least,
         max_iter=fit.most if stopping else FEW_TREES,
         early_stopping=stopping,
         categorical_features=categorical,
