@@ -20,7 +20,9 @@ QUICK = "-XX:TieredStopAtLevel=1"
 INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN"
 """Compiling plans for a few rows is a fifth; the integration tests compile them, as a hospital's runs do."""
 
-LONGEST = ("real_events", "diabetes130", "clusters", "event_sources", "large_network", "small_cases")
+LONGEST = (
+    "workers", "real_events", "clusters", "diabetes130", "resumed", "event_sources", "large_network", "small_cases",
+)  # fmt: skip
 """Files of few tests that take minutes: begun first, else one process would run the last while the other waits."""
 
 # How long an example takes says how busy the machine is; a change is judged by the same examples as the one before it.
