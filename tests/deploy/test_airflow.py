@@ -18,6 +18,7 @@ from types import ModuleType, SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
+from support.clusters import HERE, free_ports, wait_until
 from support.places import ROOT
 from support.roads import stays, write
 from typer.testing import CliRunner
@@ -163,14 +164,13 @@ def test_airflow_runs_the_real_night_of_its_intervals_end_and_shows_a_refused_on
 @contextmanager
 def scheduling(airflow):
     """Airflow's scheduler and all that it needs, at work while the block is."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    own = {"AIRFLOW__API__PORT": str(port), "AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__WORKERS": "1"}
-    own |= {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/"}
+    (port,) = free_ports(1)
+    own = {"AIRFLOW__API__PORT": str(port), "AIRFLOW__API__HOST": HERE, "AIRFLOW__API__WORKERS": "1"}
+    own |= {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HERE}:{port}/execution/"}
     own |= {"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5", "AIRFLOW__CORE__PARALLELISM": "4"}
     own["PATH"] = f"{Path(AIRFLOW).parent}:{os.environ['PATH']}"  # it starts others by their name
-    with ExitStack() as parts, (airflow.dags.parent / "said").open("w") as said:
+    log = airflow.dags.parent / "airflow.log"
+    with ExitStack() as parts, log.open("w") as said:
 
         def start(part):
             options = {"stdout": said, "stderr": said, "env": {**airflow.environment, **own}, "start_new_session": True}
@@ -178,9 +178,7 @@ def scheduling(airflow):
             parts.callback(end, process)
 
         start("api-server")  # a night that begins before it listens is a failed one
-        until = time.monotonic() + 120
-        while time.monotonic() < until and not listens(port):
-            time.sleep(0.5)
+        wait_until(lambda: listens(port), "Airflow's API", log.parent)
         start("scheduler")
         start("dag-processor")
         yield
@@ -188,7 +186,7 @@ def scheduling(airflow):
 
 def listens(port):
     with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
+        return asked.connect_ex((HERE, port)) == 0
 
 
 def end(process):
