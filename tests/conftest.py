@@ -21,7 +21,7 @@ INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryM
 """Compiling plans for a few rows is a fifth; the integration tests compile them, as a hospital's runs do."""
 
 LONGEST = (
-    "workers", "real_events", "diabetes130", "resumed", "event_sources", "large_network", "small_cases", "clusters",
+    "clusters", "real_events", "diabetes130", "resumed", "event_sources", "large_network", "small_cases", "workers",
 )  # fmt: skip
 """Files of few tests that take minutes: begun first, else one process would run the last while the other waits."""
 

@@ -132,7 +132,7 @@ def pack(out: Path, roots: Iterable[str] = SCORING) -> dict[str, str]:
     try:
         with (
             new.open("wb") as raw,
-            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+            gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
         ):
             _add(archive, "bin/python", LAUNCHER.encode(), executable=True)

@@ -1,6 +1,7 @@
 """The same rows scored with the same bundle on clusters of several kinds: each gives the same scores, bit for bit.
 
-Each runs the line at the head of its settings file in conf/spark, with its words in capitals filled in.
+Each runs the line at the head of its settings file in conf/spark, with its words in capitals filled in. Two workers on
+a cluster learn the network that one learns here.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
@@ -21,6 +23,7 @@ from support.clusters import HERE, HOME, JARS, Hadoop, NotHereError, bare_enviro
 from support.places import ROOT
 from support.roads import new_run, walk
 from support.tasks import stays_at
+from support.workers import risks_in, together, train
 
 from medspark.bundles.bundle import CALIBRATION, STATISTICS, load_bundle
 from medspark.deploy.pack import pack
@@ -128,6 +131,19 @@ def test_a_standalone_cluster_gives_the_same_scores(spark, road, environment, ex
     assert scored_in_client_mode(spark, road, environment, master, tmp_path) == expected
 
 
+def learned_together(spark, road, folder, master, **settings):
+    """Two workers of a cluster learn what `road` learned alone."""
+    done = train(road["folder"] / "store", road["source"], folder / "together", master, 2, **settings)
+    assert done.returncode == 0, done.said
+    assert together(2) in done.said
+    risks = risks_in(spark, folder / "together" / "store" / "stays")
+    assert np.allclose(risks, risks_in(spark, road["folder"] / "store"), rtol=1e-4)
+
+
+def test_a_standalone_cluster_trains_the_bundle_of_one_worker(spark, road, master, tmp_path):
+    learned_together(spark, road, tmp_path, master)
+
+
 def put(spark: SparkSession, source: Path, place: str) -> str:
     """Copy a file or folder of this machine to another file system, as `hdfs dfs -put` does; its address there."""
     path = spark.sparkContext._jvm.org.apache.hadoop.fs.Path
@@ -136,7 +152,7 @@ def put(spark: SparkSession, source: Path, place: str) -> str:
     return place
 
 
-def on_yarn(cluster: Hadoop, environment: Path, **words: str) -> list[str]:
+def on_yarn(cluster: Hadoop, environment: str, **words: str) -> list[str]:
     settings = SMALL | {
         "spark.executor.memoryOverhead": "512m",
         "spark.driver.memoryOverhead": "512m",
@@ -150,14 +166,22 @@ def on_yarn(cluster: Hadoop, environment: Path, **words: str) -> list[str]:
     return documented("yarn", settings, ENVIRONMENT=environment, **words)
 
 
-def test_yarn_gives_the_same_scores_where_everything_is_on_hdfs(spark, road, environment, expected, cluster, tmp_path):
+@pytest.fixture(scope="session")
+def shared_environment(spark, environment, cluster) -> str:
+    """The same on HDFS, where each machine fetches it once."""
+    return put(spark, environment, f"{cluster.files}/medspark/environment.tar.gz")
+
+
+def test_yarn_gives_the_same_scores_where_everything_is_on_hdfs(
+    spark, road, shared_environment, expected, cluster, tmp_path
+):
     words = {
         "BUNDLE": put(spark, road["bundle"], f"{cluster.files}/medspark/{road['bundle'].name}"),
         "SOURCE": put(spark, road["source"], f"{cluster.files}/medspark/stays.csv"),
         "STORE": f"{cluster.files}/medspark/tonight",
     }
     try:
-        submit(on_yarn(cluster, environment, **words), HADOOP_CONF_DIR=str(cluster.conf))
+        submit(on_yarn(cluster, shared_environment, **words), HADOOP_CONF_DIR=str(cluster.conf))
     except AssertionError as error:
         raise AssertionError(f"{error}\n{cluster.said()}") from None
     assert digest(spark, words["STORE"], tmp_path) == expected
@@ -166,6 +190,10 @@ def test_yarn_gives_the_same_scores_where_everything_is_on_hdfs(spark, road, env
     assert receipt["arguments"]["bundle"] == words["BUNDLE"]
     assert "tensorflow" not in receipt["versions"]
     assert receipt["counts"]["score"]["writer"] == {"kind": "workers", "because": "they reach it"}
+
+
+def test_yarn_trains_the_bundle_of_one_worker(spark, road, cluster, tmp_path):
+    learned_together(spark, road, tmp_path, "yarn", HADOOP_CONF_DIR=str(cluster.conf))
 
 
 def test_workers_read_tensors_from_hdfs_and_write_scores_there(spark, road, expected, cluster, tmp_path):
@@ -199,10 +227,10 @@ def list_receipts(spark: SparkSession, store: str) -> list[str]:
     return [path for path in list_paths(spark.sparkContext, f"{store}/runs") if path.endswith(".json")]
 
 
-def test_what_is_no_bundle_on_hdfs_is_one_clear_sentence(spark, road, environment, cluster):
+def test_what_is_no_bundle_on_hdfs_is_one_clear_sentence(spark, shared_environment, cluster):
     words = {"BUNDLE": f"{cluster.files}/nowhere", "SOURCE": "x", "STORE": f"{cluster.files}/medspark/failed"}
     with pytest.raises(AssertionError):
-        submit(on_yarn(cluster, environment, **words), HADOOP_CONF_DIR=str(cluster.conf))
+        submit(on_yarn(cluster, shared_environment, **words), HADOOP_CONF_DIR=str(cluster.conf))
     (written,) = list_receipts(spark, words["STORE"])
     receipt = json.loads(read_text(spark.sparkContext, written))
     assert (receipt["exit_code"], receipt["error"]) == (3, f"{words['BUNDLE']} is no bundle: it has no manifest.json")

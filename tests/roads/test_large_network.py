@@ -28,7 +28,7 @@ HIDDEN = [8192, 6144]
 def large(spark, tmp_path_factory):
     """The bundle and its source."""
     folder = tmp_path_factory.mktemp("large")
-    source = write(folder / "stays.csv", stays(600))
+    source = write(folder / "stays.csv", stays(300))
     training = {"epochs": 1, "batch_size": 128, "learning_rate": 1e-4}
     task = stays_at(source, network={"hidden": HIDDEN, "members": 1}, training=training)
     bundle, _ = walk(spark, folder / "store", task)

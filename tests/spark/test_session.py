@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from medspark.spark.session import SETTINGS
+from medspark.spark.class_archive import archive_path
+from medspark.spark.session import SETTINGS, require_java
 
 START = "from medspark.spark.session import start_session\nstart_session('t')"
 
@@ -89,18 +90,17 @@ def run_with(cache: Path, *command: str, **environment: str) -> subprocess.Compl
 
 @pytest.mark.integration
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads what a process has mapped, as Linux tells it")
-def test_classes_are_archived_once_and_mapped_by_each_later_session(tmp_path: Path) -> None:
-    python, medspark = sys.executable, str(Path(sys.executable).parent / "medspark")
-    assert run_with(tmp_path, python, "-c", MAPPED).stdout == "False\n"
-    made = run_with(tmp_path, medspark, "share-classes")
-    (archive,) = (tmp_path / "medspark").iterdir()  # and nothing beside it
-    assert (made.returncode, made.stdout) == (0, f"{archive}\n"), made.stderr
-    assert run_with(tmp_path, python, "-c", MAPPED).stdout == "True\n"
-    again = run_with(tmp_path, medspark, "share-classes")
-    assert (again.returncode, again.stdout) == (0, f"{archive}\n"), again.stderr
-    archive.unlink()
+def test_classes_are_archived_once_and_mapped_by_each_later_session(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    archive = archive_path(require_java())
+    archive.parent.mkdir()
     archive.write_bytes(b"not an archive" * 100_000)
+    python, medspark = sys.executable, str(Path(sys.executable).parent / "medspark")
     assert run_with(tmp_path, python, "-c", MAPPED).stdout == "False\n"  # and Java says nothing where a receipt goes
+    made = run_with(tmp_path, medspark, "share-classes")
+    assert (made.returncode, made.stdout) == (0, f"{archive}\n"), made.stderr
+    assert [*archive.parent.iterdir()] == [archive]
+    assert run_with(tmp_path, python, "-c", MAPPED).stdout == "True\n"
 
 
 @pytest.mark.integration
