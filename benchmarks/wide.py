@@ -1,8 +1,10 @@
-"""How long `medspark clean` takes from process start for a table of many columns, by workers and by Spark.
+"""How long `medspark clean` takes from process start for a table of many columns: CSV by workers and by Spark, Parquet
+with types of its own by Spark.
 
     python benchmarks/wide.py --columns 1000 --rows 1000
 
-A third of the columns are numbers with a range, a third levels, a third times; one value in a hundred breaks its rule.
+A third of the columns are numbers with a range, a third levels, a third times; one value in a hundred of the CSV
+breaks its rule, and is null in Parquet.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -24,10 +27,11 @@ KINDS = (
     {"type": "category", "levels": ["a", "b", "c"], "otherwise": "missing"},
     {"type": "timestamp", "format": "yyyy-MM-dd HH:mm:ss", "otherwise": "missing"},
 )
+AS_TYPED = (pd.to_numeric, pd.Series, lambda times: pd.to_datetime(times).astype("datetime64[us]"))
 
 
-def write_table(folder: Path, columns: int, rows: int) -> Path:
-    """A CSV file of so many columns beside its key, and the task that reads it; returns the task's path."""
+def write_table(folder: Path, columns: int, rows: int) -> dict[str, Path]:
+    """A table of so many columns beside its key as CSV and as Parquet; the path of the task that reads each."""
     rng = np.random.default_rng(0)
     found = [[str(n) for n in range(rows)]]
     for at in range(columns):
@@ -38,16 +42,24 @@ def write_table(folder: Path, columns: int, rows: int) -> Path:
     names = ["id", *(f"x{at}" for at in range(columns))]
     lines = [",".join(names), *(",".join(row) for row in zip(*found, strict=True))]
     (folder / "wide.csv").write_text("\n".join(lines) + "\n")
+    typed = {"id": np.arange(rows)}
+    typed |= {f"x{at}": AS_TYPED[at % 3](pd.Series(found[1 + at]).replace("?!", None)) for at in range(columns)}
+    pd.DataFrame(typed).to_parquet(folder / "wide.parquet")
+    return {form: write_task(folder, form, columns) for form in ("csv", "parquet")}
+
+
+def write_task(folder: Path, form: str, columns: int) -> Path:
+    path = folder / f"wide.{form}"
     task = {
-        "task": "wide",
+        "task": f"wide-{form}",
         "title": "A wide table",
-        "source": {"kind": "table", "path": str(folder / "wide.csv"), "format": "csv", "case": "id", "subject": "id"},
+        "source": {"kind": "table", "path": str(path), "format": form, "case": "id", "subject": "id"},
         "columns": {"id": {"type": "long"}, **{f"x{at}": KINDS[at % 3] for at in range(columns)}},
         "outcome": {"name": "none", "when": "x1 = 'a'"},
         "features": {"numeric": ["x0"]},
     }
-    (folder / "wide.yaml").write_text(yaml.safe_dump(task, sort_keys=False))
-    return folder / "wide.yaml"
+    (folder / f"{form}.yaml").write_text(yaml.safe_dump(task, sort_keys=False))
+    return folder / f"{form}.yaml"
 
 
 def timed(task: Path, reader: str, store: Path) -> tuple[float, float]:
@@ -74,14 +86,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--columns", type=int, default=1000)
     parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--readers", nargs="+", default=["workers", "spark"])
+    ways = ["csv:workers", "csv:spark", "parquet:spark"]
+    parser.add_argument("--ways", nargs="+", default=ways, choices=ways)
     arguments = parser.parse_args()
-    table = Table("read by", "s", "CPU s")
+    table = Table("format", "read by", "s", "CPU s")
     with tempfile.TemporaryDirectory() as folder:
-        task = write_table(Path(folder), arguments.columns, arguments.rows)
-        for reader in arguments.readers:
-            seconds, cpu = timed(task, reader, Path(folder) / reader)
-            table.add_row(reader, f"{seconds:.1f}", f"{cpu:.1f}")
+        tasks = write_table(Path(folder), arguments.columns, arguments.rows)
+        for form, reader in (way.split(":") for way in arguments.ways):
+            seconds, cpu = timed(tasks[form], reader, Path(folder) / reader)
+            table.add_row(form, reader, f"{seconds:.1f}", f"{cpu:.1f}")
     Console(width=80).print(table)
 
 

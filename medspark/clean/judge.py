@@ -7,14 +7,15 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from medspark.clean.typed_values import Reading, Violation, read_all, read_column
+from medspark.clean.typed_values import Reading, broken, one_a_line, read_all, read_column
 from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import InputError
-from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, literal, quoted
 from medspark.sources.invisible_letters import COMPOSING
 from medspark.sources.read import RawPart, RawRows
 from medspark.sources.record_rules import DUPLICATE, OTHER_TABLE
-from medspark.task.columns import BooleanColumn, DateColumn, IntervalColumn, NumberColumn
+from medspark.spark.columns import Value, select, when
+from medspark.task.columns import Action, BooleanColumn, DateColumn, IntervalColumn, NumberColumn
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.places import derived_sql
 from medspark.task.raw_table import RawTable
@@ -52,30 +53,23 @@ def judge(rows: DataFrame, names: list[str], table: RawTable, letters: int = COM
     dtypes = dict(rows.dtypes)
     readings = list(_readings(names, dtypes, table, letters))
     violations = [violation for reading in readings for violation in reading.violations()]
-    whole = F.col(RECORD_RULE).isNull()
+    whole = f"{quoted(RECORD_RULE)} IS NULL"
     texts = [reading for reading in readings if dtypes[reading.name] == "string"]
     deciding = [reading for reading in texts if reading.name not in table.decide_nothing]
-    strange = [F.when(whole & other, OTHER_TABLE) for other in _of_another_table(deciding)]
-    typed = read_all(rows, readings).select(
-        SOURCE_FILE,
-        SOURCE_LINE,
-        ROW_DIGEST,
-        TEXT,
-        REPAIRED,
-        F.concat_ws(BETWEEN, RECORD_RULE, *strange, *_broken(violations, "set_aside", whole)).alias(SET_ASIDE),
-        F.concat_ws(BETWEEN, *_broken(violations, "missing", whole)).alias(SET_MISSING),
-        F.concat_ws(BETWEEN, *_broken(violations, "fail", whole)).alias(FAILED),
-        F.concat_ws(BETWEEN, *(rule for reading in readings if (rule := reading.normalised()) is not None)).alias(
-            NORMALISED
-        ),
-        *(reading.value() for reading in readings),
-    )
-    checks = broken_checks(table, names)
-    set_aside = _and(SET_ASIDE, _broken(checks, "set_aside", F.lit(True)))
-    failed = _and(FAILED, _broken(checks, "fail", F.lit(True)))
-    others = [quoted(name) for name in typed.columns if name not in (SET_ASIDE, FAILED)]
-    derived = derived_columns(table, names).values()
-    return typed.select(*others, set_aside.alias(SET_ASIDE), failed.alias(FAILED), *derived)
+    strange = [when(f"{whole} AND {other}", literal(OTHER_TABLE)) for other in _of_another_table(deciding)]
+    found: dict[str, Value] = {
+        SET_ASIDE: one_a_line(RECORD_RULE, *strange, broken(violations, "set_aside", whole)),
+        SET_MISSING: one_a_line(broken(violations, "missing", whole)),
+        FAILED: one_a_line(broken(violations, "fail", whole)),
+        NORMALISED: one_a_line(*(rule for reading in readings if (rule := reading.normalised()) is not None)),
+    }
+    found |= {reading.name: reading.value() for reading in readings}
+    typed = select(read_all(rows, readings), [SOURCE_FILE, SOURCE_LINE, ROW_DIGEST, TEXT, REPAIRED], found)
+    more = derived_columns(table, names)
+    if table.checks:
+        of_checks = {SET_ASIDE: broken_checks(table, names, "set_aside"), FAILED: broken_checks(table, names, "fail")}
+        more |= {name: F.concat_ws(BETWEEN, F.nullif(name, F.lit("")), rules) for name, rules in of_checks.items()}
+    return typed.withColumns(more)
 
 
 def _readings(names: list[str], dtypes: dict[str, str], table: RawTable, letters: int) -> Iterator[Reading]:
@@ -98,14 +92,15 @@ MOST_LOOKED_AT: Final = 20
 """Columns whose values say so, of a wide table."""
 
 
-def _of_another_table(texts: list[Reading]) -> list[Column]:
-    """Whether a row gives values that not one of the columns' types reads; none where the table has too few types."""
+def _of_another_table(texts: list[Reading]) -> list[str]:
+    """In SQL, whether a row gives values that not one of the columns' types reads; none where too few have a type."""
     kinds = NumberColumn | IntervalColumn | BooleanColumn | DateColumn
     typed = [reading for reading in texts if isinstance(reading.spec, kinds)][:MOST_LOOKED_AT]
     if len(typed) < TYPED_VALUES:
         return []
-    given = reduce(Column.__add__, (reading.at(1).isNotNull().cast("int") for reading in typed))
-    return [(given >= TYPED_VALUES) & reduce(Column.__and__, (reading.at(2).isNull() for reading in typed))]
+    given = " + ".join(f"int({reading.place(1)} IS NOT NULL)" for reading in typed)
+    unread = " AND ".join(f"{reading.place(2)} IS NULL" for reading in typed)
+    return [f"{given} >= {TYPED_VALUES} AND {unread}"]
 
 
 def derived_columns(table: RawTable, names: list[str]) -> dict[str, Column]:
@@ -117,23 +112,13 @@ def derived_columns(table: RawTable, names: list[str]) -> dict[str, Column]:
     }
 
 
-def broken_checks(table: RawTable, names: list[str]) -> list[Violation]:
-    """The checks that read none but `names`; what is unknown passes."""
-    return [
-        Violation(check.name, check.name, F.coalesce(~F.expr(spark_sql(check.expect)), F.lit(False)), check.otherwise)
-        for check in table.checks
-        if set(columns_of(check.expect)) <= set(names)
-    ]
-
-
-def _broken(violations: list[Violation], action: str, where: Column) -> list[Column]:
-    """For each rule with this action its name where it is broken, else null."""
-    return [F.when(where & v.condition, v.rule) for v in violations if v.action == action]
-
-
-def _and(rules: str, more: list[Column]) -> Column:
-    """The rules broken so far and more of them, one a line."""
-    return F.concat_ws(BETWEEN, F.nullif(F.col(rules), F.lit("")), *more) if more else F.col(rules)
+def broken_checks(table: RawTable, names: list[str], action: Action) -> Column:
+    """The checks with this action, of those that read none but `names`, that a row breaks, one a line; null where it
+    breaks none. What is unknown passes. Each is an expression of its own, by which Spark tells which one fails.
+    """
+    there = [one for one in table.checks if one.otherwise == action and set(columns_of(one.expect)) <= set(names)]
+    broken = (F.when(F.coalesce(~F.expr(spark_sql(one.expect)), F.lit(False)), one.name) for one in there)
+    return F.nullif(F.concat_ws(BETWEEN, *broken), F.lit(""))
 
 
 def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:

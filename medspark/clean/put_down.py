@@ -12,13 +12,11 @@ from pyspark.sql import functions as F
 from medspark.cases.table import Criteria
 from medspark.clean.judge import broken_checks, derived_columns
 from medspark.clean.tasks import each
-from medspark.clean.typed_values import Violation
 from medspark.clean.worker import evaluated
 from medspark.clean.worker.plan import TablePlan
 from medspark.clean.worker.staged import (
     AS_ASIDE,
     AT,
-    BETWEEN,
     BROKEN,
     EVALUATED,
     FAILED,
@@ -119,14 +117,11 @@ class PutDown:
         files = sorted(map(str, Path(folder, EVALUATED).glob("*.parquet")))
         return each(self.spark.sparkContext, list(enumerate(files)), work)
 
-    def _checks(self) -> list[Violation]:
-        return broken_checks(self.table, self.plan.judged)
-
     def _broken(self) -> list[Column]:
         """The checks that a row breaks, one a line: those that set it aside, and those that fail the run; null where it
         breaks none."""
-        by_action = {
-            name: [F.when(check.condition, check.rule) for check in self._checks() if check.action == action]
-            for name, action in ((BROKEN, "set_aside"), (FAILED, "fail"))
-        }
-        return [F.nullif(F.concat_ws(BETWEEN, *columns), F.lit("")).alias(name) for name, columns in by_action.items()]
+        table, judged = self.table, self.plan.judged
+        return [
+            broken_checks(table, judged, "set_aside").alias(BROKEN),
+            broken_checks(table, judged, "fail").alias(FAILED),
+        ]

@@ -1,5 +1,6 @@
 """Rows set aside, with their text, their place and what they break."""
 
+import json
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
@@ -29,7 +30,7 @@ def quarantine_rows(judged: DataFrame, table: RawTable, more_reasons: Mapping[st
     """Every row that is no record, with its text, its place, the first rule it breaks and what all of them expect."""
     rules = F.when(F.col(STATUS) == DUPLICATE, F.array(F.lit(DUPLICATE))).otherwise(F.split(SET_ASIDE, BETWEEN))
     expected = {**RECORD_REASONS, **(more_reasons or {}), **reasons(judged, table)}
-    known = F.create_map(*(F.lit(text) for pair in expected.items() for text in pair))
+    known = F.from_json(F.lit(json.dumps(expected)), "map<string,string>")
     return (
         judged.where(F.col(STATUS) != KEPT)
         .withColumn("_rules", rules)

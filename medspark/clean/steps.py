@@ -4,9 +4,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 from medspark.errors import InputError
 from medspark.sources.whole_numbers import WHOLE_DTYPES, is_number
+from medspark.spark.columns import Value
+
+Apply = Callable[[str], Value]
+"""What is computed of a column, which SQL calls by its argument."""
 
 
 class Step(NamedTuple):
@@ -14,11 +19,15 @@ class Step(NamedTuple):
 
     rule: str
     expected: str
-    apply: Callable[[Column], Column]
+    apply: Apply
 
 
-def unchanged(value: Column) -> Column:
-    return value
+def unchanged(place: str) -> str:
+    return place
+
+
+def of_column(compute: Callable[[Column], Column]) -> Apply:
+    return lambda place: compute(F.col(place))
 
 
 class Kind(NamedTuple):
@@ -26,7 +35,7 @@ class Kind(NamedTuple):
 
     dtype: str
     steps: list[Step]
-    finish: Callable[[Column], Column] = unchanged
+    finish: Apply = unchanged
     """What takes the place of a value that broke no rule, such as a code's meaning."""
 
 

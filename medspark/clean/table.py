@@ -160,7 +160,7 @@ def _by_spark(
         names = [name for name in [*task.columns, *task.derived] if name in there]
         _require_all(table, counts, found, repairs)
         require_one_row_a_case(partial(_repeated_cases, records, task.source.case), task)
-        records = records.select(*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST)
+        records = records.selectExpr([*map(quoted, names), SOURCE_FILE, SOURCE_LINE, ROW_DIGEST])
         images = _digest_of_images(records, task)
         fingerprint = _with_images(raw.survey.fingerprint, images)
         quarantine = quarantine_rows(judged, table)

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from pyspark.sql import DataFrame, Row
-from pyspark.sql import functions as F
 
 from medspark.clean.judge import FAILED, KEPT, NORMALISED, QUARANTINED, SET_ASIDE, SET_MISSING, STATUS
 from medspark.clean.worker.staged import BETWEEN
@@ -60,8 +59,7 @@ def lacking(records: DataFrame, names: list[str]) -> dict[str, int]:
     """How many records lack a value, by column, of those columns that some lack."""
     if not names:
         return {}
-    lacks = [F.count_if(F.col(quoted(name)).isNull()) for name in names]
-    counts = tuple(records.agg(*lacks).collect()[0])
+    counts = tuple(records.selectExpr([f"count_if({quoted(name)} IS NULL)" for name in names]).collect()[0])
     return {name: rows for name, rows in zip(names, counts, strict=True) if rows}
 
 

@@ -1,14 +1,15 @@
 """Typed values out of a source's: each column is a chain of steps, and a step that gives no value breaks a rule.
 
-Columns in, columns out; no data is read here. What the steps of a kind of column are, the folder `kinds` says.
+SQL in, SQL out; no data is read here. What the steps of a kind of column are, the folder `kinds` says.
 """
 
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import partial
 from typing import Final, NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from medspark.clean.kinds.categories import read_boolean, read_category, read_text
@@ -16,10 +17,12 @@ from medspark.clean.kinds.codes import read_code
 from medspark.clean.kinds.images import read_images
 from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
 from medspark.clean.kinds.times import read_time
-from medspark.clean.steps import Kind, step_name, unchanged
-from medspark.schemas import quoted
+from medspark.clean.steps import Apply, Kind, of_column, step_name, unchanged
+from medspark.clean.worker.staged import BETWEEN
+from medspark.schemas import literal, quoted
 from medspark.sources.invisible_letters import COMPOSING, PLAIN, normalise
 from medspark.sources.whole_numbers import is_number
+from medspark.spark.columns import Value, select, when
 from medspark.task.columns import (
     Action,
     BooleanColumn,
@@ -39,38 +42,48 @@ INVISIBLE_LETTERS: Final = "invisible letters"
 
 
 class Violation(NamedTuple):
-    """A rule with the rows that break it: `condition` is true for those and never null."""
+    """A rule with the rows that break it: `condition`, in SQL, is true for those and never null."""
 
     rule: str
-    reason: str
-    condition: Column
+    condition: str
     action: Action
+
+
+def broken(violations: Iterable[Violation], action: Action, where: str = "true") -> str:
+    """In SQL, the rules with this action that a row breaks, one a line; null where it breaks none."""
+    named = [when(f"{where} AND {one.condition}", literal(one.rule)) for one in violations if one.action == action]
+    return f"nullif({one_a_line(*named)}, '')"
+
+
+def one_a_line(*texts: str) -> str:
+    """In SQL, those of some texts that are not null."""
+    return f"concat_ws({', '.join([literal(BETWEEN), *texts])})"
 
 
 class Reading(NamedTuple):
     """How a column is read: its text normalised, null where it says that it is missing, then as its kind is read.
 
-    Each step's result is a column of its own for a while (`at`), computed once however often it is read.
+    Each step's result is a column of its own for a while (`place`), computed once however often it is read.
     """
 
     name: str
     spec: ColumnBase
     is_key: bool
-    normalise: Callable[[Column], Column]
-    given: Callable[[Column], Column]
+    normalise: Apply
+    given: Apply
     kind: Kind
-    letters: int = PLAIN
-    """What its text needs at most to be normalised."""
 
-    def at(self, depth: int) -> Column:
-        return F.col(quoted(step_name(self.name, depth)))
+    def place(self, depth: int) -> str:
+        """The column, as SQL names it, of what the value is after so many steps: that of the last that changes it."""
+        changing = [at for at, step in enumerate(self.chain()[: depth + 1]) if step is not unchanged]
+        return quoted(step_name(self.name, changing[-1]) if changing else self.name)
 
-    def chain(self) -> list[Callable[[Column], Column]]:
+    def chain(self) -> list[Apply]:
         return [self.normalise, self.given, *(step.apply for step in self.kind.steps)]
 
-    def value(self) -> Column:
-        value = self.kind.finish(self.at(len(self.kind.steps) + 1))
-        return value.cast(self.kind.dtype).alias(self.name)
+    def value(self) -> Value:
+        value, dtype = self.kind.finish(self.place(len(self.kind.steps) + 1)), self.kind.dtype
+        return f"cast({value} AS {dtype})" if isinstance(value, str) else value.cast(dtype)
 
     def violations(self) -> list[Violation]:
         """The column's rules in the order they judge; a value breaks one of them at most."""
@@ -78,25 +91,24 @@ class Reading(NamedTuple):
         found = []
         if self.spec.required or self.is_key:
             on_missing: Action = "fail" if action == "fail" else "set_aside"
-            rule = column_rule(self.name, "required")
-            found.append(Violation(rule, self.reason("a value"), self.at(1).isNull(), on_missing))
+            found.append(Violation(column_rule(self.name, "required"), f"{self.place(1)} IS NULL", on_missing))
         for depth, step in enumerate(self.kind.steps, start=1):
-            broken = self.at(depth).isNotNull() & self.at(depth + 1).isNull()
-            rule = column_rule(self.name, step.rule)
-            found.append(Violation(rule, self.reason(step.expected), broken, action))
+            condition = f"{self.place(depth)} IS NOT NULL AND {self.place(depth + 1)} IS NULL"
+            found.append(Violation(column_rule(self.name, step.rule), condition, action))
         return found
 
-    def normalised(self) -> Column | None:
-        """The name of the rule by which a row's text was changed, null where it was not; None where none ever is.
+    def normalised(self) -> str | None:
+        """In SQL, the name of the rule by which a row's text was changed, null where it was not; None where none ever
+        is.
 
         Space around a number, a time or true and false is how some write them, and no change.
         """
-        if self.normalise in (unchanged, F.trim) or self.letters == PLAIN:
+        if self.normalise is unchanged or isinstance(self.spec, ImageColumn):
             return None
-        before = F.col(quoted(self.name))
+        before = quoted(self.name)
         if not isinstance(self.spec, CategoryColumn | CodeColumn | TextColumn):
-            before = F.trim(before)
-        return F.when(before != self.at(0), column_rule(self.name, INVISIBLE_LETTERS))
+            before = f"trim({before})"
+        return when(f"{before} <> {self.place(0)}", literal(column_rule(self.name, INVISIBLE_LETTERS)))
 
     def reason(self, expected: str) -> str:
         return f"{self.name}: expected {expected}"
@@ -126,33 +138,42 @@ def read_column(name: str, dtype: str, table: RawTable, letters: int = COMPOSING
         InputError: a column of this Spark type cannot be read as the declared type.
     """
     spec = table.judged[name]
-    is_text = dtype == "string"
-    missing = ["", *table.source.missing, *spec.missing]
-
-    def given(value: Column) -> Column:
-        if is_text:
-            return F.when(~value.isin(missing), value)
-        if is_number(dtype):
-            numbers = [float(text) for text in missing if re.fullmatch(NUMBER, text)]
-            return F.when(~F.isnan(value.cast("double")) & ~value.cast("double").isin(numbers), value)
-        return value
-
     return Reading(
         name=name,
         spec=spec,
         is_key=name in (table.source.case, table.source.subject),
-        normalise=_normaliser(spec, is_text, letters),
-        given=given,
+        normalise=_normaliser(spec, dtype == "string", letters),
+        given=_given(["", *table.source.missing, *spec.missing], dtype),
         kind=_read_kind(name, spec, dtype, table),
-        letters=letters if is_text else PLAIN,
     )
 
 
-def _normaliser(spec: ColumnBase, is_text: bool, letters: int) -> Callable[[Column], Column]:
-    """What takes invisible letters, and space at the ends, out of a column's text; of a path to an image only space."""
-    if not is_text:
+def _given(missing: list[str], dtype: str) -> Apply:
+    """What takes away the values of a column that say that there is none.
+
+    >>> _given(["", "-9"], "string")("`a`")
+    "CASE WHEN NOT `a` IN ('', '-9') THEN `a` END"
+    >>> _given(["", "-9"], "int")("`a`")
+    "CASE WHEN NOT isnan(double(`a`)) AND NOT double(`a`) IN (double('-9')) THEN `a` END"
+    """
+    if dtype == "string":
+        return lambda text: when(f"NOT {text} IN ({', '.join(map(literal, missing))})", text)
+    if not is_number(dtype):
         return unchanged
-    return F.trim if isinstance(spec, ImageColumn) else partial(normalise, letters=letters)
+    numbers = [f"double({literal(text)})" for text in missing if re.fullmatch(NUMBER, text)]
+
+    def given(value: str) -> str:
+        others = f" AND NOT double({value}) IN ({', '.join(numbers)})" if numbers else ""
+        return when(f"NOT isnan(double({value})){others}", value)
+
+    return given
+
+
+def _normaliser(spec: ColumnBase, is_text: bool, letters: int) -> Apply:
+    """What takes invisible letters, and space at the ends, out of a column's text; of a path to an image only space."""
+    if not is_text or (letters == PLAIN and not isinstance(spec, ImageColumn)):
+        return unchanged
+    return of_column(F.trim if isinstance(spec, ImageColumn) else partial(normalise, letters=letters))
 
 
 def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind:
@@ -177,13 +198,12 @@ def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind
 
 
 def read_all(frame: DataFrame, readings: list[Reading]) -> DataFrame:
-    """Add every step of every reading to the frame, all columns' first steps first: `Reading.at` finds them."""
-    current = {reading.name: F.col(quoted(reading.name)) for reading in readings}
-    for depth in range(max((len(reading.chain()) for reading in readings), default=0)):
-        deep = [reading for reading in readings if depth < len(reading.chain())]
-        added = [
-            reading.chain()[depth](current[reading.name]).alias(step_name(reading.name, depth)) for reading in deep
-        ]
-        frame = frame.select("*", *added)
-        current |= {reading.name: reading.at(depth) for reading in deep}
+    """Add every step of every reading that changes a value, all columns' first steps first: `place` finds them."""
+    steps: defaultdict[int, dict[str, Value]] = defaultdict(dict)
+    for reading in readings:
+        for depth, step in enumerate(reading.chain()):
+            if step is not unchanged:
+                steps[depth][step_name(reading.name, depth)] = step(reading.place(depth - 1))
+    for depth in sorted(steps):
+        frame = select(frame, ["*"], steps[depth])
     return frame

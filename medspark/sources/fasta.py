@@ -176,8 +176,8 @@ def _with_ids(part: RawPart, table: RawTable, sequences: dict[str, Sequences]) -
     added = [name for name, column in table.beside.items() if column.id in part.names]
     for name in added:
         source = str(table.beside[name].id)
-        value, key = F.col(quoted(source)), F.col(quoted(f"_{name}:id"))
-        text = F.trim(value) if dtypes[source] == "string" else whole_text(value, dtypes[source])
+        value, key = quoted(source), F.col(quoted(f"_{name}:id"))
+        text = F.expr(f"trim({value})" if dtypes[source] == "string" else whole_text(value, dtypes[source]))
         letters = F.col(_LETTERS).alias(joined(name))
         found = sequences[name].found.select(F.col(_ID).alias(f"_{name}:id"), letters)
         rows = rows.withColumn(name, text).join(found, F.col(quoted(name)) == key, "left").drop(f"_{name}:id")

@@ -9,7 +9,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
+from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, listed, quoted
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import match_name
 from medspark.sources.encodings import is_wide, require_declared_encoding
@@ -22,6 +22,7 @@ from medspark.sources.text_files import number_lines, read_lines, read_whole_fil
 from medspark.sources.typed_files import read_typed, write_value
 from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batches
 from medspark.spark.arrow import map_batches
+from medspark.spark.columns import Value, select
 from medspark.task.connection import IN_DATABASES
 from medspark.task.dialect import Dialect
 from medspark.task.raw_table import TYPED, RawTable
@@ -120,18 +121,15 @@ def _typed_parts(
 ) -> list[RawPart]:
     there = set(frame.columns)
     names = [name for name in table.columns if name in there]
-    as_text = [write_value(name, dtype, table).alias(name) for name, dtype in frame.select(*map(quoted, names)).dtypes]
-    rows = put_repairs(
-        frame.select(
-            SOURCE_FILE,
-            F.lit(None).cast("bigint").alias(SOURCE_LINE),
-            F.to_json(F.struct(*as_text), {"ignoreNullFields": "false"}).alias(TEXT),
-            F.lit(None).cast("string").alias(RECORD_RULE),
-            F.xxhash64(*map(quoted, names)).alias(ROW_DIGEST),
-            *map(quoted, names),
-        ),
-        repairs,
-    )
+    dtypes = dict(frame.dtypes)
+    as_text = ", ".join(f"{write_value(name, dtypes[name], table)} AS {quoted(name)}" for name in names)
+    values: dict[str, Value] = {
+        SOURCE_LINE: "cast(null AS bigint)",
+        TEXT: f"to_json(struct({as_text}), map('ignoreNullFields', 'false'))",
+        RECORD_RULE: "cast(null AS string)",
+        ROW_DIGEST: f"xxhash64({listed(names)})",
+    }
+    rows = put_repairs(select(frame, [SOURCE_FILE, *map(quoted, names)], values), repairs)
     parts = [_declared(rows.where(~F.col(REPAIRED)), names, table)._replace(first=first, letters=letters)]
     if repairs is not None:
         repaired = parse_json(rows.where(REPAIRED), names, _decimals(names, table))

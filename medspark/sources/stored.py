@@ -7,6 +7,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from medspark.schemas import quoted
+from medspark.spark.columns import Value
 
 NULL: Final = "null"
 """The type of a column that has no value, which is of every type."""
@@ -64,16 +65,16 @@ def _common(dtypes: set[str]) -> str | None:
     return "double" if dtypes == {"float", "double"} else None
 
 
-def stored_value(name: str, column: ReadColumn) -> Column:
+def stored_value(name: str, column: ReadColumn) -> Value:
     """A column as the file has it, of the type that all its files are read as."""
-    value = F.col(quoted(name))
+    if column.stored == HALF_FLOAT:
+        return _from_half(F.col(quoted(name))).cast(column.dtype)
+    value = quoted(name)
     if column.stored == NULL:
-        value = F.lit(None)
-    elif column.stored == HALF_FLOAT:
-        value = _from_half(value)
+        value = "null"
     elif column.stored in (NANOSECONDS, NANOSECONDS_NTZ):
-        value = F.timestamp_micros(F.expr(f"{quoted(name)} div 1000"))
-    return value.cast(column.dtype).alias(name)
+        value = f"timestamp_micros({value} div 1000)"
+    return f"cast({value} AS {column.dtype})"
 
 
 def lost_digits(columns: Mapping[str, ReadColumn]) -> Column | None:

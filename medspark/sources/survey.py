@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT, quoted
+from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT, listed
 from medspark.sources.invisible_letters import PLAIN, letters_in, letters_in_json
 from medspark.sources.worker.split_records import WHOLE_FILE
 from medspark.task.raw_table import RawTable
@@ -156,11 +156,12 @@ def survey_typed(frames: list[DataFrame], table: RawTable) -> Survey:
 
 
 def _hashed(frame: DataFrame) -> DataFrame:
-    names = [quoted(name) for name in frame.columns if name not in (SOURCE_FILE, LOST)]
+    names = [name for name in frame.columns if name not in (SOURCE_FILE, LOST)]
     lost = F.col(LOST) if LOST in frame.columns else F.lit(None).cast("string")
-    texts = [quoted(name) for name, dtype in frame.dtypes if dtype == "string" and name not in (SOURCE_FILE, LOST)]
-    letters = letters_in(F.concat_ws('"', *texts), '"') if texts else F.lit(PLAIN)
-    return frame.select(SOURCE_FILE, F.xxhash64(*names).alias("hash"), lost.alias(LOST), letters.alias(_LETTERS))
+    texts = [name for name, dtype in frame.dtypes if dtype == "string" and name not in (SOURCE_FILE, LOST)]
+    letters = letters_in(F.expr(f"concat_ws('\"', {listed(texts)})"), '"') if texts else F.lit(PLAIN)
+    digest = F.expr(f"xxhash64({listed(names)}) AS hash")
+    return frame.select(SOURCE_FILE, digest, lost.alias(LOST), letters.alias(_LETTERS))
 
 
 def _require_digits(lost: dict[str, list[str]]) -> None:

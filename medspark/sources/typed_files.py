@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
 from typing import Final, NamedTuple
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 
-from medspark.schemas import SOURCE_FILE, quoted
+from medspark.schemas import SOURCE_FILE, literal, quoted
 from medspark.sources.headers import compare_columns, other_columns
 from medspark.sources.parquet import look_at_parquet
 from medspark.sources.stored import (
@@ -24,6 +23,7 @@ from medspark.sources.stored import (
 )
 from medspark.sources.survey import LOST
 from medspark.sources.whole_numbers import is_number, whole_text
+from medspark.spark.columns import select, when
 from medspark.task.columns import (
     BooleanColumn,
     CategoryColumn,
@@ -110,30 +110,29 @@ def _read(spark: SparkSession, files: list[str], columns: dict[str, ReadColumn],
     reader = spark.read.option("mergeSchema", "false").format(form)
     frame = (reader.schema(schema) if form == "parquet" else reader).load(files)
     lost = lost_digits(columns)
-    return frame.select(
-        F.col("_metadata.file_path").alias(SOURCE_FILE),
-        *(stored_value(name, column) for name, column in columns.items()),
-        *([] if lost is None else [lost.alias(LOST)]),
-    )
+    values = {name: stored_value(name, column) for name, column in columns.items()}
+    return select(frame, [f"_metadata.file_path AS {SOURCE_FILE}"], values | ({} if lost is None else {LOST: lost}))
 
 
-def write_value(name: str, dtype: str, table: RawTable) -> Column:
-    """A typed source value as its column would read it from text, so that a row set aside can be repaired and read."""
-    spec, value = table.columns[name], F.col(quoted(name))
+def write_value(name: str, dtype: str, table: RawTable) -> str:
+    """In SQL, a typed source value as its column would read it from text, so that a row set aside can be repaired and
+    read."""
+    spec, value = table.columns[name], quoted(name)
     match spec:
         case BooleanColumn() if dtype == "boolean" and spec.true_values and spec.false_values:
-            return F.when(value, spec.true_values[0]).when(~value, spec.false_values[0])
+            yes, no = literal(spec.true_values[0]), literal(spec.false_values[0])
+            return f"CASE WHEN {value} THEN {yes} WHEN NOT {value} THEN {no} END"
         case BooleanColumn() if is_number(dtype) and spec.counts:
-            word = F.when(value == 1, spec.true_values[0]).when(value == 0, spec.false_values[0])
-            return F.coalesce(word, value.cast("string"))
+            yes, no = literal(spec.true_values[0]), literal(spec.false_values[0])
+            return f"coalesce(CASE WHEN {value} = 1 THEN {yes} WHEN {value} = 0 THEN {no} END, string({value}))"
         case DateColumn() if dtype in ("date", "timestamp", "timestamp_ntz"):
             return _write_time(spec, value, dtype, table.source.timezone)
         case ImageColumn() if dtype == "binary":
-            return F.concat(F.lit("data:;base64,"), F.base64(value))
+            return f"concat('data:;base64,', base64({value}))"
     if dtype in ("float", "double"):
-        value = F.when(~F.isnan(value), value)
+        value = when(f"NOT isnan({value})", value)
     if _takes_whole(spec) and (dtype in ("float", "double") or dtype.startswith("decimal")):
-        return F.coalesce(whole_text(value, dtype), value.cast("string"))
+        return f"coalesce({whole_text(value, dtype)}, string({value}))"
     return value
 
 
@@ -143,11 +142,11 @@ def _takes_whole(spec: ColumnBase) -> bool:
     return isinstance(spec, BooleanColumn | CategoryColumn | TextColumn)
 
 
-def _write_time(spec: DateColumn, value: Column, dtype: str, timezone: str) -> Column:
+def _write_time(spec: DateColumn, value: str, dtype: str, timezone: str) -> str:
     """A time by its column's format; one that a date cannot hold is written whole."""
     if dtype == "timestamp" and (spec.type == "date" or not spec.has_zone):
-        value = F.from_utc_timestamp(value, timezone)
-    text = F.date_format(value, spec.written)
+        value = f"from_utc_timestamp({value}, {literal(timezone)})"
+    text = f"date_format({value}, {literal(spec.written)})"
     if spec.type == "date" and dtype != "date":
-        return F.when(value == F.date_trunc("day", value), text).otherwise(value.cast("string"))
+        return f"CASE WHEN {value} = date_trunc('day', {value}) THEN {text} ELSE string({value}) END"
     return text

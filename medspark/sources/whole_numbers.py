@@ -1,9 +1,8 @@
-"""Whole numbers in columns that have a type of their own: exact, or not a whole number."""
+"""Whole numbers in columns that have a type of their own, in SQL: exact, or not a whole number."""
 
 from typing import Final
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+from medspark.spark.columns import when
 
 WHOLE_DTYPES: Final = frozenset({"tinyint", "smallint", "int", "bigint"})
 _COUNTS_TO: Final = {"float": 2.0**24, "double": 2.0**53}
@@ -19,21 +18,21 @@ def is_number(dtype: str) -> bool:
     return dtype in WHOLE_DTYPES or dtype in _COUNTS_TO or dtype.startswith("decimal")
 
 
-def exact_whole(value: Column, dtype: str, target: str) -> Column:
+def exact_whole(value: str, dtype: str, target: str) -> str:
     """A number as the whole-numbered Spark type `target`, null where it is not whole, too large, or not exact."""
     if dtype in WHOLE_DTYPES:
-        return value.try_cast(target)
+        return f"try_cast({value} AS {target})"
     if dtype in _COUNTS_TO:
-        return F.when((F.abs(value) < _COUNTS_TO[dtype]) & (value % 1 == 0), value.try_cast(target))
+        return when(f"abs({value}) < {_COUNTS_TO[dtype]}D AND {value} % 1 = 0", f"try_cast({value} AS {target})")
     return exact_decimal(value, dtype, target)
 
 
-def exact_decimal(value: Column, dtype: str, target: str) -> Column:
+def exact_decimal(value: str, dtype: str, target: str) -> str:
     """A number as another exact type, null where digits would be lost."""
-    cast = value.try_cast(target)
-    return F.when(cast.try_cast(dtype) == value, cast)
+    cast = f"try_cast({value} AS {target})"
+    return when(f"try_cast({cast} AS {dtype}) = {value}", cast)
 
 
-def whole_text(value: Column, dtype: str) -> Column:
+def whole_text(value: str, dtype: str) -> str:
     """The digits of a whole number; null where it is none."""
-    return exact_whole(value, dtype, "decimal(38,0)").cast("string")
+    return f"string({exact_whole(value, dtype, 'decimal(38,0)')})"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from medspark.clean.judge import BETWEEN, SET_MISSING, judge
+from medspark.clean.judge import SET_MISSING, judge
 from medspark.clean.typed_values import read_column
+from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import InputError
 from medspark.task.table_task import TableTask
 

@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.steps import Kind, Step, require_dtype, unchanged
+from medspark.clean.steps import Kind, Step, of_column, require_dtype, unchanged
 from medspark.task.columns import CodeColumn
 
 _ICD9: Final = r"^(?:[0-9]{3}|V[0-9]{2}|E[0-9]{3})(?:\.[0-9]{1,2})?$"
@@ -17,8 +17,8 @@ _ICD10_UNDOTTED: Final = r"^([A-Z][0-9][0-9A-Z])([0-9A-Z]{1,4})$"
 def read_code(name: str, spec: CodeColumn, dtype: str) -> Kind:
     require_dtype(name, dtype, spec.type, {"string"})
     normalise = normalise_icd9 if spec.system == "ICD9CM" else normalise_icd10
-    step = Step("code", f"a code of {spec.system}", normalise)
-    return Kind("string", [step], category if spec.roll_up == "category" else unchanged)
+    step = Step("code", f"a code of {spec.system}", of_column(normalise))
+    return Kind("string", [step], of_column(category) if spec.roll_up == "category" else unchanged)
 
 
 def normalise_icd9(text: Column) -> Column:

@@ -2,13 +2,15 @@
 
 from functools import partial
 
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from medspark.clean.steps import Kind, Step, require_dtype
+from medspark.clean.steps import Kind, Step, of_column, require_dtype
 from medspark.clean.worker.image_rules import EXPECTED
 from medspark.clean.worker.images import Wanted, read_image
 from medspark.errors import InputError
+from medspark.schemas import literal
+from medspark.spark.columns import when
 from medspark.store.files import full_path, is_folder
 from medspark.task.columns import ImageColumn
 
@@ -34,11 +36,11 @@ def read_images(name: str, spec: ImageColumn, dtype: str, source: str) -> Kind:
     # What a file has may change: Spark must not take two readings of it for the same
     read = F.udf(partial(read_image, wanted), _READ, useArrow=False).asNondeterministic()
     outside, *others = (Step(rule, expected, partial(_unless, rule)) for rule, expected in EXPECTED.items())
-    return Kind("binary", [outside._replace(apply=read), *others], lambda found: found["pixels"])
+    return Kind("binary", [outside._replace(apply=of_column(read)), *others], lambda found: f"{found}.pixels")
 
 
-def _unless(rule: str, found: Column) -> Column:
-    return F.when(~found["reason"].eqNullSafe(rule), found)
+def _unless(rule: str, found: str) -> str:
+    return when(f"NOT {found}.reason <=> {literal(rule)}", found)
 
 
 def _folder(name: str, spec: ImageColumn, source: str) -> str:

@@ -8,9 +8,10 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.steps import Kind, Step, numbers_and, require_dtype, step_name
-from medspark.schemas import quoted
+from medspark.clean.steps import Apply, Kind, Step, numbers_and, of_column, require_dtype, step_name
+from medspark.schemas import literal, quoted
 from medspark.sources.whole_numbers import exact_decimal, exact_whole
+from medspark.spark.columns import when
 from medspark.task.base import Range
 from medspark.task.columns import IntervalColumn, NumberColumn, Units
 from medspark.task.raw_table import TableSource
@@ -41,13 +42,13 @@ def read_number(name: str, spec: NumberColumn, dtype: str, source: TableSource) 
 
 def read_interval(name: str, spec: IntervalColumn, dtype: str) -> Kind:
     require_dtype(name, dtype, spec.type, {"string"})
-    step = Step("type", "an interval such as [70-80) or >200", _interval_middle)
+    step = Step("type", "an interval such as [70-80) or >200", of_column(_interval_middle))
     return Kind("double", [step, *_range_steps(spec.range)])
 
 
-def _parser(spec: NumberColumn, target: str, source: TableSource) -> Callable[[Column], Column]:
+def _parser(spec: NumberColumn, target: str, source: TableSource) -> Apply:
     """Text to a number of a Spark type."""
-    parse: Callable[[Column], Column]
+    parse: Callable[[str], str]
     if spec.type == "double":
         parse = _double
     elif spec.type == "decimal":
@@ -60,16 +61,16 @@ def _parser(spec: NumberColumn, target: str, source: TableSource) -> Callable[[C
     return lambda text: parse(_with_point(text, dialect.decimal, dialect.thousands or ""))
 
 
-def _with_point(text: Column, decimal: str, thousands: str) -> Column:
+def _with_point(text: str, decimal: str, thousands: str) -> str:
     """A number as programs write it; null where digits are not grouped by three, or a mark is out of place."""
     thousands = " " if thousands.isspace() else thousands  # which every space is by now
     groups = rf"[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+|" if thousands else ""
     pattern = rf"^[+-]?(?:{groups}[0-9]*)(?:{re.escape(decimal)}[0-9]*)?(?:[eE][+-]?[0-9]+)?$"
-    plain = F.replace(text, F.lit(thousands), F.lit("")) if thousands else text
-    return F.when(text.rlike(pattern), F.replace(plain, F.lit(decimal), F.lit(".")))
+    plain = f"replace({text}, {literal(thousands)}, '')" if thousands else text
+    return when(f"{text} RLIKE {literal(pattern)}", f"replace({plain}, {literal(decimal)}, '.')")
 
 
-def _caster(name: str, spec: NumberColumn, target: str, dtype: str) -> Callable[[Column], Column]:
+def _caster(name: str, spec: NumberColumn, target: str, dtype: str) -> Apply:
     """A source's own numbers to a Spark type that holds them.
 
     Raises:
@@ -77,22 +78,23 @@ def _caster(name: str, spec: NumberColumn, target: str, dtype: str) -> Callable[
     """
     require_dtype(name, dtype, spec.type, numbers_and(dtype, "string"))
     if spec.type == "double":
-        return lambda value: finite(value.try_cast(target))
+        return lambda value: _finite(f"try_cast({value} AS {target})")
     if spec.type == "decimal":
         return lambda value: exact_decimal(value, dtype, target)
     return lambda value: exact_whole(value, dtype, target)
 
 
-def _whole(target: str, text: Column) -> Column:
-    return text.try_cast(target)  # refuses decimals, exponents and what does not fit
+def _whole(target: str, text: str) -> str:
+    return f"try_cast({text} AS {target})"  # refuses decimals, exponents and what does not fit
 
 
-def _whole_with_point(target: str, text: Column) -> Column:
-    return _whole(target, F.regexp_replace(text, r"^([+-]?[0-9]+)\.0+$", "$1"))
+def _whole_with_point(target: str, text: str) -> str:
+    point_zero = literal(r"^([+-]?[0-9]+)\.0+$")
+    return _whole(target, f"regexp_replace({text}, {point_zero}, {literal('$1')})")
 
 
-def _double(text: Column) -> Column:
-    return finite(F.when(text.rlike(NUMBER), text.try_cast("double")))
+def _double(text: str) -> str:
+    return _finite(when(f"{text} RLIKE {literal(NUMBER)}", f"try_cast({text} AS double)"))
 
 
 def finite(value: Column) -> Column:
@@ -100,10 +102,16 @@ def finite(value: Column) -> Column:
     return F.when(F.abs(value) < float("inf"), value)
 
 
-def _decimal(scale: int, target: str, text: Column) -> Column:
+def _finite(value: str) -> str:
+    """The same in SQL."""
+    return when(f"abs({value}) < double('Infinity')", value)
+
+
+def _decimal(scale: int, target: str, text: str) -> str:
     """A decimal with no digit rounded away: trailing zeros may go, others may not."""
-    decimals = F.length(F.rtrim(F.regexp_extract(text, _DECIMAL, 1), F.lit("0")))
-    return F.when(text.rlike(_DECIMAL) & (decimals <= scale), text.try_cast(target))
+    decimal = literal(_DECIMAL)
+    decimals = f"length(trim(TRAILING '0' FROM regexp_extract({text}, {decimal}, 1)))"
+    return when(f"{text} RLIKE {decimal} AND {decimals} <= {scale}", f"try_cast({text} AS {target})")
 
 
 def _interval_middle(text: Column) -> Column:
@@ -126,7 +134,7 @@ def _unit_steps(units: Units | None) -> list[Step]:
             converted = converted.when(unit == name, value * scale.factor + scale.offset)
         return finite(converted)
 
-    return [Step("unit", f"a unit of {', '.join(names)}", convert)]
+    return [Step("unit", f"a unit of {', '.join(names)}", of_column(convert))]
 
 
 def _range_steps(allowed: Range | None) -> list[Step]:
@@ -134,13 +142,9 @@ def _range_steps(allowed: Range | None) -> list[Step]:
         return []
     low, high = allowed.low, allowed.high
 
-    def within(value: Column) -> Column:
-        inside = F.lit(True)
-        if low is not None:
-            inside = inside & (value >= low)
-        if high is not None:
-            inside = inside & (value <= high)
-        return F.when(inside, value)
+    def within(value: str) -> str:
+        inside = [f"{value} {sign} double('{end!r}')" for sign, end in ((">=", low), ("<=", high)) if end is not None]
+        return when(" AND ".join(inside), value)
 
     ends = f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}".strip()
     return [Step("range", ends if low is not None else f"up {ends}", within)]

@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from medspark.clean.steps import Kind, Step, require_dtype, unchanged
+from medspark.clean.steps import Kind, Step, of_column, require_dtype, unchanged
 from medspark.task.columns import ISO_8601, TWO_DIGITS, DateColumn
 
 MIDNIGHT: Final = r"[ Tt]00:00(?::00(?:\.0{1,9})?)?"
@@ -22,7 +22,7 @@ def read_time(name: str, spec: DateColumn, dtype: str, timezone: str) -> Kind:
 def _date(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
     says = f"a {spec.type} like {spec.format}"
     if dtype == "string":
-        return Step("type", says, lambda text: _parsed(_day_alone(text, spec), spec).cast("date"))
+        return Step("type", says, of_column(lambda text: _parsed(_day_alone(text, spec), spec).cast("date")))
     require_dtype(name, dtype, spec.type, {"string", "date", "timestamp", "timestamp_ntz"})
     if dtype == "date":
         return Step("type", says, unchanged)
@@ -31,7 +31,7 @@ def _date(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
         local = F.from_utc_timestamp(value, timezone) if dtype == "timestamp" else value
         return F.when(local == F.date_trunc("day", local), local.cast("date"))
 
-    return Step("type", f"{says}, without a time of day", whole_day)
+    return Step("type", f"{says}, without a time of day", of_column(whole_day))
 
 
 def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
@@ -40,7 +40,7 @@ def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
     if dtype == "timestamp":
         return Step("type", says, unchanged)
     if dtype in ("date", "timestamp_ntz"):
-        return Step("type", says, lambda value: _in_utc(value.cast("timestamp"), timezone))
+        return Step("type", says, of_column(lambda value: _in_utc(value.cast("timestamp"), timezone)))
 
     def parse(text: Column) -> Column:
         text = _six_digits(text, spec)
@@ -53,7 +53,7 @@ def _timestamp(name: str, spec: DateColumn, dtype: str, timezone: str) -> Step:
         # A time that the clock skips is none, and not one in UTC
         return F.when(wall_clock.isNotNull(), instant).otherwise(_parsed(text, spec))
 
-    return Step("type", says, parse)
+    return Step("type", says, of_column(parse))
 
 
 def _day_alone(text: Column, spec: DateColumn) -> Column:
@@ -103,7 +103,7 @@ def _range_steps(spec: DateColumn, timezone: str) -> list[Step]:
             inside = inside & (day <= F.lit(high))
         return F.when(inside, value)
 
-    return [Step("range", f"{low or 'any day'} to {high or 'any day'}", within)]
+    return [Step("range", f"{low or 'any day'} to {high or 'any day'}", of_column(within))]
 
 
 def _in_utc(wall_clock: Column, timezone: str) -> Column:
