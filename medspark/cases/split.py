@@ -3,15 +3,21 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark import SparkContext
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from medspark.errors import InputError
 from medspark.schemas import PREDICTION_TIME, SPLIT, SUBJECT_ID, TEST, TRAIN, UNUSED, VALID, quoted
 from medspark.store.facts import SplitCounts
+from medspark.store.files import exists, sha256_of
+from medspark.store.tables import read_parquet
 from medspark.task.tasks import Task
-from medspark.task.training import Split
+from medspark.task.training import Split, SubjectSplits
 
 _PARTS = 2**32
+MEDS_SIDES = {"train": TRAIN, "tuning": VALID, "held_out": TEST}
+"""What MEDS calls the sides."""
 
 
 def hash_share(subject: Column, salt: str) -> Column:
@@ -27,12 +33,20 @@ def assign_split(subject: Column, split: Split) -> Column:
 
 
 def divided(cases: DataFrame, split: Split) -> DataFrame:
-    """Cases with their sides moved as a temporal or a site split asks; as they are where it asks for neither.
+    """Cases with their sides moved as a temporal or a site split asks, or by a file of patients; else as they are.
 
     No patient is on two sides. With `temporal` no case that is learned from is later than any that is tested on, and
     who is a test patient stays one whatever rows come later; with `site` none was at a site that is held out. What is
-    on neither side is UNUSED, as a case without a time or a site is.
+    on neither side is UNUSED, as a case without a time or a site is, or of a patient who is not in the file of
+    `subjects`.
+
+    Raises:
+        InputError: the file of `subjects` is another one, or has other columns or sides, or a patient on two.
     """
+    if split.subjects is not None:
+        sides, key = _sides_of(cases.sparkSession, split.subjects), F.col(SUBJECT_ID).cast("string") == F.col(_PATIENT)
+        sided = cases.drop(SPLIT).join(sides, key, "left").withColumn(SPLIT, F.coalesce(SPLIT, F.lit(UNUSED)))
+        return sided.select(*map(quoted, cases.columns))
     if split.temporal is not None:
         time, start = F.col(PREDICTION_TIME), F.lit(split.temporal.test_from)
         end = F.lit(split.temporal.test_from - timedelta(days=split.temporal.gap_days))
@@ -46,6 +60,45 @@ def divided(cases: DataFrame, split: Split) -> DataFrame:
     share = hash_share(F.col(SUBJECT_ID), f"valid{split.seed}")
     learned = F.when(share < split.valid / (split.valid + split.train), VALID).otherwise(TRAIN)
     return cases.withColumn(SPLIT, F.when(there, TEST).when(known & ~ever, learned).otherwise(UNUSED))
+
+
+_PATIENT = "_patient"
+
+
+def _sides_of(spark: SparkSession, subjects: SubjectSplits) -> DataFrame:
+    """Each patient of the file in _PATIENT, and the side in SPLIT."""
+    if digest_of(spark.sparkContext, subjects) != subjects.sha256:
+        raise InputError(f"split.subjects: {subjects.path} is another file than it was. Run `medspark features` again.")
+    found = read_parquet(spark, subjects.path)
+    if missing := [name for name in (SUBJECT_ID, SPLIT) if name not in found.columns]:
+        raise InputError(
+            f"split.subjects: expected the columns {SUBJECT_ID} and {SPLIT}, received no {' and no '.join(missing)}"
+        )
+    sides = found.select(F.col(SUBJECT_ID).cast("string").alias(_PATIENT), F.col(SPLIT).cast("string")).distinct()
+    known = F.coalesce(F.col(SPLIT).isin(*MEDS_SIDES), F.lit(False)) & F.col(_PATIENT).isNotNull()
+    each = sides.groupBy(_PATIENT).agg(F.count("*").alias("sides"), F.count_if(~known).alias("others"))
+    others, twice = each.agg(F.sum("others"), F.count_if(F.col("sides") > 1)).collect()[0]
+    if others or twice:
+        raise InputError(
+            f"split.subjects: expected each patient once, on one of {', '.join(MEDS_SIDES)}; received {others} with "
+            f"another word and {twice} on several sides"
+        )
+    return sides.withColumn(SPLIT, renamed(F.col(SPLIT), MEDS_SIDES))
+
+
+def renamed(side: Column, names: Mapping[str, str]) -> Column:
+    return F.create_map(*(F.lit(text) for pair in names.items() for text in pair))[side]
+
+
+def digest_of(context: SparkContext, subjects: SubjectSplits) -> str:
+    """The digest of the file of a split.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not exists(context, subjects.path):
+        raise InputError(f"split.subjects: there is no file {subjects.path}")
+    return sha256_of(context, subjects.path)
 
 
 def assign_fold(subject: Column, split: Split, repeat: int = 0) -> Column:

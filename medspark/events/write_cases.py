@@ -22,10 +22,11 @@ _PATIENTS: Final = ("bigint", "int", "string")
 
 
 def can_write_cases(kept: Kept | None, split: Split, patients: str) -> bool:
-    """Whether workers can make all of the cases: not where a side depends on other cases than a patient's own."""
+    """Whether workers can make all of the cases: not where a side depends on more than a patient's id."""
     if kept is None or kept.reader != "workers" or not any(sum(run.rows) for run in kept.runs):
         return False
-    return split.temporal is None and split.site is None and patients in _PATIENTS
+    by_hash = split.temporal is None and split.site is None and split.subjects is None
+    return by_hash and patients in _PATIENTS
 
 
 def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, folder: str) -> Counted:

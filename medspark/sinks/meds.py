@@ -19,7 +19,7 @@ from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from medspark.cases.split import assign_split
+from medspark.cases.split import MEDS_SIDES, assign_split, divided, renamed
 from medspark.errors import AccountingError, InputError, TaskError
 from medspark.runs.lock import LOCK
 from medspark.runs.receipt import now, package_versions
@@ -34,11 +34,10 @@ from medspark.schemas import (
     PROBABILITY,
     SPLIT,
     SUBJECT_ID,
-    TEST,
     TEXT_VALUE,
     TIME,
     UNIT,
-    VALID,
+    UNUSED,
 )
 from medspark.store.files import list_files, rename_only_file, write_text
 from medspark.store.tables import read_parquet
@@ -57,7 +56,6 @@ DATA = [
     (AVAILABLE_TIME, pa.timestamp("us")),
 ]
 """The standard's columns and this project's beside them; times are UTC."""
-SPLITS = {VALID: "tuning", TEST: "held_out"}
 EVENTS_A_FILE = 5_000_000
 
 
@@ -156,9 +154,11 @@ def _codes(records: DataFrame) -> DataFrame:
 
 def _splits(records: DataFrame, task: EventTask) -> DataFrame:
     subjects = records.select(F.col(SUBJECT_ID).cast("bigint").alias(SUBJECT_ID)).distinct()
-    split = assign_split(F.col(SUBJECT_ID), task.split)
-    named = F.when(split == VALID, SPLITS[VALID]).when(split == TEST, SPLITS[TEST]).otherwise(split)
-    return subjects.select(SUBJECT_ID, named.alias(SPLIT)).orderBy(SUBJECT_ID)
+    sided = subjects.withColumn(SPLIT, assign_split(F.col(SUBJECT_ID), task.split))
+    if task.split.subjects is not None:
+        sided = divided(sided, task.split).where(F.col(SPLIT) != UNUSED)
+    names = {side: name for name, side in MEDS_SIDES.items()}
+    return sided.select(SUBJECT_ID, renamed(F.col(SPLIT), names).alias(SPLIT)).orderBy(SUBJECT_ID)
 
 
 def _labels(cases: DataFrame) -> DataFrame:

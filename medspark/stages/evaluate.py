@@ -78,6 +78,8 @@ def evaluate_stage(
         InputError: the source breaks its contract, or no case has a known outcome.
     """
     asked = asked_of(run, bundle, source, task)
+    split = asked.split.model_copy(update={"subjects": None})  # all cases are evaluated, whoever was learned from
+    asked = asked.model_copy(update={"split": split})
     if history is not None and not has_history(asked):
         raise TaskError("--history", ["the task has no features.history, so that nobody reads earlier rows"])
     run.receipt.bundle_id = bundle.bundle_id

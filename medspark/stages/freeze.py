@@ -2,7 +2,9 @@
 
 from functools import partial
 
+from medspark.cases.split import digest_of
 from medspark.clean.lookups import freeze_lookups
+from medspark.errors import InputError
 from medspark.events.concepts import freeze_concepts
 from medspark.runs.run import Run
 from medspark.store.files import read_text
@@ -11,11 +13,24 @@ from medspark.task.tasks import Task
 
 
 def freeze(run: Run, task: Task) -> Task:
-    """The task with its look-up tables, or the descendants and mappings of its concepts, among its sections.
+    """The task with its look-up tables, or the descendants and mappings of its concepts, among its sections, and the
+    digest of the file that divides its patients.
 
     Raises:
         InputError: with everything that cannot be read, by name.
     """
+    task = _divided_by(run, task)
     if isinstance(task, EventTask):
         return freeze_concepts(run.spark, task, task.mapping)
     return freeze_lookups(task, partial(read_text, run.context))
+
+
+def _divided_by(run: Run, task: Task) -> Task:
+    subjects = task.split.subjects
+    if subjects is None:
+        return task
+    found = digest_of(run.context, subjects)
+    if subjects.sha256 not in (None, found):
+        raise InputError(f"split.subjects: expected a file with the digest {subjects.sha256}, received {found}")
+    told = subjects.model_copy(update={"sha256": found})
+    return task.model_copy(update={"split": task.split.model_copy(update={"subjects": told})})

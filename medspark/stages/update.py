@@ -127,7 +127,12 @@ def _tell_still_at_risk(run: Run, built: Built) -> None:
 
 def _asked(run: Run, bundle: Bundle, source: str | None, task: Task, how: How) -> Task:
     """The task of an update: what it may not change is the bundle's."""
-    asked, old = asked_of(run, bundle, source, task), bundle.task
+    old = bundle.task
+    if old.split.subjects is not None:
+        raise TaskError(
+            task.task, ["split.subjects: the file may have moved a patient to another side since: nobody is updated"]
+        )
+    asked = asked_of(run, bundle, source, task)
     if asked.split != old.split:
         raise TaskError(
             task.task, ["split: expected the bundle's, or patients that it learned from would be among the held-out"]

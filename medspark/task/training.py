@@ -33,6 +33,15 @@ class HeldOutSite(Closed):
     """Its levels that are tested on."""
 
 
+class SubjectSplits(Closed):
+    """The sides of patients that somebody else has drawn."""
+
+    path: str
+    """A Parquet file as MEDS has `subject_splits`: `subject_id`, and in `split` train, tuning or held_out."""
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", exclude_if=unsaid)
+    """The digest that the file must have. A bundle's task says it."""
+
+
 class Split(Closed):
     """Shares of the subjects, by a hash of the subject's id; `seed` draws another division."""
 
@@ -52,6 +61,8 @@ class Split(Closed):
     """Of the patients of train and valid the earlier cases alone, of those of test the later ones."""
     site: HeldOutSite | None = Field(default=None, exclude_if=unsaid)
     """Test: all cases of the sites held out; train and valid: of patients who were never there."""
+    subjects: SubjectSplits | None = Field(default=None, exclude_if=unsaid)
+    """Sides by a file, and not by shares: train, tuning as valid, held_out as test; who is not in it is on none."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

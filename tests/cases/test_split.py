@@ -1,13 +1,17 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from chispa import assert_df_equality
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 from support.tasks import STAYS
 
 from medspark.cases.split import assign_fold, assign_split, divided, hold_out_fold
+from medspark.errors import InputError
 from medspark.task.load import check_task
 from medspark.task.training import Split
 
@@ -129,6 +133,59 @@ def test_of_a_temporal_split_each_side_keeps_what_is_on_its_own_side_of_the_gap(
     assert {"test", "train"} <= set(sides.values())
     for side, who, day, _ in divided_visits(spark, visits, split):
         assert side == expected.get((sides[f"p{who}"], day), "unused")
+
+
+def sides_file(folder, *rows, columns=("subject_id", "split")):
+    """A file of sides, and the split by it."""
+    path = folder / "subject_splits.parquet"
+    pq.write_table(pa.table(dict(zip(columns, zip(*rows, strict=True), strict=True))), path)
+    return Split(subjects={"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+
+
+def test_a_patient_is_on_the_side_that_a_file_says_and_on_none_that_it_does_not_name(spark, tmp_path):
+    split = sides_file(tmp_path, (1, "train"), (2, "tuning"), (2**53 + 1, "held_out"), (9, "train"))
+    rows = [("a", 1), ("b", 2), ("c", 2), ("d", 2**53 + 1), ("e", 2**53), ("f", None)]
+    cases = spark.createDataFrame([(*row, "test") for row in rows], "case_id string, subject_id bigint, split string")
+    expected = [
+        ("a", 1, "train"),
+        ("b", 2, "valid"),
+        ("c", 2, "valid"),
+        ("d", 2**53 + 1, "test"),
+        ("e", 2**53, "unused"),
+        ("f", None, "unused"),
+    ]
+    found = divided(cases, split)
+    assert_df_equality(found, spark.createDataFrame(expected, found.schema), ignore_row_order=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "says"),
+    [
+        ([(1, "train"), (1, "tuning")], ("subject_id", "split"), "received 0 with another word and 1 on several sides"),
+        ([(1, "test"), (2, None)], ("subject_id", "split"), "train, tuning, held_out; received 2 with another word"),
+        ([(None, "train"), (1, "train")], ("subject_id", "split"), "received 1 with another word"),
+        ([(1, "train")], ("patient", "split"), "expected the columns subject_id and split, received no subject_id"),
+    ],
+)
+def test_a_file_that_does_not_say_each_patients_side_is_refused_without_naming_anybody(
+    spark, tmp_path, rows, columns, says
+):
+    cases = spark.createDataFrame([(1, "train")], "subject_id bigint, split string")
+    with pytest.raises(InputError, match=says):
+        divided(cases, sides_file(tmp_path, *rows, columns=columns))
+
+
+def test_a_file_that_has_changed_since_or_is_gone_is_named(spark, tmp_path):
+    cases, split = (
+        spark.createDataFrame([(1, "train")], "subject_id bigint, split string"),
+        sides_file(tmp_path, (1, "train")),
+    )
+    sides_file(tmp_path, (1, "held_out"))
+    with pytest.raises(InputError, match=r"split\.subjects: .*subject_splits\.parquet is another file than it was"):
+        divided(cases, split)
+    (tmp_path / "subject_splits.parquet").unlink()
+    with pytest.raises(InputError, match=r"split\.subjects: there is no file .*subject_splits\.parquet"):
+        divided(cases, split)
 
 
 @pytest.mark.parametrize(

@@ -181,9 +181,13 @@ def prediction(task: Task) -> list[Fact]:
     split = task.split
     shares = {"training": split.train, "validation": split.valid, "test": split.test}
     divided = ", ".join(f"{percent(share, 0)} {name}" for name, share in shares.items())
+    how = f"{divided} (hash of the patient's id, seed {split.seed})"
+    if split.subjects is not None:
+        name = split.subjects.path.rstrip("/").rsplit("/", 1)[-1]
+        how = f"as {name} says (SHA-256 {str(split.subjects.sha256)[:12]}); who is not in it is on no side"
     return [
         *(_of_events(task) if isinstance(task, EventTask) else _of_table(task)),
-        ("Split", f"By patient, never by case: {divided} (hash of the patient's id, seed {split.seed})."),
+        ("Split", f"By patient, never by case: {how}."),
         ("Risk bands", _bands(task) or "None."),
     ]
 

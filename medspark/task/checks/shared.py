@@ -95,9 +95,9 @@ def _floors(value: Any, place: str) -> Iterator[tuple[str, int]]:
 
 def another_split_divides_alone(task: TaskBase) -> Iterator[str]:
     split = task.split
-    asked = [name for name in ("temporal", "site") if getattr(split, name) is not None]
-    if len(asked) == 2:
-        yield "split: expected temporal or site, received both"
+    asked = [name for name in ("temporal", "site", "subjects") if getattr(split, name) is not None]
+    if len(asked) > 1:
+        yield f"split: expected one of temporal, site and subjects, received {' and '.join(asked)}"
     for name in asked:
         if split.folds is not None:
             yield f"split.folds: its parts are of patients alone; expected none beside split.{name}"

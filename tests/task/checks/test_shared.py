@@ -22,6 +22,7 @@ RULES_BROKEN = [
     ("a_student_has_soft_labels",   "network",              {"student": "small", "sequence": "gru"}, "network.student: a student learns what members say of patients that they did not learn from, and the members share the encoder of network.sequence: gru."),
     ("optimizer_reads_settings",    "training",             {"optimizer": "sgd", "weight_decay": 0.1}, "training.weight_decay: only adamw reads it"),
     ("another_split_divides_alone",  "split",               {"site": {"column": "wrad", "held_out": ["a"]}}, "split.site.column: expected one of report.subgroups, received 'wrad'."),
+    ("another_split_divides_alone",  "split",               {"subjects": {"path": "a.parquet"}, "temporal": {"test_from": "2020-01-01T00:00:00Z"}}, "split: expected one of temporal, site and subjects, received temporal and subjects"),
     ("a_search_tries_what_is_allowed", "tuning",            {"space": {"network.dropout": {"low": 0, "high": 1.5}}}, "tuning.space.network.dropout: expected less than 1, received 1.5"),
 ]
 # fmt: on
