@@ -21,6 +21,7 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("StopAt", "joint"): 0.9,
     ("ColumnBase", "missing"): ["NA", "-9"],
     ("Lookup", "entries"): {"1": "surgery"},
+    ("SubjectSplits", "sha256"): "0123456789abcdef" * 4,
     ("Mapping", "missing"): ["NULL"],
     ("Mapping", "dialect"): {"quote": "'"},
     ("MappedTable", "dialect"): {"comment": "#"},
