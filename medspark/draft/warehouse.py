@@ -235,7 +235,7 @@ def _heads(files: list[Path]) -> dict[str, bool]:
 
 def write_warehouse_task(found: Found, folder: Path) -> str:
     """The task file's text: readmission after a discharge, where both are known; else places to fill in."""
-    return "\n".join([*_head(found, folder), *_question(found), *_features(found)]) + "\n"
+    return "\n".join([*_head(found, folder), *_question(found), *_features(found), *_end(found, folder)]) + "\n"
 
 
 def _head(found: Found, folder: Path) -> Iterator[str]:
@@ -288,6 +288,13 @@ def _features(found: Found) -> Iterator[str]:
         of = {"of": found.numbers, "look_back_days": 365, "take": ["last", "mean", "count"]}
         yield f"    numbers: {flow(of)}                   # guess"
     yield ""
-    yield "split: {train: 0.7, valid: 0.1, test: 0.2}       # by patient, always"
+
+
+def _end(found: Found, folder: Path) -> Iterator[str]:
+    sides = folder.absolute() / "metadata" / "subject_splits.parquet"
+    if found.mapping == "meds" and sides.exists():
+        yield f"split: {flow({'subjects': {'path': str(sides)}})}    # the dataset's own sides of each patient"
+    else:
+        yield "split: {train: 0.7, valid: 0.1, test: 0.2}       # by patient, always"
     yield "risk_bands: {high: 0.30, raised: 0.15}           # guess"
     yield "report: {subgroups: [sex]}"

@@ -114,6 +114,18 @@ CODES = {
 }
 
 
+def test_a_meds_dataset_that_divides_its_patients_is_learned_from_as_it_says(tmp_path: Path) -> None:
+    folder = meds(tmp_path / "data set", CODES, 11)
+    assert drafted(folder, tmp_path / "without.yaml").split.subjects is None
+    (folder / "metadata").mkdir()
+    sides = folder / "metadata" / "subject_splits.parquet"
+    pq.write_table(pa.table({"subject_id": range(11), "split": ["train"] * 11}), sides)
+    found = drafted(folder, tmp_path / "task.yaml").split.subjects
+    assert found is not None
+    assert found.path == str(sides)
+    assert medspark("check", tmp_path / "task.yaml", "--data").exit_code == 0
+
+
 def test_a_meds_dataset_makes_a_task_of_the_kinds_of_code_that_it_has(tmp_path: Path) -> None:
     task = drafted(meds(tmp_path / "data set", CODES, 11), tmp_path / "task.yaml")
     assert (task.source.mapping, task.source.format) == ("meds", "parquet")
