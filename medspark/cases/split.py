@@ -67,8 +67,10 @@ _PATIENT = "_patient"
 
 def _sides_of(spark: SparkSession, subjects: SubjectSplits) -> DataFrame:
     """Each patient of the file in _PATIENT, and the side in SPLIT."""
-    if digest_of(spark.sparkContext, subjects) != subjects.sha256:
-        raise InputError(f"split.subjects: {subjects.path} is another file than it was. Run `medspark features` again.")
+    if (received := digest_of(spark.sparkContext, subjects)) != subjects.sha256:
+        raise InputError(
+            f"split.subjects: expected {subjects.path} with the digest {subjects.sha256}, received one with {received}"
+        )
     found = read_parquet(spark, subjects.path)
     if missing := [name for name in (SUBJECT_ID, SPLIT) if name not in found.columns]:
         raise InputError(
