@@ -3,7 +3,7 @@
 Types are Spark's. A KEY is typed as the source has it, so that every table tells cases and patients as the source does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 Types = Mapping[str, str]
@@ -316,24 +316,6 @@ def quoted(name: str) -> str:
     ('`a-b`', '`a``b`')
     """
     return "`" + name.replace("`", "``") + "`"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names as Spark SQL reads them in a list: of thousands a call to Java each would take minutes.
-
-    >>> listed(["age", "a-b"])
-    '`age`, `a-b`'
-    """
-    return ", ".join(map(quoted, names))
-
-
-def literal(text: str) -> str:
-    """`text` as Spark SQL reads it, a string; a `$` would begin the name of a setting.
-
-    >>> print(literal("it's 5 $ "), literal("a\\\\b"))
-    'it\\'s 5 \\u0024 ' 'a\\\\b'
-    """
-    return "'" + text.replace("\\", r"\\").replace("'", r"\'").replace("$", r"\u0024") + "'"
 
 
 def with_keys(types: Types, keys: Types) -> dict[str, str]:

@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 from medspark.clean.typed_values import Reading, broken, one_a_line, read_all, read_column
 from medspark.clean.worker.staged import BETWEEN
 from medspark.errors import InputError
-from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, literal, quoted
+from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.invisible_letters import COMPOSING
 from medspark.sources.read import RawPart, RawRows
 from medspark.sources.record_rules import DUPLICATE, OTHER_TABLE
-from medspark.spark.columns import Value, select, when
+from medspark.spark.columns import Value, literal, select, when
 from medspark.task.columns import Action, BooleanColumn, DateColumn, IntervalColumn, NumberColumn
 from medspark.task.expressions import columns_of, spark_sql
 from medspark.task.places import derived_sql
@@ -117,8 +117,8 @@ def broken_checks(table: RawTable, names: list[str], action: Action) -> Column:
     breaks none. What is unknown passes. Each is an expression of its own, by which Spark tells which one fails.
     """
     there = [one for one in table.checks if one.otherwise == action and set(columns_of(one.expect)) <= set(names)]
-    broken = (F.when(F.coalesce(~F.expr(spark_sql(one.expect)), F.lit(False)), one.name) for one in there)
-    return F.nullif(F.concat_ws(BETWEEN, *broken), F.lit(""))
+    names_of_broken = (F.when(F.coalesce(~F.expr(spark_sql(one.expect)), F.lit(False)), one.name) for one in there)
+    return F.nullif(F.concat_ws(BETWEEN, *names_of_broken), F.lit(""))
 
 
 def mark_duplicates(rows: DataFrame, table: RawTable) -> DataFrame:

@@ -19,10 +19,10 @@ from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
 from medspark.clean.kinds.times import read_time
 from medspark.clean.steps import Apply, Kind, of_column, step_name, unchanged
 from medspark.clean.worker.staged import BETWEEN
-from medspark.schemas import literal, quoted
+from medspark.schemas import quoted
 from medspark.sources.invisible_letters import COMPOSING, PLAIN, normalise
 from medspark.sources.whole_numbers import is_number
-from medspark.spark.columns import Value, select, when
+from medspark.spark.columns import Value, literal, select, when
 from medspark.task.columns import (
     Action,
     BooleanColumn,

@@ -9,7 +9,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, listed, quoted
+from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.databases.open import open_source
 from medspark.sources.databases.source import match_name
 from medspark.sources.encodings import is_wide, require_declared_encoding
@@ -22,7 +22,7 @@ from medspark.sources.text_files import number_lines, read_lines, read_whole_fil
 from medspark.sources.typed_files import read_typed, write_value
 from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batches
 from medspark.spark.arrow import map_batches
-from medspark.spark.columns import Value, select
+from medspark.spark.columns import Value, listed, select
 from medspark.task.connection import IN_DATABASES
 from medspark.task.dialect import Dialect
 from medspark.task.raw_table import TYPED, RawTable

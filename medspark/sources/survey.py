@@ -9,9 +9,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from medspark.errors import InputError
-from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT, listed
+from medspark.schemas import BLOCK, POSITION, SOURCE_FILE, TEXT
 from medspark.sources.invisible_letters import PLAIN, letters_in, letters_in_json
 from medspark.sources.worker.split_records import WHOLE_FILE
+from medspark.spark.columns import listed
 from medspark.task.raw_table import RawTable
 
 LOST: Final = "_lost"

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
 
-from medspark.schemas import SOURCE_FILE, literal, quoted
+from medspark.schemas import SOURCE_FILE, quoted
 from medspark.sources.headers import compare_columns, other_columns
 from medspark.sources.parquet import look_at_parquet
 from medspark.sources.stored import (
@@ -23,7 +23,7 @@ from medspark.sources.stored import (
 )
 from medspark.sources.survey import LOST
 from medspark.sources.whole_numbers import is_number, whole_text
-from medspark.spark.columns import select, when
+from medspark.spark.columns import literal, select, when
 from medspark.task.columns import (
     BooleanColumn,
     CategoryColumn,

@@ -11,6 +11,24 @@ Value = Column | str
 """What is computed: a column, or SQL."""
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names as Spark SQL reads them in a list: of thousands a call to Java each would take minutes.
+
+    >>> listed(["age", "a-b"])
+    '`age`, `a-b`'
+    """
+    return ", ".join(map(quoted, names))
+
+
+def literal(text: str) -> str:
+    """`text` as Spark SQL reads it, a string; a `$` would begin the name of a setting.
+
+    >>> print(literal("it's 5 $ "), literal("a\\\\b"))
+    'it\\'s 5 \\u0024 ' 'a\\\\b'
+    """
+    return "'" + text.replace("\\", r"\\").replace("'", r"\'").replace("$", r"\u0024") + "'"
+
+
 def when(condition: str, value: str) -> str:
     """A value where a condition holds, in SQL; else null."""
     return f"CASE WHEN {condition} THEN {value} END"

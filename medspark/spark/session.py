@@ -196,10 +196,14 @@ def compiled_where_worth_it(spark: SparkSession, columns: int, size: float) -> I
     columns takes Spark minutes, whatever the rows.
     """
     wide = columns >= WIDE and size <= BYTES_OF_A_COLUMN * columns
-    as_they_are = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
-    # Comparing plans takes time by the square of their columns, and there is little to spread
-    as_they_are |= {"spark.sql.adaptive.enabled": "false", "spark.sql.exchange.reuse": "false"}
-    as_they_are |= {"spark.sql.shuffle.partitions": "2"}
+    as_they_are = {
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": "false",
+        # Comparing plans takes time by the square of their columns, and there is little to spread
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.exchange.reuse": "false",
+        "spark.sql.shuffle.partitions": "2",
+    }
     with _set(spark, as_they_are if wide else {}):
         yield
 

@@ -8,10 +8,10 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from medspark.clean.steps import Kind, Step, numbers_and, of_column, require_dtype, unchanged
-from medspark.schemas import literal, quoted
+from medspark.schemas import quoted
 from medspark.sources.fasta import joined
 from medspark.sources.whole_numbers import is_number, whole_text
-from medspark.spark.columns import when
+from medspark.spark.columns import literal, when
 from medspark.task.columns import BooleanColumn, CategoryColumn, TextColumn
 from medspark.task.raw_table import Lookup
 

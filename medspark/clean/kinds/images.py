@@ -9,8 +9,7 @@ from medspark.clean.steps import Kind, Step, of_column, require_dtype
 from medspark.clean.worker.image_rules import EXPECTED
 from medspark.clean.worker.images import Wanted, read_image
 from medspark.errors import InputError
-from medspark.schemas import literal
-from medspark.spark.columns import when
+from medspark.spark.columns import literal, when
 from medspark.store.files import full_path, is_folder
 from medspark.task.columns import ImageColumn
 

@@ -9,9 +9,9 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from medspark.clean.steps import Apply, Kind, Step, numbers_and, of_column, require_dtype, step_name
-from medspark.schemas import literal, quoted
+from medspark.schemas import quoted
 from medspark.sources.whole_numbers import exact_decimal, exact_whole
-from medspark.spark.columns import when
+from medspark.spark.columns import literal, when
 from medspark.task.base import Range
 from medspark.task.columns import IntervalColumn, NumberColumn, Units
 from medspark.task.raw_table import TableSource
