@@ -101,6 +101,8 @@ def test_classes_are_archived_once_and_mapped_by_each_later_session(tmp_path: Pa
     assert (made.returncode, made.stdout) == (0, f"{archive}\n"), made.stderr
     assert [*archive.parent.iterdir()] == [archive]
     assert run_with(tmp_path, python, "-c", MAPPED).stdout == "True\n"
+    again = run_with(tmp_path, medspark, "share-classes")
+    assert (again.returncode, again.stdout) == (0, f"{archive}\n"), again.stderr
 
 
 @pytest.mark.integration

@@ -43,18 +43,22 @@ def together(workers: int) -> str:
     return f"{workers} workers learned the network together, and ended with the same weights"
 
 
-def begin(cases: Path, source: Path, folder: Path, master: str, workers: int, **settings: str) -> subprocess.Popen:
+def begin(
+    cases: Path, source: Path, folder: Path, master: str, workers: int, members: int = 2, **settings: str
+) -> subprocess.Popen:
     """The command on a copy of the made-up stays' store, begun; its store is `folder / "store" / "stays"`.
 
     Args:
         cases: a store with cases.
+        members: of the network; each of three leaves out a fold.
         settings: HADOOP_CONF_DIR, of YARN.
     """
     folder.mkdir()
     shutil.copytree(cases, folder / "store" / "stays")
     training = STAYS["training"] if workers == 1 else STAYS["training"] | {"workers": workers}
+    path = task_file(folder, source, training=training, network={"members": members})
     command = [sys.executable, "-c", f"{OFTEN}\nfrom medspark.cli.main import app; app()"]
-    command += ["train", str(task_file(folder, source, training=training)), "--store", f"file://{folder}/store"]
+    command += ["train", str(path), "--store", f"file://{folder}/store"]
     settings |= {"MEDSPARK_MASTER": master, "MEDSPARK_DRIVER_MEMORY": "1g", "SPARK_LOCAL_IP": HERE}
     (folder / "conf").mkdir()
     (folder / "conf" / "spark-defaults.conf").write_text("\n".join(f"{key} {value}" for key, value in CLUSTER.items()))
