@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -21,7 +20,7 @@ from medspark.clean.worker.staged import AT, COMPARED, COPIES_ALONE, DOUBT
 from medspark.schemas import RECORD_RULE, REPAIRED, ROW_DIGEST, SOURCE_FILE, SOURCE_LINE, TEXT, quoted
 from medspark.sources.parse import parse_csv
 from medspark.sources.record_rules import DUPLICATE
-from medspark.spark.session import compiled_where_worth_it
+from medspark.spark.wide import way_of
 
 _ROWS_OF_A_FILE: Final = 100_000
 _BYTES_OF_A_FILE: Final = 64 * 2**20
@@ -39,22 +38,21 @@ class BySparkAlone:
     @classmethod
     def of(cls, put: PutDown) -> Self:
         """The rows of the lines that were put down as DOUBT."""
-        lines = put.read(DOUBT, {"text": "binary", "rule": "string"}).select(
-            F.col("file").alias(SOURCE_FILE),
-            F.col("at").alias(SOURCE_LINE),  # the place stands for the line until all is judged
-            F.col("text").cast("string").alias(TEXT),
-            F.col("digest").alias(ROW_DIGEST),
-            F.lit(False).alias(REPAIRED),
-            F.col("rule").alias(RECORD_RULE),
-        )
-        parsed = parse_csv(lines, list(put.plan.names), put.table.source.delimiter)
-        judged = judge(parsed, put.plan.judged, put.table)
-        placed = judged.withColumn(AT, F.col(SOURCE_LINE)).withColumn(SOURCE_LINE, put.line(AT))
+        size = sum(path.stat().st_size for path in Path(put.folder, DOUBT).iterdir())
         with ExitStack() as held:
-            size = sum(path.stat().st_size for path in Path(put.folder, DOUBT).iterdir())
-            held.enter_context(compiled_where_worth_it(put.spark, len(put.plan.columns), size))
-            held.callback(placed.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
-            return cls(put, placed, held.pop_all())
+            way = held.enter_context(way_of(put.spark, len(put.plan.columns), size))
+            lines = way.spread(put.read(DOUBT, {"text": "binary", "rule": "string"})).select(
+                F.col("file").alias(SOURCE_FILE),
+                F.col("at").alias(SOURCE_LINE),  # the place stands for the line until all is judged
+                F.col("text").cast("string").alias(TEXT),
+                F.col("digest").alias(ROW_DIGEST),
+                F.lit(False).alias(REPAIRED),
+                F.col("rule").alias(RECORD_RULE),
+            )
+            parsed = parse_csv(lines, list(put.plan.names), put.table.source.delimiter)
+            judged = judge(parsed, put.plan.judged, put.table)
+            placed = judged.withColumn(AT, F.col(SOURCE_LINE)).withColumn(SOURCE_LINE, put.line(AT))
+            return cls(put, way.keep(placed), held.pop_all())
 
     def put_compared(self, first: int, lines: int) -> list[Part]:
         """Put down what says which of them are the same, but for those set aside, as parts from a number on.

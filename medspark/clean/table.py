@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -36,7 +35,7 @@ from medspark.sources.survey import Survey
 from medspark.sources.unchanged import FileStates, file_states
 from medspark.sources.worker.spans import LongLineError
 from medspark.spark.failures import expressions_hold
-from medspark.spark.session import compiled_where_worth_it
+from medspark.spark.wide import way_of
 from medspark.store.facts import TableCounts
 from medspark.task.connection import IN_DATABASES
 from medspark.task.places import expression_places
@@ -143,15 +142,15 @@ def _by_spark(
     # How large a table of a database is, nobody says
     size = sum(state[0] for state in states.values() if state is not None) if files else math.inf
     with ExitStack() as held, sequences_of(spark, task) as sequences:
-        held.enter_context(compiled_where_worth_it(spark, len(table.judged), size))
+        way = held.enter_context(way_of(spark, len(table.judged), size))
         for beside in sequences.values():
             states |= beside.states
         with readable(task.source.place):
-            raw = held.enter_context(open_rows(spark, table, files, repairs))
+            raw = held.enter_context(open_rows(spark, table, files, repairs, way.spread))
             raw = with_sequences(raw, table, sequences)
             judged = mark_duplicates(judge_rows(raw, table), table)
-            judged = judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT)))  # the rest need not be kept
-            held.callback(judged.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
+            # The text of the rest need not be kept
+            judged = way.keep(judged.withColumn(TEXT, F.when(F.col(STATUS) != KEPT, F.col(TEXT))))
         with expressions_hold(expression_places(task)), readable(task.source.place):
             found = tally(judged.groupBy(*TALLIED).agg(F.count("*").alias(ROWS)).collect())
         there = set(judged.columns)

@@ -1,6 +1,6 @@
 """The rows of a raw table, read from text or with types of their own, repaired ones in place of theirs; not judged."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -27,6 +27,8 @@ from medspark.task.connection import IN_DATABASES
 from medspark.task.dialect import Dialect
 from medspark.task.raw_table import TYPED, RawTable
 
+Spread = Callable[[DataFrame], DataFrame]
+
 
 class RawPart(NamedTuple):
     """Rows that are read alike: a place, a text, a digest and the record rule they break, and the columns `names`."""
@@ -50,21 +52,32 @@ class RawRows(NamedTuple):
     """The source's columns that the table does not declare."""
 
 
-def read_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
+def as_they_lie(rows: DataFrame) -> DataFrame:
+    return rows
+
+
+def read_rows(
+    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: Spread = as_they_lie
+) -> RawRows:
     """The rows of a table in files.
+
+    Args:
+        spread: how rows are dealt out before they are parsed and judged.
 
     Raises:
         InputError: a file cannot be read, or has other columns than the table.
     """
     if table.source.format in TYPED:
         found = read_typed(spark, files, table)
-        raw = typed_rows(found.frames, table, repairs, found.firsts)
+        raw = typed_rows(list(map(spread, found.frames)), table, repairs, found.firsts)
         return raw._replace(unread=found.unread)
-    return _text_rows(spark, table, files, repairs)
+    return _text_rows(spark, table, files, repairs, spread)
 
 
 @contextmanager
-def open_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> Iterator[RawRows]:
+def open_rows(
+    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: Spread
+) -> Iterator[RawRows]:
     """The rows of a table in files, or in a database: its snapshot lasts as long as the block, and so does what was
     read of it, once, so that what is counted is what is judged even of a table that changes. Of an executor that is
     lost Spark reads its share again: of PostgreSQL and Delta from the snapshot, of others as the table then is.
@@ -74,7 +87,7 @@ def open_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: D
         InputError: the source cannot be read, or has other columns than the table.
     """
     if table.source.format not in IN_DATABASES:
-        yield read_rows(spark, table, files, repairs)
+        yield read_rows(spark, table, files, repairs, spread)
         return
     with open_source(spark, table.source) as database:
         name = table.source.name
@@ -137,7 +150,9 @@ def _typed_parts(
     return parts
 
 
-def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None) -> RawRows:
+def _text_rows(
+    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: Spread
+) -> RawRows:
     source = table.source
     header = source.format == "csv" and source.header
     lines = (
@@ -148,7 +163,7 @@ def _text_rows(spark: SparkSession, table: RawTable, files: list[str], repairs: 
     survey = survey_lines(lines, header, table)
     require_declared_encoding(survey, source.encoding)
     names = check_header(survey, files, table) if header else list(table.names)
-    records = number_lines(spark, lines, survey, header).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
+    records = spread(number_lines(spark, lines, survey, header)).withColumn(ROW_DIGEST, F.xxhash64(TEXT))
     repaired = put_repairs(records, repairs)
     if table.view is not None:
         names = list(table.columns)

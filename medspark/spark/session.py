@@ -58,11 +58,6 @@ DEFAULTS: Final = {
 }
 """Set unless spark-submit or its properties file says otherwise."""
 
-WIDE: Final = 200
-"""Columns, from which on they are many."""
-BYTES_OF_A_COLUMN: Final = 2**17
-"""In the mean, up to which they are few: what some ten thousand rows have."""
-
 DELTA_SETTINGS: Final = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -186,30 +181,13 @@ def batches_of(spark: SparkSession, rows: int | None) -> Iterator[None]:
     """
     arrow = "spark.sql.execution.arrow"
     chosen = {f"{arrow}.maxRecordsPerBatch": str(rows), f"{arrow}.maxBytesPerBatch": str(2**31 - 1)} if rows else {}
-    with _set(spark, chosen):
+    with with_settings(spark, chosen):
         yield
 
 
 @contextmanager
-def compiled_where_worth_it(spark: SparkSession, columns: int, size: float) -> Iterator[None]:
-    """Of many columns with few bytes expressions are evaluated as they are in the block: compiling those of a thousand
-    columns takes Spark minutes, whatever the rows.
-    """
-    wide = columns >= WIDE and size <= BYTES_OF_A_COLUMN * columns
-    as_they_are = {
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.codegen.wholeStage": "false",
-        # Comparing plans takes time by the square of their columns, and there is little to spread
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.exchange.reuse": "false",
-        "spark.sql.shuffle.partitions": "2",
-    }
-    with _set(spark, as_they_are if wide else {}):
-        yield
-
-
-@contextmanager
-def _set(spark: SparkSession, chosen: Mapping[str, str]) -> Iterator[None]:
+def with_settings(spark: SparkSession, chosen: Mapping[str, str]) -> Iterator[None]:
+    """What is planned in the block is planned by these settings of the session."""
     before = {key: str(spark.conf.get(key)) for key in chosen}
     for key, value in chosen.items():
         spark.conf.set(key, value)

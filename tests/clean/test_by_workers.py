@@ -16,7 +16,7 @@ from medspark.clean.table import Cleaned
 from medspark.errors import InputError, TaskError
 from medspark.schemas import DIGEST, FILE, LINE, SOURCE_FILE, SOURCE_LINE
 from medspark.sources import spans
-from medspark.spark import session
+from medspark.spark import wide
 
 FEW = settings(max_examples=1, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
 """Without shrinking, which would take hours at some seconds a file."""
@@ -74,8 +74,8 @@ def test_every_cell_that_somebody_has_to_judge_is_judged_alike(
 ) -> None:
     (tmp_path / "in.csv").write_bytes(each_cell())
     found = both(clean_path, tmp_path / "in.csv", COLUMNS, sections=SECTIONS, **SETTINGS)
-    monkeypatch.setattr(session, "WIDE", 1)  # as of a wide table, of which Spark compiles nothing
-    assert outcome(clean_path(tmp_path / "in.csv", COLUMNS, sections=SECTIONS, reader="spark", **SETTINGS)) == found
+    monkeypatch.setattr(wide, "MANY", 1)  # as of a wide table, of which Spark compiles nothing
+    assert both(clean_path, tmp_path / "in.csv", COLUMNS, sections=SECTIONS, **SETTINGS) == found
     assert found["counts"]["records"] > 200
     assert len(found["counts"]["quarantined"]) > 15
 
