@@ -10,14 +10,13 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from medspark.clean.kinds.categories import read_boolean, read_category, read_text
 from medspark.clean.kinds.codes import read_code
 from medspark.clean.kinds.images import read_images
 from medspark.clean.kinds.numbers import NUMBER, read_interval, read_number
 from medspark.clean.kinds.times import read_time
-from medspark.clean.steps import Apply, Kind, of_column, step_name, unchanged
+from medspark.clean.steps import Apply, Kind, step_name, unchanged
 from medspark.clean.worker.staged import BETWEEN
 from medspark.schemas import quoted
 from medspark.sources.invisible_letters import COMPOSING, PLAIN, normalise
@@ -173,7 +172,7 @@ def _normaliser(spec: ColumnBase, is_text: bool, letters: int) -> Apply:
     """What takes invisible letters, and space at the ends, out of a column's text; of a path to an image only space."""
     if not is_text or (letters == PLAIN and not isinstance(spec, ImageColumn)):
         return unchanged
-    return of_column(F.trim if isinstance(spec, ImageColumn) else partial(normalise, letters=letters))
+    return (lambda text: f"trim({text})") if isinstance(spec, ImageColumn) else partial(normalise, letters=letters)
 
 
 def _read_kind(name: str, spec: ColumnBase, dtype: str, table: RawTable) -> Kind:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from medspark.clean.judge import SET_ASIDE, judge_rows
 from medspark.errors import InputError
 from medspark.events.warehouse import open_warehouse, raw_table, table_files
+from medspark.schemas import quoted
 from medspark.sources.invisible_letters import COMPOSING, normalise
 from medspark.sources.read import read_rows
 from medspark.store.files import exists
@@ -195,4 +196,4 @@ def read_beside(
 def _typed(name: str, column: NumberColumn | TextColumn) -> Column:
     if isinstance(column, NumberColumn):
         return F.col(name).try_cast("bigint")
-    return normalise(F.col(name).cast("string"), COMPOSING)
+    return F.expr(normalise(f"string({quoted(name)})", COMPOSING))

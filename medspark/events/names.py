@@ -9,6 +9,7 @@ from medspark.clean.judge import SET_ASIDE
 from medspark.encode.statistics import Statistics
 from medspark.errors import InputError
 from medspark.events.concepts import read_beside
+from medspark.schemas import quoted
 from medspark.sources.invisible_letters import COMPOSING, normalise
 from medspark.store.files import exists
 from medspark.store.tables import read_parquet
@@ -66,6 +67,6 @@ def _of_concepts(spark: SparkSession, task: EventTask, wanted: set[str]) -> dict
 
 
 def _pairs(frame: DataFrame, key: str, name: str, wanted: set[str]) -> dict[str, str]:
-    text = normalise(F.col(key).cast("string"), COMPOSING)
+    text = F.expr(normalise(f"string({quoted(key)})", COMPOSING))
     rows = frame.where(text.isin([*wanted]) & F.col(name).isNotNull()).select(text.alias(key), name).collect()
     return {row[key]: row[name][:LONGEST] for row in rows}

@@ -5,6 +5,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from medspark.spark.columns import literal
 from medspark.task.spelling import BLANK, FILLERS, SEEN
 
 PLAIN, INVISIBLE, COMPOSING = 0, 1, 2
@@ -18,15 +19,18 @@ _COMPOSED_OF: Final = r"[\p{M}\u1100-\u11ff\u1f71-\u1fff\u2126\u212a\u212b\uf900
 """Marks, and letters that NFC writes as another one."""
 
 
-def normalise(text: Column, letters: int) -> Column:
-    """As `medspark.task.spelling.normalised`, of text that has what `letters` says at most."""
+def normalise(text: str, letters: int) -> str:
+    """In SQL, as `medspark.task.spelling.normalised`, of text that has what `letters` says at most."""
     if letters == PLAIN:
         return text
     if letters == COMPOSING:
-        composed = F.reflect(F.lit("com.ibm.icu.text.Normalizer"), F.lit("compose"), text, F.lit(False))
-        text = F.when(text.rlike(_COMPOSED_OF), composed).otherwise(text)
-    clear = F.regexp_replace(F.regexp_replace(F.regexp_replace(text, _HIDDEN, ""), _AT_ENDS, ""), _OTHER_SPACE, " ")
-    return F.when(text.rlike(f"{_HIDDEN}|{_AT_ENDS}|{_OTHER_SPACE}"), clear).otherwise(text)
+        composed = f"reflect('com.ibm.icu.text.Normalizer', 'compose', {text}, false)"
+        text = f"CASE WHEN rlike({text}, {literal(_COMPOSED_OF)}) THEN {composed} ELSE {text} END"
+    clear = text
+    for hidden, seen in ((_HIDDEN, ""), (_AT_ENDS, ""), (_OTHER_SPACE, " ")):
+        clear = f"regexp_replace({clear}, {literal(hidden)}, {literal(seen)})"
+    any_of_them = literal(f"{_HIDDEN}|{_AT_ENDS}|{_OTHER_SPACE}")
+    return f"CASE WHEN rlike({text}, {any_of_them}) THEN {clear} ELSE {text} END"
 
 
 def letters_in(text: Column, delimiter: str) -> Column:

@@ -1,6 +1,7 @@
 """Raw records to columns of text, one for each column of the source, with the rule a record breaks as a whole."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -28,6 +29,7 @@ from medspark.sources.record_rules import (
 )
 from medspark.sources.worker.views import flatten
 from medspark.spark.arrow import map_batches
+from medspark.spark.columns import Value, literal, select
 from medspark.task.view import View
 
 _CORRUPT: Final = "_corrupt_record"
@@ -64,32 +66,34 @@ def parse_csv(records: DataFrame, names: list[str], delimiter: str, text: str = 
     fields = F.when(~quoted_record, F.split(text, re.escape(delimiter), -1))
     stray = F.when(quoted_record, _has_stray_quote(F.col(text), delimiter)).otherwise(F.lit(False))
     uneven = F.coalesce(F.size(_FIELDS) != len(names), F.col(_PARSED)[_CORRUPT].isNotNull())
-    values = {name: F.coalesce(F.get(_FIELDS, F.lit(at)), F.col(_PARSED)[name]) for at, name in enumerate(names)}
+    values = {name: f"coalesce(get({_FIELDS}, {at}), {_parsed(name)})" for at, name in enumerate(names)}
     rule = F.when(stray, BAD_QUOTE).when(uneven, BAD_FIELDS).when(_is_header(values), REPEATED_HEADER)
     if len(names) > 1:
         rule = rule.when(_is_other_header(values), OTHER_HEADER)
     return _columns(records.withColumns({_PARSED: parsed, _FIELDS: fields}), values, rule)
 
 
-def _is_header(values: dict[str, Column]) -> Column:
+def _is_header(values: dict[str, str]) -> Column:
     """Whether every value is its column's name, as where a file was appended to another; most rows end at the first.
 
     Of several columns whatever the names' case and the spaces around them; a single value may be a word like its name.
     """
     first, *others = values
     if not others:
-        return values[first].isin(first, f"\ufeff{first}")
-    plain = {name: F.lower(F.trim(value)) for name, value in values.items()}
-    is_first = plain[first].isin(first.lower(), f"\ufeff{first.lower()}")
+        return F.expr(values[first]).isin(first, f"\ufeff{first}")
+    plain = {name: f"lower(trim({value}))" for name, value in values.items()}
+    is_first = F.expr(plain[first]).isin(first.lower(), f"\ufeff{first.lower()}")
     # Side by side: a chain of comparisons is as deep as a table is wide, and Spark walks it by recursion
-    rest = F.array(*(plain[name] for name in others)) == F.array(*(F.lit(name.lower()) for name in others))
-    return F.when(is_first, F.coalesce(rest, F.lit(False))).otherwise(F.lit(False))
+    found, names = (", ".join(texts) for texts in ((plain[o] for o in others), (literal(o.lower()) for o in others)))
+    rest = F.coalesce(F.expr(f"array({found}) = array({names})"), F.lit(False))
+    return F.when(is_first, rest).otherwise(F.lit(False))
 
 
-def _is_other_header(values: dict[str, Column]) -> Column:
+def _is_other_header(values: dict[str, str]) -> Column:
     """Whether the first two values are names of columns, as where a file with another order was appended."""
     first, second = list(values.values())[:2]
-    return first.isin(*values, *(f"\ufeff{name}" for name in values)) & second.isin(*values) & (first != second)
+    known, marked = (", ".join(literal(f"{mark}{name}") for name in values) for mark in ("", "\ufeff"))
+    return F.expr(f"{first} IN ({known}, {marked}) AND {second} IN ({known}) AND {first} <> {second}")
 
 
 def _has_stray_quote(text: Column, delimiter: str) -> Column:
@@ -130,8 +134,8 @@ def parse_json(records: DataFrame, names: list[str], decimals: set[str]) -> Data
         .when(F.size(F.array_except(keys, known)) > 0, UNKNOWN_KEY)
         .when(F.size(keys) != F.size(F.array_distinct(keys)), REPEATED_KEY)
     )
-    values = {
-        name: F.try_variant_get(_EXACT, _variant_path(name), "string") if name in decimals else F.col(_PARSED)[name]
+    values: dict[str, Value] = {
+        name: F.try_variant_get(_EXACT, _variant_path(name), "string") if name in decimals else _parsed(name)
         for name in names
     }
     return _columns(records.withColumns({_PARSED: parsed, _EXACT: exact}), values, rule)
@@ -158,18 +162,16 @@ def _variant_path(name: str) -> str:
     return f"$[{quote}{name}{quote}]"
 
 
+def _parsed(name: str) -> str:
+    """In SQL, the value that a parser found of a column."""
+    return f"{_PARSED}.{quoted(name)}"
+
+
 def _text_schema(names: list[str]) -> str:
     return ", ".join([*(f"{quoted(name)} string" for name in names), f"{_CORRUPT} string"])
 
 
-def _columns(parsed: DataFrame, values: dict[str, Column], rule: Column) -> DataFrame:
+def _columns(parsed: DataFrame, values: Mapping[str, Value], rule: Column) -> DataFrame:
     """Place and text of the record, the rule it breaks, and its columns as text."""
-    return parsed.select(
-        SOURCE_FILE,
-        SOURCE_LINE,
-        TEXT,
-        ROW_DIGEST,
-        REPAIRED,
-        F.coalesce(F.col(RECORD_RULE), rule).alias(RECORD_RULE),
-        *(value.alias(name) for name, value in values.items()),
-    )
+    kept = [SOURCE_FILE, SOURCE_LINE, TEXT, ROW_DIGEST, REPAIRED]
+    return select(parsed, kept, {RECORD_RULE: F.coalesce(F.col(RECORD_RULE), rule), **values})
