@@ -22,6 +22,7 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ("ColumnBase", "missing"): ["NA", "-9"],
     ("Lookup", "entries"): {"1": "surgery"},
     ("SubjectSplits", "sha256"): "0123456789abcdef" * 4,
+    ("Labels", "sha256"): "0123456789abcdef" * 4,
     ("Mapping", "missing"): ["NULL"],
     ("Mapping", "dialect"): {"quote": "'"},
     ("MappedTable", "dialect"): {"comment": "#"},

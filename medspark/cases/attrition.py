@@ -11,6 +11,7 @@ from medspark.schemas import AGE, EXCLUDED, LABEL, SPLIT, SUBJECT_ID, TARGETS
 from medspark.store.facts import Attrition, SplitCounts
 from medspark.task.history import EARLIER_ROWS
 from medspark.task.outcome import Targets
+from medspark.task.population import NO_EVENTS
 from medspark.task.table_task import TableTask
 
 
@@ -80,16 +81,21 @@ def impossible_ages() -> Column:
     return F.count_if(F.isnan(AGE)).alias(IMPOSSIBLE)
 
 
-def observed_counts(seen: Observation, reasons: list[Criterion]) -> Counted:
-    """What became of the candidates, counted while the cases were written."""
+def observed_counts(seen: Observation, reasons: list[Criterion], labels: int | None = None) -> Counted:
+    """What became of the candidates, counted while the cases were written, and of so many labels."""
     counts = seen.get
     removed = {reason.name: counts[f"n{at}"] for at, reason in enumerate(reasons)}
-    return Counted(attrition_of(counts[CANDIDATES], removed, reasons), counts[IMPOSSIBLE])
+    return Counted(attrition_of(counts[CANDIDATES], removed, reasons, labels), counts[IMPOSSIBLE])
 
 
-def attrition_of(candidates: int, removed: Mapping[Any, int], reasons: list[Criterion]) -> list[Attrition]:
-    """What each criterion left of so many candidates."""
-    rows = [Attrition(CANDIDATES, "", 0, candidates)]
+def attrition_of(
+    candidates: int, removed: Mapping[Any, int], reasons: list[Criterion], labels: int | None = None
+) -> list[Attrition]:
+    """What each criterion left of so many candidates, or of so many labels, some of which no candidate came of."""
+    rows = [Attrition(CANDIDATES, "", 0, candidates if labels is None else labels)]
+    if labels is not None:
+        because = "no event of the patient is in the source"
+        rows.append(Attrition(NO_EVENTS, because, labels - candidates, candidates))
     for reason in reasons:
         candidates -= removed[reason.name]
         rows.append(Attrition(reason.name, reason.because, removed[reason.name], candidates))

@@ -24,7 +24,8 @@ class Criterion(NamedTuple):
 
 
 def criteria(task: EventTask, scoring: bool, as_of: int | None = None) -> list[Criterion]:
-    """Every criterion of a task in the order they are applied; those of the outcome's follow-up only to learn.
+    """Every criterion of a task in the order they are applied; those of the outcome's follow-up only to learn, and
+    not of labels.
 
     Args:
         task: whose they are.
@@ -44,14 +45,16 @@ def criteria(task: EventTask, scoring: bool, as_of: int | None = None) -> list[C
         found.append(Criterion(AGE, "outside the ages of the task, or unknown"))
     found += [Criterion(rule.name, rule.because) for rule in population.require]
     found += [Criterion(rule.name, rule.because) for rule in population.exclude]
-    if not scoring and as_of is not None:
+    if scoring or outcome.label is not None:
+        return found
+    if as_of is not None:
         found.append(Criterion(STILL_AT_RISK, "what was seen by then would be the early outcomes alone"))
-    if not scoring and outcome.gap == "exclude":
+    if outcome.gap == "exclude":
         found.append(Criterion(GAP, f"between what was known and day {outcome.from_days:g}"))
-    if not scoring and outcome.death == "leave_out":
+    if outcome.death == "leave_out":
         found.append(Criterion(DIED_AFTER, "death competes with the outcome"))
     # With horizons those not followed so far stand beside the others, and are weighed in through these
     everybody = outcome.follow_up == "keep_all" or bool(outcome.horizons_days and outcome.follow_up == "keep_outcomes")
-    if not scoring and outcome.ends[-1] is not None and not everybody:
+    if outcome.ends[-1] is not None and not everybody:
         found.append(Criterion(FOLLOW_UP, f"not observed for {outcome.ends[-1]:g} days after"))
     return found

@@ -14,7 +14,6 @@ from medspark.cases.worker.candidates import Plan
 from medspark.clean.tasks import each
 from medspark.events.worker.write_cases import write_cases
 from medspark.store.worker.buckets import Kept
-from medspark.task.event_task import EventTask
 from medspark.task.training import Split
 
 _PATIENTS: Final = ("bigint", "int", "string")
@@ -29,19 +28,19 @@ def can_write_cases(kept: Kept | None, split: Split, patients: str) -> bool:
     return by_hash and patients in _PATIENTS
 
 
-def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, folder: str) -> Counted:
+def write_cases_by_workers(context: SparkContext, kept: Kept, plan: Plan, folder: str) -> Counted:
     """Write the cases of all buckets; what became of the candidates.
 
     Args:
         context: of Spark.
         kept: the records.
-        task: frozen.
+        plan: of a frozen task, to learn from.
         folder: the address of the folder that the files go to.
 
     Raises:
         InputError: records are not as they were written.
     """
-    shared = context.broadcast((kept, Plan(task), folder))
+    shared = context.broadcast((kept, plan, folder))
 
     def work(bucket: int) -> tuple[Counter[str | None], int]:
         kept, plan, folder = shared.value
@@ -53,4 +52,5 @@ def write_cases_by_workers(context: SparkContext, kept: Kept, task: EventTask, f
     for found, ages in each(context, buckets, work):
         counts.update(found)
         impossible += ages
-    return Counted(attrition_of(counts.total(), counts, criteria(task, scoring=False)), impossible)
+    reasons = criteria(plan.task, scoring=False)
+    return Counted(attrition_of(counts.total(), counts, reasons, plan.labels_asked), impossible)

@@ -249,8 +249,11 @@ def _of_records(run: Run, task: EventTask, store: str, until: int | None) -> Ite
 
 
 def _plan_at(task: EventTask, until: int | None) -> Plan:
-    if task.population.snapshot is not None and until is None:
-        raise TaskError("--as-of", ["the population is a snapshot: say of what time, as in --as-of 2026-11-23T06:00"])
+    if task.population.index is None and until is None:
+        raise TaskError(
+            "--as-of",
+            ["the population is everybody at one time: say which, as in --as-of 2026-11-23T06:00"],
+        )
     return Plan(task, as_of=until, scoring=True)
 
 

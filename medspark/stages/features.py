@@ -23,6 +23,7 @@ from medspark.cases.split import divided, faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
 from medspark.errors import AccountingError
+from medspark.events.labels import read_labels
 from medspark.events.write_cases import can_write_cases, write_cases_by_workers
 from medspark.runs.lock import alone
 from medspark.runs.run import Run
@@ -140,7 +141,8 @@ def built_cases(
         as_of: of events, microseconds since 1970: nothing that came later is read, and who is still at risk is no case.
     """
     if isinstance(task, EventTask):
-        built = _of_events(records, Plan(task, as_of), count, kept)
+        plan = Plan(task, as_of, labels=read_labels(records.sparkSession, task))
+        built = _of_events(records, plan, count, kept)
     else:
         built = _of_table(records, task, earlier)
     return built._replace(cases=divided(built.cases, task.split))
@@ -160,7 +162,7 @@ def _of_events(records: DataFrame, plan: Plan, events: int, kept: Kept | None) -
     removed = [F.count_if(F.col(EXCLUDED) == reason.name).alias(f"n{at}") for at, reason in enumerate(reasons)]
     counted = found.observe(seen, F.count("*").alias(CANDIDATES), impossible_ages(), *removed)
     cases = counted.where(F.col(EXCLUDED).isNull()).drop(EXCLUDED)
-    return Built(cases, partial(observed_counts, seen, reasons))
+    return Built(cases, partial(observed_counts, seen, reasons, plan.labels_asked))
 
 
 def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) -> tuple[str, Counted]:
@@ -172,7 +174,8 @@ def _put_cases(run: Run, task: Task, facts: RecordsFacts, records: DataFrame) ->
         make_folder(run.context, path)
         folder = full_path(run.context, path)
         if choose(run.context, "", "auto", [], [folder]).kind == "workers":
-            return path, write_cases_by_workers(run.context, kept, task, folder)
+            plan = Plan(task, labels=read_labels(run.spark, task))
+            return path, write_cases_by_workers(run.context, kept, plan, folder)
     built = built_cases(records, task, facts.counts.records, kept=kept)
     return write_version(built.cases, run.store, CASES, run.version), built.counted()
 

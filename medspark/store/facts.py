@@ -305,6 +305,7 @@ def _digest(task: Task, sections: Iterable[str]) -> str:
         (data.get("source", {}).get("increment") or {}).pop(key, None)
     (data.get("features", {}).get("history") or {}).pop("records", None)
     data.get("split", {}).pop("repeats", None)
+    (data.get("population", {}).get("labels") or {}).pop("path", None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from medspark.task.base import Name
 from medspark.task.event_source import EventSource
@@ -33,6 +33,12 @@ class EventTask(TaskBase):
     outcome: EventOutcome
     time: Clock = Clock()
     features: EventFeatures
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        if (self.population.labels is None) != (self.outcome.label is None):
+            raise ValueError("expected population.labels and outcome.label together, received one of them")
+        return self
 
     @property
     def observation(self) -> Observation | None:

@@ -82,6 +82,8 @@ _GAP = {
 
 
 def _gap(task: EventTask) -> Iterator[str]:
+    if task.outcome.label is not None:
+        return
     dated = any(rule.date is not None for table in task.mapping.tables.values() for rule in table.events)
     if dated or task.outcome.from_days > 0:
         yield (

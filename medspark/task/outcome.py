@@ -147,6 +147,8 @@ class EventOutcome(OutcomeBase):
 
     event: str | None = Field(default=None, exclude_if=unsaid)
     """The concept; of `classes` and `several` each has its own."""
+    label: Literal["boolean_value"] | None = Field(default=None, exclude_if=unsaid)
+    """Of a population by labels: the column that says whether, which is null where it is not known."""
     otherwise: Annotated[Name | None, Field(exclude_if=unsaid)] = None
     """With classes: the name of the last one, of cases followed to the end without any of the others' events."""
     from_days: float = Field(default=0.0, ge=0, le=MOST_DAYS)
@@ -171,7 +173,14 @@ class EventOutcome(OutcomeBase):
 
     @model_validator(mode="after")
     def _ways(self) -> Self:
-        self._one_way({"event": self.event is not None, "classes": bool(self.classes), "several": bool(self.several)})
+        self._one_way(
+            {
+                "event": self.event is not None,
+                "classes": bool(self.classes),
+                "several": bool(self.several),
+                "label": self.label is not None,
+            }
+        )
         if self.horizons_days and (self.event is None or self.to_days is not None):
             raise ValueError("horizons_days are of one event, and take the place of to_days")
         if self.classes and self.otherwise is None:
@@ -198,4 +207,4 @@ class EventOutcome(OutcomeBase):
     @property
     def ends(self) -> tuple[float | None, ...]:
         """The last day at risk of each target but the class `otherwise`."""
-        return self.horizons_days or (self.to_days,) * len(self.concepts())
+        return self.horizons_days or (self.to_days,) * max(1, len(self.concepts()))

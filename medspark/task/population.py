@@ -53,6 +53,17 @@ class Snapshot(Closed):
     """Times such as 2015-01-01T00:00:00, UTC."""
 
 
+class Labels(Closed):
+    """Whoever has a label, at its time; scoring takes everybody with an event that was known by its as-of time."""
+
+    path: str
+    """A Parquet file, or a folder of them, as MEDS has labels: `subject_id`, `prediction_time`, and the column that
+    `outcome.label` names. A patient has one at a time."""
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", exclude_if=unsaid)
+    """The digest that they must have: of one file, or of the digests of several by their paths' order, a line each. A
+    bundle's task says it."""
+
+
 class Required(Closed):
     """A criterion that a case must meet: an event of a concept in the days before its prediction time."""
 
@@ -90,6 +101,7 @@ class Population(Closed):
 
     index: Index | None = None
     snapshot: Snapshot | None = None
+    labels: Labels | None = Field(default=None, exclude_if=unsaid)
     predict_after_hours: float = Field(default=0.0, ge=0, le=24 * MOST_DAYS)
     """From the index event to the prediction time."""
     age_at_least: float | None = Field(default=None, ge=0)
@@ -110,10 +122,12 @@ class Population(Closed):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.index is None) == (self.snapshot is None):
-            raise ValueError("expected either index or snapshot")
-        if self.snapshot is not None and (self.predict_after_hours or self.washout_days):
-            raise ValueError("predict_after_hours and washout_days are of an index event, received a snapshot")
+        given = [way for way in ("index", "snapshot", "labels") if getattr(self, way) is not None]
+        if len(given) != 1:
+            received = " and ".join(given) or "none"
+            raise ValueError(f"expected either index or snapshot, or labels; received {received}")
+        if self.index is None and (self.predict_after_hours or self.washout_days):
+            raise ValueError("predict_after_hours and washout_days are of an index event, and there is none")
         return self
 
 
@@ -124,12 +138,14 @@ class Clock(Closed):
     """Whether an event at the very prediction time is part of the history."""
 
 
+NO_EVENTS = "no events"
+
 WASHOUT, DIED, UNOBSERVED, HISTORY, AGE = "another index event before", "died before", "not observed", "history", "age"
 
 FOLLOW_UP, DIED_AFTER = "no full follow-up", "died before the outcome"
 GAP, STILL_AT_RISK = "outcome before the time at risk", "time at risk not over"
 
-BUILT_IN_CRITERIA = (WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER, GAP, STILL_AT_RISK)
+BUILT_IN_CRITERIA = (NO_EVENTS, WASHOUT, DIED, UNOBSERVED, HISTORY, AGE, FOLLOW_UP, DIED_AFTER, GAP, STILL_AT_RISK)
 """Names of the criteria that are medspark's own, which a task's criteria may not have."""
 
 

@@ -102,7 +102,7 @@ def test_workers_write_the_cases_and_the_attrition_that_spark_would(spark, hospi
     split = {"test": 0.2, "valid": 0.2, "train": 0.6, "folds": folds, "seed": 5}
     raw = {**EVERY_IN_HOSPITAL, "concepts": used(CONCEPTS["hospital"], EVERY_IN_HOSPITAL), "split": split}
     frozen = frozen_task(spark, hospital, raw)
-    counted = write_cases_by_workers(spark.sparkContext, hospital["kept"], frozen, f"file:{tmp_path}")
+    counted = write_cases_by_workers(spark.sparkContext, hospital["kept"], Plan(frozen), f"file:{tmp_path}")
     by_workers = spark.read.parquet(str(tmp_path))
     built = built_cases(hospital["records"], frozen, hospital["count"])
     assert by_workers.dtypes == built.cases.dtypes

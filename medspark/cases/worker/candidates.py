@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from medspark.cases.criteria import criteria
 from medspark.cases.worker.history import History, last_known, read_history
@@ -33,6 +34,16 @@ class Plan:
     those whose time at risk is over by then."""
     scoring: bool = False
     """Whether labels and the criteria of follow-up are left out."""
+    labels: pa.Table | None = None
+    """All of the population's, where it is one of labels."""
+
+    @property
+    def labels_asked(self) -> int | None:
+        """How many candidates there would be if every patient with a label had events; None without labels."""
+        if self.labels is None or self.scoring:
+            return None
+        times = self.labels[PREDICTION_TIME]
+        return len(times) if self.as_of is None else pc.sum(pc.less_equal(times, self.as_of)).as_py() or 0
 
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -42,7 +53,7 @@ def make_candidates(events: pa.Table, plan: Plan) -> pa.Table:
     """The candidates among whole patients; no Spark needed. Columns as `candidate_types` has them."""
     task = plan.task
     history = read_history(events, plan.as_of)
-    found = candidates(history, task, plan.as_of, plan.scoring)
+    found = candidates(history, task, plan.as_of, plan.scoring, plan.labels)
     eligible = found.excluded_by < 0
     cases = Cases(found.subject[eligible], found.time[eligible])
     included = task.time.at_prediction_time == "included"

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from medspark.cases.criteria import criteria
 from medspark.cases.worker.concepts import of_code, of_concepts
@@ -23,6 +25,7 @@ from medspark.cases.worker.history import (
 )
 from medspark.cases.worker.observation import Observed, codes_of_life, observed
 from medspark.cases.worker.outcome import outcome_of
+from medspark.schemas import LABEL, PREDICTION_TIME, SUBJECT_ID
 from medspark.task.event_task import EventTask
 from medspark.task.population import AGE, DIED, HISTORY, STILL_AT_RISK, UNOBSERVED, WASHOUT, to_micros
 
@@ -31,12 +34,14 @@ OLDEST: Final = 130.0
 
 
 class Moments(NamedTuple):
-    """The prediction times that the population's index or snapshots give, sorted by patient and time; m of them."""
+    """The prediction times that the population's index, snapshots or labels give, by patient and time; m of them."""
 
     subject: Ints
     index_time: Ints
     time: Ints
     """The prediction time."""
+    label: Floats | None = None
+    """(m,): 1 with the outcome, 0 without, NaN where it is not known; None where events tell."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,9 @@ class Candidates:
     """(m,) days to the outcome or to the end of follow-up; NaN but of horizons."""
 
 
-def candidates(history: History, task: EventTask, as_of: int | None, scoring: bool) -> Candidates:
+def candidates(
+    history: History, task: EventTask, as_of: int | None, scoring: bool, labels: pa.Table | None = None
+) -> Candidates:
     """Every candidate of the population with the criterion that excludes it, and its label unless scoring.
 
     Args:
@@ -66,15 +73,18 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
         as_of: the time that is asked for; candidates with a later prediction time do not exist yet, and those whose
             time at risk is not over have no label yet.
         scoring: whether no outcome is read, and a snapshot is taken at `as_of`.
+        labels: the population's, of these patients and others.
     """
-    moments = _moments(history, task, as_of, scoring)
-    subject, _, time = moments
+    moments = _moments(history, task, as_of, scoring, labels)
+    subject, index_time, time, label = moments
     age, impossible = _ages(of_code(history, task.mapping.birth), subject, time)
     periods = observed(history, task, subject, time)
     excluded = _excluded(history, task, moments, age, periods)
-    labels, followed = np.full((len(subject), len(task.outcome.targets.names)), np.nan), np.full(len(subject), np.nan)
-    if not scoring:
-        labels, followed, by_outcome = outcome_of(history, task, subject, time, periods)
+    known, followed = np.full((len(subject), len(task.outcome.targets.names)), np.nan), np.full(len(subject), np.nan)
+    if label is not None:
+        known = label[:, None]
+    elif not scoring:
+        known, followed, by_outcome = outcome_of(history, task, subject, time, periods)
         excluded |= by_outcome
         if as_of is not None:
             excluded[STILL_AT_RISK] = _is_at_risk(task, time, as_of)
@@ -82,8 +92,8 @@ def candidates(history: History, task: EventTask, as_of: int | None, scoring: bo
     for at, criterion in reversed(list(enumerate(criteria(task, scoring, as_of)))):
         excluded_by[excluded[criterion.name]] = at
     left = excluded_by >= 0
-    labels[left], followed[left] = np.nan, np.nan
-    return Candidates(*moments, age, impossible, excluded_by, labels, followed)
+    known[left], followed[left] = np.nan, np.nan
+    return Candidates(subject, index_time, time, age, impossible, excluded_by, known, followed)
 
 
 def _is_at_risk(task: EventTask, time: Ints, as_of: int) -> Bools:
@@ -104,7 +114,9 @@ def _ages(births: History, subject: Ints, time: Ints) -> tuple[Floats, Bools]:
     return np.where(impossible, np.nan, age), impossible
 
 
-def _moments(history: History, task: EventTask, as_of: int | None, scoring: bool) -> Moments:
+def _moments(history: History, task: EventTask, as_of: int | None, scoring: bool, labels: pa.Table | None) -> Moments:
+    if labels is not None and not scoring:
+        return _labelled(history, labels, NEVER if as_of is None else as_of)
     subject, index_time = _indexed(history, task, as_of if scoring else None)
     time = index_time + round(task.population.predict_after_hours * HOUR)
     if as_of is None:
@@ -113,18 +125,32 @@ def _moments(history: History, task: EventTask, as_of: int | None, scoring: bool
     return Moments(subject[there], index_time[there], time[there])
 
 
+_PLACE: Final = "_place"
+
+
+def _labelled(history: History, labels: pa.Table, until: int) -> Moments:
+    """The labels of these patients up to a time."""
+    place = pc.index_in(labels[SUBJECT_ID], history.subjects.cast(pa.string()))
+    there = pc.and_(pc.is_valid(place), pc.less_equal(labels[PREDICTION_TIME], until))
+    found = labels.append_column(_PLACE, place).filter(there)
+    found = found.sort_by([(_PLACE, "ascending"), (PREDICTION_TIME, "ascending")])
+    time = found[PREDICTION_TIME].to_numpy()
+    label = pc.fill_null(found[LABEL].cast(pa.float64()), np.nan).to_numpy().copy()
+    return Moments(found[_PLACE].to_numpy().astype(np.int64), time, time, label)
+
+
 def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints, Ints]:
     """Patients and index times, sorted, each pair once."""
     population = task.population
-    if population.snapshot is not None:
-        times = [as_of] if as_of is not None else sorted({to_micros(text) for text in population.snapshot.at})
+    if population.index is None:
+        texts = population.snapshot.at if population.snapshot is not None else ()
+        times = [as_of] if as_of is not None else sorted({to_micros(text) for text in texts})
         seen = first_known(history.of_codes(~codes_of_life(history, task.mapping)))
         there = [np.flatnonzero(seen <= at) for at in times]
         subject = np.concatenate(there)
         index_time = np.repeat(np.array(times, np.int64), [len(found) for found in there])
         order = np.lexsort((index_time, subject))
         return subject[order], index_time[order]
-    assert population.index is not None
     events = of_concepts(history, population.index.event, task.concepts)
     key = events.subject if population.index.take == "first" else events.place
     _, at = np.unique(key, return_index=True)
@@ -135,7 +161,7 @@ def _excluded(history: History, task: EventTask, moments: Moments, age: Floats, 
     """For each criterion but the outcome's which candidates it excludes, by what was known at the prediction time."""
     population, concepts = task.population, task.concepts
     included = task.time.at_prediction_time == "included"
-    subject, index_time, time = moments
+    subject, index_time, time, _ = moments
 
     def had_by_then(events: History, low: Ints | int) -> Bools:
         return had(events, subject, low, time, closed=(True, included), by=time, included=included)

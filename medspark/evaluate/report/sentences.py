@@ -226,6 +226,9 @@ def _events(outcome: EventOutcome) -> Iterator[str]:
     end = "to the end of what is known" if outcome.to_days is None else f"to {outcome.to_days:g} days"
     if outcome.horizons_days:
         end = f"to {_horizons(outcome.horizons_days)}"
+    if outcome.label is not None:
+        yield f"As the labels say: {outcome.label}."
+        return
     if outcome.event is not None:
         yield f"An event of {outcome.event} from {outcome.from_days:g} {end} after."
         return
@@ -241,6 +244,10 @@ def _of_events(task: EventTask) -> list[Fact]:
         who = f"Patients with {which} event of: {' or '.join(population.index.event)}."
         moment = f"{population.predict_after_hours:g} hours after that event." if population.predict_after_hours else ""
         moment = moment or "At that event."
+    elif population.labels is not None:
+        name = population.labels.path.rstrip("/").rsplit("/", 1)[-1]
+        who = f"Patients with a label in {name} (SHA-256 {str(population.labels.sha256)[:12]}); scored: everybody."
+        moment = "At each label's time; scored: at one time."
     else:
         who, moment = "Everybody with an event by then.", f"At {', '.join(population.snapshot.at)}."  # type: ignore[union-attr]
     limits = {
@@ -259,9 +266,15 @@ def _of_events(task: EventTask) -> list[Fact]:
         ("Required", required or "Nothing."),
         ("Exclusions", excluded or "None."),
         ("Outcome", [outcome.name, *_events(outcome)]),
-        ("Follow-up", f"{words(outcome.follow_up)}; a death in the time at risk: {words(outcome.death).lower()}."),
+        ("Follow-up", _follow_up(outcome)),
         ("Moment of prediction", f"{moment} An event at that very time {edge}; one not yet known then never does."),
     ]
+
+
+def _follow_up(outcome: EventOutcome) -> str:
+    if outcome.label is not None:
+        return "As whoever made the labels saw to it."
+    return f"{words(outcome.follow_up)}; a death in the time at risk: {words(outcome.death).lower()}."
 
 
 def _within(days: float | None) -> str:

@@ -51,6 +51,9 @@ def criteria_have_names(task: EventTask) -> Iterator[str]:
             yield f"population: the name {name!r} is kept for a criterion of medspark's own"
 
 
+_OF_EVENTS = {"from_days", "to_days", "follow_up", "gap", "death"}
+
+
 def settings_do_something(task: EventTask) -> Iterator[str]:
     population, outcome = task.population, task.outcome
     if population.index is not None and population.index.take == "first" and population.washout_days is not None:
@@ -63,8 +66,10 @@ def settings_do_something(task: EventTask) -> Iterator[str]:
     if end is not None and end <= outcome.from_days:
         below = "the first of horizons_days" if outcome.horizons_days else "to_days"
         yield f"outcome: expected from_days below {below}, received {outcome.from_days:g} to {end:g}"
-    if population.snapshot is not None and any(rule.after_index for rule in population.exclude):
-        yield "population.exclude: after_index is of an index event, received a snapshot"
+    if population.index is None and any(rule.after_index for rule in population.exclude):
+        yield "population.exclude: after_index is of an index event, and there is none"
+    if outcome.label is not None and (unread := sorted(changed(outcome) & _OF_EVENTS)):
+        yield f"outcome.{', '.join(unread)}: of events after the prediction time, and labels say what came"
     if population.observed_by is not None and task.mapping.observation is None:
         yield "population.observed_by: the mapping names no periods, so patients are observed by events anyway"
     if changed(task.network.images):

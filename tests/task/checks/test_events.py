@@ -33,7 +33,7 @@ RULES_BROKEN = [
     ("settings_do_something", "population.index.take",          "first",            "population.washout_days: a first event has none before it; use it with `take: every`"),
     ("settings_do_something", "outcome",                        {"name": "b", "event": "bleed", "follow_up": "keep_all"}, "outcome.follow_up: without to_days there is no end to follow to"),
     ("settings_do_something", "outcome.from_days",              30,                 "outcome: expected from_days below to_days, received 30 to 30"),
-    ("settings_do_something", "population",                     {"snapshot": {"at": ["2020-01-01T00:00:00"]}, "exclude": [{"name": "x", "had": "bleed", "after_index": True, "because": "y"}]}, "population.exclude: after_index is of an index event, received a snapshot"),
+    ("settings_do_something", "population",                     {"snapshot": {"at": ["2020-01-01T00:00:00"]}, "exclude": [{"name": "x", "had": "bleed", "after_index": True, "because": "y"}]}, "population.exclude: after_index is of an index event, and there is none"),
     ("settings_do_something", "population.age_at_most",         17,                 "population: expected age_at_least up to age_at_most, received 18 and 17"),
     ("features_are_sound",    "features",                       {},                 "features: expected at least one feature, received none"),
     ("features_are_sound",    "features.sequences.past",        {"of": ["DX/"], "last": 3, "look_back_days": 30}, "features: the column 'past_30d' would stand twice; rename a group"),
