@@ -31,7 +31,17 @@ def data_problems(task: Task) -> list[str]:
 
     Files of other machines (hdfs://, s3a://), catalogs, databases and patterns with braces are not looked at.
     """
-    return list(_of_warehouse(task) if isinstance(task, EventTask) else _of_table(task))
+    return [*_beside(task), *(_of_warehouse(task) if isinstance(task, EventTask) else _of_table(task))]
+
+
+def _beside(task: Task) -> Iterator[str]:
+    """Files that say who is learned from."""
+    named = {} if task.split.subjects is None else {"split.subjects": task.split.subjects.path}
+    if isinstance(task, EventTask) and task.population.labels is not None:
+        named["population.labels"] = task.population.labels.path
+    for where, path in named.items():
+        if not is_elsewhere(path) and not Path(_here(path)).exists():
+            yield f"{where}: expected Parquet, received nothing that is there: {path}"
 
 
 def _of_table(task: TableTask) -> Iterator[str]:

@@ -75,6 +75,30 @@ def test_a_lookup_that_is_not_there_is_told(tmp_path):
     assert problems == [f"lookups.wards.path: {NOTHING}: {tmp_path}/wards.csv"]
 
 
+def test_sides_and_labels_that_are_not_there_are_told(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "0.parquet").touch()
+    (tmp_path / "labels" / "shard").mkdir(parents=True)
+    labelled = changed(
+        {
+            **EVENT_TASK,
+            "concepts": {},
+            "population": {"labels": {"path": f"{tmp_path}/labels"}},
+            "outcome": {"name": "o", "label": "boolean_value"},
+        },
+        "features",
+        {"demographics": ["age", "sex"]},
+    )
+    sides = {"subjects": {"path": f"{tmp_path}/sides.parquet"}}
+    problems = told(tmp_path, labelled, split=sides)
+    assert f"split.subjects: expected Parquet, received nothing that is there: {tmp_path}/sides.parquet" in problems
+    assert not any(problem.startswith("population.labels") for problem in problems)
+    (tmp_path / "labels" / "shard").rmdir()
+    (tmp_path / "labels").rmdir()
+    where = f"population.labels: expected Parquet, received nothing that is there: {tmp_path}/labels"
+    assert where in told(tmp_path, labelled)
+
+
 def test_a_fasta_file_lies_beside_the_table_file_or_folder(tmp_path):
     (tmp_path / "stays").mkdir()
     (tmp_path / "stays" / "a.csv").write_text(f"{HEADER}\n")
