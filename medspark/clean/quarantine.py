@@ -12,7 +12,6 @@ from medspark.schemas import (
     DIGEST,
     FILE,
     LINE,
-    QUARANTINE_COLUMNS,
     RAW,
     REASON,
     ROW_DIGEST,
@@ -43,5 +42,4 @@ def quarantine_rows(judged: DataFrame, table: RawTable, more_reasons: Mapping[st
             F.array_join(F.transform("_rules", lambda rule: F.element_at(known, rule)), "; ").alias(REASON),
             F.col(ROW_DIGEST).alias(DIGEST),
         )
-        .select(*QUARANTINE_COLUMNS)
     )
