@@ -94,7 +94,7 @@ def attrition_of(
     """What each criterion left of so many candidates, or of so many labels, some of which no candidate came of."""
     rows = [Attrition(CANDIDATES, "", 0, candidates if labels is None else labels)]
     if labels is not None:
-        because = "no event of the patient is in the source"
+        because = "nothing was known of the patient by then"
         rows.append(Attrition(NO_EVENTS, because, labels - candidates, candidates))
     for reason in reasons:
         candidates -= removed[reason.name]

@@ -36,12 +36,17 @@ def data_problems(task: Task) -> list[str]:
 
 def _beside(task: Task) -> Iterator[str]:
     """Files that say who is learned from."""
-    named = {} if task.split.subjects is None else {"split.subjects": task.split.subjects.path}
-    if isinstance(task, EventTask) and task.population.labels is not None:
-        named["population.labels"] = task.population.labels.path
-    for where, path in named.items():
-        if not is_elsewhere(path) and not Path(_here(path)).exists():
-            yield f"{where}: expected Parquet, received nothing that is there: {path}"
+    if task.split.subjects is not None and not _is_there(task.split.subjects.path, "*"):
+        yield f"split.subjects: expected a file, received nothing that is there: {task.split.subjects.path}"
+    labels = task.population.labels if isinstance(task, EventTask) else None
+    if labels is not None and not _is_there(labels.path, "*.parquet"):
+        yield f"population.labels: expected Parquet files, received none: {labels.path}"
+
+
+def _is_there(path: str, pattern: str) -> bool:
+    """Whether there is a file of such a name at or below a path; of what cannot be looked at, True."""
+    here = Path(_here(path))
+    return is_elsewhere(path) or (here.is_file() and here.match(pattern)) or any(here.rglob(pattern))
 
 
 def _of_table(task: TableTask) -> Iterator[str]:

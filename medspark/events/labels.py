@@ -1,6 +1,7 @@
 """Prediction times and outcomes that somebody else has drawn, as MEDS keeps labels."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -11,13 +12,16 @@ from pyspark.sql import functions as F
 from medspark.errors import InputError
 from medspark.schemas import LABEL, PREDICTION_TIME, SUBJECT_ID
 from medspark.sources.failures import readable
+from medspark.sources.parquet import look_at_parquet
+from medspark.sources.stored import StoredFile
 from medspark.store.files import list_files, sha256_of
 from medspark.store.tables import read_parquet
 from medspark.task.event_task import EventTask
 from medspark.task.population import Labels
 
-MOST: Final = 20_000_000
-"""Labels that every worker can be told of: some 700 MB."""
+MOST: Final = 5_000_000
+"""Labels that each Python worker is told of: some 150 MB."""
+_KEYS: Final = {SUBJECT_ID: ("bigint", "int", "string"), PREDICTION_TIME: ("timestamp", "timestamp_ntz")}
 _WHERE: Final = "population.labels"
 
 
@@ -38,18 +42,11 @@ def read_labels(spark: SparkSession, task: EventTask) -> pa.Table | None:
         raise InputError(
             f"{_WHERE}: expected {labels.path} with the digest {labels.sha256}, received one with {received}"
         )
-    with readable(labels.path):
-        found = read_parquet(spark, *_files(spark.sparkContext, labels))
-    types = dict(found.dtypes)
-    wanted = {SUBJECT_ID: ("bigint", "int", "string"), PREDICTION_TIME: ("timestamp", "timestamp_ntz")}
-    problems = [
-        f"{name} as {' or '.join(kinds)}, received {types.get(name, 'no such column')}"
-        for name, kinds in {**wanted, column: ("boolean",)}.items()
-        if types.get(name) not in kinds
-    ]
+    files, wanted = _files(spark.sparkContext, labels), {**_KEYS, column: ("boolean",)}
+    problems = [problem for file in files for problem in _problems(look_at_parquet(spark.sparkContext, file), wanted)]
     if problems:
-        raise InputError(f"{_WHERE}: expected the column {'; the column '.join(problems)}")
-    rows = found.select(
+        raise InputError("\n  - ".join([f"{_WHERE}: {len(problems)} problems", *problems]))
+    rows = read_parquet(spark, *files).select(
         F.col(SUBJECT_ID).cast("string").alias(SUBJECT_ID),
         F.unix_micros(F.col(PREDICTION_TIME).cast("timestamp")).alias(PREDICTION_TIME),
         F.col(column).alias(LABEL),
@@ -58,7 +55,7 @@ def read_labels(spark: SparkSession, task: EventTask) -> pa.Table | None:
         if (count := rows.count()) > MOST:
             raise InputError(f"{_WHERE}: expected {MOST:,} labels at most, received {count:,}")
         read = rows.toArrow()
-    lacking = sum(read[name].null_count for name in wanted)
+    lacking = sum(read[name].null_count for name in _KEYS)
     twice = read.num_rows - read.group_by([SUBJECT_ID, PREDICTION_TIME]).aggregate([]).num_rows
     if lacking or twice:
         raise InputError(
@@ -66,6 +63,15 @@ def read_labels(spark: SparkSession, task: EventTask) -> pa.Table | None:
             "of a patient and a time that another has"
         )
     return read
+
+
+def _problems(file: StoredFile, wanted: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Of each file, since Spark takes the first one's columns for those of all."""
+    return [
+        f"{file.file}: expected {name} as {' or '.join(kinds)}, received {file.dtypes.get(name, 'no such column')}"
+        for name, kinds in wanted.items()
+        if file.dtypes.get(name) not in kinds
+    ]
 
 
 def digest_of(context: SparkContext, labels: Labels) -> str:

@@ -18,6 +18,8 @@ _STATE: Final = re.compile(r"SQLSTATE: ([0-9A-Z]{5})")
 _FRAGMENT: Final = re.compile(r"== SQL .*==\n(.*)\n")
 """The part of an expression that failed, as Spark shows it above its carets."""
 
+_LOST: Final = "CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND"
+
 _OF_A_VALUE: Final = ("22", "P0001")
 """How the SQL states begin of what fails on a row's values: data exceptions, and what an expression raises itself."""
 
@@ -113,6 +115,8 @@ def told_in_words() -> Iterator[None]:
             yield
     except SPARK_ERRORS as error:
         name = name_of(error)
+        if condition_of(error) == _LOST:
+            raise SparkError("an executor was lost with rows that it alone kept. Run again.") from None
         cause = _java_class(error)
         words = f"Spark failed ({name}{f', {cause}' if cause else ''}). The log says where, without the rows."
         raise SparkError(words).with_traceback(error.__traceback__) from None

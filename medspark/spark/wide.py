@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -38,7 +38,8 @@ def way_of(spark: SparkSession, columns: int, size: float) -> Iterator[Way]:
 
     Rows of many columns with few bytes come in one part, as a small file does: they are spread over the cores, and kept
     without the plan that led to them. Spark plans that anew, and compares it with all that is kept, for each time that
-    they are read: of 5,000 columns half a minute each. An executor that is lost with them ends the run.
+    they are read: of 5,000 columns half a minute each. An executor that is lost with them ends the run, since nobody
+    knows the way to them any more.
     """
     with ExitStack() as held:
         if columns < MANY or size > BYTES_OF_A_COLUMN * columns:
@@ -51,4 +52,11 @@ def way_of(spark: SparkSession, columns: int, size: float) -> Iterator[Way]:
             return
         parts = min(spark.sparkContext.defaultParallelism, MOST_PARTS)
         held.enter_context(with_settings(spark, {**_AS_THEY_ARE, "spark.sql.shuffle.partitions": str(parts)}))
-        yield Way(lambda frame: frame.repartition(parts), lambda frame: frame.localCheckpoint(eager=False))
+
+        def keep_alone(frame: DataFrame) -> DataFrame:
+            kept = frame.localCheckpoint(eager=False)
+            java: Any = kept._jdf
+            held.callback(java.queryExecution().analyzed().rdd().unpersist, False)
+            return kept
+
+        yield Way(lambda frame: frame.repartition(parts), keep_alone)

@@ -72,6 +72,10 @@ def each_night_stage(
 
 def _require_end(task: Task) -> None:
     """Refuse a task by which nobody's outcome is ever known: those seen so far are the early ones alone."""
+    if isinstance(task, EventTask) and task.outcome.label is not None:
+        raise TaskError(
+            task.task, ["population.labels: they do not say when an outcome became known, and nights learn what is"]
+        )
     if isinstance(task, EventTask) and None in task.outcome.ends:
         raise TaskError(
             task.task, ["outcome.to_days: expected the last day at risk, or no night can say whose outcome is known"]

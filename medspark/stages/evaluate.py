@@ -39,7 +39,7 @@ from medspark.stages.eligible import moved, require_what_training_read
 from medspark.stages.features import Built, built_cases
 from medspark.stages.freeze import freeze
 from medspark.stages.past import read_earlier
-from medspark.store.facts import EventCounts
+from medspark.store.facts import EventCounts, labels_of
 from medspark.store.files import write_text
 from medspark.task.event_task import EventTask
 from medspark.task.table_task import TableTask, has_history
@@ -100,9 +100,14 @@ def asked_of(run: Run, bundle: Bundle, source: str | None, task: Task | None) ->
     """The task that the source is read by, with the bundle's risk bands.
 
     Raises:
-        TaskError: its features or targets are not the bundle's.
+        TaskError: its features or targets are not the bundle's, or the labels that it says are of another source.
     """
     if task is None:
+        if source is not None and labels_of(bundle.task) is not None:
+            raise TaskError(
+                bundle.task.task,
+                ["population.labels: they are of the source that the bundle learned from; say TASK, with this one's"],
+            )
         return moved(bundle.task, source)
     frozen = freeze(run, moved(task, source))
     if isinstance(frozen, EventTask) and isinstance(bundle.task, EventTask) and bundle.task.observation is None:

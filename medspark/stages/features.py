@@ -22,7 +22,7 @@ from medspark.cases.events import build_candidates
 from medspark.cases.split import divided, faults_of_splits, gaps_of_splits
 from medspark.cases.table import build_cases, mark_excluded
 from medspark.cases.worker.candidates import Plan
-from medspark.errors import AccountingError
+from medspark.errors import AccountingError, InputError
 from medspark.events.labels import read_labels
 from medspark.events.write_cases import can_write_cases, write_cases_by_workers
 from medspark.runs.lock import alone
@@ -41,6 +41,7 @@ from medspark.store.facts import (
     TableCounts,
     case_rules,
     clean_rules,
+    labels_of,
     read_facts,
     require_rules,
     write_facts,
@@ -110,8 +111,11 @@ def require_records(run: Run, task: Task) -> RecordsFacts:
     return facts
 
 
-def require_cases(run: Run, task: Task) -> CasesFacts:
+def require_cases(run: Run, task: Task, same_labels: bool = False) -> CasesFacts:
     """The facts of the current cases.
+
+    Args:
+        same_labels: whether they must be of the very labels that the frozen task says.
 
     Raises:
         InputError: there are none, a file of them is not as it was published, or another task file made them.
@@ -119,6 +123,8 @@ def require_cases(run: Run, task: Task) -> CasesFacts:
     facts = read_facts(run.context, whole_path(run.context, run.store, CASES), CasesFacts)
     require_rules(facts.rules, clean_rules(task), "clean")
     require_rules(facts.case_rules, case_rules(task), "features")
+    if same_labels and facts.labels != labels_of(task):
+        raise InputError("the store's cases are of other labels than this task's. Run `medspark features` again first.")
     return facts
 
 
@@ -189,7 +195,9 @@ def _publish(run: Run, cases: str, attrition: list[Attrition], facts: RecordsFac
     if sum(split.cases for split in splits.values()) != eligible:
         raise AccountingError(f"{eligible} candidates are eligible, but {splits} became cases")
     past = count_with_past(read_parquet(spark, cases))[1] if has_history(task) else None
-    whole = CasesFacts(facts.rules, facts.fingerprint, facts.counts, case_rules(task), attrition, splits, past)
+    whole = CasesFacts(
+        facts.rules, facts.fingerprint, facts.counts, case_rules(task), attrition, splits, past, labels_of(task)
+    )
     write_facts(run.context, cases, whole)
     publish_tables(run, (CASES, ATTRITION), run.version)
     counts = asdict(whole)

@@ -113,7 +113,7 @@ def require_trainable(run: Run, task: Task, with_folds: bool) -> CasesFacts:
     Raises:
         InputError: as `train_stage`, or there are too few slots for the workers.
     """
-    facts = require_cases(run, task)
+    facts = require_cases(run, task, same_labels=True)
     if with_folds:
         require_folds(task)
     if with_folds or task.training.pretrain is not None:

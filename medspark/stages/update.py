@@ -32,7 +32,7 @@ from medspark.stages.eligible import require_what_training_read
 from medspark.stages.evaluate import asked_of, built_of
 from medspark.stages.features import Built, require_cases
 from medspark.stages.train import other_groups
-from medspark.store.facts import CasesFacts, SplitCounts, case_rules, clean_rules
+from medspark.store.facts import CasesFacts, SplitCounts, case_rules, clean_rules, labels_of
 from medspark.store.tables import current_version, read_table
 from medspark.task.event_task import EventTask
 from medspark.task.population import STILL_AT_RISK
@@ -262,7 +262,12 @@ def _kept(
     store, trained = local_path(run.store), updated.trained
     rules: dict[str, Any] = {"rules": clean_rules(task), "fingerprint": found.read.fingerprint}
     facts = CasesFacts(
-        **rules, counts=found.counts, case_rules=case_rules(task), attrition=built.counted().attrition, splits=splits
+        **rules,
+        counts=found.counts,
+        case_rules=case_rules(task),
+        attrition=built.counted().attrition,
+        splits=splits,
+        labels=labels_of(task),
     )
     with run.receipt.timed("bundle"), scratch(run, "bundle") as aside:
         write_predictions(trained.predictions, store / PREDICTIONS / run.version)

@@ -214,6 +214,8 @@ class CasesFacts(RecordsFacts):
     splits: dict[str, SplitCounts]
     with_earlier_rows: int | None = None
     """Cases with an earlier row of their subject; None where the task has no `history`."""
+    labels: str | None = None
+    """The digest of the labels that they are of; None where the population is of events."""
 
 
 @dataclass(frozen=True)
@@ -305,8 +307,15 @@ def _digest(task: Task, sections: Iterable[str]) -> str:
         (data.get("source", {}).get("increment") or {}).pop(key, None)
     (data.get("features", {}).get("history") or {}).pop("records", None)
     data.get("split", {}).pop("repeats", None)
-    (data.get("population", {}).get("labels") or {}).pop("path", None)
+    for key in ("path", "sha256"):  # as new rows of a source are no rule; a table says which labels it is of
+        (data.get("population", {}).get("labels") or {}).pop(key, None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def labels_of(task: Task) -> str | None:
+    """The digest of the labels that a frozen task's population is of; None where it is of events."""
+    labels = task.population.labels if isinstance(task, EventTask) else None
+    return None if labels is None else labels.sha256
 
 
 def require_rules(found: str, expected: str, stage: str) -> None:

@@ -78,7 +78,9 @@ def test_a_lookup_that_is_not_there_is_told(tmp_path):
 def test_sides_and_labels_that_are_not_there_are_told(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "0.parquet").touch()
-    (tmp_path / "labels" / "shard").mkdir(parents=True)
+    shard = tmp_path / "labels" / "shard" / "0.parquet"
+    shard.parent.mkdir(parents=True)
+    shard.touch()
     labelled = changed(
         {
             **EVENT_TASK,
@@ -91,12 +93,10 @@ def test_sides_and_labels_that_are_not_there_are_told(tmp_path):
     )
     sides = {"subjects": {"path": f"{tmp_path}/sides.parquet"}}
     problems = told(tmp_path, labelled, split=sides)
-    assert f"split.subjects: expected Parquet, received nothing that is there: {tmp_path}/sides.parquet" in problems
+    assert f"split.subjects: expected a file, received nothing that is there: {tmp_path}/sides.parquet" in problems
     assert not any(problem.startswith("population.labels") for problem in problems)
-    (tmp_path / "labels" / "shard").rmdir()
-    (tmp_path / "labels").rmdir()
-    where = f"population.labels: expected Parquet, received nothing that is there: {tmp_path}/labels"
-    assert where in told(tmp_path, labelled)
+    shard.rename(shard.with_suffix(".csv"))
+    assert f"population.labels: expected Parquet files, received none: {tmp_path}/labels" in told(tmp_path, labelled)
 
 
 def test_a_fasta_file_lies_beside_the_table_file_or_folder(tmp_path):

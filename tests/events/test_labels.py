@@ -54,12 +54,17 @@ def test_every_file_of_a_folder_is_read_and_a_time_without_a_zone_is_utc(spark: 
 @pytest.mark.parametrize(
     ("subjects", "times", "values", "says"),
     [
-        ([1], pa.array([NOON], US), None, "the column boolean_value as boolean, received no such column"),
-        ([1], pa.array([NOON], US), [1], "the column boolean_value as boolean, received bigint"),
-        ([1.0], ["2020"], [True], "subject_id as bigint or int or string, received double; the column prediction_time"),
+        ([1], pa.array([NOON], US), None, "expected boolean_value as boolean, received no such column"),
+        ([1], pa.array([NOON], US), [1], "expected boolean_value as boolean, received bigint"),
+        ([1.0], pa.array([NOON], US), [True], "expected subject_id as bigint or int or string, received double"),
         ([1, None], pa.array([NOON, NOON], US), [True, True], "received 1 without patient or time, and 0 of a patient"),
         ([1, 1], pa.array([NOON, NOON], US), [True, False], "received 0 without patient or time, and 1 of a patient"),
-        ([1], pa.array([1], pa.timestamp("ns")), [True], "a column of a type that Spark does not read"),
+        (
+            [1],
+            pa.array([1], pa.timestamp("ns")),
+            [True],
+            "expected prediction_time as timestamp or timestamp_ntz, ",
+        ),
     ],
 )
 def test_labels_that_cannot_be_told_are_refused(
@@ -68,6 +73,13 @@ def test_labels_that_cannot_be_told_are_refused(
     path = write(tmp_path / "labels.parquet", subjects, times, values)
     with pytest.raises(InputError, match=says):
         read_labels(spark, task_by(path))
+
+
+def test_each_file_of_a_folder_has_the_columns(spark: SparkSession, tmp_path: Path) -> None:
+    write(tmp_path / "a" / "0.parquet", [1], pa.array([NOON], US), [True])
+    write(tmp_path / "a" / "1.parquet", [2], pa.array([NOON], US), None)
+    with pytest.raises(InputError, match=r"1\.parquet: expected boolean_value as boolean, received no such column"):
+        read_labels(spark, task_by(tmp_path / "a"))
 
 
 def test_labels_that_are_gone_or_others_than_before_are_refused(spark: SparkSession, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from support.roads import new_run, telling_run
 
 from medspark.bundles.bundle import REPORT, load_bundle
 from medspark.errors import InputError, TaskError
+from medspark.stages.evaluate import evaluate_stage
 from medspark.stages.features import built_cases, features_stage, require_cases
 from medspark.stages.freeze import freeze
 from medspark.stages.score import score_stage
@@ -23,8 +24,8 @@ WITHOUT_EVENTS = 10**9
 
 @pytest.fixture(scope="module")
 def labelled(relapse_road, spark, tmp_path_factory):
-    """A store of the same records, and a task by labels in two files: those of the other task's cases, and a patient's
-    of whom nothing else is known."""
+    """A store of the same records, and a task by labels in two files: those of the other task's cases, one of a patient
+    without events, and one before its patient's first."""
     folder = tmp_path_factory.mktemp("labelled")
     shutil.copytree(relapse_road["store"], folder / "store")
     shutil.rmtree(folder / "store" / "cases")
@@ -32,7 +33,8 @@ def labelled(relapse_road, spark, tmp_path_factory):
         "subject_id", "prediction_time", "boolean_value"
     )
     alone = labels.limit(1).withColumn("subject_id", F.lit(WITHOUT_EVENTS).cast("bigint"))
-    labels.union(alone).repartition(2).write.parquet(str(folder / "labels"))
+    early = labels.limit(1).withColumn("prediction_time", F.lit(DAY_0 - dt.timedelta(days=60)))  # before any event
+    labels.union(alone).union(early).repartition(2).write.parquet(str(folder / "labels"))
     features = {**TASK["features"], "demographics": ["age", "sex"]}
     task = task_at(
         folder,
@@ -56,15 +58,15 @@ def test_the_cases_are_those_of_the_task_whose_labels_they_are(spark, labelled):
     assert_df_equality(found.orderBy("case_id"), expected.orderBy("case_id"), ignore_nullable=True)
 
 
-def test_a_label_of_a_patient_without_events_is_counted(labelled):
+def test_labels_of_whom_nothing_was_known_are_counted(labelled):
     flow = labelled["run"].receipt.counts["features"]["attrition"]
     assert [(row["criterion"], row["removed"]) for row in flow] == [
         ("candidates", 0),
-        ("no events", 1),
+        ("no events", 2),
         ("died before", 0),
     ]
-    assert flow[-1]["remaining"] == flow[0]["remaining"] - 1
-    assert "excluded               1  no events" in labelled["said"]
+    assert flow[-1]["remaining"] == flow[0]["remaining"] - 2
+    assert "excluded               2  no events" in labelled["said"]
 
 
 def test_records_that_a_shuffle_brings_together_have_the_same_cases(spark, labelled):
@@ -73,7 +75,7 @@ def test_records_that_a_shuffle_brings_together_have_the_same_cases(spark, label
     built = built_cases(records, labelled["task"], records.count())
     expected = read_table(spark, store, "cases").orderBy("case_id")
     assert_df_equality(built.cases.orderBy("case_id"), expected, ignore_nullable=True)
-    assert built.counted().attrition[1].removed == 1
+    assert built.counted().attrition[1].removed == 2
 
 
 def test_labels_up_to_a_time_alone_are_learned_from(spark, labelled):
@@ -93,9 +95,10 @@ def test_labels_that_changed_ask_for_features_again(spark, labelled, tmp_path):
     changed = labelled["task"].model_copy(
         update={"population": type(labelled["task"].population).model_validate(population)}
     )
-    require_cases(run, labelled["task"])
-    with pytest.raises(InputError, match="the store's tables were made by other rules"):
-        require_cases(run, freeze(run, changed))
+    require_cases(run, labelled["task"], same_labels=True)
+    require_cases(run, freeze(run, changed))  # as those of a parent may be
+    with pytest.raises(InputError, match="the store's cases are of other labels than this task's"):
+        train_stage(run, freeze(run, changed))
 
 
 @pytest.mark.slow
@@ -112,5 +115,7 @@ def test_a_bundle_scores_everybody_at_one_time_without_the_labels(spark, labelle
     scores = read_table(spark, str(folder / "scored"), "scores")
     assert scores.select("prediction_time").distinct().count() == 1
     assert scores.count() > 600
+    with pytest.raises(TaskError, match=r"population\.labels: they are of the source that the bundle learned from"):
+        evaluate_stage(new_run(spark, folder / "elsewhere"), bundle, source)
     with pytest.raises(TaskError, match="the population is everybody at one time: say which"):
         score_stage(new_run(spark, folder / "scored"), bundle, source, None)

@@ -8,11 +8,15 @@ import pyarrow as pa
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from support.cleaning import Clean, write_parquet
 from support.cleaning import clean_path as clean_path
+from support.errors import SECRET
 
+from medspark.errors import SparkError
 from medspark.schemas import DIGEST, FILE, RAW, REASON, ROW_DIGEST, RULE
 from medspark.spark import wide
+from medspark.spark.failures import told_in_words
 
 COLUMNS = {"id": "long", "age": {"type": "integer", "range": [0, 120]}, "seen": "timestamp", "note": "string"}
 TYPED: dict[str, Any] = {"format": "parquet", "duplicates": {"same": ["id"], "keep": "latest", "by": "seen"}}
@@ -62,6 +66,29 @@ def test_a_repaired_row_takes_the_place_of_the_one_set_aside(
         "id: expected a value"
     ]
     found.release()
+
+
+def held(spark: SparkSession) -> int:
+    """How many frames Spark keeps."""
+    java: Any = spark.sparkContext._jsc
+    return len(java.getPersistentRDDs())
+
+
+def test_what_is_kept_is_freed(spark: SparkSession) -> None:
+    before = held(spark)
+    with wide.way_of(spark, wide.MANY, 1000) as way:
+        assert way.keep(way.spread(spark.range(3))).count() == 3
+        assert held(spark) > before
+    assert held(spark) == before
+
+
+def test_rows_that_an_executor_took_with_it_are_told_in_words(spark: SparkSession) -> None:
+    with wide.way_of(spark, wide.MANY, 1000) as way:
+        kept = way.keep(spark.range(3).withColumn("note", F.lit(SECRET)))
+        assert kept.count() == 3
+    with pytest.raises(SparkError, match="an executor was lost with rows that it alone kept") as error, told_in_words():
+        kept.collect()
+    assert SECRET not in str(error.value)
 
 
 def test_what_is_kept_is_read_without_the_plan_that_led_to_it(spark: SparkSession) -> None:

@@ -116,7 +116,8 @@ def _ages(births: History, subject: Ints, time: Ints) -> tuple[Floats, Bools]:
 
 def _moments(history: History, task: EventTask, as_of: int | None, scoring: bool, labels: pa.Table | None) -> Moments:
     if labels is not None and not scoring:
-        return _labelled(history, labels, NEVER if as_of is None else as_of)
+        seen = first_known(history.of_codes(~codes_of_life(history, task.mapping)))
+        return _labelled(history, labels, seen, NEVER if as_of is None else as_of)
     subject, index_time = _indexed(history, task, as_of if scoring else None)
     time = index_time + round(task.population.predict_after_hours * HOUR)
     if as_of is None:
@@ -128,15 +129,16 @@ def _moments(history: History, task: EventTask, as_of: int | None, scoring: bool
 _PLACE: Final = "_place"
 
 
-def _labelled(history: History, labels: pa.Table, until: int) -> Moments:
-    """The labels of these patients up to a time."""
+def _labelled(history: History, labels: pa.Table, seen: Ints, until: int) -> Moments:
+    """The labels up to a time of those of these patients of whom something was known by then, first at `seen`."""
     place = pc.index_in(labels[SUBJECT_ID], history.subjects.cast(pa.string()))
     there = pc.and_(pc.is_valid(place), pc.less_equal(labels[PREDICTION_TIME], until))
     found = labels.append_column(_PLACE, place).filter(there)
     found = found.sort_by([(_PLACE, "ascending"), (PREDICTION_TIME, "ascending")])
-    time = found[PREDICTION_TIME].to_numpy()
-    label = pc.fill_null(found[LABEL].cast(pa.float64()), np.nan).to_numpy().copy()
-    return Moments(found[_PLACE].to_numpy().astype(np.int64), time, time, label)
+    subject, time = found[_PLACE].to_numpy().astype(np.int64), found[PREDICTION_TIME].to_numpy()
+    label = pc.fill_null(found[LABEL].cast(pa.float64()), np.nan).to_numpy()
+    known = seen[subject] <= time
+    return Moments(subject[known], time[known], time[known], label[known])
 
 
 def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints, Ints]:

@@ -59,7 +59,7 @@ def settings_do_something(task: EventTask) -> Iterator[str]:
     if population.index is not None and population.index.take == "first" and population.washout_days is not None:
         yield "population.washout_days: a first event has none before it; use it with `take: every`"
     end = min(outcome.ends, key=lambda day: math.inf if day is None else day)
-    if end is None and outcome.follow_up != "keep_outcomes":
+    if end is None and outcome.follow_up != "keep_outcomes" and outcome.label is None:
         yield "outcome.follow_up: without to_days there is no end to follow to"
     if outcome.horizons_days and outcome.follow_up == "keep_all":
         yield "outcome.follow_up: with horizons nobody is taken for negative before they were followed so far"
