@@ -26,7 +26,7 @@ def test_folds_that_cannot_be_are_told_before_anything_is_learned(
 ):
     run = new_run(spark, store if "://" in store else tmp_path / store)
     run.holds_lock = True
-    monkeypatch.setattr("medspark.stages.train.require_cases", lambda *_: SimpleNamespace(splits={}))
+    monkeypatch.setattr("medspark.stages.train.require_cases", lambda *_, **__: SimpleNamespace(splits={}))
     for stage in ("train", "tune"):  # the store has no cases
         monkeypatch.setattr(f"medspark.stages.{stage}.observed_as_cases", lambda _, task: task)
     with pytest.raises(InputError, match=says):
