@@ -1,6 +1,6 @@
 """The rows of a raw table, read from text or with types of their own, repaired ones in place of theirs; not judged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -23,11 +23,10 @@ from medspark.sources.typed_files import read_typed, write_value
 from medspark.sources.worker.dialects import PLAIN, PLAIN_DELIMITER, plain_batches
 from medspark.spark.arrow import map_batches
 from medspark.spark.columns import Value, listed, select
+from medspark.spark.wide import FrameStep, as_they_lie
 from medspark.task.connection import IN_DATABASES
 from medspark.task.dialect import Dialect
 from medspark.task.raw_table import TYPED, RawTable
-
-Spread = Callable[[DataFrame], DataFrame]
 
 
 class RawPart(NamedTuple):
@@ -52,12 +51,8 @@ class RawRows(NamedTuple):
     """The source's columns that the table does not declare."""
 
 
-def as_they_lie(rows: DataFrame) -> DataFrame:
-    return rows
-
-
 def read_rows(
-    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: Spread = as_they_lie
+    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: FrameStep = as_they_lie
 ) -> RawRows:
     """The rows of a table in files.
 
@@ -76,7 +71,7 @@ def read_rows(
 
 @contextmanager
 def open_rows(
-    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: Spread
+    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: FrameStep
 ) -> Iterator[RawRows]:
     """The rows of a table in files, or in a database: its snapshot lasts as long as the block, and so does what was
     read of it, once, so that what is counted is what is judged even of a table that changes. Of an executor that is
@@ -151,7 +146,7 @@ def _typed_parts(
 
 
 def _text_rows(
-    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: Spread
+    spark: SparkSession, table: RawTable, files: list[str], repairs: DataFrame | None, spread: FrameStep
 ) -> RawRows:
     source = table.source
     header = source.format == "csv" and source.header

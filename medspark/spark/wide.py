@@ -25,11 +25,18 @@ _AS_THEY_ARE: Final = {
 }
 
 
+FrameStep = Callable[[DataFrame], DataFrame]
+
+
 class Way(NamedTuple):
     """How a table's rows are spread before they are judged, and kept once they are."""
 
-    spread: Callable[[DataFrame], DataFrame]
-    keep: Callable[[DataFrame], DataFrame]
+    spread: FrameStep
+    keep: FrameStep
+
+
+def as_they_lie(rows: DataFrame) -> DataFrame:
+    return rows
 
 
 @contextmanager
@@ -48,7 +55,7 @@ def way_of(spark: SparkSession, columns: int, size: float) -> Iterator[Way]:
                 held.callback(frame.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
                 return frame
 
-            yield Way(lambda frame: frame, keep)
+            yield Way(as_they_lie, keep)
             return
         parts = min(spark.sparkContext.defaultParallelism, MOST_PARTS)
         held.enter_context(with_settings(spark, {**_AS_THEY_ARE, "spark.sql.shuffle.partitions": str(parts)}))

@@ -116,14 +116,18 @@ def _ages(births: History, subject: Ints, time: Ints) -> tuple[Floats, Bools]:
 
 def _moments(history: History, task: EventTask, as_of: int | None, scoring: bool, labels: pa.Table | None) -> Moments:
     if labels is not None and not scoring:
-        seen = first_known(history.of_codes(~codes_of_life(history, task.mapping)))
-        return _labelled(history, labels, seen, NEVER if as_of is None else as_of)
+        return _labelled(history, labels, _first_seen(history, task), NEVER if as_of is None else as_of)
     subject, index_time = _indexed(history, task, as_of if scoring else None)
     time = index_time + round(task.population.predict_after_hours * HOUR)
     if as_of is None:
         return Moments(subject, index_time, time)
     there = time <= as_of
     return Moments(subject[there], index_time[there], time[there])
+
+
+def _first_seen(history: History, task: EventTask) -> Ints:
+    """When the first event of each patient became known, births, deaths and periods of observation aside."""
+    return first_known(history.of_codes(~codes_of_life(history, task.mapping)))
 
 
 _PLACE: Final = "_place"
@@ -147,7 +151,7 @@ def _indexed(history: History, task: EventTask, as_of: int | None) -> tuple[Ints
     if population.index is None:
         texts = population.snapshot.at if population.snapshot is not None else ()
         times = [as_of] if as_of is not None else sorted({to_micros(text) for text in texts})
-        seen = first_known(history.of_codes(~codes_of_life(history, task.mapping)))
+        seen = _first_seen(history, task)
         there = [np.flatnonzero(seen <= at) for at in times]
         subject = np.concatenate(there)
         index_time = np.repeat(np.array(times, np.int64), [len(found) for found in there])
